@@ -1,0 +1,159 @@
+//! One bounded context: aggregates are got, changed and saved here.
+
+mod error;
+mod history;
+mod load;
+mod repository;
+mod save;
+mod update;
+
+use std::fmt;
+use std::future::Future;
+
+pub use error::{BoxError, Error, Result};
+pub use history::History;
+pub use load::{LoadError, Past};
+pub use repository::Repository;
+pub use save::{Save, SaveError, Saved};
+pub use update::{Outcome, UpdateError, Updated};
+
+use crate::domain::{Aggregate, StreamId, Version};
+use crate::persistence::EventStore;
+
+/// The use cases of one bounded context stand in front of this: it gets, changes and saves aggregates of any type.
+///
+/// Cheap to clone, and `Send + Sync + 'static`: one instance serves every handler of a web server. No particular async
+/// runtime is needed.
+///
+/// ```
+/// use es_core::{Aggregate, Application, Root, events};
+/// use es_store_memory::MemoryStore;
+///
+/// #[derive(Aggregate)]
+/// #[aggregate("Counter")]
+/// struct Counter {
+///     root: Root<Self>,
+///     total: i64,
+/// }
+///
+/// #[events]
+/// impl Counter {
+///     #[event("Started")]
+///     fn start() -> Self {
+///         Self { root: Root::new(), total: 0 }
+///     }
+///
+///     #[event("Added")]
+///     fn add(&mut self, amount: i64) {
+///         self.total += amount;
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> es_core::Result<()> {
+/// let app = Application::new(MemoryStore::new());
+/// let mut counter = Counter::start();
+/// counter.add(2);
+/// app.save(&mut counter).await?;
+///
+/// app.update(counter.id(), |counter: &mut Counter| counter.add(3)).await?;
+/// assert_eq!(app.get::<Counter>(counter.id()).await?.total, 5);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Application {
+    repository: Repository,
+}
+
+impl Application {
+    /// An application that keeps its events in `store`.
+    pub fn new(store: impl EventStore) -> Self {
+        Self {
+            repository: Repository::new(store),
+        }
+    }
+
+    /// Saves the pending events of one aggregate (`&mut dog`) or of several (`(&mut from, &mut to)`, a slice, a `Vec`), all or nothing.
+    ///
+    /// The pending events leave the aggregates once the store has them. With nothing pending the store is not asked.
+    /// Note that `app.save(dog)` moves a `dog: &mut Dog`; to go on using it, write `app.save(&mut *dog)`.
+    ///
+    /// # Errors
+    /// [`SaveError`], as [`Error::Save`]: nothing was stored and everything is pending still.
+    pub fn save<S: Save>(
+        &self,
+        what: S,
+    ) -> impl Future<Output = Result<Saved<S::Versions>>> + Send + use<S> {
+        let repository = self.repository.clone();
+        async move { Ok(repository.save(what).await?) }
+    }
+
+    /// Gets an aggregate as it is now.
+    ///
+    /// # Errors
+    /// [`LoadError`], as [`Error::Load`]; [`LoadError::NotFound`] where no event created it.
+    pub fn get<A: Aggregate>(&self, id: A::Id) -> impl Future<Output = Result<A>> + Send + use<A> {
+        let repository = self.repository.clone();
+        async move { Ok(repository.get(id).await?) }
+    }
+
+    /// Gets an aggregate as it is now, or `None` where no event created it.
+    ///
+    /// # Errors
+    /// [`LoadError`], as [`Error::Load`].
+    pub fn find<A: Aggregate>(
+        &self,
+        id: A::Id,
+    ) -> impl Future<Output = Result<Option<A>>> + Send + use<A> {
+        let repository = self.repository.clone();
+        async move { Ok(repository.find(id).await?) }
+    }
+
+    /// Gets an aggregate as it was at a version, to be read and not changed.
+    ///
+    /// # Errors
+    /// [`LoadError`], as [`Error::Load`]; [`LoadError::NoSuchVersion`] for `Version::NEW` and for versions it has not reached.
+    pub fn get_at<A: Aggregate>(
+        &self,
+        id: A::Id,
+        version: Version,
+    ) -> impl Future<Output = Result<Past<A>>> + Send + use<A> {
+        let repository = self.repository.clone();
+        async move { Ok(repository.get_at(id, version).await?) }
+    }
+
+    /// Reads the events of an aggregate, oldest first; of one that does not exist there are none.
+    pub fn history<A: Aggregate>(&self, id: A::Id) -> History<A> {
+        History::new(
+            self.repository.clone(),
+            StreamId::new(A::CATEGORY, id.into()),
+        )
+    }
+
+    /// Gets an aggregate, lets `decide` change it, and saves it; where another writer was faster, gets it again and decides again.
+    ///
+    /// `decide` returns nothing or a `Result`; an error refuses the command, and nothing is saved. It may run several times,
+    /// each time on a fresh aggregate.
+    ///
+    /// # Errors
+    /// [`UpdateError::Refused`] with what `decide` answered; [`UpdateError::Failed`] where getting or saving failed.
+    pub fn update<A, F, R>(
+        &self,
+        id: A::Id,
+        decide: F,
+    ) -> impl Future<Output = Result<Updated<R::Value>, UpdateError<R::Refusal>>> + Send + use<A, F, R>
+    where
+        A: Aggregate,
+        F: FnMut(&mut A) -> R + Send,
+        R: Outcome<Value: Send, Refusal: Send>,
+    {
+        update::update(self.repository.clone(), id, decide)
+    }
+}
+
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Application").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,171 @@
+//! Gets aggregates by replaying their streams, and saves what they recorded.
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::save::{self, Save, SaveError, Saved};
+use super::{LoadError, Past};
+use crate::domain::{Aggregate, Replay, StreamId, Version};
+use crate::persistence::{Commit, CommitId, EventStore, Record, Slice, decode};
+
+/// How many records are read at once, so that a long stream does not fill the memory.
+pub(super) const PAGE: usize = 1_000;
+
+/// Gets and saves aggregates; an [`Application`](super::Application) has one, and adds the rest.
+#[derive(Clone)]
+pub struct Repository {
+    store: Arc<dyn EventStore>,
+}
+
+impl Repository {
+    /// A repository that keeps its events in `store`.
+    pub fn new(store: impl EventStore) -> Self {
+        Self {
+            store: Arc::new(store),
+        }
+    }
+
+    /// Gets an aggregate as it is now.
+    ///
+    /// # Errors
+    /// [`LoadError`]; [`LoadError::NotFound`] where no event created it.
+    pub async fn get<A: Aggregate>(&self, id: A::Id) -> Result<A, LoadError> {
+        let stream = StreamId::new(A::CATEGORY, id.into());
+        match self.load(&stream, Version::MAX).await? {
+            Some(aggregate) => Ok(aggregate),
+            None => Err(LoadError::NotFound { stream }),
+        }
+    }
+
+    /// Gets an aggregate as it is now, or `None` where no event created it.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub async fn find<A: Aggregate>(&self, id: A::Id) -> Result<Option<A>, LoadError> {
+        self.load(&StreamId::new(A::CATEGORY, id.into()), Version::MAX)
+            .await
+    }
+
+    /// Gets an aggregate as it was at a version.
+    ///
+    /// # Errors
+    /// [`LoadError`]; [`LoadError::NoSuchVersion`] for `Version::NEW` and for versions it has not reached.
+    pub async fn get_at<A: Aggregate>(
+        &self,
+        id: A::Id,
+        version: Version,
+    ) -> Result<Past<A>, LoadError> {
+        let stream = StreamId::new(A::CATEGORY, id.into());
+        if let Some(aggregate) = self.load::<A>(&stream, version).await?
+            && aggregate.version() == version
+        {
+            return Ok(Past::new(aggregate));
+        }
+        match self
+            .read(&stream, Slice::all().descending().limit(1))
+            .await?
+            .first()
+        {
+            Some(newest) => Err(LoadError::NoSuchVersion {
+                asked: version,
+                newest: newest.version,
+                stream,
+            }),
+            None => Err(LoadError::NotFound { stream }),
+        }
+    }
+
+    /// Saves the pending events of one or several aggregates, all or nothing.
+    ///
+    /// # Errors
+    /// [`SaveError`]: nothing was stored and everything is pending still.
+    pub async fn save<S: Save>(&self, mut what: S) -> Result<Saved<S::Versions>, SaveError> {
+        let appends = save::stage(&mut what)?;
+        if appends.is_empty() {
+            return Ok(Saved {
+                version: what.versions(),
+                position: None,
+            });
+        }
+        let commit = Commit {
+            id: CommitId::draw(),
+            time: now(),
+            appends,
+        };
+        let committed = self.store.commit(commit).await?;
+        save::committed(&mut what, committed.time);
+        Ok(Saved {
+            version: what.versions(),
+            position: committed.position,
+        })
+    }
+
+    /// Replays a stream up to a version; `None` where there is nothing to replay.
+    async fn load<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        up_to: Version,
+    ) -> Result<Option<A>, LoadError> {
+        let mut replay = Replay::<A>::new(stream.id);
+        let mut after = Version::NEW;
+        loop {
+            let page = self
+                .read(stream, Slice::all().after(after).up_to(up_to).limit(PAGE))
+                .await?;
+            for record in &page {
+                after = follows(record, after)?;
+                replay
+                    .push_saved(decode(record)?, record.time)
+                    .map_err(|source| LoadError::Replay {
+                        stream: stream.clone(),
+                        source,
+                    })?;
+            }
+            if page.len() < PAGE {
+                return Ok(replay.finish());
+            }
+        }
+    }
+
+    pub(super) async fn read(
+        &self,
+        stream: &StreamId,
+        slice: Slice,
+    ) -> Result<Vec<Record>, LoadError> {
+        self.store
+            .read_stream(stream, slice)
+            .await
+            .map_err(|source| LoadError::Store {
+                stream: stream.clone(),
+                source,
+            })
+    }
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repository").finish_non_exhaustive()
+    }
+}
+
+/// Checks that a record is the next one of its stream, and says its version.
+pub(super) fn follows(record: &Record, after: Version) -> Result<Version, LoadError> {
+    let expected = after.next();
+    if record.version == expected {
+        return Ok(expected);
+    }
+    Err(LoadError::Broken {
+        stream: record.stream.clone(),
+        expected,
+        found: record.version,
+    })
+}
+
+/// The time now in whole microseconds, which is what every store keeps.
+fn now() -> SystemTime {
+    let now = SystemTime::now();
+    let finer = now
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.subsec_nanos() % 1_000);
+    now - Duration::from_nanos(finer.into())
+}

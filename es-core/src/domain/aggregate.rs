@@ -1,0 +1,142 @@
+//! The consistency boundary: state that only its own events change.
+//!
+//! Three traits, so that each half of the macros answers for itself: `#[derive(Aggregate)]` writes [`HasRoot`],
+//! `#[events]` writes [`Declares`] and [`Events`]. Whoever has all three is an [`Aggregate`].
+use std::fmt::Debug;
+use std::time::SystemTime;
+
+use uuid::Uuid;
+
+use super::root::{Applying, Root};
+use super::{Event, Misplaced, Replay, ReplayError, Version};
+
+/// An id that names one aggregate of its type: [`Uuid`], or a newtype that converts from and to it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the id of an aggregate",
+    note = "an id converts from and to `uuid::Uuid`, and is `Clone`, `Debug`, `Send` and `Sync`"
+)]
+pub trait AggregateId: From<Uuid> + Into<Uuid> + Clone + Debug + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: From<Uuid> + Into<Uuid> + Clone + Debug + Send + Sync + 'static> AggregateId for T {}
+
+/// A struct with a root: what `#[derive(Aggregate)]` implements.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an aggregate",
+    label = "this struct has no `Root`",
+    note = "add `#[derive(Aggregate)]` and `#[aggregate(\"…\")]` to `{Self}`"
+)]
+pub trait HasRoot: Sized + Send + Sync + 'static {
+    /// The type of its ids.
+    type Id: AggregateId;
+
+    /// The name under which its streams are stored.
+    const CATEGORY: &'static str;
+
+    /// Its root.
+    fn root(&self) -> &Root<Self>;
+
+    /// Its root, to be changed.
+    fn root_mut(&mut self) -> &mut Root<Self>;
+}
+
+/// A struct whose events are known: the first half of what `#[events]` implements.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` declares no events",
+    label = "nothing can happen to this aggregate",
+    note = "add `#[events] impl {Self} {{ .. }}` with a method for each event"
+)]
+pub trait Declares {
+    /// What can happen to it.
+    type Event: Event;
+}
+
+/// The fold: how events become state. The second half of what `#[events]` implements.
+///
+/// [`open`](Events::open) and [`record`](Events::record) are what a generated event method calls, and what one written by hand calls.
+pub trait Events: HasRoot + Declares {
+    /// Makes the aggregate that a creation event tells of.
+    ///
+    /// # Errors
+    /// [`Misplaced`] for an event that changes an aggregate instead of creating one.
+    fn create(event: Self::Event) -> Result<Self, Misplaced>;
+
+    /// Changes the state as the event tells.
+    ///
+    /// # Errors
+    /// [`Misplaced`] for an event that creates an aggregate; the state is as it was.
+    fn apply(&mut self, event: Self::Event) -> Result<(), Misplaced>;
+
+    /// Records a creation event: gives `state`, made by that event, its id, and keeps the event to be saved.
+    #[must_use]
+    fn open(id: Self::Id, event: Self::Event, mut state: Self) -> Self {
+        state.root_mut().open(id.into(), event);
+        state
+    }
+
+    /// Records an event: changes the state by `apply`, then keeps the event to be saved.
+    ///
+    /// While an event is being applied, another one is not recorded, only applied: replaying the first will do both.
+    fn record(&mut self, event: Self::Event, apply: impl FnOnce(&mut Self)) {
+        if !self.root().is_open() {
+            apply(self);
+            return;
+        }
+        let applying = Applying::begin(self);
+        apply(&mut *applying.aggregate);
+        drop(applying);
+        self.root_mut().push(event);
+    }
+}
+
+/// A consistency boundary with an id, rebuilt from its stream.
+///
+/// Implemented by `#[derive(Aggregate)]` on the struct together with `#[events]` on its methods; or by hand, by implementing
+/// [`HasRoot`], [`Declares`] and [`Events`].
+#[diagnostic::on_unimplemented(message = "`{Self}` is not an aggregate")]
+pub trait Aggregate: Events {
+    /// Its id.
+    fn id(&self) -> Self::Id {
+        Self::Id::from(self.root().id())
+    }
+
+    /// The version of this state: the number of events that made it, pending ones included.
+    fn version(&self) -> Version {
+        self.root().version()
+    }
+
+    /// The events that were recorded and not saved yet, oldest first.
+    fn pending(&self) -> &[Self::Event] {
+        self.root().pending()
+    }
+
+    /// When its first event was saved, in microseconds; `None` before that.
+    fn created_at(&self) -> Option<SystemTime> {
+        self.root().created_at()
+    }
+
+    /// When its newest saved event was saved, in microseconds; `None` before that.
+    fn modified_at(&self) -> Option<SystemTime> {
+        self.root().modified_at()
+    }
+
+    /// Folds events into an aggregate, without a store. Nothing is pending afterwards.
+    ///
+    /// # Errors
+    /// [`ReplayError`] where the events are none, or not one that creates followed by others that change.
+    fn replay(
+        id: Self::Id,
+        events: impl IntoIterator<Item = Self::Event>,
+    ) -> Result<Self, ReplayError> {
+        let mut replay = Replay::new(id.into());
+        for event in events {
+            replay.push(event)?;
+        }
+        replay.finish().ok_or(ReplayError::NoEvents {
+            category: Self::CATEGORY,
+        })
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<A: Events> Aggregate for A {}

@@ -1,0 +1,16 @@
+//! What happened: aggregates, their events and the fold, pure and synchronous, no bytes and no I/O.
+
+mod aggregate;
+mod counter;
+mod event;
+mod replay;
+mod root;
+mod stream;
+
+pub use aggregate::{Aggregate, AggregateId, Declares, Events, HasRoot};
+pub use counter::{Position, Version};
+pub use event::{Event, EventShape, Misplaced};
+pub(crate) use replay::Replay;
+pub use replay::ReplayError;
+pub use root::Root;
+pub use stream::StreamId;

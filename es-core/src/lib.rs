@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+pub mod application;
+pub mod domain;
+pub mod persistence;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use application::{Application, BoxError, Error, Past, Result, UpdateError};
+pub use domain::{Aggregate, Position, Root, StreamId, Version};
+#[cfg(feature = "derive")]
+pub use es_derive::{Aggregate, event, events};
+pub use persistence::Recorded;

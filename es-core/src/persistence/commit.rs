@@ -1,0 +1,85 @@
+//! The atomic unit of writing.
+use std::borrow::Cow;
+use std::fmt;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::domain::{Position, StreamId, Version};
+
+/// Names one commit, so that sending it again is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CommitId(Uuid);
+
+impl CommitId {
+    /// Draws an id that no other commit has.
+    #[must_use]
+    pub fn draw() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl From<Uuid> for CommitId {
+    fn from(id: Uuid) -> Self {
+        Self(id)
+    }
+}
+
+impl From<CommitId> for Uuid {
+    fn from(id: CommitId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for CommitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Events of one or more streams that become visible together or not at all.
+///
+/// Without events it changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its name.
+    pub id: CommitId,
+    /// When it was made, in microseconds. A store moves it forward where its log is further on.
+    pub time: SystemTime,
+    /// What it appends, in the order in which it is to stand in the log. A stream may occur more than once.
+    pub appends: Vec<Append>,
+}
+
+/// Events for the end of one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Append {
+    /// The stream.
+    pub stream: StreamId,
+    /// The version it must be at; the events take the versions after it.
+    pub expected: Version,
+    /// The events, oldest first.
+    pub events: Vec<EncodedEvent>,
+}
+
+/// An event as bytes, not yet in a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedEvent {
+    /// Its stored name.
+    pub name: Cow<'static, str>,
+    /// The schema version of the payload.
+    pub schema: u32,
+    /// The JSON object of its fields.
+    pub payload: Bytes,
+}
+
+/// What became of a commit that succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Which commit.
+    pub commit: CommitId,
+    /// The position of its last event; `None` where it had none.
+    pub position: Option<Position>,
+    /// The time that its records carry.
+    pub time: SystemTime,
+}

@@ -1,0 +1,62 @@
+//! An event as stored.
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::CommitId;
+use crate::domain::{Position, StreamId, Version};
+
+/// An event as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The stream it belongs to.
+    pub stream: StreamId,
+    /// Its place in the stream.
+    pub version: Version,
+    /// Its place in the log.
+    pub position: Position,
+    /// Its stored name.
+    pub event: Cow<'static, str>,
+    /// The schema version of the payload.
+    pub schema: u32,
+    /// The JSON object of its fields.
+    pub payload: Bytes,
+    /// When it was committed, in microseconds; never earlier than the record before it in the log.
+    pub time: SystemTime,
+    /// The commit it came with.
+    pub commit: CommitId,
+}
+
+/// A record whose payload has become an event again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded<E> {
+    /// The stream it belongs to.
+    pub stream: StreamId,
+    /// Its place in the stream.
+    pub version: Version,
+    /// Its place in the log.
+    pub position: Position,
+    /// The event.
+    pub event: E,
+    /// The JSON object of its fields, as it was stored.
+    pub payload: Bytes,
+    /// When it was committed, in microseconds.
+    pub time: SystemTime,
+    /// The commit it came with.
+    pub commit: CommitId,
+}
+
+impl<E> Recorded<E> {
+    pub(crate) fn new(record: Record, event: E) -> Self {
+        Self {
+            stream: record.stream,
+            version: record.version,
+            position: record.position,
+            event,
+            payload: record.payload,
+            time: record.time,
+            commit: record.commit,
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Laws 1 to 9: what a stream is.
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use bytes::Bytes;
+
+use super::{append, at, commit, event, stream};
+use crate::domain::{Position, StreamId, Version};
+use crate::persistence::{Append, AppendError, Commit, EncodedEvent, EventStore, Record, Slice};
+use crate::testing::block_on;
+
+async fn read(store: &impl EventStore, stream: &StreamId, slice: Slice) -> Vec<Record> {
+    store
+        .read_stream(stream, slice)
+        .await
+        .expect("the stream can be read")
+}
+
+async fn versions(store: &impl EventStore, stream: &StreamId, slice: Slice) -> Vec<u64> {
+    let records = read(store, stream, slice).await;
+    records.iter().map(|record| record.version.get()).collect()
+}
+
+async fn write(store: &impl EventStore, appends: impl Into<Vec<Append>>) {
+    store
+        .commit(commit(appends))
+        .await
+        .expect("the commit is stored");
+}
+
+async fn assert_conflict(
+    store: &impl EventStore,
+    refused: Commit,
+    at: &StreamId,
+    expect: u64,
+    actual: u64,
+) {
+    match store.commit(refused).await {
+        Err(AppendError::Conflict {
+            stream,
+            expected,
+            actual: found,
+        }) => assert_eq!(
+            (stream, expected, found),
+            (at.clone(), Version::from(expect), Version::from(actual))
+        ),
+        other => panic!("a conflict of `{at}` was to be expected, not {other:?}"),
+    }
+}
+
+/// Law 1.
+pub async fn an_empty_commit_changes_nothing(store: impl EventStore) {
+    let committed = store.commit(commit([])).await.expect("it is allowed");
+    assert_eq!(committed.position, None);
+    let without_events = store
+        .commit(commit([append(&stream(1), 0, 0)]))
+        .await
+        .expect("it is allowed");
+    assert_eq!(without_events.position, None);
+    assert_eq!(
+        store.read_log(Position::START, 10).await.expect("readable"),
+        []
+    );
+}
+
+/// Law 2.
+pub async fn records_come_back_exactly_as_written(store: impl EventStore) {
+    let stream = StreamId::new("Ünïcødé \"quoted\"; DROP TABLE events", uuid::Uuid::max());
+    let payloads = [
+        "{}",
+        r#"{"float":0.1,"big":18446744073709551615,"text":"\u0000'\"🐕"}"#,
+        &format!(r#"{{"long":"{}"}}"#, "x".repeat(70_000)),
+    ];
+    let sent = Commit {
+        time: at(7),
+        ..commit([Append {
+            stream: stream.clone(),
+            expected: Version::NEW,
+            events: (1_u32..)
+                .zip(payloads)
+                .map(|(schema, payload)| EncodedEvent {
+                    name: format!("Event{schema}").into(),
+                    schema,
+                    payload: Bytes::from(payload.to_owned()),
+                })
+                .collect(),
+        }])
+    };
+    let committed = store
+        .commit(sent.clone())
+        .await
+        .expect("the commit is stored");
+    assert_eq!(committed.time, at(7));
+
+    let expected: Vec<_> = (1_u32..)
+        .zip(payloads)
+        .map(|(number, payload)| Record {
+            stream: stream.clone(),
+            version: Version::from(u64::from(number)),
+            position: Position::from(u64::from(number)),
+            event: format!("Event{number}").into(),
+            schema: number,
+            payload: Bytes::from(payload.to_owned()),
+            time: at(7),
+            commit: sent.id,
+        })
+        .collect();
+    assert_eq!(read(&store, &stream, Slice::all()).await, expected);
+    assert_eq!(
+        store.read_log(Position::START, 10).await.expect("readable"),
+        expected
+    );
+}
+
+/// Law 3.
+pub async fn a_version_already_present_is_a_conflict_and_nothing_is_stored(store: impl EventStore) {
+    write(&store, [append(&stream(1), 0, 3)]).await;
+    assert_conflict(&store, commit([append(&stream(1), 2, 2)]), &stream(1), 2, 3).await;
+    assert_conflict(&store, commit([append(&stream(1), 0, 1)]), &stream(1), 0, 3).await;
+    assert_eq!(versions(&store, &stream(1), Slice::all()).await, [1, 2, 3]);
+}
+
+/// Law 4.
+pub async fn a_commit_over_several_streams_is_all_or_nothing(store: impl EventStore) {
+    write(&store, [append(&stream(2), 0, 1)]).await;
+    let streams = [stream(1), stream(2), stream(3)];
+    for stale in 0..3 {
+        let appends: Vec<_> = (0..3)
+            .map(|place| match (place == stale, place) {
+                (true, 1) => append(&streams[1], 0, 2),
+                (true, _) => append(&streams[place], 1, 2),
+                (false, 1) => append(&streams[1], 1, 2),
+                (false, _) => append(&streams[place], 0, 2),
+            })
+            .collect();
+        let refused = store.commit(commit(appends)).await;
+        assert!(
+            matches!(&refused, Err(AppendError::Conflict { stream, .. }) if *stream == streams[stale]),
+            "the conflict names the stream that is stale, not {refused:?}"
+        );
+        assert!(read(&store, &streams[0], Slice::all()).await.is_empty());
+        assert_eq!(versions(&store, &streams[1], Slice::all()).await, [1]);
+        assert!(read(&store, &streams[2], Slice::all()).await.is_empty());
+    }
+    write(
+        &store,
+        [append(&streams[0], 0, 2), append(&streams[1], 1, 2)],
+    )
+    .await;
+    assert_eq!(versions(&store, &streams[1], Slice::all()).await, [1, 2, 3]);
+}
+
+/// Law 4, its last clause.
+pub async fn one_stream_may_occur_twice_in_a_commit(store: impl EventStore) {
+    write(
+        &store,
+        [
+            append(&stream(1), 0, 1),
+            append(&stream(2), 0, 1),
+            append(&stream(1), 1, 2),
+        ],
+    )
+    .await;
+    assert_eq!(versions(&store, &stream(1), Slice::all()).await, [1, 2, 3]);
+
+    let stale_second = commit([append(&stream(1), 3, 1), append(&stream(1), 3, 1)]);
+    assert_conflict(&store, stale_second, &stream(1), 3, 4).await;
+    assert_eq!(versions(&store, &stream(1), Slice::all()).await, [1, 2, 3]);
+}
+
+/// Law 5.
+pub async fn a_commit_that_would_leave_a_hole_is_refused(store: impl EventStore) {
+    assert_conflict(&store, commit([append(&stream(1), 1, 1)]), &stream(1), 1, 0).await;
+    write(&store, [append(&stream(1), 0, 2)]).await;
+    assert_conflict(&store, commit([append(&stream(1), 3, 1)]), &stream(1), 3, 2).await;
+    assert_eq!(versions(&store, &stream(1), Slice::all()).await, [1, 2]);
+}
+
+/// Law 6.
+pub async fn a_stream_is_read_from_both_ends_and_in_part(store: impl EventStore) {
+    write(&store, [append(&stream(1), 0, 5)]).await;
+    write(&store, [append(&stream(2), 0, 1), append(&stream(1), 5, 2)]).await;
+
+    let (all, two, five) = (Slice::all(), Version::from(2), Version::from(5));
+    let cases: [(Slice, &[u64]); 12] = [
+        (all, &[1, 2, 3, 4, 5, 6, 7]),
+        (all.descending(), &[7, 6, 5, 4, 3, 2, 1]),
+        (all.after(two), &[3, 4, 5, 6, 7]),
+        (all.up_to(two), &[1, 2]),
+        (all.limit(3), &[1, 2, 3]),
+        (all.limit(3).descending(), &[7, 6, 5]),
+        (all.after(two).up_to(five), &[3, 4, 5]),
+        (all.after(two).up_to(five).descending().limit(2), &[5, 4]),
+        (all.after(five).up_to(two), &[]),
+        (all.after(Version::from(7)), &[]),
+        (all.after(Version::MAX), &[]),
+        (all.limit(0), &[]),
+    ];
+    for (slice, expected) in cases {
+        assert_eq!(
+            versions(&store, &stream(1), slice).await,
+            expected,
+            "{slice:?}"
+        );
+    }
+    assert_eq!(read(&store, &stream(9), all).await, []);
+}
+
+/// Law 7.
+pub async fn two_categories_with_one_id_are_two_streams(store: impl EventStore) {
+    let (dog, cat) = (stream(1), StreamId::new("Cat", stream(1).id));
+    write(&store, [append(&dog, 0, 2)]).await;
+    write(&store, [append(&cat, 0, 1)]).await;
+    assert_eq!(versions(&store, &dog, Slice::all()).await, [1, 2]);
+    assert_eq!(versions(&store, &cat, Slice::all()).await, [1]);
+}
+
+/// Law 8.
+pub async fn of_two_writers_racing_for_one_version_exactly_one_wins(store: impl EventStore) {
+    const ROUNDS: u64 = 200;
+    let store = Arc::new(store);
+    let start = Arc::new(Barrier::new(2));
+    let writers: Vec<_> = (0..2)
+        .map(|_| {
+            let (store, start) = (Arc::clone(&store), Arc::clone(&start));
+            thread::spawn(move || {
+                let mut won = 0;
+                for version in 0..ROUNDS {
+                    start.wait();
+                    match block_on(store.commit(commit([append(&stream(1), version, 1)]))) {
+                        Ok(_) => won += 1,
+                        Err(AppendError::Conflict { actual, .. }) => {
+                            assert_eq!(actual, Version::from(version + 1))
+                        }
+                        Err(error) => panic!("{error:?}"),
+                    }
+                    start.wait();
+                }
+                won
+            })
+        })
+        .collect();
+    let won: u64 = writers
+        .into_iter()
+        .map(|writer| writer.join().expect("the writer ends"))
+        .sum();
+    assert_eq!(won, ROUNDS);
+    assert_eq!(
+        versions(&*store, &stream(1), Slice::all()).await,
+        (1..=ROUNDS).collect::<Vec<_>>()
+    );
+}
+
+/// Law 9.
+pub async fn the_same_commit_sent_again_gives_the_first_result(store: impl EventStore) {
+    let sent = commit([append(&stream(1), 0, 2), append(&stream(2), 0, 1)]);
+    let first = store
+        .commit(sent.clone())
+        .await
+        .expect("the commit is stored");
+    write(&store, [append(&stream(1), 2, 1)]).await;
+    let again = store.commit(sent).await.expect("it is recognised");
+    assert_eq!(again, first);
+    assert_eq!(
+        store
+            .read_log(Position::START, 10)
+            .await
+            .expect("readable")
+            .len(),
+        4
+    );
+}
+
+/// Law 9, its last clause.
+pub async fn a_commit_id_used_for_another_commit_is_refused(store: impl EventStore) {
+    let sent = commit([append(&stream(1), 0, 2)]);
+    store
+        .commit(sent.clone())
+        .await
+        .expect("the commit is stored");
+
+    let mut longer = sent.clone();
+    longer.appends[0].events.push(event("{}"));
+    let mut shorter = sent.clone();
+    shorter.appends[0].events.pop();
+    let mut other_payload = sent.clone();
+    other_payload.appends[0].events[1].payload = Bytes::from_static(b"{}");
+    for other in [longer, shorter, other_payload] {
+        match store.commit(other).await {
+            Err(AppendError::IdTaken { commit }) => assert_eq!(commit, sent.id),
+            other => panic!("the id belongs to another commit, so not {other:?}"),
+        }
+    }
+    assert_eq!(versions(&store, &stream(1), Slice::all()).await, [1, 2]);
+}

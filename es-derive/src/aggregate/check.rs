@@ -1,0 +1,99 @@
+//! The rules of an aggregate.
+use syn::spanned::Spanned;
+use syn::{Data, Fields, GenericParam};
+
+use super::model::Aggregate;
+use super::parse::Syntax;
+use crate::diagnostics::Diagnostics;
+
+pub(super) fn all(syntax: &Syntax, model: &Aggregate, diagnostics: &mut Diagnostics) {
+    stored_name(syntax, model, diagnostics);
+    nothing_is_borrowed(model, diagnostics);
+    if is_a_struct_with_named_fields(syntax, diagnostics) {
+        one_root(model, diagnostics);
+    }
+}
+
+fn is_a_struct_with_named_fields(syntax: &Syntax, diagnostics: &mut Diagnostics) -> bool {
+    let ident = &syntax.item.ident;
+    let keyword = match &syntax.item.data {
+        Data::Struct(data) => {
+            let place = match &data.fields {
+                Fields::Named(_) => return true,
+                Fields::Unnamed(fields) => fields.span(),
+                Fields::Unit => ident.span(),
+            };
+            diagnostics.error_with_help(
+                place,
+                "an aggregate has named fields",
+                format!("`struct {ident} {{ root: Root<Self> }}`"),
+            );
+            return false;
+        }
+        Data::Enum(data) => data.enum_token.span(),
+        Data::Union(data) => data.union_token.span(),
+    };
+    diagnostics.error_with_help(
+        keyword,
+        "an aggregate is a struct: it has an identity and state",
+        format!("keep the variants in a field: `state: {ident}State`"),
+    );
+    false
+}
+
+fn nothing_is_borrowed(model: &Aggregate, diagnostics: &mut Diagnostics) {
+    for parameter in &model.generics.params {
+        if let GenericParam::Lifetime(lifetime) = parameter {
+            diagnostics.error_with_help(
+                lifetime.lifetime.span(),
+                "an aggregate cannot borrow: it is rebuilt from stored events",
+                "own the data: `String` instead of `&'a str`",
+            );
+        }
+    }
+}
+
+fn one_root(model: &Aggregate, diagnostics: &mut Diagnostics) {
+    let ident = model.ident;
+    match &model.roots[..] {
+        [] => diagnostics.error_with_help(
+            ident.span(),
+            format!("`{ident}` has no root"),
+            "add a field `root: Root<Self>`",
+        ),
+        [_] => {}
+        [first, more @ ..] => {
+            for second in more {
+                diagnostics.twice(
+                    second.span(),
+                    first.span(),
+                    format!("`{ident}` has two roots"),
+                );
+            }
+        }
+    }
+}
+
+fn stored_name(syntax: &Syntax, model: &Aggregate, diagnostics: &mut Diagnostics) {
+    let ident = model.ident;
+    let help = format!("`#[aggregate(\"{ident}\")]`");
+    let Some(literal) = &syntax.category else {
+        diagnostics.error_with_help(ident.span(), format!("`{ident}` has no stored name"), help);
+        return;
+    };
+    let name = &model.category;
+    let allowed = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.');
+    if name.is_empty() {
+        diagnostics.error_with_help(
+            literal.span(),
+            format!("`{ident}` has no stored name: this one is empty"),
+            help,
+        );
+    } else if let Some(letter) = name.chars().find(|letter| !allowed(*letter)) {
+        diagnostics.error_with_help(
+            literal.span(),
+            format!("`{ident}` has no stored name: one may have letters, digits, `_`, `-` and `.`, but not {letter:?}"),
+            help,
+        );
+    }
+}

@@ -1,0 +1,73 @@
+//! What it means: an aggregate with a category, a type of ids and a root.
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::{Data, Field, Fields, GenericParam, Generics, Type};
+
+use super::parse::Syntax;
+
+pub(super) struct Aggregate<'a> {
+    pub(super) ident: &'a Ident,
+    pub(super) generics: &'a Generics,
+    /// The category, empty where none is given.
+    pub(super) category: String,
+    pub(super) id: Option<&'a Type>,
+    /// The fields of type `Root<..>`; an aggregate has one.
+    pub(super) roots: Vec<&'a Field>,
+    /// The path of `es_core`.
+    pub(super) krate: TokenStream,
+}
+
+impl Aggregate<'_> {
+    pub(super) fn borrows(&self) -> bool {
+        self.generics
+            .params
+            .iter()
+            .any(|parameter| matches!(parameter, GenericParam::Lifetime(_)))
+    }
+}
+
+pub(super) fn of(syntax: &Syntax) -> Aggregate<'_> {
+    let fields = match &syntax.item.data {
+        Data::Struct(data) => named(&data.fields),
+        Data::Enum(_) | Data::Union(_) => Vec::new(),
+    };
+    Aggregate {
+        ident: &syntax.item.ident,
+        generics: &syntax.item.generics,
+        category: syntax
+            .category
+            .as_ref()
+            .map(syn::LitStr::value)
+            .unwrap_or_default(),
+        id: syntax.id.as_ref(),
+        roots: fields
+            .into_iter()
+            .filter(|field| is_root(&field.ty))
+            .collect(),
+        krate: syntax
+            .krate
+            .as_ref()
+            .map_or_else(|| quote!(::es_core), |krate| quote!(#krate)),
+    }
+}
+
+fn named(fields: &Fields) -> Vec<&Field> {
+    match fields {
+        Fields::Named(fields) => fields.named.iter().collect(),
+        Fields::Unnamed(_) | Fields::Unit => Vec::new(),
+    }
+}
+
+/// Whether a type is written as `Root`, `Root<..>` or with a path before it.
+fn is_root(ty: &Type) -> bool {
+    match ty {
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|segment| segment.ident == "Root"),
+        Type::Group(group) => is_root(&group.elem),
+        Type::Paren(paren) => is_root(&paren.elem),
+        _ => false,
+    }
+}

@@ -1,0 +1,179 @@
+//! What stands in the brackets of an attribute: a name, and keys with values.
+//!
+//! `#[aggregate("Dog", id = DogId)]`: each macro says which keys it knows and how the value of each is read; here a key
+//! that is unknown or given twice is refused, and reading goes on behind it, so that every error is found.
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::spanned::Spanned;
+use syn::{Attribute, Lit, LitStr, Meta, Token};
+
+use crate::diagnostics::{Diagnostics, did_you_mean, error};
+
+/// A key as the user is told of it.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    /// What its value is, after "takes".
+    pub(crate) takes: &'static str,
+    /// The key with a value, to be copied.
+    pub(crate) example: &'static str,
+}
+
+/// The arguments of one kind of attribute, which may be spread over several attributes.
+pub(crate) struct Arguments<'a> {
+    attribute: &'static str,
+    keys: &'static [Key],
+    diagnostics: &'a mut Diagnostics,
+    name: Option<LitStr>,
+    /// The place of every key seen so far; the name has the key `""`.
+    seen: Vec<(String, Span)>,
+}
+
+/// Puts the value of a key where it belongs, reading it by [`value`].
+pub(crate) type Store<'a> = &'a mut dyn FnMut(&Key, &Ident, ParseStream) -> syn::Result<()>;
+
+impl<'a> Arguments<'a> {
+    pub(crate) fn new(
+        attribute: &'static str,
+        keys: &'static [Key],
+        diagnostics: &'a mut Diagnostics,
+    ) -> Self {
+        Self {
+            attribute,
+            keys,
+            diagnostics,
+            name: None,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Reads a whole attribute. `#[aggregate]` without brackets has no arguments.
+    pub(crate) fn read_attribute(&mut self, attribute: &Attribute, store: Store) {
+        match &attribute.meta {
+            Meta::Path(_) => {}
+            Meta::List(list) => self.read(list.tokens.clone(), store),
+            Meta::NameValue(pair) => self.diagnostics.error_with_help(
+                pair.eq_token.span(),
+                format!("`#[{}]` takes its arguments in brackets", self.attribute),
+                format!("`#[{}(..)]`", self.attribute),
+            ),
+        }
+    }
+
+    /// Reads what stands in the brackets.
+    pub(crate) fn read(&mut self, arguments: TokenStream, store: Store) {
+        let read_all = |input: ParseStream| -> syn::Result<()> {
+            while !input.is_empty() {
+                if let Err(error) = self.read_one(input, store) {
+                    self.diagnostics.push(error);
+                }
+                skip_to_comma(input)?;
+            }
+            Ok(())
+        };
+        if let Err(error) = read_all.parse2(arguments) {
+            self.diagnostics.push(error);
+        }
+    }
+
+    /// The name that stands alone, as in `#[event("TrickAdded")]`.
+    pub(crate) fn into_name(self) -> Option<LitStr> {
+        self.name
+    }
+
+    fn read_one(&mut self, input: ParseStream, store: Store) -> syn::Result<()> {
+        if input.peek(Lit) {
+            let literal: Lit = input.parse()?;
+            self.once("", literal.span());
+            let Lit::Str(name) = literal else {
+                let fact = format!("the name in `#[{}]` is a string", self.attribute);
+                return Err(error(literal.span(), &fact, None));
+            };
+            self.name.get_or_insert(name);
+            return end_of_argument(input);
+        }
+        if !input.peek(Ident::peek_any) {
+            let fact = format!("`#[{}]` takes a name and keys", self.attribute);
+            return Err(error(input.span(), &fact, Some(&self.known_keys())));
+        }
+        let written = input.call(Ident::parse_any)?;
+        let name = written.to_string();
+        let Some(key) = self.keys.iter().find(|key| key.name == name) else {
+            let names: Vec<_> = self.keys.iter().map(|key| key.name).collect();
+            let help = match did_you_mean(&name, &names) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => self.known_keys(),
+            };
+            return Err(error(
+                written.span(),
+                &format!("unknown key `{name}`"),
+                Some(&help),
+            ));
+        };
+        self.once(&name, written.span());
+        store(key, &written, input)?;
+        end_of_argument(input)
+    }
+
+    fn once(&mut self, key: &str, place: Span) {
+        match self.seen.iter().find(|(seen, _)| seen == key) {
+            Some((_, first)) if key.is_empty() => {
+                self.diagnostics
+                    .twice(place, *first, "the name is given twice")
+            }
+            Some((_, first)) => {
+                self.diagnostics
+                    .twice(place, *first, format!("`{key}` is given twice"))
+            }
+            None => self.seen.push((key.to_owned(), place)),
+        }
+    }
+
+    fn known_keys(&self) -> String {
+        let keys: Vec<_> = self
+            .keys
+            .iter()
+            .map(|key| format!("`{}`", key.example))
+            .collect();
+        format!("`#[{}(..)]` knows {}", self.attribute, keys.join(", "))
+    }
+}
+
+/// Reads `= VALUE`.
+pub(crate) fn value<T: Parse>(key: &Key, written: &Ident, input: ParseStream) -> syn::Result<T> {
+    let wrong = |at: Span| {
+        error(
+            at,
+            &format!("`{}` takes {}", key.name, key.takes),
+            Some(&format!("`{}`", key.example)),
+        )
+    };
+    if !input.peek(Token![=]) || input.peek(Token![==]) {
+        return Err(wrong(written.span()));
+    }
+    let equals: Token![=] = input.parse()?;
+    if input.is_empty() {
+        return Err(wrong(equals.span()));
+    }
+    let at = input.span();
+    input.parse().map_err(|_| wrong(at))
+}
+
+fn end_of_argument(input: ParseStream) -> syn::Result<()> {
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(());
+    }
+    Err(error(input.span(), "a comma is missing before this", None))
+}
+
+/// Goes behind the next comma, over whatever could not be read.
+fn skip_to_comma(input: ParseStream) -> syn::Result<()> {
+    while !input.is_empty() {
+        if input.peek(Token![,]) {
+            input.parse::<Token![,]>()?;
+            return Ok(());
+        }
+        input.parse::<TokenTree>()?;
+    }
+    Ok(())
+}

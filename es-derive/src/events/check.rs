@@ -1,0 +1,324 @@
+//! The rules of events. An event that breaks one is marked, and nothing is generated for it.
+use std::collections::HashMap;
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+use syn::{
+    Expr, ExprCall, ExprMethodCall, GenericParam, Macro, ReceiverKind, ReturnType, Safety, Type,
+};
+
+use super::model::{Event, Events};
+use crate::diagnostics::Diagnostics;
+
+pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
+    some_event_creates(model, diagnostics);
+    let aggregate = model.aggregate.clone();
+    let methods: Vec<Ident> = model
+        .events
+        .iter()
+        .map(|event| event.method.sig.ident.clone())
+        .collect();
+    let mut names = HashMap::new();
+    for event in &mut model.events {
+        let errors = diagnostics.count();
+        stored_name(event, diagnostics);
+        plain_function(event, diagnostics);
+        receiver(event, diagnostics);
+        return_type(event, &aggregate, diagnostics);
+        nothing_generic(event, diagnostics);
+        id_of_creation_only(event, diagnostics);
+        no_event_in_its_body(event, &aggregate, &methods, diagnostics);
+        one_event_for_each_name(event, &mut names, diagnostics);
+        event.broken |= diagnostics.count() > errors;
+    }
+}
+
+fn some_event_creates(model: &Events, diagnostics: &mut Diagnostics) {
+    let aggregate = &model.aggregate;
+    // A `cfg` may take any of them away, which cannot be seen here.
+    if !model.events.iter().any(Event::creates) {
+        diagnostics.error_with_help(
+            aggregate.span(),
+            format!("no event creates a `{aggregate}`"),
+            "`#[event(\"Created\")] pub fn create(..) -> Self { Self { root: Root::new(), .. } }`",
+        );
+    }
+}
+
+fn stored_name(event: &Event, diagnostics: &mut Diagnostics) {
+    let fact = "`#[event]` takes the name the fact is stored under";
+    let Some(literal) = &event.name else {
+        diagnostics.error_with_help(event.attribute, fact, "`#[event(\"TrickAdded\")]`");
+        return;
+    };
+    let name = literal.value();
+    if name != "Self" && is_upper_camel_case(&name) {
+        return;
+    }
+    let suggestion = upper_camel_case(&name).unwrap_or_else(|| "TrickAdded".to_owned());
+    diagnostics.error_with_help(
+        literal.span(),
+        format!("{fact}, an UpperCamelCase identifier"),
+        format!("`#[event(\"{suggestion}\")]`"),
+    );
+}
+
+fn is_upper_camel_case(name: &str) -> bool {
+    name.starts_with(char::is_uppercase)
+        && !name.contains('_')
+        && syn::parse_str::<Ident>(name).is_ok()
+}
+
+fn upper_camel_case(name: &str) -> Option<String> {
+    let words = name
+        .split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let joined: String = words
+        .map(|word| {
+            let mut letters = word.chars();
+            let first = letters.next().into_iter().flat_map(char::to_uppercase);
+            first.chain(letters).collect::<String>()
+        })
+        .collect();
+    (joined != "Self" && is_upper_camel_case(&joined)).then_some(joined)
+}
+
+fn plain_function(event: &Event, diagnostics: &mut Diagnostics) {
+    let signature = &event.method.sig;
+    if let Some(keyword) = &signature.asyncness {
+        diagnostics.error_with_help(
+            keyword.span(),
+            "an event cannot be `async`: replay does no I/O",
+            "do the I/O first, and pass its result",
+        );
+    }
+    if let Safety::Unsafe(keyword) = &signature.safety {
+        diagnostics.error(
+            keyword.span(),
+            "an event cannot be `unsafe`: replay calls it for whatever is stored",
+        );
+    }
+    if let Some(abi) = &signature.abi {
+        diagnostics.error(
+            abi.extern_token.span(),
+            "an event cannot be `extern`: nothing but this program calls it",
+        );
+    }
+    if let Some(keyword) = &signature.constness {
+        diagnostics.error(
+            keyword.span(),
+            "an event cannot be `const`: it is recorded when the program runs",
+        );
+    }
+    if let Some(variadic) = &signature.variadic {
+        diagnostics.error(variadic.span(), "an event owns its data");
+    }
+}
+
+fn receiver(event: &Event, diagnostics: &mut Diagnostics) {
+    let Some(receiver) = event.receiver() else {
+        return;
+    };
+    if matches!(&receiver.kind, ReceiverKind::Reference(_, None, Some(_))) {
+        return;
+    }
+    let method = &event.method.sig.ident;
+    let written = receiver
+        .to_token_stream()
+        .to_string()
+        .replace("& ", "&")
+        .replace(" :", ":");
+    diagnostics.error_with_help(
+        receiver.span(),
+        format!("`{method}` takes `{written}`, but an event changes state"),
+        "`&mut self`",
+    );
+}
+
+fn return_type(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) {
+    let signature = &event.method.sig;
+    let method = &signature.ident;
+    if event.creates() {
+        let place = match &signature.output {
+            ReturnType::Type(_, ty) if names(ty, aggregate) => return,
+            ReturnType::Type(_, ty) => ty.span(),
+            ReturnType::Default => method.span(),
+        };
+        diagnostics.error_with_help(
+            place,
+            format!("`{method}` creates a `{aggregate}`, so it returns `Self`"),
+            "`-> Self`; a command that may refuse decides first, then calls it",
+        );
+    } else if let ReturnType::Type(_, ty) = &signature.output
+        && !matches!(&**ty, Type::Tuple(tuple) if tuple.elems.is_empty())
+    {
+        diagnostics.error_with_help(
+            ty.span(),
+            format!("`{method}` returns a value that replay would discard"),
+            "decide in a method without `#[event]`, then call the event",
+        );
+    }
+}
+
+/// Whether a type is written as `Self` or under the aggregate's own name.
+fn names(ty: &Type, aggregate: &Ident) -> bool {
+    match ty {
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == "Self" || last.ident == *aggregate),
+        Type::Group(group) => names(&group.elem, aggregate),
+        Type::Paren(paren) => names(&paren.elem, aggregate),
+        _ => false,
+    }
+}
+
+fn nothing_generic(event: &Event, diagnostics: &mut Diagnostics) {
+    for parameter in &event.method.sig.generics.params {
+        let help = match parameter {
+            GenericParam::Lifetime(_) => "leave the lifetime out, or take an owned type",
+            GenericParam::Type(_) | GenericParam::Const(_) => "an owned type, or `impl Into<T>`",
+        };
+        diagnostics.error_with_help(parameter.span(), "an event owns its data", help);
+    }
+}
+
+fn id_of_creation_only(event: &Event, diagnostics: &mut Diagnostics) {
+    if let Some((key, _)) = &event.id
+        && !event.creates()
+    {
+        diagnostics.error_with_help(
+            key.span(),
+            format!(
+                "`{}` does not create, so it has no `id`",
+                event.method.sig.ident
+            ),
+            "only creation events choose an id",
+        );
+    }
+}
+
+fn one_event_for_each_name(
+    event: &Event,
+    names: &mut HashMap<String, Span>,
+    diagnostics: &mut Diagnostics,
+) {
+    let Some(literal) = &event.name else { return };
+    // Of two events under a `cfg`, one may be absent.
+    if event
+        .method
+        .attrs
+        .iter()
+        .any(|attribute| attribute.path().is_ident("cfg"))
+    {
+        return;
+    }
+    match names.get(&literal.value()) {
+        Some(first) => diagnostics.twice(
+            literal.span(),
+            *first,
+            format!("two methods record `{}`", literal.value()),
+        ),
+        None => {
+            names.insert(literal.value(), literal.span());
+        }
+    }
+}
+
+fn no_event_in_its_body(
+    event: &Event,
+    aggregate: &Ident,
+    methods: &[Ident],
+    diagnostics: &mut Diagnostics,
+) {
+    let mut calls = Calls {
+        aggregate,
+        methods,
+        found: Vec::new(),
+    };
+    calls.visit_block(&event.method.block);
+    for call in calls.found {
+        diagnostics.error_with_help(
+            call,
+            "one fact cannot record another: replay would record it again",
+            "call both from a method without `#[event]`",
+        );
+    }
+}
+
+/// Finds `self.bark()`, `Self::bark(..)` and `Dog::bark(..)`, in macros too.
+struct Calls<'a> {
+    aggregate: &'a Ident,
+    methods: &'a [Ident],
+    found: Vec<Span>,
+}
+
+impl Calls<'_> {
+    fn is_event(&self, method: &Ident) -> bool {
+        self.methods.contains(method)
+    }
+
+    fn in_tokens(&mut self, tokens: TokenStream) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        for (place, token) in tokens.iter().enumerate() {
+            match token {
+                TokenTree::Group(group) => self.in_tokens(group.stream()),
+                TokenTree::Ident(method)
+                    if self.is_event(method) && self.is_called(&tokens, place) =>
+                {
+                    self.found.push(method.span());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether the tokens around read `self.bark(..)`, `Self::bark(..)` or `Dog::bark(..)`.
+    fn is_called(&self, tokens: &[TokenTree], place: usize) -> bool {
+        let is = |token: Option<&TokenTree>, text: char| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == text);
+        let before = |back: usize| place.checked_sub(back).and_then(|place| tokens.get(place));
+        let named = |token: Option<&TokenTree>, names: &[&str]| matches!(token, Some(TokenTree::Ident(ident)) if names.iter().any(|name| ident == name));
+        let called = matches!(tokens.get(place + 1), Some(TokenTree::Group(_)));
+        let by_dot = is(before(1), '.') && named(before(2), &["self"]) && !is(before(3), '.');
+        let by_path = is(before(1), ':')
+            && is(before(2), ':')
+            && named(before(3), &["Self", &self.aggregate.to_string()]);
+        called && (by_dot || by_path)
+    }
+}
+
+impl<'ast> Visit<'ast> for Calls<'_> {
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        if matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self"))
+            && self.is_event(&call.method)
+        {
+            self.found.push(call.method.span());
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+
+    fn visit_expr_call(&mut self, call: &'ast ExprCall) {
+        if let Expr::Path(function) = &*call.func {
+            let segments: Vec<_> = function
+                .path
+                .segments
+                .iter()
+                .map(|segment| &segment.ident)
+                .collect();
+            if let [.., owner, method] = &segments[..]
+                && (**owner == "Self" || *owner == self.aggregate)
+                && self.is_event(method)
+            {
+                self.found.push(method.span());
+            }
+        }
+        visit::visit_expr_call(self, call);
+    }
+
+    fn visit_macro(&mut self, call: &'ast Macro) {
+        self.in_tokens(call.tokens.clone());
+    }
+}

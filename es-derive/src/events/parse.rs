@@ -1,0 +1,141 @@
+//! What is written: the `impl`, and which of its methods are marked with which arguments.
+use proc_macro2::{Ident, Span, TokenStream};
+use syn::spanned::Spanned;
+use syn::{Attribute, Expr, ImplItem, ImplItemFn, Item, ItemImpl, LitStr, Path, Type};
+
+use crate::arguments::{Arguments, Key, value};
+use crate::diagnostics::{Diagnostics, error};
+
+pub(super) struct Syntax {
+    /// The `impl`, without its items.
+    pub(super) header: ItemImpl,
+    /// The last name in the type it is for.
+    pub(super) aggregate: Ident,
+    /// `#[events(crate = ..)]`
+    pub(super) krate: Option<Path>,
+    pub(super) items: Vec<Member>,
+}
+
+pub(super) enum Member {
+    Event(Marked),
+    Other(ImplItem),
+}
+
+/// A method and what `#[event(..)]` says about it.
+pub(super) struct Marked {
+    pub(super) method: ImplItemFn,
+    /// Where the attribute stands.
+    pub(super) attribute: Span,
+    pub(super) name: Option<LitStr>,
+    pub(super) id: Option<(Ident, Expr)>,
+}
+
+const EVENTS_KEYS: &[Key] = &[Key {
+    name: "crate",
+    takes: "a path",
+    example: "crate = my_crate::es_core",
+}];
+
+const EVENT_KEYS: &[Key] = &[Key {
+    name: "id",
+    takes: "an expression",
+    example: "id = Self::id_for(name)",
+}];
+
+pub(super) fn read(
+    arguments: TokenStream,
+    item: TokenStream,
+    diagnostics: &mut Diagnostics,
+) -> syn::Result<Syntax> {
+    let mut krate = None;
+    Arguments::new("events", EVENTS_KEYS, diagnostics).read(
+        arguments,
+        &mut |key, written, input| {
+            krate = Some(value(key, written, input)?);
+            Ok(())
+        },
+    );
+    let mut header = inherent_impl(syn::parse2(item)?)?;
+    let aggregate =
+        type_name(&header.self_ty).ok_or_else(|| goes_on_impl(header.self_ty.span()))?;
+    let items = std::mem::take(&mut header.items)
+        .into_iter()
+        .map(|item| member(item, diagnostics))
+        .collect();
+    Ok(Syntax {
+        header,
+        aggregate,
+        krate,
+        items,
+    })
+}
+
+fn member(item: ImplItem, diagnostics: &mut Diagnostics) -> Member {
+    let ImplItem::Fn(mut method) = item else {
+        return Member::Other(item);
+    };
+    let (marks, rest): (Vec<_>, Vec<_>) = method.attrs.drain(..).partition(is_event);
+    method.attrs = rest;
+    let Some(first) = marks.first() else {
+        return Member::Other(ImplItem::Fn(method));
+    };
+    let attribute = first.span();
+    let mut id = None;
+    let mut arguments = Arguments::new("event", EVENT_KEYS, diagnostics);
+    for mark in &marks {
+        arguments.read_attribute(mark, &mut |key, written, input| {
+            id = Some((written.clone(), value(key, written, input)?));
+            Ok(())
+        });
+    }
+    let name = arguments.into_name();
+    Member::Event(Marked {
+        method,
+        attribute,
+        name,
+        id,
+    })
+}
+
+/// Whether an attribute is `#[event]`, with or without a path before it.
+fn is_event(attribute: &Attribute) -> bool {
+    attribute
+        .path()
+        .segments
+        .last()
+        .is_some_and(|segment| segment.ident == "event")
+}
+
+fn inherent_impl(item: Item) -> syn::Result<ItemImpl> {
+    let place = match item {
+        Item::Impl(item) => match &item.trait_ {
+            None => return Ok(item),
+            Some((path, _)) => path.span(),
+        },
+        Item::Struct(item) => item.struct_token.span(),
+        Item::Enum(item) => item.enum_token.span(),
+        Item::Union(item) => item.union_token.span(),
+        Item::Trait(item) => item.trait_token.span(),
+        Item::Fn(item) => item.sig.fn_token.span(),
+        Item::Mod(item) => item.mod_token.span(),
+        other => other.span(),
+    };
+    Err(goes_on_impl(place))
+}
+
+fn goes_on_impl(place: Span) -> syn::Error {
+    error(
+        place,
+        "`#[events]` goes on `impl Dog { .. }`, the methods of an aggregate",
+        None,
+    )
+}
+
+fn type_name(ty: &Type) -> Option<Ident> {
+    match ty {
+        Type::Path(path) if path.qself.is_none() => Some(path.path.segments.last()?.ident.clone()),
+        Type::Group(group) => type_name(&group.elem),
+        Type::Paren(paren) => type_name(&paren.elem),
+        _ => None,
+    }
+}

@@ -1,0 +1,121 @@
+//! The macros of `es-core`, which re-exports them: depend on that crate, not on this one.
+//!
+//! Each macro is a folder and goes through four stages: `parse` reads what is written, `model` says what it means, `check` holds it
+//! against every rule, `render` writes the code. The rules are in `check`, one function each.
+
+mod aggregate;
+mod arguments;
+mod diagnostics;
+mod events;
+
+use proc_macro::TokenStream;
+use proc_macro2::Span;
+use quote::quote;
+
+/// Makes a struct with a field `root: Root<Self>` an aggregate.
+///
+/// ```
+/// use es_core::{Aggregate, Root, events};
+///
+/// #[derive(Aggregate)]
+/// #[aggregate("Lamp")]
+/// struct Lamp {
+///     root: Root<Self>,
+///     on: bool,
+/// }
+///
+/// #[events]
+/// impl Lamp {
+///     #[event("Mounted")]
+///     fn mount() -> Self {
+///         Self { root: Root::new(), on: false }
+///     }
+/// }
+///
+/// assert_eq!(Lamp::mount().version().get(), 1);
+/// ```
+///
+/// # `#[aggregate("Lamp", ..)]`
+///
+/// | | |
+/// |---|---|
+/// | `"Lamp"` | required: the category, the name under which its streams are stored; letters, digits, `_`, `-` and `.` |
+/// | `id = LampId` | the type of its ids, converting from and to `Uuid`; `Uuid` where it is left out |
+/// | `crate = path` | where `es_core` is, if not at `::es_core` |
+#[proc_macro_derive(Aggregate, attributes(aggregate))]
+pub fn aggregate(item: TokenStream) -> TokenStream {
+    aggregate::expand(item.into()).into()
+}
+
+/// Makes the methods marked `#[event("..")]` record and replay what they do.
+///
+/// For `impl Lamp` it generates the enum `LampEvent` with a variant for each event method and a field for each parameter, the fold that
+/// replays them, and leaves the methods with the signatures that are written. Methods without `#[event]` stay as they are.
+///
+/// - An event method without `self` that returns `Self` creates; there may be several.
+/// - One with `&mut self` and no return value changes. It states a fact, so it cannot fail; a command decides first.
+/// - Parameters are owned types, `&str`, `&[T]`, `&T` or `impl Into<T>`; they are stored in their owned form, under their names, and are
+///   `Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync`.
+///
+/// ```
+/// use es_core::{Aggregate, Root, events};
+///
+/// # #[derive(Aggregate)]
+/// # #[aggregate("Lamp")]
+/// # struct Lamp { root: Root<Self>, room: String, on: bool }
+/// #[events]
+/// impl Lamp {
+///     #[event("Mounted")]
+///     fn mount(room: &str) -> Self {
+///         Self { root: Root::new(), room: room.to_owned(), on: false }
+///     }
+///
+///     #[event("Switched")]
+///     fn switch(&mut self, on: bool) {
+///         self.on = on;
+///     }
+///
+///     fn toggle(&mut self) {
+///         self.switch(!self.on);
+///     }
+/// }
+///
+/// let mut lamp = Lamp::mount("kitchen");
+/// lamp.toggle();
+/// assert_eq!(
+///     lamp.pending(),
+///     [LampEvent::Mounted { room: "kitchen".to_owned() }, LampEvent::Switched { on: true }]
+/// );
+/// ```
+///
+/// # `#[events(..)]`
+///
+/// | | |
+/// |---|---|
+/// | `crate = path` | where `es_core` is, if not at `::es_core` |
+///
+/// # `#[event("Switched", ..)]`
+///
+/// | | |
+/// |---|---|
+/// | `"Switched"` | required: the name under which the event is stored, in UpperCamelCase |
+/// | `id = EXPR` | of an event that creates: the aggregate's id, from the parameters by reference; a new `Uuid` of version 7 where it is left out |
+#[proc_macro_attribute]
+pub fn events(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    events::expand(arguments.into(), item.into()).into()
+}
+
+/// Marks a method inside an `impl` marked [`#[events]`](macro@events); anywhere else it is an error.
+///
+/// There is no need to import it: `#[events]` reads it.
+#[proc_macro_attribute]
+pub fn event(_: TokenStream, item: TokenStream) -> TokenStream {
+    let error = diagnostics::error(
+        Span::call_site(),
+        "`#[event]` goes on a method inside an `#[events]` impl",
+        Some("write `#[events]` above the `impl`"),
+    )
+    .into_compile_error();
+    let item = proc_macro2::TokenStream::from(item);
+    quote!(#error #item).into()
+}

@@ -1,0 +1,10 @@
+use es_core::{Aggregate, Root};
+
+#[derive(Aggregate)]
+#[aggregate("Dog")]
+struct Dog<'a> {
+    root: Root<Self>,
+    name: &'a str,
+}
+
+fn main() {}

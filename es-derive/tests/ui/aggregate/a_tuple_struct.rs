@@ -1,0 +1,7 @@
+use es_core::{Aggregate, Root};
+
+#[derive(Aggregate)]
+#[aggregate("Dog")]
+struct Dog(Root<Dog>, String);
+
+fn main() {}

@@ -1,0 +1,7 @@
+use es_core::Aggregate;
+
+#[derive(Aggregate)]
+#[aggregate("Dog")]
+struct Dog;
+
+fn main() {}

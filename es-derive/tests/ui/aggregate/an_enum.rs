@@ -1,0 +1,10 @@
+use es_core::Aggregate;
+
+#[derive(Aggregate)]
+#[aggregate("Dog")]
+enum Dog {
+    Puppy,
+    Grown,
+}
+
+fn main() {}

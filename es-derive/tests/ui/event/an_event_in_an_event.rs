@@ -1,0 +1,30 @@
+use es_core::{Aggregate, Root, events};
+
+#[derive(Aggregate)]
+#[aggregate("Dog")]
+struct Dog {
+    root: Root<Self>,
+    tricks: Vec<String>,
+}
+
+#[events]
+impl Dog {
+    #[event("Registered")]
+    fn register() -> Self {
+        Self { root: Root::new(), tricks: Vec::new() }
+    }
+
+    #[event("Barked")]
+    fn bark(&mut self) {}
+
+    #[event("TrickAdded")]
+    fn add_trick(&mut self, trick: &str) {
+        self.bark();
+        Self::bark(self);
+        Dog::bark(self);
+        println!("{:?} {:?}", self.bark(), trick);
+        self.tricks.push(trick.to_owned());
+    }
+}
+
+fn main() {}

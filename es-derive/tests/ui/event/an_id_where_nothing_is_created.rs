@@ -1,0 +1,21 @@
+use es_core::{Aggregate, Root, events};
+
+#[derive(Aggregate)]
+#[aggregate("Dog")]
+struct Dog {
+    root: Root<Self>,
+    tricks: Vec<String>,
+}
+
+#[events]
+impl Dog {
+    #[event("Registered")]
+    fn register() -> Self {
+        Self { root: Root::new(), tricks: Vec::new() }
+    }
+
+    #[event("Barked", id = uuid::Uuid::nil())]
+    fn bark(&mut self) {}
+}
+
+fn main() {}

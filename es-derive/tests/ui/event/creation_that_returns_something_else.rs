@@ -1,0 +1,26 @@
+use es_core::{Aggregate, Root, events};
+
+#[derive(Aggregate)]
+#[aggregate("Dog")]
+struct Dog {
+    root: Root<Self>,
+    tricks: Vec<String>,
+}
+
+#[events]
+impl Dog {
+    #[event("Registered")]
+    fn register() -> Self {
+        Self { root: Root::new(), tricks: Vec::new() }
+    }
+
+    #[event("Found")]
+    fn find() -> Result<Self, String> {
+        Ok(Self { root: Root::new(), tricks: Vec::new() })
+    }
+
+    #[event("Lost")]
+    fn lose() {}
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use es_core::event;
+
+struct Dog;
+
+impl Dog {
+    #[event("Barked")]
+    fn bark(&mut self) {}
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+struct Dog;
+
+impl Dog {
+    #[event("Barked")]
+    fn bark(&mut self) {}
+}
+
+fn main() {}

@@ -1,0 +1,153 @@
+//! The records in order, and what finds them.
+use std::collections::HashMap;
+use std::ops::Range;
+use std::time::SystemTime;
+
+use es_core::persistence::{Append, AppendError, Commit, CommitId, Committed, Record, Slice};
+use es_core::{Position, StreamId, Version};
+
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    /// The record at position n is at index n - 1.
+    records: Vec<Record>,
+    /// Where the events of a stream are: version n is at index n - 1.
+    streams: HashMap<StreamId, Vec<usize>>,
+    /// Where the events of a commit are.
+    commits: HashMap<CommitId, Range<usize>>,
+}
+
+impl Log {
+    pub(crate) fn commit(&mut self, commit: Commit) -> Result<Committed, AppendError> {
+        if let Some(range) = self.commits.get(&commit.id) {
+            return self.committed_before(&commit, range.clone());
+        }
+        self.check_versions(&commit.appends)?;
+
+        let time = self
+            .records
+            .last()
+            .map_or(commit.time, |newest| newest.time.max(commit.time));
+        let first = self.records.len();
+        for append in commit.appends {
+            self.append(append, commit.id, time);
+        }
+        let range = first..self.records.len();
+        if range.is_empty() {
+            return Ok(committed(commit.id, range, time));
+        }
+        self.commits.insert(commit.id, range.clone());
+        Ok(committed(commit.id, range, time))
+    }
+
+    pub(crate) fn read_stream(&self, stream: &StreamId, slice: Slice) -> Vec<Record> {
+        let Some(places) = self.streams.get(stream) else {
+            return Vec::new();
+        };
+        let after = index(slice.after.get()).min(places.len());
+        let up_to = index(slice.up_to.get()).clamp(after, places.len());
+        let chosen = places[after..up_to]
+            .iter()
+            .map(|&place| self.records[place].clone());
+        if slice.descending {
+            chosen.rev().take(slice.limit).collect()
+        } else {
+            chosen.take(slice.limit).collect()
+        }
+    }
+
+    pub(crate) fn read(&self, after: Position, limit: usize) -> Vec<Record> {
+        self.records
+            .iter()
+            .skip(index(after.get()))
+            .take(limit)
+            .cloned()
+            .collect()
+    }
+
+    /// Checks every append against the version its stream will have by then, before anything is written.
+    fn check_versions(&self, appends: &[Append]) -> Result<(), AppendError> {
+        for (place, append) in appends.iter().enumerate() {
+            let stored = self.streams.get(&append.stream).map_or(0, Vec::len);
+            let before: usize = appends[..place]
+                .iter()
+                .filter(|other| other.stream == append.stream)
+                .map(|other| other.events.len())
+                .sum();
+            let actual = Version::from((stored + before) as u64);
+            if append.expected != actual {
+                return Err(AppendError::Conflict {
+                    stream: append.stream.clone(),
+                    expected: append.expected,
+                    actual,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, append: Append, commit: CommitId, time: SystemTime) {
+        if append.events.is_empty() {
+            return;
+        }
+        let places = self.streams.entry(append.stream.clone()).or_default();
+        let mut version = append.expected;
+        for event in append.events {
+            version = version.next();
+            places.push(self.records.len());
+            self.records.push(Record {
+                stream: append.stream.clone(),
+                version,
+                position: Position::from(self.records.len() as u64 + 1),
+                event: event.name,
+                schema: event.schema,
+                payload: event.payload,
+                time,
+                commit,
+            });
+        }
+    }
+
+    /// The first result of a commit that is sent again.
+    fn committed_before(
+        &self,
+        commit: &Commit,
+        range: Range<usize>,
+    ) -> Result<Committed, AppendError> {
+        let records = &self.records[range.clone()];
+        let sent = commit.appends.iter().flat_map(|append| {
+            let versions = append.expected.get() + 1..;
+            versions
+                .zip(&append.events)
+                .map(|(version, event)| (&append.stream, version, event))
+        });
+        let same = records.len() == sent.clone().count()
+            && records
+                .iter()
+                .zip(sent)
+                .all(|(stored, (stream, version, event))| {
+                    stored.stream == *stream
+                        && stored.version.get() == version
+                        && stored.event == event.name
+                        && stored.schema == event.schema
+                        && stored.payload == event.payload
+                });
+        if !same {
+            return Err(AppendError::IdTaken { commit: commit.id });
+        }
+        Ok(committed(commit.id, range, records[0].time))
+    }
+}
+
+fn committed(commit: CommitId, range: Range<usize>, time: SystemTime) -> Committed {
+    let position = (!range.is_empty()).then(|| Position::from(range.end as u64));
+    Committed {
+        commit,
+        position,
+        time,
+    }
+}
+
+/// A counter as an index; one beyond what this machine can address is beyond every stream.
+fn index(counter: u64) -> usize {
+    usize::try_from(counter).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,90 @@
+//! A training school for dogs: the smallest application there is.
+//!
+//! Dogs learn, an earlier version is looked at, and the story is told.
+#[cfg(test)]
+mod tests;
+
+use es_core::{Aggregate, Application, Root, Version, events};
+use es_store_memory::MemoryStore;
+use examples::history_table;
+use uuid::Uuid;
+
+#[derive(Aggregate, Debug)]
+#[aggregate("Dog")]
+pub struct Dog {
+    root: Root<Self>,
+    name: String,
+    tricks: Vec<String>,
+}
+
+#[events]
+impl Dog {
+    pub fn id_for(name: &str) -> Uuid {
+        Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("/dogs/{name}").as_bytes())
+    }
+
+    #[event("Registered", id = Self::id_for(name))]
+    pub fn register(name: &str) -> Self {
+        Self {
+            root: Root::new(),
+            name: name.to_owned(),
+            tricks: Vec::new(),
+        }
+    }
+
+    #[event("TrickAdded")]
+    pub fn add_trick(&mut self, trick: impl Into<String>) {
+        self.tricks.push(trick);
+    }
+}
+
+pub struct TrainingSchool {
+    app: Application,
+}
+
+impl TrainingSchool {
+    pub fn new(app: Application) -> Self {
+        Self { app }
+    }
+
+    pub async fn register(&self, name: &str) -> es_core::Result<()> {
+        let mut dog = Dog::register(name);
+        self.app.save(&mut dog).await?;
+        Ok(())
+    }
+
+    pub async fn add_trick(&self, name: &str, trick: &str) -> es_core::Result<()> {
+        self.app
+            .update(Dog::id_for(name), |dog: &mut Dog| dog.add_trick(trick))
+            .await?;
+        Ok(())
+    }
+
+    pub async fn tricks(&self, name: &str) -> es_core::Result<Vec<String>> {
+        Ok(self.app.get::<Dog>(Dog::id_for(name)).await?.tricks)
+    }
+}
+
+#[tokio::main]
+async fn main() -> es_core::Result<()> {
+    run(Application::new(MemoryStore::new())).await
+}
+
+async fn run(app: Application) -> es_core::Result<()> {
+    let school = TrainingSchool::new(app.clone());
+    school.register("Fido").await?;
+    school.add_trick("Fido", "roll over").await?;
+    school.add_trick("Fido", "play dead").await?;
+    assert_eq!(school.tricks("Fido").await?, ["roll over", "play dead"]);
+    println!("Fido can {}.", school.tricks("Fido").await?.join(" and "));
+    if let Err(error) = school.register("Fido").await {
+        println!("Registered again? {error}.");
+    }
+
+    let fido = Dog::id_for("Fido");
+    let younger = app.get_at::<Dog>(fido, Version::from(2)).await?;
+    println!("{} at version 2: {:?}", younger.name, younger.tricks);
+
+    println!("{}", history_table(app.history::<Dog>(fido)).await?);
+    Ok(())
+}

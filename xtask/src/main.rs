@@ -1,0 +1,106 @@
+//! `cargo xtask test` runs everything that must hold before a change lands: formatting, lints, documentation, and all tests.
+use std::env;
+use std::process::{Command, ExitCode};
+
+type Step = (
+    &'static str,
+    &'static [&'static str],
+    &'static [(&'static str, &'static str)],
+);
+
+/// Each is cargo with these arguments, in this environment.
+const TEST: &[Step] = &[
+    ("formatting", &["fmt", "--all", "--check"], &[]),
+    (
+        "lints",
+        &[
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "--deny",
+            "warnings",
+        ],
+        &[],
+    ),
+    (
+        "documentation",
+        &[
+            "doc",
+            "--locked",
+            "--workspace",
+            "--all-features",
+            "--no-deps",
+        ],
+        &[("RUSTDOCFLAGS", "--deny warnings")],
+    ),
+    (
+        "tests",
+        &["test", "--locked", "--workspace", "--all-features"],
+        &[],
+    ),
+    (
+        "the core without its optional parts",
+        &[
+            "check",
+            "--locked",
+            "--package",
+            "es-core",
+            "--no-default-features",
+        ],
+        &[("RUSTFLAGS", "--deny warnings")],
+    ),
+    (
+        "the example `dog_school`",
+        &[
+            "run",
+            "--locked",
+            "--package",
+            "examples",
+            "--example",
+            "dog_school",
+        ],
+        &[],
+    ),
+    (
+        "the example `order`",
+        &[
+            "run",
+            "--locked",
+            "--package",
+            "examples",
+            "--example",
+            "order",
+        ],
+        &[],
+    ),
+];
+
+fn main() -> ExitCode {
+    match env::args().nth(1).as_deref() {
+        Some("test") => run(TEST),
+        _ => {
+            eprintln!("usage: cargo xtask test");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(steps: &[Step]) -> ExitCode {
+    for (name, arguments, environment) in steps {
+        eprintln!("\n== {name}: cargo {}", arguments.join(" "));
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = Command::new(cargo)
+            .args(*arguments)
+            .envs(environment.iter().copied())
+            .status();
+        if !status.is_ok_and(|status| status.success()) {
+            eprintln!("\n== failed: {name}");
+            return ExitCode::FAILURE;
+        }
+    }
+    eprintln!("\n== all well");
+    ExitCode::SUCCESS
+}
