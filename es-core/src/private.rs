@@ -12,13 +12,9 @@ pub use serde;
 pub use serde::{Deserialize, Serialize};
 pub use uuid::Uuid;
 
-pub use crate::domain::{Declares, Event, EventShape, Events, HasRoot, Misplaced, Root};
-
-/// A new id where the creation event chooses none.
-#[must_use]
-pub fn new_id<I: From<Uuid>>() -> I {
-    I::from(Uuid::now_v7())
-}
+pub use crate::domain::{
+    Declares, Event, EventShape, Events, HasRoot, Misplaced, Root, open, record,
+};
 
 /// Asks that `A` has events: the derive asserts it, so that a missing `#[events]` is told at the struct's name.
 pub const fn declares_events<A: crate::domain::Declares>() {}

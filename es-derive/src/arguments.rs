@@ -3,12 +3,12 @@
 //! `#[aggregate("Dog", id = DogId)]`: each macro says which keys it knows and how the value of each is read; here a key
 //! that is unknown or given twice is refused, and reading goes on behind it, so that every error is found.
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::spanned::Spanned;
 use syn::{Attribute, Lit, LitStr, Meta, Token};
 
-use crate::diagnostics::{Diagnostics, did_you_mean, error};
+use crate::diagnostics::{Diagnostics, did_you_mean, error, place};
 
 /// A key as the user is told of it.
 pub(crate) struct Key {
@@ -24,9 +24,27 @@ pub(crate) struct Arguments<'a> {
     attribute: &'static str,
     keys: &'static [Key],
     diagnostics: &'a mut Diagnostics,
-    name: Option<LitStr>,
+    name: Name,
     /// The place of every key seen so far; the name has the key `""`.
     seen: Vec<(String, Span)>,
+}
+
+/// The name that stands alone, as in `#[event("TrickAdded")]`.
+pub(crate) enum Name {
+    Given(LitStr),
+    Missing,
+    /// There is something in its place, and the error about it is told already.
+    Unreadable,
+}
+
+impl Name {
+    /// The name, empty where none is given.
+    pub(crate) fn value(&self) -> String {
+        match self {
+            Self::Given(literal) => literal.value(),
+            Self::Missing | Self::Unreadable => String::new(),
+        }
+    }
 }
 
 /// Puts the value of a key where it belongs, reading it by [`value`].
@@ -42,7 +60,7 @@ impl<'a> Arguments<'a> {
             attribute,
             keys,
             diagnostics,
-            name: None,
+            name: Name::Missing,
             seen: Vec::new(),
         }
     }
@@ -52,11 +70,14 @@ impl<'a> Arguments<'a> {
         match &attribute.meta {
             Meta::Path(_) => {}
             Meta::List(list) => self.read(list.tokens.clone(), store),
-            Meta::NameValue(pair) => self.diagnostics.error_with_help(
-                pair.eq_token.span(),
-                format!("`#[{}]` takes its arguments in brackets", self.attribute),
-                format!("`#[{}(..)]`", self.attribute),
-            ),
+            Meta::NameValue(pair) => {
+                self.name = Name::Unreadable;
+                self.diagnostics.error_with_help(
+                    pair.eq_token,
+                    format!("`#[{}]` takes its arguments in brackets", self.attribute),
+                    format!("`#[{}(..)]`", self.attribute),
+                );
+            }
         }
     }
 
@@ -77,7 +98,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// The name that stands alone, as in `#[event("TrickAdded")]`.
-    pub(crate) fn into_name(self) -> Option<LitStr> {
+    pub(crate) fn into_name(self) -> Name {
         self.name
     }
 
@@ -86,15 +107,18 @@ impl<'a> Arguments<'a> {
             let literal: Lit = input.parse()?;
             self.once("", literal.span());
             let Lit::Str(name) = literal else {
+                self.name = Name::Unreadable;
                 let fact = format!("the name in `#[{}]` is a string", self.attribute);
-                return Err(error(literal.span(), &fact, None));
+                return Err(error(literal, fact, None));
             };
-            self.name.get_or_insert(name);
+            if let Name::Missing = self.name {
+                self.name = Name::Given(name);
+            }
             return end_of_argument(input);
         }
         if !input.peek(Ident::peek_any) {
             let fact = format!("`#[{}]` takes a name and keys", self.attribute);
-            return Err(error(input.span(), &fact, Some(&self.known_keys())));
+            return Err(error(place(input.span()), fact, Some(&self.known_keys())));
         }
         let written = input.call(Ident::parse_any)?;
         let name = written.to_string();
@@ -105,8 +129,8 @@ impl<'a> Arguments<'a> {
                 None => self.known_keys(),
             };
             return Err(error(
-                written.span(),
-                &format!("unknown key `{name}`"),
+                &written,
+                format!("unknown key `{name}`"),
                 Some(&help),
             ));
         };
@@ -115,18 +139,16 @@ impl<'a> Arguments<'a> {
         end_of_argument(input)
     }
 
-    fn once(&mut self, key: &str, place: Span) {
-        match self.seen.iter().find(|(seen, _)| seen == key) {
-            Some((_, first)) if key.is_empty() => {
-                self.diagnostics
-                    .twice(place, *first, "the name is given twice")
-            }
-            Some((_, first)) => {
-                self.diagnostics
-                    .twice(place, *first, format!("`{key}` is given twice"))
-            }
-            None => self.seen.push((key.to_owned(), place)),
-        }
+    fn once(&mut self, key: &str, at: Span) {
+        let Some((_, first)) = self.seen.iter().find(|(seen, _)| seen == key) else {
+            self.seen.push((key.to_owned(), at));
+            return;
+        };
+        let given = match key {
+            "" => "the name is given twice".to_owned(),
+            key => format!("`{key}` is given twice"),
+        };
+        self.diagnostics.twice(place(at), place(*first), given);
     }
 
     fn known_keys(&self) -> String {
@@ -141,29 +163,33 @@ impl<'a> Arguments<'a> {
 
 /// Reads `= VALUE`.
 pub(crate) fn value<T: Parse>(key: &Key, written: &Ident, input: ParseStream) -> syn::Result<T> {
-    let wrong = |at: Span| {
+    let wrong = |at: &dyn ToTokens| {
         error(
             at,
-            &format!("`{}` takes {}", key.name, key.takes),
+            format!("`{}` takes {}", key.name, key.takes),
             Some(&format!("`{}`", key.example)),
         )
     };
     if !input.peek(Token![=]) || input.peek(Token![==]) {
-        return Err(wrong(written.span()));
+        return Err(wrong(written));
     }
     let equals: Token![=] = input.parse()?;
     if input.is_empty() {
-        return Err(wrong(equals.span()));
+        return Err(wrong(&equals));
     }
-    let at = input.span();
-    input.parse().map_err(|_| wrong(at))
+    let at = place(input.span());
+    input.parse().map_err(|_| wrong(&at))
 }
 
 fn end_of_argument(input: ParseStream) -> syn::Result<()> {
     if input.is_empty() || input.peek(Token![,]) {
         return Ok(());
     }
-    Err(error(input.span(), "a comma is missing before this", None))
+    Err(error(
+        place(input.span()),
+        "a comma is missing before this",
+        None,
+    ))
 }
 
 /// Goes behind the next comma, over whatever could not be read.

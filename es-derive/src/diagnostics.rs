@@ -1,12 +1,19 @@
 //! Errors in the user's words: collected, so that all of one expansion are told together.
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::ToTokens;
 
-/// An error that states a fact, and at most one line that says what to write instead.
-pub(crate) fn error(at: Span, fact: &str, help: Option<&str>) -> syn::Error {
+/// An error over all tokens of `at` that states a fact, and at most one line that says what to write instead.
+pub(crate) fn error(at: impl ToTokens, fact: impl AsRef<str>, help: Option<&str>) -> syn::Error {
+    let fact = fact.as_ref();
     match help {
-        Some(help) => syn::Error::new(at, format!("{fact}\n\nhelp: {help}")),
-        None => syn::Error::new(at, fact),
+        Some(help) => syn::Error::new_spanned(at, format!("{fact}\n\nhelp: {help}")),
+        None => syn::Error::new_spanned(at, fact),
     }
+}
+
+/// A place where there is no token to point at.
+pub(crate) fn place(span: Span) -> impl ToTokens {
+    Ident::new("_place", span)
 }
 
 /// The errors of one expansion.
@@ -16,22 +23,26 @@ pub(crate) struct Diagnostics {
 }
 
 impl Diagnostics {
-    pub(crate) fn error(&mut self, at: Span, fact: impl AsRef<str>) {
-        self.errors.push(error(at, fact.as_ref(), None));
+    pub(crate) fn error(&mut self, at: impl ToTokens, fact: impl AsRef<str>) {
+        self.push(error(at, fact, None));
     }
 
     pub(crate) fn error_with_help(
         &mut self,
-        at: Span,
+        at: impl ToTokens,
         fact: impl AsRef<str>,
         help: impl AsRef<str>,
     ) {
-        self.errors
-            .push(error(at, fact.as_ref(), Some(help.as_ref())));
+        self.push(error(at, fact, Some(help.as_ref())));
     }
 
     /// An error about the second of two places, which also shows the first.
-    pub(crate) fn twice(&mut self, second: Span, first: Span, fact: impl AsRef<str>) {
+    pub(crate) fn twice(
+        &mut self,
+        second: impl ToTokens,
+        first: impl ToTokens,
+        fact: impl AsRef<str>,
+    ) {
         self.error(second, fact);
         self.error(first, "the first is here");
     }

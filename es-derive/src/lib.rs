@@ -7,6 +7,7 @@ mod aggregate;
 mod arguments;
 mod diagnostics;
 mod events;
+mod source;
 
 use proc_macro::TokenStream;
 use proc_macro2::Span;
@@ -111,7 +112,7 @@ pub fn events(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn event(_: TokenStream, item: TokenStream) -> TokenStream {
     let error = diagnostics::error(
-        Span::call_site(),
+        diagnostics::place(Span::call_site()),
         "`#[event]` goes on a method inside an `#[events]` impl",
         Some("write `#[events]` above the `impl`"),
     )

@@ -52,8 +52,6 @@ pub trait Declares {
 }
 
 /// The fold: how events become state. The second half of what `#[events]` implements.
-///
-/// [`open`](Events::open) and [`record`](Events::record) are what a generated event method calls, and what one written by hand calls.
 pub trait Events: HasRoot + Declares {
     /// Makes the aggregate that a creation event tells of.
     ///
@@ -66,27 +64,30 @@ pub trait Events: HasRoot + Declares {
     /// # Errors
     /// [`Misplaced`] for an event that creates an aggregate; the state is as it was.
     fn apply(&mut self, event: Self::Event) -> Result<(), Misplaced>;
+}
 
-    /// Records a creation event: gives `state`, made by that event, its id, and keeps the event to be saved.
-    #[must_use]
-    fn open(id: Self::Id, event: Self::Event, mut state: Self) -> Self {
-        state.root_mut().open(id.into(), event);
-        state
-    }
+/// Records a creation event: gives `state`, which that event made, its id, and keeps the event to be saved.
+///
+/// What a generated event method without `self` ends with, and what one written by hand ends with.
+#[must_use]
+pub fn open<A: Events>(id: Uuid, event: A::Event, mut state: A) -> A {
+    state.root_mut().open(id, event);
+    state
+}
 
-    /// Records an event: changes the state by `apply`, then keeps the event to be saved.
-    ///
-    /// While an event is being applied, another one is not recorded, only applied: replaying the first will do both.
-    fn record(&mut self, event: Self::Event, apply: impl FnOnce(&mut Self)) {
-        if !self.root().is_open() {
-            apply(self);
-            return;
-        }
-        let applying = Applying::begin(self);
-        apply(&mut *applying.aggregate);
-        drop(applying);
-        self.root_mut().push(event);
+/// Records an event: changes the state by `apply`, then keeps the event to be saved.
+///
+/// What a generated event method with `&mut self` does, and what one written by hand does. While an event is being applied, another one
+/// is not recorded, only applied: replaying the first will do both.
+pub fn record<A: Events>(aggregate: &mut A, event: A::Event, apply: impl FnOnce(&mut A)) {
+    if !aggregate.root().is_open() {
+        apply(aggregate);
+        return;
     }
+    let applying = Applying::begin(aggregate);
+    apply(&mut *applying.aggregate);
+    drop(applying);
+    aggregate.root_mut().push(event);
 }
 
 /// A consistency boundary with an id, rebuilt from its stream.

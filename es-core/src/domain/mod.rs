@@ -7,7 +7,7 @@ mod replay;
 mod root;
 mod stream;
 
-pub use aggregate::{Aggregate, AggregateId, Declares, Events, HasRoot};
+pub use aggregate::{Aggregate, AggregateId, Declares, Events, HasRoot, open, record};
 pub use counter::{Position, Version};
 pub use event::{Event, EventShape, Misplaced};
 pub(crate) use replay::Replay;

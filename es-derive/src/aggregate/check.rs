@@ -1,9 +1,10 @@
 //! The rules of an aggregate.
-use syn::spanned::Spanned;
+use quote::ToTokens;
 use syn::{Data, Fields, GenericParam};
 
 use super::model::Aggregate;
 use super::parse::Syntax;
+use crate::arguments::Name;
 use crate::diagnostics::Diagnostics;
 
 pub(super) fn all(syntax: &Syntax, model: &Aggregate, diagnostics: &mut Diagnostics) {
@@ -16,12 +17,12 @@ pub(super) fn all(syntax: &Syntax, model: &Aggregate, diagnostics: &mut Diagnost
 
 fn is_a_struct_with_named_fields(syntax: &Syntax, diagnostics: &mut Diagnostics) -> bool {
     let ident = &syntax.item.ident;
-    let keyword = match &syntax.item.data {
+    let keyword: &dyn ToTokens = match &syntax.item.data {
         Data::Struct(data) => {
-            let place = match &data.fields {
+            let place: &dyn ToTokens = match &data.fields {
                 Fields::Named(_) => return true,
-                Fields::Unnamed(fields) => fields.span(),
-                Fields::Unit => ident.span(),
+                Fields::Unnamed(fields) => fields,
+                Fields::Unit => ident,
             };
             diagnostics.error_with_help(
                 place,
@@ -30,8 +31,8 @@ fn is_a_struct_with_named_fields(syntax: &Syntax, diagnostics: &mut Diagnostics)
             );
             return false;
         }
-        Data::Enum(data) => data.enum_token.span(),
-        Data::Union(data) => data.union_token.span(),
+        Data::Enum(data) => &data.enum_token,
+        Data::Union(data) => &data.union_token,
     };
     diagnostics.error_with_help(
         keyword,
@@ -45,7 +46,7 @@ fn nothing_is_borrowed(model: &Aggregate, diagnostics: &mut Diagnostics) {
     for parameter in &model.generics.params {
         if let GenericParam::Lifetime(lifetime) = parameter {
             diagnostics.error_with_help(
-                lifetime.lifetime.span(),
+                &lifetime.lifetime,
                 "an aggregate cannot borrow: it is rebuilt from stored events",
                 "own the data: `String` instead of `&'a str`",
             );
@@ -57,18 +58,14 @@ fn one_root(model: &Aggregate, diagnostics: &mut Diagnostics) {
     let ident = model.ident;
     match &model.roots[..] {
         [] => diagnostics.error_with_help(
-            ident.span(),
+            ident,
             format!("`{ident}` has no root"),
             "add a field `root: Root<Self>`",
         ),
         [_] => {}
         [first, more @ ..] => {
             for second in more {
-                diagnostics.twice(
-                    second.span(),
-                    first.span(),
-                    format!("`{ident}` has two roots"),
-                );
+                diagnostics.twice(second, first, format!("`{ident}` has two roots"));
             }
         }
     }
@@ -77,21 +74,25 @@ fn one_root(model: &Aggregate, diagnostics: &mut Diagnostics) {
 fn stored_name(syntax: &Syntax, model: &Aggregate, diagnostics: &mut Diagnostics) {
     let ident = model.ident;
     let help = format!("`#[aggregate(\"{ident}\")]`");
-    let Some(literal) = &syntax.category else {
-        diagnostics.error_with_help(ident.span(), format!("`{ident}` has no stored name"), help);
-        return;
+    let literal = match &syntax.category {
+        Name::Given(literal) => literal,
+        Name::Missing => {
+            diagnostics.error_with_help(ident, format!("`{ident}` has no stored name"), help);
+            return;
+        }
+        Name::Unreadable => return,
     };
     let name = &model.category;
     let allowed = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.');
     if name.is_empty() {
         diagnostics.error_with_help(
-            literal.span(),
+            literal,
             format!("`{ident}` has no stored name: this one is empty"),
             help,
         );
     } else if let Some(letter) = name.chars().find(|letter| !allowed(*letter)) {
         diagnostics.error_with_help(
-            literal.span(),
+            literal,
             format!("`{ident}` has no stored name: one may have letters, digits, `_`, `-` and `.`, but not {letter:?}"),
             help,
         );

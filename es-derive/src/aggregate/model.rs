@@ -34,11 +34,7 @@ pub(super) fn of(syntax: &Syntax) -> Aggregate<'_> {
     Aggregate {
         ident: &syntax.item.ident,
         generics: &syntax.item.generics,
-        category: syntax
-            .category
-            .as_ref()
-            .map(syn::LitStr::value)
-            .unwrap_or_default(),
+        category: syntax.category.value(),
         id: syntax.id.as_ref(),
         roots: fields
             .into_iter()

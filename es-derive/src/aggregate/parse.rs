@@ -1,13 +1,13 @@
 //! What is written: the item, and the arguments of `#[aggregate(..)]`.
 use proc_macro2::TokenStream;
-use syn::{DeriveInput, LitStr, Path, Type};
+use syn::{DeriveInput, Path, Type};
 
-use crate::arguments::{Arguments, Key, value};
+use crate::arguments::{Arguments, Key, Name, value};
 use crate::diagnostics::Diagnostics;
 
 pub(super) struct Syntax {
     pub(super) item: DeriveInput,
-    pub(super) category: Option<LitStr>,
+    pub(super) category: Name,
     pub(super) id: Option<Type>,
     pub(super) krate: Option<Path>,
 }

@@ -1,16 +1,18 @@
 //! The rules of events. An event that breaks one is marked, and nothing is generated for it.
 use std::collections::HashMap;
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    Expr, ExprCall, ExprMethodCall, GenericParam, Macro, ReceiverKind, ReturnType, Safety, Type,
+    Expr, ExprCall, ExprMethodCall, GenericParam, LitStr, Macro, ReceiverKind, ReturnType, Safety,
+    Type,
 };
 
 use super::model::{Event, Events};
+use crate::arguments::Name;
 use crate::diagnostics::Diagnostics;
+use crate::source;
 
 pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
     some_event_creates(model, diagnostics);
@@ -40,7 +42,7 @@ fn some_event_creates(model: &Events, diagnostics: &mut Diagnostics) {
     // A `cfg` may take any of them away, which cannot be seen here.
     if !model.events.iter().any(Event::creates) {
         diagnostics.error_with_help(
-            aggregate.span(),
+            aggregate,
             format!("no event creates a `{aggregate}`"),
             "`#[event(\"Created\")] pub fn create(..) -> Self { Self { root: Root::new(), .. } }`",
         );
@@ -49,9 +51,13 @@ fn some_event_creates(model: &Events, diagnostics: &mut Diagnostics) {
 
 fn stored_name(event: &Event, diagnostics: &mut Diagnostics) {
     let fact = "`#[event]` takes the name the fact is stored under";
-    let Some(literal) = &event.name else {
-        diagnostics.error_with_help(event.attribute, fact, "`#[event(\"TrickAdded\")]`");
-        return;
+    let literal = match &event.name {
+        Name::Given(literal) => literal,
+        Name::Missing => {
+            diagnostics.error_with_help(&event.attribute, fact, "`#[event(\"TrickAdded\")]`");
+            return;
+        }
+        Name::Unreadable => return,
     };
     let name = literal.value();
     if name != "Self" && is_upper_camel_case(&name) {
@@ -59,7 +65,7 @@ fn stored_name(event: &Event, diagnostics: &mut Diagnostics) {
     }
     let suggestion = upper_camel_case(&name).unwrap_or_else(|| "TrickAdded".to_owned());
     diagnostics.error_with_help(
-        literal.span(),
+        literal,
         format!("{fact}, an UpperCamelCase identifier"),
         format!("`#[event(\"{suggestion}\")]`"),
     );
@@ -89,31 +95,31 @@ fn plain_function(event: &Event, diagnostics: &mut Diagnostics) {
     let signature = &event.method.sig;
     if let Some(keyword) = &signature.asyncness {
         diagnostics.error_with_help(
-            keyword.span(),
+            keyword,
             "an event cannot be `async`: replay does no I/O",
             "do the I/O first, and pass its result",
         );
     }
     if let Safety::Unsafe(keyword) = &signature.safety {
         diagnostics.error(
-            keyword.span(),
+            keyword,
             "an event cannot be `unsafe`: replay calls it for whatever is stored",
         );
     }
     if let Some(abi) = &signature.abi {
         diagnostics.error(
-            abi.extern_token.span(),
+            &abi.extern_token,
             "an event cannot be `extern`: nothing but this program calls it",
         );
     }
     if let Some(keyword) = &signature.constness {
         diagnostics.error(
-            keyword.span(),
+            keyword,
             "an event cannot be `const`: it is recorded when the program runs",
         );
     }
     if let Some(variadic) = &signature.variadic {
-        diagnostics.error(variadic.span(), "an event owns its data");
+        diagnostics.error(variadic, "an event owns its data");
     }
 }
 
@@ -125,13 +131,9 @@ fn receiver(event: &Event, diagnostics: &mut Diagnostics) {
         return;
     }
     let method = &event.method.sig.ident;
-    let written = receiver
-        .to_token_stream()
-        .to_string()
-        .replace("& ", "&")
-        .replace(" :", ":");
+    let written = source::text(receiver.to_token_stream());
     diagnostics.error_with_help(
-        receiver.span(),
+        receiver,
         format!("`{method}` takes `{written}`, but an event changes state"),
         "`&mut self`",
     );
@@ -141,10 +143,10 @@ fn return_type(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) 
     let signature = &event.method.sig;
     let method = &signature.ident;
     if event.creates() {
-        let place = match &signature.output {
+        let place: &dyn ToTokens = match &signature.output {
             ReturnType::Type(_, ty) if names(ty, aggregate) => return,
-            ReturnType::Type(_, ty) => ty.span(),
-            ReturnType::Default => method.span(),
+            ReturnType::Type(_, ty) => ty,
+            ReturnType::Default => method,
         };
         diagnostics.error_with_help(
             place,
@@ -155,7 +157,7 @@ fn return_type(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) 
         && !matches!(&**ty, Type::Tuple(tuple) if tuple.elems.is_empty())
     {
         diagnostics.error_with_help(
-            ty.span(),
+            ty,
             format!("`{method}` returns a value that replay would discard"),
             "decide in a method without `#[event]`, then call the event",
         );
@@ -182,7 +184,7 @@ fn nothing_generic(event: &Event, diagnostics: &mut Diagnostics) {
             GenericParam::Lifetime(_) => "leave the lifetime out, or take an owned type",
             GenericParam::Type(_) | GenericParam::Const(_) => "an owned type, or `impl Into<T>`",
         };
-        diagnostics.error_with_help(parameter.span(), "an event owns its data", help);
+        diagnostics.error_with_help(parameter, "an event owns its data", help);
     }
 }
 
@@ -191,7 +193,7 @@ fn id_of_creation_only(event: &Event, diagnostics: &mut Diagnostics) {
         && !event.creates()
     {
         diagnostics.error_with_help(
-            key.span(),
+            key,
             format!(
                 "`{}` does not create, so it has no `id`",
                 event.method.sig.ident
@@ -203,10 +205,12 @@ fn id_of_creation_only(event: &Event, diagnostics: &mut Diagnostics) {
 
 fn one_event_for_each_name(
     event: &Event,
-    names: &mut HashMap<String, Span>,
+    names: &mut HashMap<String, LitStr>,
     diagnostics: &mut Diagnostics,
 ) {
-    let Some(literal) = &event.name else { return };
+    let Name::Given(literal) = &event.name else {
+        return;
+    };
     // Of two events under a `cfg`, one may be absent.
     if event
         .method
@@ -218,12 +222,12 @@ fn one_event_for_each_name(
     }
     match names.get(&literal.value()) {
         Some(first) => diagnostics.twice(
-            literal.span(),
-            *first,
+            literal,
+            first,
             format!("two methods record `{}`", literal.value()),
         ),
         None => {
-            names.insert(literal.value(), literal.span());
+            names.insert(literal.value(), literal.clone());
         }
     }
 }
@@ -253,7 +257,7 @@ fn no_event_in_its_body(
 struct Calls<'a> {
     aggregate: &'a Ident,
     methods: &'a [Ident],
-    found: Vec<Span>,
+    found: Vec<Ident>,
 }
 
 impl Calls<'_> {
@@ -269,7 +273,7 @@ impl Calls<'_> {
                 TokenTree::Ident(method)
                     if self.is_event(method) && self.is_called(&tokens, place) =>
                 {
-                    self.found.push(method.span());
+                    self.found.push(method.clone());
                 }
                 _ => {}
             }
@@ -295,7 +299,7 @@ impl<'ast> Visit<'ast> for Calls<'_> {
         if matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self"))
             && self.is_event(&call.method)
         {
-            self.found.push(call.method.span());
+            self.found.push(call.method.clone());
         }
         visit::visit_expr_method_call(self, call);
     }
@@ -312,7 +316,7 @@ impl<'ast> Visit<'ast> for Calls<'_> {
                 && (**owner == "Self" || *owner == self.aggregate)
                 && self.is_event(method)
             {
-                self.found.push(method.span());
+                self.found.push((*method).clone());
             }
         }
         visit::visit_expr_call(self, call);

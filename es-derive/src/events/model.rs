@@ -1,17 +1,19 @@
 //! What it means: the events of an aggregate, each with its stored name, its fields and what it does.
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, Expr, FnArg, GenericArgument, ImplItem, ImplItemFn, ItemImpl, LitStr, Pat, PatType,
+    Attribute, Expr, FnArg, GenericArgument, ImplItem, ImplItemFn, ItemImpl, Pat, PatType,
     PathArguments, Receiver, Token, Type, TypeParamBound,
 };
 
 use super::parse::{Marked, Member, Syntax};
+use crate::arguments::Name;
 use crate::diagnostics::Diagnostics;
+use crate::source;
 
 pub(super) struct Events {
     /// The `impl`, without its items.
@@ -28,10 +30,9 @@ pub(super) struct Events {
 
 pub(super) struct Event {
     pub(super) method: ImplItemFn,
-    /// Where `#[event]` stands.
-    pub(super) attribute: Span,
+    pub(super) attribute: Attribute,
     /// The stored name as it is written.
-    pub(super) name: Option<LitStr>,
+    pub(super) name: Name,
     pub(super) id: Option<(Ident, Expr)>,
     pub(super) parameters: Vec<Parameter>,
     /// A rule does not hold, so nothing is generated for it.
@@ -50,12 +51,15 @@ impl Event {
 
     /// The stored name.
     pub(super) fn stored_name(&self) -> String {
-        self.name.as_ref().map(LitStr::value).unwrap_or_default()
+        self.name.value()
     }
 
     /// The name of its variant, which is the stored name.
     pub(super) fn variant(&self) -> Ident {
-        let span = self.name.as_ref().map_or(self.attribute, LitStr::span);
+        let span = match &self.name {
+            Name::Given(literal) => literal.span(),
+            Name::Missing | Name::Unreadable => Span::call_site(),
+        };
         Ident::new(&self.stored_name(), span)
     }
 
@@ -167,7 +171,7 @@ fn event(marked: Marked, self_type: &Type, diagnostics: &mut Diagnostics) -> Eve
         name: marked.name,
         id: marked.id,
         parameters,
-        broken: diagnostics.count() > errors,
+        broken: marked.unreadable || diagnostics.count() > errors,
     }
 }
 
@@ -183,7 +187,7 @@ fn parameter(
     input.attrs = rest;
     let Pat::Ident(name) = &mut *input.pat else {
         diagnostics.error_with_help(
-            input.pat.span(),
+            &input.pat,
             "an event argument is stored under its name",
             "name it, and take it apart in the body",
         );
@@ -191,7 +195,7 @@ fn parameter(
     };
     if name.by_ref.is_some() || name.subpat.is_some() {
         diagnostics.error_with_help(
-            name.span(),
+            &*name,
             "an event argument is stored under its name",
             format!("`{}: ..` and nothing more", name.ident),
         );
@@ -216,13 +220,13 @@ fn parameter(
 }
 
 /// How a parameter of this type is stored; otherwise what is wrong with it, and what to write instead.
-fn form(ty: &Type) -> Result<Form, (Span, String)> {
+fn form(ty: &Type) -> Result<Form, (TokenStream, String)> {
     match ty {
         Type::Group(group) => form(&group.elem),
         Type::Paren(paren) => form(&paren.elem),
         Type::Reference(reference) if reference.mutability.is_some() => {
-            let owned = &reference.elem;
-            Err((ty.span(), format!("`{}`", quote!(#owned))))
+            let owned = source::text(reference.elem.to_token_stream());
+            Err((quote!(#ty), format!("`{owned}`")))
         }
         Type::Reference(reference) => {
             let form = match ungrouped(&reference.elem) {
@@ -233,14 +237,14 @@ fn form(ty: &Type) -> Result<Form, (Span, String)> {
             match &reference.lifetime {
                 None => Ok(form),
                 Some(lifetime) => Err((
-                    lifetime.span(),
+                    quote!(#lifetime),
                     "leave the lifetime out, or take an owned type".to_owned(),
                 )),
             }
         }
         Type::ImplTrait(implied) => match into_target(&implied.bounds) {
             Some(target) => Ok(Form::Into(owned(target)?)),
-            None => Err((ty.span(), "an owned type, or `impl Into<T>`".to_owned())),
+            None => Err((quote!(#ty), "an owned type, or `impl Into<T>`".to_owned())),
         },
         _ => Ok(Form::Owned(owned(ty)?)),
     }
@@ -266,12 +270,12 @@ fn into_target(bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<&Type> 
 }
 
 /// The type itself, where nothing inside it is borrowed or left open.
-fn owned(ty: &Type) -> Result<Type, (Span, String)> {
+fn owned(ty: &Type) -> Result<Type, (TokenStream, String)> {
     let mut borrowed = Borrowed(None);
-    let mut ty = ungrouped(ty).clone();
-    borrowed.visit_type_mut(&mut ty);
+    let ty = ungrouped(ty);
+    borrowed.visit_type(ty);
     match borrowed.0 {
-        None => Ok(ty),
+        None => Ok(ty.clone()),
         Some(found) => Err(found),
     }
 }
@@ -285,10 +289,10 @@ fn ungrouped(ty: &Type) -> &Type {
 }
 
 /// Finds the first part of a type that cannot be stored.
-struct Borrowed(Option<(Span, String)>);
+struct Borrowed(Option<(TokenStream, String)>);
 
-impl VisitMut for Borrowed {
-    fn visit_type_mut(&mut self, ty: &mut Type) {
+impl Visit<'_> for Borrowed {
+    fn visit_type(&mut self, ty: &Type) {
         let help = match ty {
             Type::Reference(_) => {
                 "an owned type inside: `Option<String>` instead of `Option<&str>`"
@@ -300,14 +304,14 @@ impl VisitMut for Borrowed {
             Type::FnPtr(_) | Type::Ptr(_) | Type::Never(_) | Type::Infer(_) | Type::Macro(_) => {
                 "a type that can be stored"
             }
-            _ => return visit_mut::visit_type_mut(self, ty),
+            _ => return visit::visit_type(self, ty),
         };
-        self.0.get_or_insert_with(|| (ty.span(), help.to_owned()));
+        self.0.get_or_insert_with(|| (quote!(#ty), help.to_owned()));
     }
 
-    fn visit_lifetime_mut(&mut self, lifetime: &mut syn::Lifetime) {
+    fn visit_lifetime(&mut self, lifetime: &syn::Lifetime) {
         if lifetime.ident != "static" {
-            let found = (lifetime.span(), "an owned type".to_owned());
+            let found = (quote!(#lifetime), "an owned type".to_owned());
             self.0.get_or_insert(found);
         }
     }

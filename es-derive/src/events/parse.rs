@@ -1,9 +1,9 @@
 //! What is written: the `impl`, and which of its methods are marked with which arguments.
-use proc_macro2::{Ident, Span, TokenStream};
-use syn::spanned::Spanned;
-use syn::{Attribute, Expr, ImplItem, ImplItemFn, Item, ItemImpl, LitStr, Path, Type};
+use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
+use syn::{Attribute, Expr, ImplItem, ImplItemFn, Item, ItemImpl, Path, Type};
 
-use crate::arguments::{Arguments, Key, value};
+use crate::arguments::{Arguments, Key, Name, value};
 use crate::diagnostics::{Diagnostics, error};
 
 pub(super) struct Syntax {
@@ -24,9 +24,11 @@ pub(super) enum Member {
 /// A method and what `#[event(..)]` says about it.
 pub(super) struct Marked {
     pub(super) method: ImplItemFn,
-    /// Where the attribute stands.
-    pub(super) attribute: Span,
-    pub(super) name: Option<LitStr>,
+    /// The attribute itself.
+    pub(super) attribute: Attribute,
+    pub(super) name: Name,
+    /// Its arguments could not all be read.
+    pub(super) unreadable: bool,
     pub(super) id: Option<(Ident, Expr)>,
 }
 
@@ -56,8 +58,7 @@ pub(super) fn read(
         },
     );
     let mut header = inherent_impl(syn::parse2(item)?)?;
-    let aggregate =
-        type_name(&header.self_ty).ok_or_else(|| goes_on_impl(header.self_ty.span()))?;
+    let aggregate = type_name(&header.self_ty).ok_or_else(|| goes_on_impl(&header.self_ty))?;
     let items = std::mem::take(&mut header.items)
         .into_iter()
         .map(|item| member(item, diagnostics))
@@ -76,10 +77,10 @@ fn member(item: ImplItem, diagnostics: &mut Diagnostics) -> Member {
     };
     let (marks, rest): (Vec<_>, Vec<_>) = method.attrs.drain(..).partition(is_event);
     method.attrs = rest;
-    let Some(first) = marks.first() else {
+    let Some(attribute) = marks.first().cloned() else {
         return Member::Other(ImplItem::Fn(method));
     };
-    let attribute = first.span();
+    let errors = diagnostics.count();
     let mut id = None;
     let mut arguments = Arguments::new("event", EVENT_KEYS, diagnostics);
     for mark in &marks {
@@ -93,6 +94,7 @@ fn member(item: ImplItem, diagnostics: &mut Diagnostics) -> Member {
         method,
         attribute,
         name,
+        unreadable: diagnostics.count() > errors,
         id,
     })
 }
@@ -107,23 +109,27 @@ fn is_event(attribute: &Attribute) -> bool {
 }
 
 fn inherent_impl(item: Item) -> syn::Result<ItemImpl> {
-    let place = match item {
-        Item::Impl(item) => match &item.trait_ {
-            None => return Ok(item),
-            Some((path, _)) => path.span(),
-        },
-        Item::Struct(item) => item.struct_token.span(),
-        Item::Enum(item) => item.enum_token.span(),
-        Item::Union(item) => item.union_token.span(),
-        Item::Trait(item) => item.trait_token.span(),
-        Item::Fn(item) => item.sig.fn_token.span(),
-        Item::Mod(item) => item.mod_token.span(),
-        other => other.span(),
+    let item = match item {
+        Item::Impl(item) if item.trait_.is_none() => return Ok(item),
+        item => item,
+    };
+    let place: &dyn ToTokens = match &item {
+        Item::Impl(ItemImpl {
+            trait_: Some((path, _)),
+            ..
+        }) => path,
+        Item::Struct(item) => &item.struct_token,
+        Item::Enum(item) => &item.enum_token,
+        Item::Union(item) => &item.union_token,
+        Item::Trait(item) => &item.trait_token,
+        Item::Fn(item) => &item.sig.fn_token,
+        Item::Mod(item) => &item.mod_token,
+        other => other,
     };
     Err(goes_on_impl(place))
 }
 
-fn goes_on_impl(place: Span) -> syn::Error {
+fn goes_on_impl(place: impl ToTokens) -> syn::Error {
     error(
         place,
         "`#[events]` goes on `impl Dog { .. }`, the methods of an aggregate",

@@ -1,7 +1,6 @@
 //! The code that says so: the enum, the fold, and the methods that record.
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
+use quote::{ToTokens, quote};
 use syn::{Attribute, FnArg, ImplItemFn, Pat};
 
 use super::model::{Event, Events, Form, Parameter};
@@ -238,11 +237,11 @@ impl<'a> Render<'a> {
         let record = match event.receiver() {
             None => {
                 let id = Ident::new("id", Span::mixed_site());
-                let choice = self.id(event);
+                let chosen = self.id(event);
                 quote! {
-                    let #id: <Self as #krate::__private::HasRoot>::Id = #choice;
+                    let #id: #krate::__private::Uuid = #chosen;
                     let #recorded = #event_type::#variant { #(#fields),* };
-                    <Self as #krate::__private::Events>::open(#id, #recorded, Self::#body(#(#arguments),*))
+                    #krate::__private::open(#id, #recorded, Self::#body(#(#arguments),*))
                 }
             }
             Some(receiver) => {
@@ -250,7 +249,7 @@ impl<'a> Render<'a> {
                 let state = Ident::new("state", Span::mixed_site());
                 quote! {
                     let #recorded = #event_type::#variant { #(#fields),* };
-                    <Self as #krate::__private::Events>::record(#this, #recorded, |#state| Self::#body(#state, #(#arguments),*));
+                    #krate::__private::record(#this, #recorded, |#state| Self::#body(#state, #(#arguments),*));
                 }
             }
         };
@@ -267,19 +266,22 @@ impl<'a> Render<'a> {
     fn id(&self, event: &Event) -> TokenStream {
         let krate = &self.model.krate;
         let Some((_, expression)) = &event.id else {
-            return quote!(#krate::__private::new_id());
+            return quote!(#krate::__private::Uuid::now_v7());
         };
-        let references = event
+        let by_value = event
             .parameters
             .iter()
-            .filter(|parameter| parameter.form.by_value())
-            .map(|Parameter { ident, .. }| {
-                quote! {
-                    #[allow(unused_variables)]
-                    let #ident = &#ident;
-                }
-            });
-        quote_spanned!(expression.span()=> { #(#references)* #expression })
+            .filter(|parameter| parameter.form.by_value());
+        let references = by_value.map(|Parameter { ident, .. }| quote!(let #ident = &#ident;));
+        let chosen = Ident::new("chosen", Span::mixed_site());
+        quote! {{
+            #[allow(unused_variables)]
+            let #chosen: <Self as #krate::__private::HasRoot>::Id = {
+                #(#references)*
+                #expression
+            };
+            #krate::__private::Into::into(#chosen)
+        }}
     }
 }
 
