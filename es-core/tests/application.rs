@@ -29,7 +29,7 @@ async fn saved_lamp(app: &Application, count: u64) -> Lamp {
     for _ in 1..count {
         lamp.switch();
     }
-    app.save(&mut lamp).await.unwrap();
+    app.save(&mut lamp).await.expect("the lamp is saved");
     lamp
 }
 
@@ -329,8 +329,13 @@ async fn every_update_of_many_tasks_lands_once() -> Result<()> {
 
 /// Writes raw records, as another program may have.
 async fn stored(store: &MemoryStore, stream: &StreamId, events: &[(&str, u32, &str)]) {
-    let expected =
-        Version::from(store.read_stream(stream, Slice::all()).await.unwrap().len() as u64);
+    let expected = Version::from(
+        store
+            .read_stream(stream, Slice::all())
+            .await
+            .expect("readable")
+            .len() as u64,
+    );
     let events = events
         .iter()
         .map(|(name, schema, payload)| EncodedEvent {
@@ -348,7 +353,7 @@ async fn stored(store: &MemoryStore, stream: &StreamId, events: &[(&str, u32, &s
             events,
         }],
     };
-    store.commit(commit).await.unwrap();
+    store.commit(commit).await.expect("stored");
 }
 
 #[tokio::test]

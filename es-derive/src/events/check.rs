@@ -54,7 +54,8 @@ fn stored_name(event: &Event, diagnostics: &mut Diagnostics) {
     let literal = match &event.name {
         Name::Given(literal) => literal,
         Name::Missing => {
-            diagnostics.error_with_help(&event.attribute, fact, "`#[event(\"TrickAdded\")]`");
+            let first_mark = event.marks.first();
+            diagnostics.error_with_help(first_mark, fact, "`#[event(\"TrickAdded\")]`");
             return;
         }
         Name::Unreadable => return,
@@ -108,7 +109,7 @@ fn plain_function(event: &Event, diagnostics: &mut Diagnostics) {
     }
     if let Some(abi) = &signature.abi {
         diagnostics.error(
-            &abi.extern_token,
+            abi.extern_token,
             "an event cannot be `extern`: nothing but this program calls it",
         );
     }

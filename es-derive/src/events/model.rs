@@ -10,7 +10,7 @@ use syn::{
     PathArguments, Receiver, Token, Type, TypeParamBound,
 };
 
-use super::parse::{Marked, Member, Syntax};
+use super::parse::{Marked, Syntax};
 use crate::arguments::Name;
 use crate::diagnostics::Diagnostics;
 use crate::source;
@@ -30,7 +30,8 @@ pub(super) struct Events {
 
 pub(super) struct Event {
     pub(super) method: ImplItemFn,
-    pub(super) attribute: Attribute,
+    /// The attributes `#[event(..)]`.
+    pub(super) marks: Vec<Attribute>,
     /// The stored name as it is written.
     pub(super) name: Name,
     pub(super) id: Option<(Ident, Expr)>,
@@ -134,13 +135,11 @@ impl Form {
 
 pub(super) fn of(syntax: Syntax, diagnostics: &mut Diagnostics) -> Events {
     let self_type = &syntax.header.self_ty;
-    let (mut events, mut others) = (Vec::new(), Vec::new());
-    for member in syntax.items {
-        match member {
-            Member::Event(marked) => events.push(event(marked, self_type, diagnostics)),
-            Member::Other(item) => others.push(item),
-        }
-    }
+    let events = syntax
+        .events
+        .into_iter()
+        .map(|marked| event(marked, self_type, diagnostics))
+        .collect();
     Events {
         event_type: format_ident!("{}Event", syntax.aggregate, span = syntax.aggregate.span()),
         krate: syntax
@@ -149,7 +148,7 @@ pub(super) fn of(syntax: Syntax, diagnostics: &mut Diagnostics) -> Events {
         header: syntax.header,
         aggregate: syntax.aggregate,
         events,
-        others,
+        others: syntax.others,
     }
 }
 
@@ -167,7 +166,7 @@ fn event(marked: Marked, self_type: &Type, diagnostics: &mut Diagnostics) -> Eve
         .collect();
     Event {
         method,
-        attribute: marked.attribute,
+        marks: marked.marks,
         name: marked.name,
         id: marked.id,
         parameters,

@@ -13,19 +13,16 @@ pub(super) struct Syntax {
     pub(super) aggregate: Ident,
     /// `#[events(crate = ..)]`
     pub(super) krate: Option<Path>,
-    pub(super) items: Vec<Member>,
-}
-
-pub(super) enum Member {
-    Event(Marked),
-    Other(ImplItem),
+    pub(super) events: Vec<Marked>,
+    /// What is not marked.
+    pub(super) others: Vec<ImplItem>,
 }
 
 /// A method and what `#[event(..)]` says about it.
 pub(super) struct Marked {
     pub(super) method: ImplItemFn,
-    /// The attribute itself.
-    pub(super) attribute: Attribute,
+    /// The attributes themselves.
+    pub(super) marks: Vec<Attribute>,
     pub(super) name: Name,
     /// Its arguments could not all be read.
     pub(super) unreadable: bool,
@@ -59,27 +56,27 @@ pub(super) fn read(
     );
     let mut header = inherent_impl(syn::parse2(item)?)?;
     let aggregate = type_name(&header.self_ty).ok_or_else(|| goes_on_impl(&header.self_ty))?;
-    let items = std::mem::take(&mut header.items)
-        .into_iter()
-        .map(|item| member(item, diagnostics))
-        .collect();
+    let (mut events, mut others) = (Vec::new(), Vec::new());
+    for item in std::mem::take(&mut header.items) {
+        match item {
+            ImplItem::Fn(method) if method.attrs.iter().any(is_event) => {
+                events.push(marked(method, diagnostics))
+            }
+            item => others.push(item),
+        }
+    }
     Ok(Syntax {
         header,
         aggregate,
         krate,
-        items,
+        events,
+        others,
     })
 }
 
-fn member(item: ImplItem, diagnostics: &mut Diagnostics) -> Member {
-    let ImplItem::Fn(mut method) = item else {
-        return Member::Other(item);
-    };
-    let (marks, rest): (Vec<_>, Vec<_>) = method.attrs.drain(..).partition(is_event);
+fn marked(mut method: ImplItemFn, diagnostics: &mut Diagnostics) -> Marked {
+    let (marks, rest) = method.attrs.drain(..).partition::<Vec<_>, _>(is_event);
     method.attrs = rest;
-    let Some(attribute) = marks.first().cloned() else {
-        return Member::Other(ImplItem::Fn(method));
-    };
     let errors = diagnostics.count();
     let mut id = None;
     let mut arguments = Arguments::new("event", EVENT_KEYS, diagnostics);
@@ -90,13 +87,13 @@ fn member(item: ImplItem, diagnostics: &mut Diagnostics) -> Member {
         });
     }
     let name = arguments.into_name();
-    Member::Event(Marked {
+    Marked {
         method,
-        attribute,
+        marks,
         name,
         unreadable: diagnostics.count() > errors,
         id,
-    })
+    }
 }
 
 /// Whether an attribute is `#[event]`, with or without a path before it.
