@@ -9,8 +9,8 @@ pub mod persistence;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use application::{Application, BoxError, Error, Past, Result, UpdateError};
-pub use domain::{Aggregate, Position, Root, StreamId, Version};
+pub use application::{Application, Error, Past, Result, UpdateError};
+pub use domain::{Aggregate, JsonMap, Position, Root, StreamId, Version};
 #[cfg(feature = "derive")]
-pub use es_derive::{Aggregate, event, events};
-pub use persistence::Recorded;
+pub use es_derive::{Aggregate, event, events, upcast};
+pub use persistence::{BoxError, Recorded};

@@ -1,8 +1,9 @@
 //! What generated code names. It is no part of the API: it may change in any release.
 pub use core::clone::Clone;
 pub use core::cmp::PartialEq;
-pub use core::convert::{From, Into};
+pub use core::convert::Into;
 pub use core::fmt::Debug;
+pub use core::option::Option;
 pub use core::result::Result;
 pub use std::borrow::ToOwned;
 pub use std::string::String;
@@ -12,9 +13,129 @@ pub use serde;
 pub use serde::{Deserialize, Serialize};
 pub use uuid::Uuid;
 
+use crate::domain::Outcome;
 pub use crate::domain::{
-    Declares, Event, EventShape, Events, HasRoot, Misplaced, Root, open, record,
+    Comparable, Declares, Event, EventShape, Events, FieldShape, HasRoot, JsonMap, Misplaced,
+    Opaque, Root, Snapshots, States, UpcastError, open, record,
 };
+use crate::persistence::BoxError;
 
 /// Asks that `A` has events: the derive asserts it, so that a missing `#[events]` is told at the struct's name.
-pub const fn declares_events<A: crate::domain::Declares>() {}
+pub const fn declares_events<A: Declares>() {}
+
+/// Asks that a parameter can be stored: `#[events]` asserts it at the parameter's type.
+pub const fn recorded<T: Storable + Fact>() {}
+
+/// What can be written and read again.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be recorded",
+    label = "this has no stored form",
+    note = "derive `Serialize` and `Deserialize` for it"
+)]
+pub trait Storable {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + serde::de::DeserializeOwned> Storable for T {}
+
+/// What an event may carry besides being storable.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of an event",
+    label = "an event can be printed, copied, compared and sent to another thread",
+    note = "derive `Debug`, `Clone` and `PartialEq` for it; it is `Send` and `Sync` where all its parts are"
+)]
+pub trait Fact {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Debug + Clone + PartialEq + Send + Sync + 'static> Fact for T {}
+
+/// How snapshots of an aggregate are taken: `#[derive(Aggregate)]` asks at the struct's name.
+#[must_use]
+pub const fn snapshots<A: Snapshotted>(every: u64, fingerprint: u64) -> Snapshots<A> {
+    Snapshots {
+        every,
+        fingerprint,
+        write: A::write,
+        read: A::read,
+    }
+}
+
+/// What a snapshot can be taken of.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept as a snapshot",
+    label = "`snapshot_every` keeps the whole struct",
+    note = "derive `Serialize` and `Deserialize` for `{Self}`"
+)]
+pub trait Snapshotted: Sized {
+    /// Writes the state.
+    ///
+    /// # Errors
+    /// Where it has no JSON form.
+    fn write(&self) -> serde_json::Result<Vec<u8>>;
+
+    /// Reads it again.
+    ///
+    /// # Errors
+    /// Where the JSON is that of something else.
+    fn read(state: &[u8]) -> serde_json::Result<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<A: Serialize + serde::de::DeserializeOwned> Snapshotted for A {
+    fn write(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(self)
+    }
+
+    fn read(state: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(state)
+    }
+}
+
+/// How a cached aggregate is copied: `#[derive(Aggregate)]` asks at the struct's name.
+#[must_use]
+pub const fn copies<A: Cached>() -> fn(&A) -> A {
+    A::copy
+}
+
+/// What a cache can hold.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be cached",
+    label = "`cached` gives out copies",
+    note = "derive `Clone` for `{Self}`"
+)]
+pub trait Cached: Sized {
+    /// A copy.
+    #[must_use]
+    fn copy(&self) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<A: Clone> Cached for A {
+    fn copy(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// What a call of a retired event asks for; nothing implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is retired: it is only replayed",
+    label = "no new one can be recorded"
+)]
+pub trait NotRetired<'never> {}
+
+/// What an upcaster answered, as the mapper wants it.
+///
+/// # Errors
+/// Its refusal, with the event and the step.
+pub fn upcast<O>(event: &'static str, from: u32, outcome: O) -> Result<(), UpcastError>
+where
+    O: Outcome<Value = ()>,
+    O::Refusal: Into<BoxError>,
+{
+    outcome
+        .into_result()
+        .map_err(|refusal| UpcastError::Failed {
+            event,
+            from,
+            source: refusal.into(),
+        })
+}

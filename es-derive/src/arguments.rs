@@ -6,7 +6,8 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Attribute, Lit, LitStr, Meta, Token};
+use syn::token::Paren;
+use syn::{Attribute, Lit, LitInt, LitStr, Meta, Token, parenthesized};
 
 use crate::diagnostics::{Diagnostics, did_you_mean, error, place};
 
@@ -97,6 +98,15 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// Says that there is no name in this attribute.
+    pub(crate) fn refuse_name(self) {
+        if let Name::Given(name) = &self.name {
+            let fact = format!("`#[{}]` takes keys and no name", self.attribute);
+            self.diagnostics
+                .error_with_help(name, fact, self.known_keys());
+        }
+    }
+
     /// The name that stands alone, as in `#[event("TrickAdded")]`.
     pub(crate) fn into_name(self) -> Name {
         self.name
@@ -163,22 +173,53 @@ impl<'a> Arguments<'a> {
 
 /// Reads `= VALUE`.
 pub(crate) fn value<T: Parse>(key: &Key, written: &Ident, input: ParseStream) -> syn::Result<T> {
-    let wrong = |at: &dyn ToTokens| {
-        error(
-            at,
-            format!("`{}` takes {}", key.name, key.takes),
-            Some(&format!("`{}`", key.example)),
-        )
-    };
     if !input.peek(Token![=]) || input.peek(Token![==]) {
-        return Err(wrong(written));
+        return Err(wrong_value(key, written));
     }
     let equals: Token![=] = input.parse()?;
-    if input.is_empty() {
-        return Err(wrong(&equals));
+    if input.is_empty() || input.peek(Token![,]) {
+        return Err(wrong_value(key, equals));
     }
     let at = place(input.span());
-    input.parse().map_err(|_| wrong(&at))
+    input.parse().map_err(|_| wrong_value(key, at))
+}
+
+/// A number as it is written.
+pub(crate) struct Number {
+    pub(crate) literal: LitInt,
+    pub(crate) value: u32,
+}
+
+/// Reads `= NUMBER`.
+pub(crate) fn number(key: &Key, written: &Ident, input: ParseStream) -> syn::Result<Number> {
+    let literal: LitInt = value(key, written, input)?;
+    match literal.base10_parse() {
+        Ok(value) => Ok(Number { literal, value }),
+        Err(_) => Err(wrong_value(key, literal)),
+    }
+}
+
+/// Reads nothing: the key says it all.
+pub(crate) fn flag(key: &Key, input: ParseStream) -> syn::Result<()> {
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(());
+    }
+    Err(wrong_value(key, place(input.span())))
+}
+
+/// Reads `(..)`.
+pub(crate) fn list(key: &Key, written: &Ident, input: ParseStream) -> syn::Result<TokenStream> {
+    if !input.peek(Paren) {
+        return Err(wrong_value(key, written));
+    }
+    let content;
+    parenthesized!(content in input);
+    content.parse()
+}
+
+fn wrong_value(key: &Key, at: impl ToTokens) -> syn::Error {
+    let fact = format!("`{}` takes {}", key.name, key.takes);
+    error(at, fact, Some(&format!("`{}`", key.example)))
 }
 
 fn end_of_argument(input: ParseStream) -> syn::Result<()> {

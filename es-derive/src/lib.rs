@@ -42,6 +42,9 @@ use quote::quote;
 /// |---|---|
 /// | `"Lamp"` | required: the category, the name under which its streams are stored; letters, digits, `_`, `-` and `.` |
 /// | `id = LampId` | the type of its ids, converting from and to `Uuid`; `Uuid` where it is left out |
+/// | `snapshot_every = 100` | after how many events a snapshot is taken; asks for `Serialize` and `Deserialize` |
+/// | `snapshot_revision = 2` | to be raised when a snapshot of before must not be read, and the fields of the struct look the same |
+/// | `cached` | copies may be kept in the application's cache; asks for `Clone` |
 /// | `crate = path` | where `es_core` is, if not at `::es_core` |
 #[proc_macro_derive(Aggregate, attributes(aggregate))]
 pub fn aggregate(item: TokenStream) -> TokenStream {
@@ -93,6 +96,9 @@ pub fn aggregate(item: TokenStream) -> TokenStream {
 ///
 /// | | |
 /// |---|---|
+/// | `derive(Eq, Hash)` | what the enum derives besides `Debug`, `Clone`, `PartialEq`, `Serialize` and `Deserialize` |
+/// | `type_name = LampFact` | the name of the enum, `LampEvent` where it is left out |
+/// | `vis = pub(crate)` | its visibility, `pub` where it is left out |
 /// | `crate = path` | where `es_core` is, if not at `::es_core` |
 ///
 /// # `#[event("Switched", ..)]`
@@ -101,6 +107,37 @@ pub fn aggregate(item: TokenStream) -> TokenStream {
 /// |---|---|
 /// | `"Switched"` | required: the name under which the event is stored, in UpperCamelCase |
 /// | `id = EXPR` | of an event that creates: the aggregate's id, from the parameters by reference; a new `Uuid` of version 7 where it is left out |
+/// | `was = "Toggled"` | the name it was stored under before, or several in brackets |
+/// | `schema = 2` | the version of its fields, 1 where it is left out; every step to it needs an upcaster |
+/// | `retired` | it is replayed, and calling it is a compile error |
+///
+/// # `#[upcast("Switched", from = 1)]`
+///
+/// Marks a function in the same `impl` that makes a payload of schema 1 one of schema 2, with or without a `Result`:
+///
+/// ```
+/// # use es_core::{Aggregate, JsonMap, Root, events};
+/// # #[derive(Aggregate)]
+/// # #[aggregate("Lamp")]
+/// # struct Lamp { root: Root<Self>, watts: u32 }
+/// # #[events]
+/// # impl Lamp {
+/// #     #[event("Mounted")]
+/// #     fn mount() -> Self { Self { root: Root::new(), watts: 0 } }
+/// #[event("Dimmed", schema = 2)]
+/// fn dim(&mut self, watts: u32) {
+///     self.watts = watts;
+/// }
+///
+/// #[upcast("Dimmed", from = 1)]
+/// fn dimmed_by_percent(payload: &mut JsonMap) -> Result<(), &'static str> {
+///     let percent = payload.remove("percent").ok_or("no percent")?;
+///     let percent = percent.as_u64().ok_or("the percentage is not a number")?;
+///     payload.insert("watts".to_owned(), (percent * 60 / 100).into());
+///     Ok(())
+/// }
+/// # }
+/// ```
 #[proc_macro_attribute]
 pub fn events(arguments: TokenStream, item: TokenStream) -> TokenStream {
     events::expand(arguments.into(), item.into()).into()
@@ -111,9 +148,22 @@ pub fn events(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// There is no need to import it: `#[events]` reads it.
 #[proc_macro_attribute]
 pub fn event(_: TokenStream, item: TokenStream) -> TokenStream {
+    outside("event", item)
+}
+
+/// Marks an upcaster inside an `impl` marked [`#[events]`](macro@events); anywhere else it is an error.
+///
+/// There is no need to import it: `#[events]` reads it.
+#[proc_macro_attribute]
+pub fn upcast(_: TokenStream, item: TokenStream) -> TokenStream {
+    outside("upcast", item)
+}
+
+/// A mark that `#[events]` did not take away.
+fn outside(attribute: &str, item: TokenStream) -> TokenStream {
     let error = diagnostics::error(
         diagnostics::place(Span::call_site()),
-        "`#[event]` goes on a method inside an `#[events]` impl",
+        format!("`#[{attribute}]` goes on a method inside an `#[events]` impl"),
         Some("write `#[events]` above the `impl`"),
     )
     .into_compile_error();

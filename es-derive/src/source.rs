@@ -8,6 +8,18 @@ pub(crate) fn text(tokens: TokenStream) -> String {
     text
 }
 
+/// A number that changes with the text (FNV-1a, 64 bits).
+pub(crate) fn fingerprint(texts: impl IntoIterator<Item = String>) -> u64 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let bytes = texts
+        .into_iter()
+        .flat_map(|text| (text + "\0").into_bytes());
+    bytes.fold(OFFSET, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(PRIME)
+    })
+}
+
 fn write(tokens: TokenStream, text: &mut String) {
     // Whether the last character goes on in the next one, as the first of `::`.
     let mut joint = false;

@@ -1,8 +1,6 @@
 //! What a use case can fail with.
 use super::{LoadError, SaveError, UpdateError};
-
-/// Any error that can cross threads.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::persistence::BoxError;
 
 /// The result of what an [`Application`](super::Application) does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -10,14 +10,14 @@ mod update;
 use std::fmt;
 use std::future::Future;
 
-pub use error::{BoxError, Error, Result};
+pub use error::{Error, Result};
 pub use history::History;
 pub use load::{LoadError, Past};
 pub use repository::Repository;
 pub use save::{Save, SaveError, Saved};
-pub use update::{Outcome, UpdateError, Updated};
+pub use update::{UpdateError, Updated};
 
-use crate::domain::{Aggregate, StreamId, Version};
+use crate::domain::{Aggregate, Outcome, StreamId, Version};
 use crate::persistence::EventStore;
 
 /// The use cases of one bounded context stand in front of this: it gets, changes and saves aggregates of any type.

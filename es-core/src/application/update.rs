@@ -1,47 +1,9 @@
 //! Load, decide, save, and again on conflict.
-use std::convert::Infallible;
-
 use super::{Error, Repository, SaveError};
-use crate::domain::{Aggregate, Position, Version};
+use crate::domain::{Aggregate, Outcome, Position, Version};
 
 /// How often a command is decided anew before its conflict is given back.
 const ATTEMPTS: usize = 16;
-
-/// What a decision answers: `()`, or a `Result` whose error refuses the command.
-#[diagnostic::on_unimplemented(
-    message = "a decision returns nothing or a `Result`, not `{Self}`",
-    note = "end the closure with `Ok::<_, Refusal>(value)` to return a value"
-)]
-pub trait Outcome {
-    /// What it answers when the command is accepted.
-    type Value;
-    /// What it answers when the command is refused.
-    type Refusal;
-
-    /// The answer as a `Result`.
-    ///
-    /// # Errors
-    /// The refusal.
-    fn into_result(self) -> Result<Self::Value, Self::Refusal>;
-}
-
-impl Outcome for () {
-    type Value = ();
-    type Refusal = Infallible;
-
-    fn into_result(self) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
-impl<T, E> Outcome for Result<T, E> {
-    type Value = T;
-    type Refusal = E;
-
-    fn into_result(self) -> Self {
-        self
-    }
-}
 
 /// What an update did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use uuid::Uuid;
 
 use super::root::{Applying, Root};
-use super::{Event, Misplaced, Replay, ReplayError, Version};
+use super::{Event, Misplaced, Replay, ReplayError, Snapshots, Version};
 
 /// An id that names one aggregate of its type: [`Uuid`], or a newtype that converts from and to it.
 #[diagnostic::on_unimplemented(
@@ -38,6 +38,18 @@ pub trait HasRoot: Sized + Send + Sync + 'static {
 
     /// Its root, to be changed.
     fn root_mut(&mut self) -> &mut Root<Self>;
+
+    /// How its snapshots are taken: `snapshot_every`, which asks for `Serialize` and `Deserialize`.
+    const SNAPSHOTS: Option<Snapshots<Self>> = None;
+
+    /// How a copy for the cache is made: `cached`, which asks for `Clone`.
+    const CACHED: Option<fn(&Self) -> Self> = None;
+
+    /// What differs between two states, as text for a person; `None` where nothing does, or where the type cannot be compared.
+    fn difference(&self, other: &Self) -> Option<String> {
+        let _ = other;
+        None
+    }
 }
 
 /// A struct whose events are known: the first half of what `#[events]` implements.
@@ -53,6 +65,9 @@ pub trait Declares {
 
 /// The fold: how events become state. The second half of what `#[events]` implements.
 pub trait Events: HasRoot + Declares {
+    /// Changes when the body of an event does, as far as the macro sees it. See [`Snapshots::fingerprint`].
+    const FINGERPRINT: u64 = 0;
+
     /// Makes the aggregate that a creation event tells of.
     ///
     /// # Errors
@@ -81,6 +96,7 @@ pub fn open<A: Events>(id: Uuid, event: A::Event, mut state: A) -> A {
 /// is not recorded, only applied: replaying the first will do both.
 pub fn record<A: Events>(aggregate: &mut A, event: A::Event, apply: impl FnOnce(&mut A)) {
     if !aggregate.root().is_open() {
+        aggregate.root_mut().detoured(event.name());
         apply(aggregate);
         return;
     }

@@ -4,6 +4,9 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// The JSON object of an event's fields, as an upcaster changes it.
+pub type JsonMap = serde_json::Map<String, serde_json::Value>;
+
 /// What can happen to one type of aggregate: the enum that `#[events]` generates.
 ///
 /// Its serde form is serde's own for an enum of struct variants, one variant per event, each serialised under its
@@ -19,6 +22,15 @@ pub trait Event:
 
     /// The schema version that this event is stored with.
     fn schema(&self) -> u32;
+
+    /// Makes the payload of schema version `from` one of `from + 1`. Called for each step that a stored payload lags behind.
+    ///
+    /// # Errors
+    /// [`UpcastError::Missing`] where the event has no such step; otherwise what the upcaster answered.
+    fn upcast(event: &'static str, from: u32, payload: &mut JsonMap) -> Result<(), UpcastError> {
+        let _ = payload;
+        Err(UpcastError::Missing { event, from })
+    }
 }
 
 /// What the code declares about one event.
@@ -26,8 +38,47 @@ pub trait Event:
 pub struct EventShape {
     /// The stored name, as in `#[event("TrickAdded")]`.
     pub name: &'static str,
+    /// Names under which it was stored before.
+    pub was: &'static [&'static str],
     /// The schema version that the code writes, and the highest it can read.
     pub schema: u32,
+    /// What it carries.
+    pub fields: &'static [FieldShape],
+}
+
+/// What the code declares about one field of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldShape {
+    /// Its name, as the parameter's.
+    pub name: &'static str,
+    /// Its type as it is written in the code, in its owned form.
+    pub ty: &'static str,
+    /// Its serde attributes as they are written, or nothing.
+    pub serde: &'static str,
+}
+
+/// Why a payload did not become one of the next schema version.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpcastError {
+    /// Nobody wrote that step.
+    #[error("`{event}` has no upcaster from schema {from}; write one")]
+    Missing {
+        /// The event's stored name.
+        event: &'static str,
+        /// The schema version of the payload.
+        from: u32,
+    },
+    /// The upcaster could not make sense of the payload.
+    #[error("the upcaster of `{event}` from schema {from} failed")]
+    Failed {
+        /// The event's stored name.
+        event: &'static str,
+        /// The schema version of the payload.
+        from: u32,
+        /// What it answered.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 /// An event in a place where it cannot be applied: one that creates, after creation, or one that changes, before it.

@@ -3,14 +3,20 @@
 mod aggregate;
 mod counter;
 mod event;
+mod outcome;
 mod replay;
 mod root;
+mod state;
 mod stream;
 
 pub use aggregate::{Aggregate, AggregateId, Declares, Events, HasRoot, open, record};
 pub use counter::{Position, Version};
-pub use event::{Event, EventShape, Misplaced};
+pub use event::{Event, EventShape, FieldShape, JsonMap, Misplaced, UpcastError};
+pub use outcome::Outcome;
 pub(crate) use replay::Replay;
 pub use replay::ReplayError;
 pub use root::Root;
+pub use state::Snapshots;
+#[doc(hidden)]
+pub use state::{Comparable, Opaque, States};
 pub use stream::StreamId;

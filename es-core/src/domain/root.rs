@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::SystemTime;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::{Event, HasRoot, Version};
@@ -20,6 +21,8 @@ pub struct Root<A> {
     modified_at: Option<SystemTime>,
     /// A `Vec<A::Event>` whose type is named where it is used; absent until the first event is recorded.
     pending: Option<Box<dyn Pending>>,
+    /// The name of an event that was not recorded, because the body of another one, or of none, called its method.
+    detour: Option<&'static str>,
     aggregate: PhantomData<fn() -> A>,
 }
 
@@ -46,6 +49,7 @@ impl<A> Root<A> {
             created_at: None,
             modified_at: None,
             pending: None,
+            detour: None,
             aggregate: PhantomData,
         }
     }
@@ -75,12 +79,24 @@ impl<A> Root<A> {
         self.phase == Phase::Open
     }
 
-    /// Begins the life of an aggregate with its creation event; what its body may have recorded is part of that event.
+    /// Begins the life of an aggregate with its creation event.
     pub(super) fn open<E: Event>(&mut self, id: Uuid, event: E) {
-        *self = Self::new();
-        self.id = id;
-        self.phase = Phase::Open;
+        *self = Self {
+            id,
+            phase: Phase::Open,
+            detour: self.detour,
+            ..Self::new()
+        };
         self.push(event);
+    }
+
+    pub(super) fn detoured(&mut self, event: &'static str) {
+        self.detour = Some(event);
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn detour(&self) -> Option<&'static str> {
+        self.detour
     }
 
     pub(super) fn push<E: Event>(&mut self, event: E) {
@@ -94,10 +110,13 @@ impl<A> Root<A> {
     }
 
     pub(super) fn begin_replay(&mut self, id: Uuid) {
-        *self = Self::new();
-        self.id = id;
-        self.version = Version::FIRST;
-        self.phase = Phase::Applying;
+        *self = Self {
+            id,
+            version: Version::FIRST,
+            phase: Phase::Applying,
+            detour: self.detour,
+            ..Self::new()
+        };
     }
 
     pub(super) fn advance(&mut self) {
@@ -162,6 +181,41 @@ impl<A> fmt::Debug for Root<A> {
             .field("id", &self.id)
             .field("version", &self.version.get())
             .finish()
+    }
+}
+
+/// The part of a root that is in a snapshot; nothing is pending in one.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    id: Uuid,
+    version: u64,
+    created_at: Option<SystemTime>,
+    modified_at: Option<SystemTime>,
+}
+
+impl<A> Serialize for Root<A> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kept = Kept {
+            id: self.id,
+            version: self.version.get(),
+            created_at: self.created_at,
+            modified_at: self.modified_at,
+        };
+        kept.serialize(serializer)
+    }
+}
+
+impl<'de, A> Deserialize<'de> for Root<A> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let kept = Kept::deserialize(deserializer)?;
+        Ok(Self {
+            id: kept.id,
+            version: kept.version.into(),
+            phase: Phase::Open,
+            created_at: kept.created_at,
+            modified_at: kept.modified_at,
+            ..Self::new()
+        })
     }
 }
 

@@ -1,5 +1,8 @@
 //! How it is kept: what a store takes and gives, and the mapper between events and bytes.
 
+/// Any error that can cross threads.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 mod commit;
 mod mapper;
 mod record;

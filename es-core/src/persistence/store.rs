@@ -1,14 +1,10 @@
 //! Ordered, durable record of what happened: one stream per aggregate, one log for all.
 //!
 //! Appending is all or nothing and checked against the expected version.
-use std::error::Error;
-
 use futures_core::future::BoxFuture;
 
-use super::{Commit, CommitId, Committed, Record};
+use super::{BoxError, Commit, CommitId, Committed, Record};
 use crate::domain::{Position, StreamId, Version};
-
-type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Appends commits and reads them back.
 ///

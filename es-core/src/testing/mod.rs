@@ -1,50 +1,24 @@
-//! What proves a store: the laws it must keep, as a suite it runs with one line.
+//! What a domain is tested with, and what proves a store (feature `testing`).
 //!
-//! ```
-//! # use es_store_memory::MemoryStore;
-//! es_core::store_laws!(MemoryStore::new());
-//! ```
+//! - [`given`], [`when_created`] and [`assert_replays`]: what a command records, without a store.
+//! - [`schema_guard`]: no stored event becomes unreadable unnoticed.
+//! - [`store_laws!`](crate::store_laws): the laws every store must keep, as a suite that a store runs with one line.
 
+mod given;
 #[expect(
     clippy::missing_panics_doc,
     reason = "to panic is how a law says that it is broken"
 )]
 pub mod laws;
+mod schema_guard;
 
 use std::future::Future;
+
+pub use given::{Created, Given, Then, assert_replays, given, when_created};
+pub use schema_guard::{SchemaGuard, schema_guard};
 
 /// Runs a law's future to its end; no async runtime is needed.
 #[doc(hidden)]
 pub fn block_on<F: Future>(future: F) -> F::Output {
     pollster::block_on(future)
-}
-
-/// Makes one `#[test]` of every law, each on a fresh store: an expression that is evaluated anew for each of them.
-#[macro_export]
-macro_rules! store_laws {
-    ($fresh_store:expr) => {
-        $crate::store_laws! { @each $fresh_store;
-            streams::an_empty_commit_changes_nothing
-            streams::records_come_back_exactly_as_written
-            streams::a_version_already_present_is_a_conflict_and_nothing_is_stored
-            streams::a_commit_over_several_streams_is_all_or_nothing
-            streams::one_stream_may_occur_twice_in_a_commit
-            streams::a_commit_that_would_leave_a_hole_is_refused
-            streams::a_stream_is_read_from_both_ends_and_in_part
-            streams::two_categories_with_one_id_are_two_streams
-            streams::of_two_writers_racing_for_one_version_exactly_one_wins
-            streams::the_same_commit_sent_again_gives_the_first_result
-            streams::a_commit_id_used_for_another_commit_is_refused
-            log::positions_have_no_holes_after_refused_commits
-            log::events_of_one_commit_are_neighbours_in_order
-            log::the_log_is_read_page_by_page
-            log::time_never_runs_backwards_along_the_log
-        }
-    };
-    (@each $fresh_store:expr; $($chapter:ident :: $law:ident)*) => {$(
-        #[test]
-        fn $law() {
-            $crate::testing::block_on($crate::testing::laws::$chapter::$law($fresh_store));
-        }
-    )*};
 }

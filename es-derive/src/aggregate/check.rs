@@ -10,6 +10,7 @@ use crate::diagnostics::Diagnostics;
 pub(super) fn all(syntax: &Syntax, model: &Aggregate, diagnostics: &mut Diagnostics) {
     stored_name(syntax, model, diagnostics);
     nothing_is_borrowed(model, diagnostics);
+    snapshots_are_taken(syntax, diagnostics);
     if is_a_struct_with_named_fields(syntax, diagnostics) {
         one_root(model, diagnostics);
     }
@@ -51,6 +52,22 @@ fn nothing_is_borrowed(model: &Aggregate, diagnostics: &mut Diagnostics) {
                 "own the data: `String` instead of `&'a str`",
             );
         }
+    }
+}
+
+fn snapshots_are_taken(syntax: &Syntax, diagnostics: &mut Diagnostics) {
+    match (&syntax.snapshot_every, &syntax.snapshot_revision) {
+        (Some(every), _) if every.value == 0 => diagnostics.error_with_help(
+            &every.literal,
+            "`snapshot_every` counts events, from 1",
+            "`snapshot_every = 100`; leave it out to take none",
+        ),
+        (None, Some((key, _))) => diagnostics.error_with_help(
+            key,
+            "`snapshot_revision` is that of snapshots, and none are taken",
+            "`snapshot_every = 100`",
+        ),
+        _ => {}
     }
 }
 

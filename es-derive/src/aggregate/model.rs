@@ -1,9 +1,10 @@
 //! What it means: an aggregate with a category, a type of ids and a root.
 use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use quote::{ToTokens, quote};
 use syn::{Data, Field, Fields, GenericParam, Generics, Type};
 
 use super::parse::Syntax;
+use crate::source;
 
 pub(super) struct Aggregate<'a> {
     pub(super) ident: &'a Ident,
@@ -13,6 +14,11 @@ pub(super) struct Aggregate<'a> {
     pub(super) id: Option<&'a Type>,
     /// The fields of type `Root<..>`; an aggregate has one.
     pub(super) roots: Vec<&'a Field>,
+    /// After how many events a snapshot is taken.
+    pub(super) snapshot_every: Option<u32>,
+    /// Changes with the fields and with `snapshot_revision`.
+    pub(super) fingerprint: u64,
+    pub(super) cached: bool,
     /// The path of `es_core`.
     pub(super) krate: TokenStream,
 }
@@ -40,6 +46,9 @@ pub(super) fn of(syntax: &Syntax) -> Aggregate<'_> {
             .into_iter()
             .filter(|field| is_root(&field.ty))
             .collect(),
+        snapshot_every: syntax.snapshot_every.as_ref().map(|number| number.value),
+        fingerprint: fingerprint(syntax),
+        cached: syntax.cached,
         krate: syntax
             .krate
             .as_ref()
@@ -52,6 +61,18 @@ fn named(fields: &Fields) -> Vec<&Field> {
         Fields::Named(fields) => fields.named.iter().collect(),
         Fields::Unnamed(_) | Fields::Unit => Vec::new(),
     }
+}
+
+fn fingerprint(syntax: &Syntax) -> u64 {
+    let revision = syntax
+        .snapshot_revision
+        .as_ref()
+        .map_or(0, |(_, number)| number.value);
+    let fields = match &syntax.item.data {
+        Data::Struct(data) => data.fields.to_token_stream(),
+        Data::Enum(_) | Data::Union(_) => TokenStream::new(),
+    };
+    source::fingerprint([source::text(fields), revision.to_string()])
 }
 
 /// Whether a type is written as `Root`, `Root<..>` or with a path before it.

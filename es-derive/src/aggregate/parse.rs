@@ -1,14 +1,18 @@
 //! What is written: the item, and the arguments of `#[aggregate(..)]`.
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use syn::{DeriveInput, Path, Type};
 
-use crate::arguments::{Arguments, Key, Name, value};
+use crate::arguments::{Arguments, Key, Name, Number, flag, number, value};
 use crate::diagnostics::Diagnostics;
 
 pub(super) struct Syntax {
     pub(super) item: DeriveInput,
     pub(super) category: Name,
     pub(super) id: Option<Type>,
+    pub(super) snapshot_every: Option<Number>,
+    /// With its key.
+    pub(super) snapshot_revision: Option<(Ident, Number)>,
+    pub(super) cached: bool,
     pub(super) krate: Option<Path>,
 }
 
@@ -19,6 +23,21 @@ const KEYS: &[Key] = &[
         example: "id = DogId",
     },
     Key {
+        name: "snapshot_every",
+        takes: "a number",
+        example: "snapshot_every = 100",
+    },
+    Key {
+        name: "snapshot_revision",
+        takes: "a number",
+        example: "snapshot_revision = 2",
+    },
+    Key {
+        name: "cached",
+        takes: "no value",
+        example: "cached",
+    },
+    Key {
         name: "crate",
         takes: "a path",
         example: "crate = my_crate::es_core",
@@ -26,27 +45,35 @@ const KEYS: &[Key] = &[
 ];
 
 pub(super) fn read(item: TokenStream, diagnostics: &mut Diagnostics) -> syn::Result<Syntax> {
-    let item: DeriveInput = syn::parse2(item)?;
-    let (mut id, mut krate) = (None, None);
+    let mut syntax = Syntax {
+        item: syn::parse2(item)?,
+        category: Name::Missing,
+        id: None,
+        snapshot_every: None,
+        snapshot_revision: None,
+        cached: false,
+        krate: None,
+    };
     let mut arguments = Arguments::new("aggregate", KEYS, diagnostics);
-    for attribute in item
-        .attrs
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("aggregate"))
-    {
+    let attributes = syntax.item.attrs.iter();
+    for attribute in attributes.filter(|attribute| attribute.path().is_ident("aggregate")) {
         arguments.read_attribute(attribute, &mut |key, written, input| {
             match key.name {
-                "id" => id = Some(value(key, written, input)?),
-                _ => krate = Some(value(key, written, input)?),
+                "id" => syntax.id = Some(value(key, written, input)?),
+                "snapshot_every" => syntax.snapshot_every = Some(number(key, written, input)?),
+                "snapshot_revision" => {
+                    syntax.snapshot_revision =
+                        Some((written.clone(), number(key, written, input)?));
+                }
+                "cached" => {
+                    flag(key, input)?;
+                    syntax.cached = true;
+                }
+                _ => syntax.krate = Some(value(key, written, input)?),
             }
             Ok(())
         });
     }
-    let category = arguments.into_name();
-    Ok(Syntax {
-        item,
-        category,
-        id,
-        krate,
-    })
+    syntax.category = arguments.into_name();
+    Ok(syntax)
 }

@@ -7,17 +7,18 @@ use crate::diagnostics::Diagnostics;
 
 pub(super) fn all(model: &Aggregate, diagnostics: Diagnostics) -> TokenStream {
     if diagnostics.is_empty() {
-        let has_root = has_root(model);
+        let (snapshots, cached, difference) = (snapshots(model), cached(model), difference(model));
+        let has_root = has_root(model, &quote!(#snapshots #cached #difference));
         let declares_events = declares_events(model);
         return quote!(#has_root #declares_events);
     }
     // One mistake, one error: what else needs the struct to be an aggregate finds that it is.
     let errors = diagnostics.into_compile_errors();
-    let has_root = (!model.borrows()).then(|| has_root(model));
+    let has_root = (!model.borrows()).then(|| has_root(model, &TokenStream::new()));
     quote!(#errors #has_root)
 }
 
-fn has_root(model: &Aggregate) -> TokenStream {
+fn has_root(model: &Aggregate, asked_for: &TokenStream) -> TokenStream {
     let Aggregate {
         ident,
         generics,
@@ -25,6 +26,7 @@ fn has_root(model: &Aggregate) -> TokenStream {
         id,
         roots,
         krate,
+        ..
     } = model;
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let id = id.map_or_else(|| quote!(#krate::__private::Uuid), |id| quote!(#id));
@@ -44,6 +46,43 @@ fn has_root(model: &Aggregate) -> TokenStream {
             fn root_mut(&mut self) -> &mut #krate::__private::Root<Self> {
                 #root_mut
             }
+
+            #asked_for
+        }
+    }
+}
+
+/// `snapshot_every`, which asks for what it needs at the struct's name.
+fn snapshots(model: &Aggregate) -> Option<TokenStream> {
+    let Aggregate {
+        krate, fingerprint, ..
+    } = model;
+    let every = u64::from(model.snapshot_every?);
+    let aggregate = at_its_name(model);
+    Some(quote! {
+        const SNAPSHOTS: #krate::__private::Option<#krate::__private::Snapshots<Self>> =
+            #krate::__private::Option::Some(#krate::__private::snapshots::<#aggregate>(#every, #fingerprint));
+    })
+}
+
+/// `cached`, which asks for what it needs at the struct's name.
+fn cached(model: &Aggregate) -> Option<TokenStream> {
+    let krate = &model.krate;
+    let aggregate = model.cached.then(|| at_its_name(model))?;
+    Some(quote! {
+        const CACHED: #krate::__private::Option<fn(&Self) -> Self> =
+            #krate::__private::Option::Some(#krate::__private::copies::<#aggregate>());
+    })
+}
+
+/// Compares two states where the struct is `PartialEq + Debug`, and has nothing to say where it is not.
+fn difference(model: &Aggregate) -> TokenStream {
+    let krate = &model.krate;
+    quote! {
+        fn difference(&self, other: &Self) -> #krate::__private::Option<#krate::__private::String> {
+            #[allow(unused_imports)]
+            use #krate::__private::{Comparable as _, Opaque as _};
+            (&#krate::__private::States(self, other)).difference()
         }
     }
 }
@@ -51,20 +90,24 @@ fn has_root(model: &Aggregate) -> TokenStream {
 /// Asks for the events at the struct's name, which is where their absence is told.
 fn declares_events(model: &Aggregate) -> TokenStream {
     let Aggregate {
-        ident,
-        generics,
-        krate,
-        ..
+        generics, krate, ..
     } = model;
-    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
-    let span = ident.span().resolved_at(Span::mixed_site());
-    let aggregate = quote_spanned!(span=> #ident #type_generics);
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let aggregate = at_its_name(model);
     quote! {
         const _: () = {
             #[allow(dead_code)]
-            const fn it #impl_generics () #where_clause {
+            const fn events_are_declared #impl_generics () #where_clause {
                 #krate::__private::declares_events::<#aggregate>()
             }
         };
     }
+}
+
+/// The type, so that what it lacks is told at the struct's name.
+fn at_its_name(model: &Aggregate) -> TokenStream {
+    let ident = model.ident;
+    let (_, type_generics, _) = model.generics.split_for_impl();
+    let span = ident.span().resolved_at(Span::mixed_site());
+    quote_spanned!(span=> #ident #type_generics)
 }

@@ -1,6 +1,8 @@
 //! `#[events]`: the methods of this `impl` are the events of an aggregate.
 
 mod check;
+mod form;
+mod generics;
 mod model;
 mod parse;
 mod render;

@@ -2,16 +2,16 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
-use syn::punctuated::Punctuated;
-use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, Expr, FnArg, GenericArgument, ImplItem, ImplItemFn, ItemImpl, Pat, PatType,
-    PathArguments, Receiver, Token, Type, TypeParamBound,
+    Attribute, Expr, FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, LitStr, Pat, PatType,
+    Receiver, Token, Type, Visibility,
 };
 
-use super::parse::{Marked, Syntax};
-use crate::arguments::Name;
+use super::form::{self, Form};
+use super::generics;
+use super::parse::{EventArguments, Marked, Syntax, UpcastArguments};
+use crate::arguments::{Name, Number};
 use crate::diagnostics::Diagnostics;
 use crate::source;
 
@@ -19,13 +19,23 @@ pub(super) struct Events {
     /// The `impl`, without its items.
     pub(super) header: ItemImpl,
     pub(super) aggregate: Ident,
-    /// The name of the generated enum.
-    pub(super) event_type: Ident,
+    /// The generated enum.
+    pub(super) event_type: EventType,
     /// The path of `es_core`.
     pub(super) krate: TokenStream,
     pub(super) events: Vec<Event>,
+    pub(super) upcasters: Vec<Upcaster>,
     /// What stays as it is written.
     pub(super) others: Vec<ImplItem>,
+}
+
+pub(super) struct EventType {
+    pub(super) ident: Ident,
+    pub(super) vis: TokenStream,
+    /// What it derives besides.
+    pub(super) derives: TokenStream,
+    /// Those of the `impl` that its fields need.
+    pub(super) generics: Generics,
 }
 
 pub(super) struct Event {
@@ -34,7 +44,14 @@ pub(super) struct Event {
     pub(super) marks: Vec<Attribute>,
     /// The stored name as it is written.
     pub(super) name: Name,
+    /// With its key.
     pub(super) id: Option<(Ident, Expr)>,
+    /// The names it was stored under before.
+    pub(super) was: Vec<LitStr>,
+    /// The schema version as it is written.
+    pub(super) schema: Option<Number>,
+    /// It is replayed and never recorded again.
+    pub(super) retired: bool,
     pub(super) parameters: Vec<Parameter>,
     /// A rule does not hold, so nothing is generated for it.
     pub(super) broken: bool,
@@ -55,6 +72,10 @@ impl Event {
         self.name.value()
     }
 
+    pub(super) fn schema(&self) -> u32 {
+        self.schema.as_ref().map_or(1, |schema| schema.value)
+    }
+
     /// The name of its variant, which is the stored name.
     pub(super) fn variant(&self) -> Ident {
         let span = match &self.name {
@@ -67,11 +88,8 @@ impl Event {
     /// The hidden method that holds the body.
     pub(super) fn body(&self) -> Ident {
         let verb = if self.creates() { "create" } else { "apply" };
-        format_ident!(
-            "__{verb}_{}",
-            self.method.sig.ident.unraw(),
-            span = self.method.sig.ident.span()
-        )
+        let method = &self.method.sig.ident;
+        format_ident!("__{verb}_{}", method.unraw(), span = method.span())
     }
 }
 
@@ -79,86 +97,66 @@ impl Event {
 pub(super) struct Parameter {
     pub(super) ident: Ident,
     pub(super) mutability: Option<Token![mut]>,
+    /// What is not for the field: levels of lints.
+    pub(super) attributes: Vec<Attribute>,
     /// `#[serde(..)]`, for the field.
     pub(super) field_attributes: Vec<Attribute>,
     pub(super) form: Form,
 }
 
-/// How an argument is given, and so how it is stored.
-pub(super) enum Form {
-    /// `T`, stored as it is.
-    Owned(Type),
-    /// `&T`, stored as `T`.
-    Ref(Type),
-    /// `&str`, stored as `String`.
-    Str,
-    /// `&[T]`, stored as `Vec<T>`.
-    Slice(Type),
-    /// `impl Into<T>`, stored as `T`, and a `T` in the body.
-    Into(Type),
-}
-
-impl Form {
-    /// The type of the field.
-    pub(super) fn stored(&self, krate: &TokenStream) -> TokenStream {
-        match self {
-            Self::Owned(ty) | Self::Ref(ty) | Self::Into(ty) => quote!(#ty),
-            Self::Str => quote!(#krate::__private::String),
-            Self::Slice(ty) => quote!(#krate::__private::Vec<#ty>),
-        }
-    }
-
-    /// The type of the parameter that the body sees.
-    pub(super) fn in_body(&self) -> TokenStream {
-        match self {
-            Self::Owned(ty) | Self::Into(ty) => quote!(#ty),
-            Self::Ref(ty) => quote!(&#ty),
-            Self::Str => quote!(&str),
-            Self::Slice(ty) => quote!(&[#ty]),
-        }
-    }
-
-    /// The field's value, from an argument that the body needs too.
-    pub(super) fn recorded(&self, krate: &TokenStream, argument: &Ident) -> TokenStream {
-        match self {
-            Self::Owned(_) | Self::Into(_) => quote!(#krate::__private::Clone::clone(&#argument)),
-            Self::Ref(_) => quote!(#krate::__private::Clone::clone(#argument)),
-            Self::Str | Self::Slice(_) => quote!(#krate::__private::ToOwned::to_owned(#argument)),
-        }
-    }
-
-    /// Whether the body takes the argument by value.
-    pub(super) fn by_value(&self) -> bool {
-        matches!(self, Self::Owned(_) | Self::Into(_))
-    }
+pub(super) struct Upcaster {
+    pub(super) method: ImplItemFn,
+    /// The attributes `#[upcast(..)]`.
+    pub(super) marks: Vec<Attribute>,
+    /// The event whose payloads it changes.
+    pub(super) event: Name,
+    /// The schema version it reads.
+    pub(super) from: Option<Number>,
+    /// A rule does not hold, so it is not called.
+    pub(super) broken: bool,
 }
 
 pub(super) fn of(syntax: Syntax, diagnostics: &mut Diagnostics) -> Events {
     let self_type = &syntax.header.self_ty;
-    let events = syntax
+    let events: Vec<_> = syntax
         .events
         .into_iter()
         .map(|marked| event(marked, self_type, diagnostics))
         .collect();
+    let arguments = syntax.arguments;
+    let fields = events
+        .iter()
+        .flat_map(|event| &event.parameters)
+        .filter_map(|parameter| parameter.form.ty());
+    let event_type = EventType {
+        generics: generics::used(&syntax.header.generics, fields),
+        ident: arguments.type_name.unwrap_or_else(|| {
+            format_ident!("{}Event", syntax.aggregate, span = syntax.aggregate.span())
+        }),
+        vis: arguments
+            .vis
+            .as_ref()
+            .map_or_else(|| quote!(pub), Visibility::to_token_stream),
+        derives: arguments.derives,
+    };
     Events {
-        event_type: format_ident!("{}Event", syntax.aggregate, span = syntax.aggregate.span()),
-        krate: syntax
+        event_type,
+        krate: arguments
             .krate
             .map_or_else(|| quote!(::es_core), |krate| quote!(#krate)),
         header: syntax.header,
         aggregate: syntax.aggregate,
         events,
+        upcasters: syntax.upcasters.into_iter().map(upcaster).collect(),
         others: syntax.others,
     }
 }
 
-fn event(marked: Marked, self_type: &Type, diagnostics: &mut Diagnostics) -> Event {
+fn event(marked: Marked<EventArguments>, self_type: &Type, diagnostics: &mut Diagnostics) -> Event {
     let errors = diagnostics.count();
     let mut method = marked.method;
-    let parameters = method
-        .sig
-        .inputs
-        .iter_mut()
+    let inputs = method.sig.inputs.iter_mut();
+    let parameters = inputs
         .filter_map(|input| match input {
             FnArg::Receiver(_) => None,
             FnArg::Typed(input) => parameter(input, self_type, diagnostics),
@@ -168,9 +166,22 @@ fn event(marked: Marked, self_type: &Type, diagnostics: &mut Diagnostics) -> Eve
         method,
         marks: marked.marks,
         name: marked.name,
-        id: marked.id,
+        id: marked.arguments.id,
+        was: marked.arguments.was,
+        schema: marked.arguments.schema,
+        retired: marked.arguments.retired,
         parameters,
         broken: marked.unreadable || diagnostics.count() > errors,
+    }
+}
+
+fn upcaster(marked: Marked<UpcastArguments>) -> Upcaster {
+    Upcaster {
+        method: marked.method,
+        marks: marked.marks,
+        event: marked.name,
+        from: marked.arguments.from,
+        broken: marked.unreadable,
     }
 }
 
@@ -179,11 +190,17 @@ fn parameter(
     self_type: &Type,
     diagnostics: &mut Diagnostics,
 ) -> Option<Parameter> {
-    let (field_attributes, rest) = input
-        .attrs
-        .drain(..)
-        .partition(|attribute| attribute.path().is_ident("serde"));
+    let is_serde = |attribute: &Attribute| attribute.path().is_ident("serde");
+    let (field_attributes, rest) = input.attrs.drain(..).partition(is_serde);
     input.attrs = rest;
+    if let Some(condition) = input.attrs.iter().find(|attribute| is_condition(attribute)) {
+        diagnostics.error_with_help(
+            condition,
+            "what an event carries cannot depend on how the program is built",
+            "put the condition on the method, and make it two events",
+        );
+        return None;
+    }
     let Pat::Ident(name) = &mut *input.pat else {
         diagnostics.error_with_help(
             &input.pat,
@@ -200,120 +217,27 @@ fn parameter(
         );
         return None;
     }
-    let mut form = match form(&input.ty) {
+    let mut form = match form::of(&input.ty) {
         Ok(form) => form,
         Err((place, help)) => {
             diagnostics.error_with_help(place, "an event owns its data", help);
             return None;
         }
     };
-    if let Form::Owned(ty) | Form::Ref(ty) | Form::Slice(ty) | Form::Into(ty) = &mut form {
+    if let Some(ty) = form.ty_mut() {
         NameSelf(self_type).visit_type_mut(ty);
     }
     Some(Parameter {
         ident: name.ident.clone(),
         mutability: name.mutability.take(),
+        attributes: input.attrs.clone(),
         field_attributes,
         form,
     })
 }
 
-/// How a parameter of this type is stored; otherwise what is wrong with it, and what to write instead.
-fn form(ty: &Type) -> Result<Form, (TokenStream, String)> {
-    match ty {
-        Type::Group(group) => form(&group.elem),
-        Type::Paren(paren) => form(&paren.elem),
-        Type::Reference(reference) if reference.mutability.is_some() => {
-            let owned = source::text(reference.elem.to_token_stream());
-            Err((quote!(#ty), format!("`{owned}`")))
-        }
-        Type::Reference(reference) => {
-            let form = match ungrouped(&reference.elem) {
-                Type::Slice(slice) => Form::Slice(owned(&slice.elem)?),
-                Type::Path(path) if path.path.is_ident("str") => Form::Str,
-                inner => Form::Ref(owned(inner)?),
-            };
-            match &reference.lifetime {
-                None => Ok(form),
-                Some(lifetime) => Err((
-                    quote!(#lifetime),
-                    "leave the lifetime out, or take an owned type".to_owned(),
-                )),
-            }
-        }
-        Type::ImplTrait(implied) => match into_target(&implied.bounds) {
-            Some(target) => Ok(Form::Into(owned(target)?)),
-            None => Err((quote!(#ty), "an owned type, or `impl Into<T>`".to_owned())),
-        },
-        _ => Ok(Form::Owned(owned(ty)?)),
-    }
-}
-
-/// The `T` of `impl Into<T>`.
-fn into_target(bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<&Type> {
-    let [TypeParamBound::Trait(bound)] = &*bounds.iter().collect::<Vec<_>>() else {
-        return None;
-    };
-    let segment = bound
-        .path
-        .segments
-        .last()
-        .filter(|segment| segment.ident == "Into")?;
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
-        return None;
-    };
-    match arguments.args.first() {
-        Some(GenericArgument::Type(target)) if arguments.args.len() == 1 => Some(target),
-        _ => None,
-    }
-}
-
-/// The type itself, where nothing inside it is borrowed or left open.
-fn owned(ty: &Type) -> Result<Type, (TokenStream, String)> {
-    let mut borrowed = Borrowed(None);
-    let ty = ungrouped(ty);
-    borrowed.visit_type(ty);
-    match borrowed.0 {
-        None => Ok(ty.clone()),
-        Some(found) => Err(found),
-    }
-}
-
-fn ungrouped(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => ungrouped(&group.elem),
-        Type::Paren(paren) => ungrouped(&paren.elem),
-        _ => ty,
-    }
-}
-
-/// Finds the first part of a type that cannot be stored.
-struct Borrowed(Option<(TokenStream, String)>);
-
-impl Visit<'_> for Borrowed {
-    fn visit_type(&mut self, ty: &Type) {
-        let help = match ty {
-            Type::Reference(_) => {
-                "an owned type inside: `Option<String>` instead of `Option<&str>`"
-            }
-            Type::ImplTrait(_) => "a concrete type; `impl Into<T>` stands alone",
-            Type::TraitObject(_) => "a concrete type, or an enum of those that may occur",
-            Type::Slice(_) => "`Vec<T>`",
-            Type::Path(path) if path.path.is_ident("str") => "`String`",
-            Type::FnPtr(_) | Type::Ptr(_) | Type::Never(_) | Type::Infer(_) | Type::Macro(_) => {
-                "a type that can be stored"
-            }
-            _ => return visit::visit_type(self, ty),
-        };
-        self.0.get_or_insert_with(|| (quote!(#ty), help.to_owned()));
-    }
-
-    fn visit_lifetime(&mut self, lifetime: &syn::Lifetime) {
-        if lifetime.ident != "static" {
-            let found = (quote!(#lifetime), "an owned type".to_owned());
-            self.0.get_or_insert(found);
-        }
-    }
+pub(super) fn is_condition(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
 }
 
 /// Writes out `Self`, which means something else in the enum.
@@ -329,4 +253,12 @@ impl VisitMut for NameSelf<'_> {
         }
         visit_mut::visit_type_mut(self, ty);
     }
+}
+
+/// Changes when an event's parameters or body do.
+pub(super) fn fingerprint(events: &[Event]) -> u64 {
+    source::fingerprint(events.iter().map(|event| {
+        let (inputs, block) = (&event.method.sig.inputs, &event.method.block);
+        event.stored_name() + &source::text(quote!((#inputs) #block))
+    }))
 }

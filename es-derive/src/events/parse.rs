@@ -1,9 +1,14 @@
 //! What is written: the `impl`, and which of its methods are marked with which arguments.
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
-use syn::{Attribute, Expr, ImplItem, ImplItemFn, Item, ItemImpl, Path, Type};
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{
+    Attribute, Expr, ImplItem, ImplItemFn, Item, ItemImpl, LitStr, Path, Token, Type, Visibility,
+    bracketed,
+};
 
-use crate::arguments::{Arguments, Key, Name, value};
+use crate::arguments::{Arguments, Key, Name, Number, flag, list, number, value};
 use crate::diagnostics::{Diagnostics, error};
 
 pub(super) struct Syntax {
@@ -11,34 +16,100 @@ pub(super) struct Syntax {
     pub(super) header: ItemImpl,
     /// The last name in the type it is for.
     pub(super) aggregate: Ident,
-    /// `#[events(crate = ..)]`
-    pub(super) krate: Option<Path>,
-    pub(super) events: Vec<Marked>,
+    pub(super) arguments: EventsArguments,
+    pub(super) events: Vec<Marked<EventArguments>>,
+    pub(super) upcasters: Vec<Marked<UpcastArguments>>,
     /// What is not marked.
     pub(super) others: Vec<ImplItem>,
 }
 
-/// A method and what `#[event(..)]` says about it.
-pub(super) struct Marked {
+/// `#[events(..)]`
+#[derive(Default)]
+pub(super) struct EventsArguments {
+    /// What the enum derives besides.
+    pub(super) derives: TokenStream,
+    pub(super) type_name: Option<Ident>,
+    pub(super) vis: Option<Visibility>,
+    pub(super) krate: Option<Path>,
+}
+
+/// `#[event(..)]`
+#[derive(Default)]
+pub(super) struct EventArguments {
+    /// With its key.
+    pub(super) id: Option<(Ident, Expr)>,
+    pub(super) was: Vec<LitStr>,
+    pub(super) schema: Option<Number>,
+    pub(super) retired: bool,
+}
+
+/// `#[upcast(..)]`
+#[derive(Default)]
+pub(super) struct UpcastArguments {
+    pub(super) from: Option<Number>,
+}
+
+/// A method, and what its mark says about it.
+pub(super) struct Marked<A> {
     pub(super) method: ImplItemFn,
     /// The attributes themselves.
     pub(super) marks: Vec<Attribute>,
     pub(super) name: Name,
-    /// Its arguments could not all be read.
+    pub(super) arguments: A,
+    /// They could not all be read.
     pub(super) unreadable: bool,
-    pub(super) id: Option<(Ident, Expr)>,
 }
 
-const EVENTS_KEYS: &[Key] = &[Key {
-    name: "crate",
-    takes: "a path",
-    example: "crate = my_crate::es_core",
-}];
+const EVENTS_KEYS: &[Key] = &[
+    Key {
+        name: "derive",
+        takes: "names of derives",
+        example: "derive(Eq, Hash)",
+    },
+    Key {
+        name: "type_name",
+        takes: "a name",
+        example: "type_name = DogFact",
+    },
+    Key {
+        name: "vis",
+        takes: "a visibility",
+        example: "vis = pub(crate)",
+    },
+    Key {
+        name: "crate",
+        takes: "a path",
+        example: "crate = my_crate::es_core",
+    },
+];
 
-const EVENT_KEYS: &[Key] = &[Key {
-    name: "id",
-    takes: "an expression",
-    example: "id = Self::id_for(name)",
+const EVENT_KEYS: &[Key] = &[
+    Key {
+        name: "id",
+        takes: "an expression",
+        example: "id = Self::id_for(name)",
+    },
+    Key {
+        name: "was",
+        takes: "the old name, or several in brackets",
+        example: "was = \"TrickLearned\"",
+    },
+    Key {
+        name: "schema",
+        takes: "a number",
+        example: "schema = 2",
+    },
+    Key {
+        name: "retired",
+        takes: "no value",
+        example: "retired",
+    },
+];
+
+const UPCAST_KEYS: &[Key] = &[Key {
+    name: "from",
+    takes: "a number",
+    example: "from = 1",
 }];
 
 pub(super) fn read(
@@ -46,21 +117,17 @@ pub(super) fn read(
     item: TokenStream,
     diagnostics: &mut Diagnostics,
 ) -> syn::Result<Syntax> {
-    let mut krate = None;
-    Arguments::new("events", EVENTS_KEYS, diagnostics).read(
-        arguments,
-        &mut |key, written, input| {
-            krate = Some(value(key, written, input)?);
-            Ok(())
-        },
-    );
+    let arguments = events_arguments(arguments, diagnostics);
     let mut header = inherent_impl(syn::parse2(item)?)?;
     let aggregate = type_name(&header.self_ty).ok_or_else(|| goes_on_impl(&header.self_ty))?;
-    let (mut events, mut others) = (Vec::new(), Vec::new());
+    let (mut events, mut upcasters, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for item in std::mem::take(&mut header.items) {
         match item {
-            ImplItem::Fn(method) if method.attrs.iter().any(is_event) => {
-                events.push(marked(method, diagnostics))
+            ImplItem::Fn(method) if is_marked(&method, "event") => {
+                events.push(event(method, diagnostics))
+            }
+            ImplItem::Fn(method) if is_marked(&method, "upcast") => {
+                upcasters.push(upcaster(method, diagnostics))
             }
             item => others.push(item),
         }
@@ -68,22 +135,80 @@ pub(super) fn read(
     Ok(Syntax {
         header,
         aggregate,
-        krate,
+        arguments,
         events,
+        upcasters,
         others,
     })
 }
 
-fn marked(mut method: ImplItemFn, diagnostics: &mut Diagnostics) -> Marked {
-    let (marks, rest) = method.attrs.drain(..).partition::<Vec<_>, _>(is_event);
+fn events_arguments(written: TokenStream, diagnostics: &mut Diagnostics) -> EventsArguments {
+    let mut read = EventsArguments::default();
+    let mut arguments = Arguments::new("events", EVENTS_KEYS, diagnostics);
+    arguments.read(written, &mut |key, written, input| {
+        match key.name {
+            "derive" => read.derives = list(key, written, input)?,
+            "type_name" => read.type_name = Some(value(key, written, input)?),
+            "vis" => read.vis = Some(value(key, written, input)?),
+            _ => read.krate = Some(value(key, written, input)?),
+        }
+        Ok(())
+    });
+    arguments.refuse_name();
+    read
+}
+
+fn event(method: ImplItemFn, diagnostics: &mut Diagnostics) -> Marked<EventArguments> {
+    marked(
+        method,
+        "event",
+        EVENT_KEYS,
+        diagnostics,
+        |read: &mut EventArguments, key, written, input| {
+            match key.name {
+                "id" => read.id = Some((written.clone(), value(key, written, input)?)),
+                "was" => read.was = value::<Names>(key, written, input)?.0,
+                "schema" => read.schema = Some(number(key, written, input)?),
+                _ => {
+                    flag(key, input)?;
+                    read.retired = true;
+                }
+            }
+            Ok(())
+        },
+    )
+}
+
+fn upcaster(method: ImplItemFn, diagnostics: &mut Diagnostics) -> Marked<UpcastArguments> {
+    marked(
+        method,
+        "upcast",
+        UPCAST_KEYS,
+        diagnostics,
+        |read: &mut UpcastArguments, key, written, input| {
+            read.from = Some(number(key, written, input)?);
+            Ok(())
+        },
+    )
+}
+
+/// Takes the marks off a method and reads them.
+fn marked<A: Default>(
+    mut method: ImplItemFn,
+    attribute: &'static str,
+    keys: &'static [Key],
+    diagnostics: &mut Diagnostics,
+    store: impl Fn(&mut A, &Key, &Ident, ParseStream) -> syn::Result<()>,
+) -> Marked<A> {
+    let is_mark = |written: &Attribute| is_mark(written, attribute);
+    let (marks, rest) = method.attrs.drain(..).partition::<Vec<_>, _>(is_mark);
     method.attrs = rest;
     let errors = diagnostics.count();
-    let mut id = None;
-    let mut arguments = Arguments::new("event", EVENT_KEYS, diagnostics);
+    let mut read = A::default();
+    let mut arguments = Arguments::new(attribute, keys, diagnostics);
     for mark in &marks {
         arguments.read_attribute(mark, &mut |key, written, input| {
-            id = Some((written.clone(), value(key, written, input)?));
-            Ok(())
+            store(&mut read, key, written, input)
         });
     }
     let name = arguments.into_name();
@@ -91,18 +216,40 @@ fn marked(mut method: ImplItemFn, diagnostics: &mut Diagnostics) -> Marked {
         method,
         marks,
         name,
+        arguments: read,
         unreadable: diagnostics.count() > errors,
-        id,
     }
 }
 
-/// Whether an attribute is `#[event]`, with or without a path before it.
-fn is_event(attribute: &Attribute) -> bool {
-    attribute
+fn is_marked(method: &ImplItemFn, attribute: &str) -> bool {
+    method
+        .attrs
+        .iter()
+        .any(|written| is_mark(written, attribute))
+}
+
+/// Whether an attribute is the one of that name, with or without a path before it.
+fn is_mark(written: &Attribute, attribute: &str) -> bool {
+    written
         .path()
         .segments
         .last()
-        .is_some_and(|segment| segment.ident == "event")
+        .is_some_and(|segment| segment.ident == attribute)
+}
+
+/// One name, or several in brackets.
+struct Names(Vec<LitStr>);
+
+impl Parse for Names {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        if input.peek(LitStr) {
+            return Ok(Self(vec![input.parse()?]));
+        }
+        let names;
+        bracketed!(names in input);
+        let names = Punctuated::<LitStr, Token![,]>::parse_terminated(&names)?;
+        Ok(Self(names.into_iter().collect()))
+    }
 }
 
 fn inherent_impl(item: Item) -> syn::Result<ItemImpl> {

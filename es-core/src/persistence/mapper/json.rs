@@ -4,12 +4,15 @@
 //! so [`FieldsOnly`] strips it while writing and [`Named`] supplies it while reading; no intermediate value is built.
 use std::fmt;
 
+use serde::de::value::StrDeserializer;
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, VariantAccess, Visitor,
 };
 use serde::ser::{
     self, Impossible, Serialize, SerializeStruct, SerializeStructVariant, Serializer,
 };
+
+use crate::domain::JsonMap;
 
 pub(super) fn to_payload<E: Serialize>(event: &E) -> serde_json::Result<Vec<u8>> {
     let mut payload = Vec::with_capacity(128);
@@ -21,7 +24,20 @@ pub(super) fn from_payload<E: DeserializeOwned>(
     name: &str,
     payload: &[u8],
 ) -> serde_json::Result<E> {
-    E::deserialize(Named { name, payload })
+    let mut fields = serde_json::Deserializer::from_slice(payload);
+    let event = E::deserialize(Named {
+        name,
+        fields: &mut fields,
+    })?;
+    fields.end()?;
+    Ok(event)
+}
+
+pub(super) fn from_map<E: DeserializeOwned>(name: &str, payload: JsonMap) -> serde_json::Result<E> {
+    E::deserialize(Named {
+        name,
+        fields: payload,
+    })
 }
 
 /// Writes the fields of a struct variant and nothing around them.
@@ -132,29 +148,29 @@ impl<S: Serializer> Serializer for FieldsOnly<S> {
     }
 }
 
-fn not_an_event<X: ser::Error>() -> X {
-    X::custom("an event is an enum of struct variants; give the variant braces: `Barked {}`")
+fn not_an_event<E: ser::Error>() -> E {
+    E::custom(NOT_AN_EVENT)
 }
 
 /// An enum whose variant is known by name and whose fields are in a JSON object.
-struct Named<'a> {
+struct Named<'a, D> {
     name: &'a str,
-    payload: &'a [u8],
+    fields: D,
 }
 
-impl<'de> Deserializer<'de> for Named<'de> {
-    type Error = serde_json::Error;
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Named<'_, D> {
+    type Error = D::Error;
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> serde_json::Result<V::Value> {
+    ) -> Result<V::Value, D::Error> {
         visitor.visit_enum(self)
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> serde_json::Result<V::Value> {
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, D::Error> {
         Err(de::Error::custom(
             "an event is an enum of struct variants, externally tagged",
         ))
@@ -166,42 +182,39 @@ impl<'de> Deserializer<'de> for Named<'de> {
     }
 }
 
-impl<'de> EnumAccess<'de> for Named<'de> {
-    type Error = serde_json::Error;
+impl<'de, D: Deserializer<'de>> EnumAccess<'de> for Named<'_, D> {
+    type Error = D::Error;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(
-        self,
-        seed: V,
-    ) -> serde_json::Result<(V::Value, Self)> {
-        let variant = seed.deserialize(de::value::StrDeserializer::new(self.name))?;
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), D::Error> {
+        let variant = seed.deserialize(StrDeserializer::new(self.name))?;
         Ok((variant, self))
     }
 }
 
-impl<'de> VariantAccess<'de> for Named<'de> {
-    type Error = serde_json::Error;
+impl<'de, D: Deserializer<'de>> VariantAccess<'de> for Named<'_, D> {
+    type Error = D::Error;
 
     fn struct_variant<V: Visitor<'de>>(
         self,
         _: &'static [&'static str],
         visitor: V,
-    ) -> serde_json::Result<V::Value> {
-        let mut payload = serde_json::Deserializer::from_slice(self.payload);
-        let fields = payload.deserialize_map(visitor)?;
-        payload.end()?;
-        Ok(fields)
+    ) -> Result<V::Value, D::Error> {
+        self.fields.deserialize_map(visitor)
     }
 
-    fn unit_variant(self) -> serde_json::Result<()> {
-        Err(not_an_event())
+    fn unit_variant(self) -> Result<(), D::Error> {
+        Err(de::Error::custom(NOT_AN_EVENT))
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> serde_json::Result<T::Value> {
-        Err(not_an_event())
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, D::Error> {
+        Err(de::Error::custom(NOT_AN_EVENT))
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> serde_json::Result<V::Value> {
-        Err(not_an_event())
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, D::Error> {
+        Err(de::Error::custom(NOT_AN_EVENT))
     }
 }
+
+const NOT_AN_EVENT: &str =
+    "an event is an enum of struct variants; give the variant braces: `Barked {}`";

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::{EncodedEvent, Record};
-use crate::domain::{Event, StreamId, Version};
+use crate::domain::{Event, EventShape, JsonMap, StreamId, UpcastError, Version};
 
 /// An event that cannot be stored. Nothing was written; the event is pending still.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,24 @@ pub enum DecodeError {
         /// The highest schema version the code reads.
         known: u32,
     },
+    /// An upcaster is missing or failed.
+    #[error(
+        "`{event}` of `{stream}` at version {version} cannot be brought from schema {found} to {known}"
+    )]
+    Upcast {
+        /// The stream.
+        stream: StreamId,
+        /// Its place in the stream.
+        version: Version,
+        /// Its stored name.
+        event: String,
+        /// The schema version of the record.
+        found: u32,
+        /// The schema version the code reads.
+        known: u32,
+        /// Which step failed.
+        source: UpcastError,
+    },
     /// The payload is not what the event's fields need.
     #[error(
         "`{event}` of `{stream}` at version {version} cannot be read; its payload does not fit the event's fields"
@@ -96,26 +114,93 @@ pub(crate) fn encode<E: Event>(
 
 /// Makes a record an event again.
 pub(crate) fn decode<E: Event>(record: &Record) -> Result<E, DecodeError> {
-    let Some(shape) = E::SHAPES.iter().find(|shape| shape.name == record.event) else {
-        return Err(DecodeError::UnknownEvent {
-            stream: record.stream.clone(),
-            version: record.version,
-            event: record.event.to_string(),
-        });
-    };
-    if record.schema > shape.schema {
-        return Err(DecodeError::FutureSchema {
-            stream: record.stream.clone(),
-            version: record.version,
-            event: record.event.to_string(),
-            found: record.schema,
-            known: shape.schema,
-        });
-    }
-    json::from_payload(shape.name, &record.payload).map_err(|source| DecodeError::Malformed {
-        stream: record.stream.clone(),
+    let stored = Stored {
+        stream: &record.stream,
         version: record.version,
-        event: record.event.to_string(),
-        source,
-    })
+        event: &record.event,
+    };
+    let Some(shape) = shape::<E>(&record.event) else {
+        return Err(stored.unknown());
+    };
+    if record.schema == shape.schema {
+        return json::from_payload(shape.name, &record.payload)
+            .map_err(|source| stored.malformed(source));
+    }
+    if record.schema > shape.schema {
+        return Err(stored.future(record.schema, shape.schema));
+    }
+    let payload =
+        serde_json::from_slice(&record.payload).map_err(|source| stored.malformed(source))?;
+    let payload = upcast::<E>(shape, record.schema, payload)
+        .map_err(|source| stored.upcast(record.schema, shape.schema, source))?;
+    json::from_map(shape.name, payload).map_err(|source| stored.malformed(source))
+}
+
+/// What the code declares about the event of that stored name, present or old.
+fn shape<E: Event>(name: &str) -> Option<&'static EventShape> {
+    let now = E::SHAPES.iter().find(|shape| shape.name == name);
+    now.or_else(|| E::SHAPES.iter().find(|shape| shape.was.contains(&name)))
+}
+
+/// Brings a payload to the schema version of the code, step by step.
+fn upcast<E: Event>(
+    shape: &EventShape,
+    found: u32,
+    mut payload: JsonMap,
+) -> Result<JsonMap, UpcastError> {
+    for from in found..shape.schema {
+        E::upcast(shape.name, from, &mut payload)?;
+    }
+    Ok(payload)
+}
+
+/// Names a record in an error.
+struct Stored<'a> {
+    stream: &'a StreamId,
+    version: Version,
+    event: &'a str,
+}
+
+impl Stored<'_> {
+    #[cold]
+    fn unknown(&self) -> DecodeError {
+        DecodeError::UnknownEvent {
+            stream: self.stream.clone(),
+            version: self.version,
+            event: self.event.to_owned(),
+        }
+    }
+
+    #[cold]
+    fn future(&self, found: u32, known: u32) -> DecodeError {
+        DecodeError::FutureSchema {
+            stream: self.stream.clone(),
+            version: self.version,
+            event: self.event.to_owned(),
+            found,
+            known,
+        }
+    }
+
+    #[cold]
+    fn upcast(&self, found: u32, known: u32, source: UpcastError) -> DecodeError {
+        DecodeError::Upcast {
+            stream: self.stream.clone(),
+            version: self.version,
+            event: self.event.to_owned(),
+            found,
+            known,
+            source,
+        }
+    }
+
+    #[cold]
+    fn malformed(&self, source: serde_json::Error) -> DecodeError {
+        DecodeError::Malformed {
+            stream: self.stream.clone(),
+            version: self.version,
+            event: self.event.to_owned(),
+            source,
+        }
+    }
 }

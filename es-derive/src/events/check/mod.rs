@@ -1,15 +1,14 @@
 //! The rules of events. An event that breaks one is marked, and nothing is generated for it.
+mod calls;
+mod upcasters;
+
 use std::collections::HashMap;
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::Ident;
 use quote::ToTokens;
-use syn::visit::{self, Visit};
-use syn::{
-    Expr, ExprCall, ExprMethodCall, GenericParam, LitStr, Macro, ReceiverKind, ReturnType, Safety,
-    Type,
-};
+use syn::{GenericParam, LitStr, ReceiverKind, ReturnType, Safety, Type};
 
-use super::model::{Event, Events};
+use super::model::{Event, Events, is_condition};
 use crate::arguments::Name;
 use crate::diagnostics::Diagnostics;
 use crate::source;
@@ -26,6 +25,8 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
     for event in &mut model.events {
         let errors = diagnostics.count();
         stored_name(event, diagnostics);
+        old_names(event, diagnostics);
+        schema(event, diagnostics);
         plain_function(event, diagnostics);
         receiver(event, diagnostics);
         return_type(event, &aggregate, diagnostics);
@@ -35,6 +36,7 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
         one_event_for_each_name(event, &mut names, diagnostics);
         event.broken |= diagnostics.count() > errors;
     }
+    upcasters::all(model, diagnostics);
 }
 
 fn some_event_creates(model: &Events, diagnostics: &mut Diagnostics) {
@@ -70,6 +72,29 @@ fn stored_name(event: &Event, diagnostics: &mut Diagnostics) {
         format!("{fact}, an UpperCamelCase identifier"),
         format!("`#[event(\"{suggestion}\")]`"),
     );
+}
+
+fn old_names(event: &Event, diagnostics: &mut Diagnostics) {
+    for old in &event.was {
+        if old.value().is_empty() {
+            diagnostics.error(
+                old,
+                "an old name is one that events were stored under, and this one is empty",
+            );
+        }
+    }
+}
+
+fn schema(event: &Event, diagnostics: &mut Diagnostics) {
+    if let Some(schema) = &event.schema
+        && schema.value == 0
+    {
+        diagnostics.error_with_help(
+            &schema.literal,
+            "schemas are counted from 1",
+            "`schema = 1`, or leave it out",
+        );
+    }
 }
 
 fn is_upper_camel_case(name: &str) -> bool {
@@ -204,31 +229,29 @@ fn id_of_creation_only(event: &Event, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// No name, present or old, means two events.
 fn one_event_for_each_name(
     event: &Event,
     names: &mut HashMap<String, LitStr>,
     diagnostics: &mut Diagnostics,
 ) {
-    let Name::Given(literal) = &event.name else {
-        return;
-    };
-    // Of two events under a `cfg`, one may be absent.
-    if event
-        .method
-        .attrs
-        .iter()
-        .any(|attribute| attribute.path().is_ident("cfg"))
-    {
+    // Of two events under a condition, one may be absent.
+    if event.method.attrs.iter().any(is_condition) {
         return;
     }
-    match names.get(&literal.value()) {
-        Some(first) => diagnostics.twice(
-            literal,
-            first,
-            format!("two methods record `{}`", literal.value()),
-        ),
-        None => {
-            names.insert(literal.value(), literal.clone());
+    let now = match &event.name {
+        Name::Given(literal) => Some(literal),
+        Name::Missing | Name::Unreadable => None,
+    };
+    for literal in now.into_iter().chain(&event.was) {
+        let name = literal.value();
+        match names.get(&name) {
+            Some(first) => {
+                diagnostics.twice(literal, first, format!("two methods record `{name}`"))
+            }
+            None => {
+                names.insert(name, literal.clone());
+            }
         }
     }
 }
@@ -239,91 +262,11 @@ fn no_event_in_its_body(
     methods: &[Ident],
     diagnostics: &mut Diagnostics,
 ) {
-    let mut calls = Calls {
-        aggregate,
-        methods,
-        found: Vec::new(),
-    };
-    calls.visit_block(&event.method.block);
-    for call in calls.found {
+    for call in calls::of_events(&event.method.block, aggregate, methods) {
         diagnostics.error_with_help(
             call,
             "one fact cannot record another: replay would record it again",
             "call both from a method without `#[event]`",
         );
-    }
-}
-
-/// Finds `self.bark()`, `Self::bark(..)` and `Dog::bark(..)`, in macros too.
-struct Calls<'a> {
-    aggregate: &'a Ident,
-    methods: &'a [Ident],
-    found: Vec<Ident>,
-}
-
-impl Calls<'_> {
-    fn is_event(&self, method: &Ident) -> bool {
-        self.methods.contains(method)
-    }
-
-    fn in_tokens(&mut self, tokens: TokenStream) {
-        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-        for (place, token) in tokens.iter().enumerate() {
-            match token {
-                TokenTree::Group(group) => self.in_tokens(group.stream()),
-                TokenTree::Ident(method)
-                    if self.is_event(method) && self.is_called(&tokens, place) =>
-                {
-                    self.found.push(method.clone());
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Whether the tokens around read `self.bark(..)`, `Self::bark(..)` or `Dog::bark(..)`.
-    fn is_called(&self, tokens: &[TokenTree], place: usize) -> bool {
-        let is = |token: Option<&TokenTree>, text: char| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == text);
-        let before = |back: usize| place.checked_sub(back).and_then(|place| tokens.get(place));
-        let named = |token: Option<&TokenTree>, names: &[&str]| matches!(token, Some(TokenTree::Ident(ident)) if names.iter().any(|name| ident == name));
-        let called = matches!(tokens.get(place + 1), Some(TokenTree::Group(_)));
-        let by_dot = is(before(1), '.') && named(before(2), &["self"]) && !is(before(3), '.');
-        let by_path = is(before(1), ':')
-            && is(before(2), ':')
-            && named(before(3), &["Self", &self.aggregate.to_string()]);
-        called && (by_dot || by_path)
-    }
-}
-
-impl<'ast> Visit<'ast> for Calls<'_> {
-    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
-        if matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self"))
-            && self.is_event(&call.method)
-        {
-            self.found.push(call.method.clone());
-        }
-        visit::visit_expr_method_call(self, call);
-    }
-
-    fn visit_expr_call(&mut self, call: &'ast ExprCall) {
-        if let Expr::Path(function) = &*call.func {
-            let segments: Vec<_> = function
-                .path
-                .segments
-                .iter()
-                .map(|segment| &segment.ident)
-                .collect();
-            if let [.., owner, method] = &segments[..]
-                && (**owner == "Self" || *owner == self.aggregate)
-                && self.is_event(method)
-            {
-                self.found.push((*method).clone());
-            }
-        }
-        visit::visit_expr_call(self, call);
-    }
-
-    fn visit_macro(&mut self, call: &'ast Macro) {
-        self.in_tokens(call.tokens.clone());
     }
 }

@@ -1,0 +1,40 @@
+//! How a decision ends.
+use std::convert::Infallible;
+
+/// What a decision answers: `()`, or a `Result` whose error refuses it.
+///
+/// Commands decide, and so do the closures of an update and upcasters.
+#[diagnostic::on_unimplemented(
+    message = "a decision returns nothing or a `Result`, not `{Self}`",
+    note = "end the closure with `Ok::<_, Refusal>(value)` to return a value"
+)]
+pub trait Outcome {
+    /// What it answers when the command is accepted.
+    type Value;
+    /// What it answers when the command is refused.
+    type Refusal;
+
+    /// The answer as a `Result`.
+    ///
+    /// # Errors
+    /// The refusal.
+    fn into_result(self) -> Result<Self::Value, Self::Refusal>;
+}
+
+impl Outcome for () {
+    type Value = ();
+    type Refusal = Infallible;
+
+    fn into_result(self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl<T, E> Outcome for Result<T, E> {
+    type Value = T;
+    type Refusal = E;
+
+    fn into_result(self) -> Self {
+        self
+    }
+}

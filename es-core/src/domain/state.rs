@@ -1,0 +1,43 @@
+//! An aggregate's state as a whole: kept, copied, compared. Only where the aggregate asks for it.
+
+/// How often the state of an aggregate is kept, and how it is written and read: `#[aggregate("Dog", snapshot_every = 100)]`.
+#[derive(Debug)]
+pub struct Snapshots<A> {
+    /// After how many events a snapshot is taken.
+    pub every: u64,
+    /// Changes when the struct or its `snapshot_revision` does, as far as the macro sees it: the names and types of its fields, not what
+    /// is inside those types. A snapshot is used only where this and [`Events::FINGERPRINT`](super::Events::FINGERPRINT) are the same.
+    pub fingerprint: u64,
+    /// Writes the state.
+    pub write: fn(&A) -> serde_json::Result<Vec<u8>>,
+    /// Reads it again.
+    pub read: fn(&[u8]) -> serde_json::Result<A>,
+}
+
+/// Two states of one aggregate, to be compared where its type can be.
+///
+/// The method is found by [`Comparable`] where the type is `PartialEq + Debug`, otherwise, one reference further, by [`Opaque`].
+pub struct States<'a, A>(pub &'a A, pub &'a A);
+
+/// Compares.
+pub trait Comparable {
+    /// The two states as text, where they differ.
+    fn difference(&self) -> Option<String>;
+}
+
+impl<A: PartialEq + std::fmt::Debug> Comparable for States<'_, A> {
+    fn difference(&self) -> Option<String> {
+        let Self(left, right) = self;
+        (left != right).then(|| format!("{left:#?}\n{right:#?}"))
+    }
+}
+
+/// Cannot compare.
+pub trait Opaque {
+    /// Nothing: equal as far as can be seen.
+    fn difference(&self) -> Option<String> {
+        None
+    }
+}
+
+impl<A> Opaque for &States<'_, A> {}

@@ -1,0 +1,443 @@
+//! What is stored stays readable: the shapes of all events, and samples of them as stored, in a file that is checked in.
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::SystemTime;
+use std::{env, fs};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::domain::{Aggregate, Event, EventShape, JsonMap, Position, StreamId, Version};
+use crate::persistence::{CommitId, Record, decode, encode};
+
+/// Set to anything but `0`, it writes down what may be accepted.
+const BLESS: &str = "ES_BLESS";
+
+/// Guards what is stored against changes of the code; `file` is relative to the package's folder.
+///
+/// Renaming a parameter, changing its type or removing an event makes stored events unreadable, or loses a part of them, and nothing else
+/// tells. So the file keeps the shape of every event and samples of it as stored, and each time it is checked that the code still
+/// reads every sample that was ever written down, and writes it again as it was.
+///
+/// ```no_run
+/// # use es_core::{Aggregate, Root, events};
+/// # #[derive(Aggregate)]
+/// # #[aggregate("Lamp")]
+/// # struct Lamp { root: Root<Self>, on: bool }
+/// # #[events]
+/// # impl Lamp {
+/// #     #[event("Mounted")]
+/// #     fn mount() -> Self { Self { root: Root::new(), on: false } }
+/// #     #[event("Switched")]
+/// #     fn switch(&mut self, on: bool) { self.on = on; }
+/// # }
+/// # /*
+/// #[test]
+/// # */
+/// fn stored_events_stay_readable() {
+///     es_core::testing::schema_guard("tests/events.json")
+///         .samples::<Lamp>([LampEvent::Mounted {}, LampEvent::Switched { on: true }])
+///         .check();
+/// }
+/// # stored_events_stay_readable();
+/// ```
+///
+/// Run with `ES_BLESS=1`, the check writes down what may be accepted: a new event, an added optional field, a new schema whose upcasters
+/// read the old samples. What would make stored events unreadable is never accepted; the message says what to do instead.
+///
+/// It sees the types as they are written in the parameters, not inside them: that is what the samples are for. Give one for each form
+/// that an event's data may take.
+#[must_use]
+pub fn schema_guard(file: impl Into<PathBuf>) -> SchemaGuard {
+    SchemaGuard {
+        file: file.into(),
+        aggregates: Vec::new(),
+    }
+}
+
+/// See [`schema_guard`].
+#[derive(Debug)]
+#[must_use = "call `check`"]
+pub struct SchemaGuard {
+    file: PathBuf,
+    aggregates: Vec<Declared>,
+}
+
+/// What the code says about one aggregate.
+#[derive(Debug)]
+struct Declared {
+    category: &'static str,
+    shapes: &'static [EventShape],
+    samples: Vec<(&'static str, Result<JsonMap, String>)>,
+    /// Reads a payload of an event and writes it again.
+    rewrite: fn(&str, u32, &JsonMap) -> Result<JsonMap, String>,
+}
+
+/// The file: aggregates by category, their events by name.
+type Written = BTreeMap<String, BTreeMap<String, WrittenEvent>>;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct WrittenEvent {
+    schema: u32,
+    fields: BTreeMap<String, WrittenField>,
+    samples: Vec<Sample>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct WrittenField {
+    #[serde(rename = "type")]
+    ty: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    serde: String,
+}
+
+/// A payload as it was stored once, and as the code writes it now, where that is something else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Sample {
+    schema: u32,
+    payload: JsonMap,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    now: Option<JsonMap>,
+}
+
+impl SchemaGuard {
+    /// Adds an aggregate, with at least one sample of each of its events.
+    pub fn samples<A: Aggregate>(mut self, events: impl IntoIterator<Item = A::Event>) -> Self {
+        let sample = |event: A::Event| (event.name(), written_and_read(&event));
+        self.aggregates.push(Declared {
+            category: A::CATEGORY,
+            shapes: A::Event::SHAPES,
+            samples: events.into_iter().map(sample).collect(),
+            rewrite: rewrite::<A::Event>,
+        });
+        self
+    }
+
+    /// Compares with the file.
+    ///
+    /// # Panics
+    /// Where something changed, or the file cannot be read or written; it says what to do.
+    #[track_caller]
+    pub fn check(self) {
+        let bless = env::var_os(BLESS).is_some_and(|value| value != "0");
+        if let Err(message) = self.compare(bless) {
+            panic!("{message}");
+        }
+    }
+
+    fn compare(&self, bless: bool) -> Result<(), String> {
+        let file = self.file.display();
+        let written = match fs::read(&self.file) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(|error| format!("`{file}` is not the file of a schema guard: {error}"))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Written::new(),
+            Err(error) => return Err(format!("cannot read `{file}`: {error}")),
+        };
+        let mut findings = Findings::default();
+        let now = self.now(&written, &mut findings);
+        if !findings.broken.is_empty() {
+            let broken = findings.broken.join("\n- ");
+            return Err(format!(
+                "stored events would become unreadable:\n- {broken}\n(`{file}` keeps what was stored)"
+            ));
+        }
+        if now == written {
+            return Ok(());
+        }
+        if !bless {
+            let new = findings.new.into_iter().collect::<Vec<_>>().join("\n- ");
+            return Err(format!(
+                "what is stored changed, and stays readable:\n- {new}\nif that is meant, run the test with {BLESS}=1 and check `{file}` in"
+            ));
+        }
+        let mut text = serde_json::to_string_pretty(&now).map_err(|error| error.to_string())?;
+        text.push('\n');
+        fs::write(&self.file, text).map_err(|error| format!("cannot write `{file}`: {error}"))
+    }
+
+    /// What the file would say now.
+    fn now(&self, written: &Written, findings: &mut Findings) -> Written {
+        let mut now = Written::new();
+        for declared in &self.aggregates {
+            let nothing = BTreeMap::new();
+            let before = written.get(declared.category).unwrap_or(&nothing);
+            now.insert(declared.category.to_owned(), declared.now(before, findings));
+        }
+        for category in written
+            .keys()
+            .filter(|category| !now.contains_key(*category))
+        {
+            findings.broken.push(format!(
+                "`{category}` is gone: give its samples, or take it out of the file by hand if no store has one"
+            ));
+        }
+        now
+    }
+}
+
+/// What differs between the code and the file.
+#[derive(Debug, Default)]
+struct Findings {
+    /// What must not be.
+    broken: Vec<String>,
+    /// What may be accepted.
+    new: BTreeSet<String>,
+}
+
+impl Declared {
+    fn now(
+        &self,
+        before: &BTreeMap<String, WrittenEvent>,
+        findings: &mut Findings,
+    ) -> BTreeMap<String, WrittenEvent> {
+        let category = self.category;
+        let is_known = |name: &String| {
+            self.shapes
+                .iter()
+                .any(|shape| names(shape).any(|known| known == name))
+        };
+        for name in before.keys().filter(|name| !is_known(name)) {
+            findings.broken.push(format!(
+                "`{category}` has no event `{name}` any more: \
+                 if it has a new name, write `was = \"{name}\"`; if it no longer happens, keep its method and mark it `retired`"
+            ));
+        }
+        let now = self.shapes.iter().map(|shape| {
+            let before = names(shape).find_map(|name| Some((name, before.get(name)?)));
+            (shape.name.to_owned(), self.event(shape, before, findings))
+        });
+        now.collect()
+    }
+
+    fn event(
+        &self,
+        shape: &EventShape,
+        before: Option<(&str, &WrittenEvent)>,
+        findings: &mut Findings,
+    ) -> WrittenEvent {
+        let event = format!("`{}` of `{}`", shape.name, self.category);
+        let mut now = WrittenEvent {
+            schema: shape.schema,
+            fields: fields(shape),
+            samples: Vec::new(),
+        };
+        match before {
+            None => {
+                findings.new.insert(format!("{event} is new"));
+            }
+            Some((name, before)) => {
+                if name != shape.name {
+                    findings.new.insert(format!("{event} was `{name}`"));
+                }
+                compare_shapes(&event, before, &now, findings);
+                now.samples = before
+                    .samples
+                    .iter()
+                    .filter_map(|sample| self.old_sample(&event, shape, before, sample, findings))
+                    .collect();
+            }
+        }
+        for (_, sample) in self.samples.iter().filter(|(name, _)| *name == shape.name) {
+            match sample {
+                Ok(payload) => add_sample(&event, shape, payload, &mut now.samples, findings),
+                Err(error) => findings.broken.push(format!("a sample of {event} {error}")),
+            }
+        }
+        if now.samples.is_empty() {
+            findings
+                .broken
+                .push(format!("{event} has no sample; give one"));
+        }
+        now
+    }
+
+    /// Checks that a sample from the file still reads, and writes the same.
+    fn old_sample(
+        &self,
+        event: &str,
+        shape: &EventShape,
+        before: &WrittenEvent,
+        sample: &Sample,
+        findings: &mut Findings,
+    ) -> Option<Sample> {
+        let payload = text(&sample.payload);
+        let now = match (self.rewrite)(shape.name, sample.schema, &sample.payload) {
+            Ok(now) => now,
+            Err(error) => {
+                findings.broken.push(format!(
+                    "{event}, stored as {payload} under schema {}, {error}; {}",
+                    sample.schema,
+                    way_out(shape, sample.schema)
+                ));
+                return None;
+            }
+        };
+        let expected = sample.now.as_ref().unwrap_or(&sample.payload);
+        if shape.schema == before.schema && now != *expected {
+            let lost = expected
+                .iter()
+                .any(|(name, value)| now.get(name) != Some(value));
+            if lost {
+                findings.broken.push(format!(
+                    "{event}, stored as {payload}, would read as {}; {}",
+                    text(&now),
+                    way_out(shape, sample.schema)
+                ));
+                return None;
+            }
+            findings
+                .new
+                .insert(format!("{event} has more fields than {payload}"));
+        }
+        Some(Sample {
+            now: (now != sample.payload).then_some(now),
+            ..sample.clone()
+        })
+    }
+}
+
+fn way_out(shape: &EventShape, sample: u32) -> String {
+    if sample < shape.schema {
+        return "mend its upcasters".to_owned();
+    }
+    let (name, next) = (shape.name, u64::from(shape.schema) + 1);
+    format!(
+        "write `schema = {next}` and an upcaster `#[upcast(\"{name}\", from = {})]`, or take the change back",
+        shape.schema
+    )
+}
+
+fn compare_shapes(event: &str, before: &WrittenEvent, now: &WrittenEvent, findings: &mut Findings) {
+    if now.schema < before.schema {
+        findings.broken.push(format!(
+            "{event} went back from schema {} to {}, but there may be stored ones of {0}; write `schema = {0}`",
+            before.schema, now.schema
+        ));
+    } else if now.schema > before.schema {
+        findings.new.insert(format!(
+            "{event} has schema {} instead of {}",
+            now.schema, before.schema
+        ));
+    }
+    for (name, field) in &now.fields {
+        match before.fields.get(name) {
+            None => findings
+                .new
+                .insert(format!("{event} has a new field `{name}: {}`", field.ty)),
+            Some(before) if before != field => findings.new.insert(format!(
+                "the field `{name}` of {event} is `{}` instead of `{}`",
+                described(field),
+                described(before)
+            )),
+            Some(_) => false,
+        };
+    }
+    for name in before
+        .fields
+        .keys()
+        .filter(|name| !now.fields.contains_key(*name))
+    {
+        findings
+            .new
+            .insert(format!("{event} has no field `{name}` any more"));
+    }
+}
+
+fn described(field: &WrittenField) -> String {
+    format!("{} {}", field.serde, field.ty)
+        .trim_start()
+        .to_owned()
+}
+
+fn add_sample(
+    event: &str,
+    shape: &EventShape,
+    payload: &JsonMap,
+    samples: &mut Vec<Sample>,
+    findings: &mut Findings,
+) {
+    let known = samples
+        .iter()
+        .any(|sample| sample.schema == shape.schema && sample.payload == *payload);
+    if !known {
+        findings
+            .new
+            .insert(format!("{event} has a new sample {}", text(payload)));
+        samples.push(Sample {
+            schema: shape.schema,
+            payload: payload.clone(),
+            now: None,
+        });
+    }
+}
+
+/// The name of an event, then its old ones.
+fn names(shape: &EventShape) -> impl Iterator<Item = &'static str> {
+    std::iter::once(shape.name).chain(shape.was.iter().copied())
+}
+
+fn fields(shape: &EventShape) -> BTreeMap<String, WrittenField> {
+    let written = shape.fields.iter().map(|field| {
+        let written = WrittenField {
+            ty: field.ty.to_owned(),
+            serde: field.serde.to_owned(),
+        };
+        (field.name.to_owned(), written)
+    });
+    written.collect()
+}
+
+fn text(payload: &JsonMap) -> String {
+    serde_json::to_string(payload).unwrap_or_default()
+}
+
+/// The payload of an event, which reads as the same event.
+fn written_and_read<E: Event>(event: &E) -> Result<JsonMap, String> {
+    let payload = payload(event)?;
+    let again: E = read(event.name(), event.schema(), &payload)?;
+    if again != *event {
+        return Err(format!(
+            "does not come back the same: {event:?} is stored as {}, which reads as {again:?}",
+            text(&payload)
+        ));
+    }
+    Ok(payload)
+}
+
+fn rewrite<E: Event>(name: &str, schema: u32, stored: &JsonMap) -> Result<JsonMap, String> {
+    payload(&read::<E>(name, schema, stored)?)
+}
+
+fn payload<E: Event>(event: &E) -> Result<JsonMap, String> {
+    let encoded = encode(event, &stream(), Version::FIRST)
+        .map_err(|error| format!("cannot be stored: {}", reasons(&error)))?;
+    serde_json::from_slice(&encoded.payload)
+        .map_err(|error| format!("is not stored as a JSON object: {error}"))
+}
+
+fn read<E: Event>(name: &str, schema: u32, payload: &JsonMap) -> Result<E, String> {
+    let record = Record {
+        stream: stream(),
+        version: Version::FIRST,
+        position: Position::FIRST,
+        event: name.to_owned().into(),
+        schema,
+        payload: text(payload).into(),
+        time: SystemTime::UNIX_EPOCH,
+        commit: CommitId::from(Uuid::nil()),
+    };
+    decode(&record).map_err(|error| format!("cannot be read: {}", reasons(&error)))
+}
+
+fn stream() -> StreamId {
+    StreamId::new("sample", Uuid::nil())
+}
+
+/// What went wrong at the bottom; the record that is named above it is no real one.
+fn reasons(error: &dyn std::error::Error) -> String {
+    let mut reason = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    reason.to_string()
+}

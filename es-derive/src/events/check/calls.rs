@@ -1,0 +1,89 @@
+//! Calls of event methods in the body of an event.
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use syn::visit::{self, Visit};
+use syn::{Block, Expr, ExprCall, ExprMethodCall, Macro};
+
+/// The names of event methods where the body calls them, as far as that can be seen.
+pub(super) fn of_events(body: &Block, aggregate: &Ident, methods: &[Ident]) -> Vec<Ident> {
+    let mut calls = Calls {
+        aggregate,
+        methods,
+        found: Vec::new(),
+    };
+    calls.visit_block(body);
+    calls.found
+}
+
+/// Finds `self.bark()`, `Self::bark(..)` and `Dog::bark(..)`, in macros too.
+struct Calls<'a> {
+    aggregate: &'a Ident,
+    methods: &'a [Ident],
+    found: Vec<Ident>,
+}
+
+impl Calls<'_> {
+    fn is_event(&self, method: &Ident) -> bool {
+        self.methods.contains(method)
+    }
+
+    fn in_tokens(&mut self, tokens: TokenStream) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        for (place, token) in tokens.iter().enumerate() {
+            match token {
+                TokenTree::Group(group) => self.in_tokens(group.stream()),
+                TokenTree::Ident(method)
+                    if self.is_event(method) && self.is_called(&tokens, place) =>
+                {
+                    self.found.push(method.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether the tokens around read `self.bark(..)`, `Self::bark(..)` or `Dog::bark(..)`.
+    fn is_called(&self, tokens: &[TokenTree], place: usize) -> bool {
+        let is = |token: Option<&TokenTree>, text: char| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == text);
+        let before = |back: usize| place.checked_sub(back).and_then(|place| tokens.get(place));
+        let named = |token: Option<&TokenTree>, names: &[&str]| matches!(token, Some(TokenTree::Ident(ident)) if names.iter().any(|name| ident == name));
+        let called = matches!(tokens.get(place + 1), Some(TokenTree::Group(_)));
+        let by_dot = is(before(1), '.') && named(before(2), &["self"]) && !is(before(3), '.');
+        let by_path = is(before(1), ':')
+            && is(before(2), ':')
+            && named(before(3), &["Self", &self.aggregate.to_string()]);
+        called && (by_dot || by_path)
+    }
+}
+
+impl<'ast> Visit<'ast> for Calls<'_> {
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        if matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self"))
+            && self.is_event(&call.method)
+        {
+            self.found.push(call.method.clone());
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+
+    fn visit_expr_call(&mut self, call: &'ast ExprCall) {
+        if let Expr::Path(function) = &*call.func {
+            let segments: Vec<_> = function
+                .path
+                .segments
+                .iter()
+                .map(|segment| &segment.ident)
+                .collect();
+            if let [.., owner, method] = &segments[..]
+                && (**owner == "Self" || *owner == self.aggregate)
+                && self.is_event(method)
+            {
+                self.found.push((*method).clone());
+            }
+        }
+        visit::visit_expr_call(self, call);
+    }
+
+    fn visit_macro(&mut self, call: &'ast Macro) {
+        self.in_tokens(call.tokens.clone());
+    }
+}

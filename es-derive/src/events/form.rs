@@ -1,0 +1,179 @@
+//! How an argument is given, and so how it is stored.
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use syn::punctuated::Punctuated;
+use syn::visit::{self, Visit};
+use syn::{GenericArgument, PathArguments, Token, Type, TypeParamBound};
+
+use crate::source;
+
+/// The forms a parameter of an event method may have.
+pub(super) enum Form {
+    /// `T`, stored as it is.
+    Owned(Type),
+    /// `&T`, stored as `T`.
+    Ref(Type),
+    /// `&str`, stored as `String`.
+    Str,
+    /// `&[T]`, stored as `Vec<T>`.
+    Slice(Type),
+    /// `impl Into<T>`, stored as `T`, and a `T` in the body.
+    Into(Type),
+}
+
+impl Form {
+    /// The type that is written, where one is.
+    pub(super) fn ty(&self) -> Option<&Type> {
+        match self {
+            Self::Owned(ty) | Self::Ref(ty) | Self::Slice(ty) | Self::Into(ty) => Some(ty),
+            Self::Str => None,
+        }
+    }
+
+    pub(super) fn ty_mut(&mut self) -> Option<&mut Type> {
+        match self {
+            Self::Owned(ty) | Self::Ref(ty) | Self::Slice(ty) | Self::Into(ty) => Some(ty),
+            Self::Str => None,
+        }
+    }
+
+    /// The type of the field as a person would write it.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Owned(ty) | Self::Ref(ty) | Self::Into(ty) => source::text(quote!(#ty)),
+            Self::Str => "String".to_owned(),
+            Self::Slice(ty) => format!("Vec<{}>", source::text(quote!(#ty))),
+        }
+    }
+
+    /// The type of the field.
+    pub(super) fn stored(&self, krate: &TokenStream) -> TokenStream {
+        match self {
+            Self::Owned(ty) | Self::Ref(ty) | Self::Into(ty) => quote!(#ty),
+            Self::Str => quote!(#krate::__private::String),
+            Self::Slice(ty) => quote!(#krate::__private::Vec<#ty>),
+        }
+    }
+
+    /// The type of the parameter that the body sees.
+    pub(super) fn in_body(&self) -> TokenStream {
+        match self {
+            Self::Owned(ty) | Self::Into(ty) => quote!(#ty),
+            Self::Ref(ty) => quote!(&#ty),
+            Self::Str => quote!(&str),
+            Self::Slice(ty) => quote!(&[#ty]),
+        }
+    }
+
+    /// The field's value, from an argument that the body needs too.
+    pub(super) fn recorded(&self, krate: &TokenStream, argument: &Ident) -> TokenStream {
+        match self {
+            Self::Owned(_) | Self::Into(_) => quote!(#krate::__private::Clone::clone(&#argument)),
+            Self::Ref(_) => quote!(#krate::__private::Clone::clone(#argument)),
+            Self::Str | Self::Slice(_) => quote!(#krate::__private::ToOwned::to_owned(#argument)),
+        }
+    }
+
+    /// Whether the body takes the argument by value.
+    pub(super) fn by_value(&self) -> bool {
+        matches!(self, Self::Owned(_) | Self::Into(_))
+    }
+}
+
+/// How a parameter of this type is stored; otherwise what is wrong with it, and what to write instead.
+pub(super) fn of(ty: &Type) -> Result<Form, (TokenStream, String)> {
+    match ty {
+        Type::Group(group) => of(&group.elem),
+        Type::Paren(paren) => of(&paren.elem),
+        Type::Reference(reference) if reference.mutability.is_some() => {
+            let owned = source::text(reference.elem.to_token_stream());
+            Err((quote!(#ty), format!("`{owned}`")))
+        }
+        Type::Reference(reference) => {
+            let form = match ungrouped(&reference.elem) {
+                Type::Slice(slice) => Form::Slice(owned(&slice.elem)?),
+                Type::Path(path) if path.path.is_ident("str") => Form::Str,
+                inner => Form::Ref(owned(inner)?),
+            };
+            match &reference.lifetime {
+                None => Ok(form),
+                Some(lifetime) => Err((
+                    quote!(#lifetime),
+                    "leave the lifetime out, or take an owned type".to_owned(),
+                )),
+            }
+        }
+        Type::ImplTrait(implied) => match into_target(&implied.bounds) {
+            Some(target) => Ok(Form::Into(owned(target)?)),
+            None => Err((quote!(#ty), "an owned type, or `impl Into<T>`".to_owned())),
+        },
+        _ => Ok(Form::Owned(owned(ty)?)),
+    }
+}
+
+/// The `T` of `impl Into<T>`.
+fn into_target(bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<&Type> {
+    let [TypeParamBound::Trait(bound)] = &*bounds.iter().collect::<Vec<_>>() else {
+        return None;
+    };
+    let segment = bound
+        .path
+        .segments
+        .last()
+        .filter(|segment| segment.ident == "Into")?;
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
+    match arguments.args.first() {
+        Some(GenericArgument::Type(target)) if arguments.args.len() == 1 => Some(target),
+        _ => None,
+    }
+}
+
+/// The type itself, where nothing inside it is borrowed or left open.
+fn owned(ty: &Type) -> Result<Type, (TokenStream, String)> {
+    let mut borrowed = Borrowed(None);
+    let ty = ungrouped(ty);
+    borrowed.visit_type(ty);
+    match borrowed.0 {
+        None => Ok(ty.clone()),
+        Some(found) => Err(found),
+    }
+}
+
+fn ungrouped(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => ungrouped(&group.elem),
+        Type::Paren(paren) => ungrouped(&paren.elem),
+        _ => ty,
+    }
+}
+
+/// Finds the first part of a type that cannot be stored.
+struct Borrowed(Option<(TokenStream, String)>);
+
+impl Visit<'_> for Borrowed {
+    fn visit_type(&mut self, ty: &Type) {
+        let help = match ty {
+            Type::Reference(_) => {
+                "an owned type inside: `Option<String>` instead of `Option<&str>`"
+            }
+            Type::ImplTrait(_) => "a concrete type; `impl Into<T>` stands alone",
+            Type::TraitObject(_) => "a concrete type, or an enum of those that may occur",
+            Type::Slice(_) => "`Vec<T>`",
+            Type::Path(path) if path.path.is_ident("str") => "`String`",
+            Type::FnPtr(_) | Type::Ptr(_) | Type::Never(_) | Type::Infer(_) | Type::Macro(_) => {
+                "a type that can be stored"
+            }
+            _ => return visit::visit_type(self, ty),
+        };
+        self.0.get_or_insert_with(|| (quote!(#ty), help.to_owned()));
+    }
+
+    fn visit_lifetime(&mut self, lifetime: &syn::Lifetime) {
+        if lifetime.ident != "static" {
+            let found = (quote!(#lifetime), "an owned type".to_owned());
+            self.0.get_or_insert(found);
+        }
+    }
+}

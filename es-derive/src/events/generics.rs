@@ -1,0 +1,68 @@
+//! Which generic parameters the enum has: those that its fields name.
+//!
+//! An enum may not declare a parameter that it does not use, so the others stay with the aggregate.
+use std::collections::HashSet;
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{GenericParam, Generics, Type, WherePredicate};
+
+/// The parameters that the types name, with the bounds and conditions that concern no other parameter.
+pub(super) fn used<'a>(all: &Generics, types: impl Iterator<Item = &'a Type>) -> Generics {
+    let mut names = HashSet::new();
+    for ty in types {
+        collect(ty.to_token_stream(), &mut names);
+    }
+    let mut used = all.clone();
+    used.params = all
+        .params
+        .iter()
+        .filter(|parameter| names.contains(&name(parameter)))
+        .cloned()
+        .collect();
+    let dropped: HashSet<_> = all
+        .params
+        .iter()
+        .map(name)
+        .filter(|name| !names.contains(name))
+        .collect();
+    if let Some(conditions) = &mut used.where_clause {
+        let about_the_rest = |condition: &WherePredicate| {
+            let mut mentioned = HashSet::new();
+            collect(condition.to_token_stream(), &mut mentioned);
+            mentioned.is_disjoint(&dropped) && !mentioned.contains("Self")
+        };
+        conditions.predicates = conditions
+            .predicates
+            .iter()
+            .filter(|condition| about_the_rest(condition))
+            .cloned()
+            .collect();
+    }
+    used
+}
+
+/// Whether every parameter of the aggregate is one of the enum's too.
+pub(super) fn all_used(all: &Generics, used: &Generics) -> bool {
+    all.params.len() == used.params.len()
+}
+
+fn name(parameter: &GenericParam) -> String {
+    match parameter {
+        GenericParam::Lifetime(lifetime) => lifetime.lifetime.ident.to_string(),
+        GenericParam::Type(ty) => ty.ident.to_string(),
+        GenericParam::Const(constant) => constant.ident.to_string(),
+    }
+}
+
+fn collect(tokens: TokenStream, names: &mut HashSet<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) => {
+                names.insert(ident.to_string());
+            }
+            TokenTree::Group(group) => collect(group.stream(), names),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The enum, and what is declared about its variants.
+use std::collections::HashSet;
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
+
+use super::{attributes, conditions, whole};
+use crate::arguments::Name;
+use crate::events::model::{Event, EventType, Events, Parameter, Upcaster};
+use crate::source;
+
+/// `pub enum DogEvent { .. }`
+pub(super) fn declaration(model: &Events) -> TokenStream {
+    let Events {
+        krate, aggregate, ..
+    } = model;
+    let EventType {
+        ident,
+        vis,
+        derives,
+        generics,
+    } = &model.event_type;
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let doc = format!("What can happen to a [`{aggregate}`].");
+    let serde = source::text(quote!(#krate::__private::serde));
+    // Serde would guess bounds of its own beside those that are written.
+    let bound = (!generics.params.is_empty()).then(|| quote!(#[serde(bound = "")]));
+    let derives = (!derives.is_empty()).then(|| quote!(#[derive(#derives)]));
+    // Another item of that name is told at a name that the user wrote.
+    let head = quote_spanned!(ident.span().resolved_at(Span::mixed_site())=> #vis enum);
+    let variants = whole(model).map(|event| {
+        let (docs, conditions, variant) = (
+            attributes(&event.method, &["doc"]),
+            conditions(&event.method),
+            event.variant(),
+        );
+        let fields = event.parameters.iter().map(
+            |Parameter {
+                 ident,
+                 field_attributes,
+                 form,
+                 ..
+             }| {
+                let ty = form.stored(krate);
+                quote!(#(#field_attributes)* #ident: #ty)
+            },
+        );
+        quote!(#(#docs)* #(#conditions)* #variant { #(#fields),* })
+    });
+    quote! {
+        #[doc = #doc]
+        #[derive(
+            #krate::__private::Debug,
+            #krate::__private::Clone,
+            #krate::__private::PartialEq,
+            #krate::__private::Serialize,
+            #krate::__private::Deserialize,
+        )]
+        #derives
+        #[serde(crate = #serde)]
+        #bound
+        #[allow(missing_docs, private_interfaces)]
+        #head #ident #impl_generics #where_clause {
+            #(#variants,)*
+        }
+    }
+}
+
+/// `impl Event for DogEvent`
+pub(super) fn event(model: &Events) -> TokenStream {
+    let krate = &model.krate;
+    let EventType {
+        ident, generics, ..
+    } = &model.event_type;
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    let shapes = whole(model).map(|event| shape(event, krate));
+    let names = arms(model, |event| event.stored_name().to_token_stream());
+    let schemas = arms(model, |event| event.schema().to_token_stream());
+    let upcast = upcast(model);
+    quote! {
+        impl #impl_generics #krate::__private::Event for #ident #type_generics #where_clause {
+            const SHAPES: &'static [#krate::__private::EventShape] = &[#(#shapes,)*];
+
+            fn name(&self) -> &'static str {
+                match *self {
+                    #(#names)*
+                }
+            }
+
+            fn schema(&self) -> u32 {
+                match *self {
+                    #(#schemas)*
+                }
+            }
+
+            #upcast
+        }
+    }
+}
+
+/// What is declared about one event.
+fn shape(event: &Event, krate: &TokenStream) -> TokenStream {
+    let (conditions, name, schema) = (
+        conditions(&event.method),
+        event.stored_name(),
+        event.schema(),
+    );
+    let was = event.was.iter().map(|old| old.value());
+    let fields = event.parameters.iter().map(|parameter| {
+        let name = parameter.ident.unraw().to_string();
+        let ty = parameter.form.text();
+        let serde: Vec<_> = parameter
+            .field_attributes
+            .iter()
+            .map(|attribute| source::text(attribute.to_token_stream()))
+            .collect();
+        let serde = serde.join(" ");
+        quote!(#krate::__private::FieldShape { name: #name, ty: #ty, serde: #serde })
+    });
+    quote! {
+        #(#conditions)*
+        #krate::__private::EventShape {
+            name: #name,
+            was: &[#(#was),*],
+            schema: #schema,
+            fields: &[#(#fields),*],
+        }
+    }
+}
+
+/// An arm for each variant, whatever its fields.
+fn arms(
+    model: &Events,
+    answer: impl Fn(&Event) -> TokenStream,
+) -> impl Iterator<Item = TokenStream> {
+    whole(model).map(move |event| {
+        let (conditions, variant, answer) =
+            (conditions(&event.method), event.variant(), answer(event));
+        quote!(#(#conditions)* Self::#variant { .. } => #answer,)
+    })
+}
+
+/// The steps between schema versions, where there are any.
+fn upcast(model: &Events) -> Option<TokenStream> {
+    let Events { krate, header, .. } = model;
+    let aggregate = &header.self_ty;
+    let upcasters: Vec<_> = model
+        .upcasters
+        .iter()
+        .filter(|upcaster| !upcaster.broken)
+        .collect();
+    if upcasters.is_empty() {
+        return None;
+    }
+    let steps = upcasters.iter().filter_map(|Upcaster { method, event, from, .. }| {
+        let (Name::Given(name), Some(from)) = (event, from) else {
+            return None;
+        };
+        let (conditions, upcaster, from) = (conditions(method), &method.sig.ident, from.value);
+        Some(quote! {
+            #(#conditions)*
+            (#name, #from) => #krate::__private::upcast(event, from, <#aggregate>::#upcaster(payload)),
+        })
+    });
+    Some(quote! {
+        fn upcast(
+            event: &'static str,
+            from: u32,
+            payload: &mut #krate::__private::JsonMap,
+        ) -> #krate::__private::Result<(), #krate::__private::UpcastError> {
+            match (event, from) {
+                #(#steps)*
+                (event, from) => #krate::__private::Result::Err(#krate::__private::UpcastError::Missing { event, from }),
+            }
+        }
+    })
+}
+
+/// Types of which everyone knows that they can be recorded.
+const KNOWN: [&str; 18] = [
+    "String", "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8",
+    "u16", "u32", "u64", "u128", "usize", "Uuid",
+];
+
+/// Asks of each type that it can be recorded, at the place where it is written.
+pub(super) fn can_be_recorded(model: &Events) -> Option<TokenStream> {
+    let krate = &model.krate;
+    let mut seen = HashSet::from(KNOWN.map(str::to_owned));
+    let asked: Vec<_> = whole(model)
+        .filter(|event| conditions(&event.method).is_empty())
+        .flat_map(|event| &event.parameters)
+        .filter(|parameter| seen.insert(parameter.form.text()))
+        .filter_map(|parameter| parameter.form.ty())
+        .map(|ty| quote!(#krate::__private::recorded::<#ty>();))
+        .collect();
+    if asked.is_empty() {
+        return None;
+    }
+    let (impl_generics, _, where_clause) = model.event_type.generics.split_for_impl();
+    Some(quote! {
+        const _: () = {
+            #[allow(dead_code)]
+            fn parameters_can_be_recorded #impl_generics () #where_clause {
+                #(#asked)*
+            }
+        };
+    })
+}

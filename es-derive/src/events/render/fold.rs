@@ -1,0 +1,117 @@
+//! How events become state again.
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+
+use super::{conditions, whole};
+use crate::events::model::{Event, Events, Parameter, fingerprint};
+
+/// `impl Declares for Dog`
+pub(super) fn declares(model: &Events) -> TokenStream {
+    let Events { krate, header, .. } = model;
+    let (impl_generics, _, where_clause) = header.generics.split_for_impl();
+    let (self_type, event_type) = (&header.self_ty, event_type(model));
+    quote! {
+        impl #impl_generics #krate::__private::Declares for #self_type #where_clause {
+            type Event = #event_type;
+        }
+    }
+}
+
+/// `impl Events for Dog`
+pub(super) fn events(model: &Events) -> TokenStream {
+    let Events { krate, header, .. } = model;
+    let (impl_generics, _, where_clause) = header.generics.split_for_impl();
+    let (self_type, event_type) = (&header.self_ty, event_type(model));
+    let result = quote!(#krate::__private::Result);
+    let misplaced = quote!(#krate::__private::Misplaced);
+    let create = whole(model).map(|event| {
+        if event.creates() {
+            arm(
+                model,
+                event,
+                |body, arguments| quote!(#result::Ok(Self::#body(#(#arguments),*))),
+            )
+        } else {
+            misplaced_arm(model, event)
+        }
+    });
+    let apply = whole(model).map(|event| {
+        if event.creates() {
+            misplaced_arm(model, event)
+        } else {
+            arm(
+                model,
+                event,
+                |body, arguments| quote!(#result::Ok(Self::#body(self, #(#arguments),*))),
+            )
+        }
+    });
+    let fingerprint = fingerprint(&model.events);
+    let event = Ident::new("event", Span::mixed_site());
+    quote! {
+        impl #impl_generics #krate::__private::Events for #self_type #where_clause {
+            const FINGERPRINT: u64 = #fingerprint;
+
+            fn create(#event: #event_type) -> #result<Self, #misplaced> {
+                match #event {
+                    #(#create)*
+                }
+            }
+
+            fn apply(&mut self, #event: #event_type) -> #result<(), #misplaced> {
+                match #event {
+                    #(#apply)*
+                }
+            }
+        }
+    }
+}
+
+/// The enum with its generic arguments.
+fn event_type(model: &Events) -> TokenStream {
+    let ident = &model.event_type.ident;
+    let (_, type_generics, _) = model.event_type.generics.split_for_impl();
+    quote!(#ident #type_generics)
+}
+
+/// Takes the event apart and runs its body; the stored values move into it.
+fn arm(
+    model: &Events,
+    event: &Event,
+    run: impl Fn(Ident, Vec<TokenStream>) -> TokenStream,
+) -> TokenStream {
+    let (conditions, variant, enumeration) = (
+        conditions(&event.method),
+        event.variant(),
+        &model.event_type.ident,
+    );
+    let fields = event.parameters.iter().map(|parameter| &parameter.ident);
+    let arguments = event.parameters.iter().map(replayed).collect();
+    let run = run(event.body(), arguments);
+    quote!(#(#conditions)* #enumeration::#variant { #(#fields),* } => #run,)
+}
+
+fn misplaced_arm(model: &Events, event: &Event) -> TokenStream {
+    let Events {
+        krate, event_type, ..
+    } = model;
+    let (conditions, variant, name) = (
+        conditions(&event.method),
+        event.variant(),
+        event.stored_name(),
+    );
+    let enumeration = &event_type.ident;
+    quote! {
+        #(#conditions)*
+        #enumeration::#variant { .. } => #krate::__private::Result::Err(#krate::__private::Misplaced { event: #name }),
+    }
+}
+
+/// A field as an argument of the body.
+fn replayed(Parameter { ident, form, .. }: &Parameter) -> TokenStream {
+    if form.by_value() {
+        quote!(#ident)
+    } else {
+        quote!(&#ident)
+    }
+}

@@ -1,0 +1,228 @@
+//! The `impl` as it was written, its event methods recording.
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use syn::ext::IdentExt;
+use syn::{FnArg, ImplItemFn, Pat};
+
+use super::{attributes, conditions, whole};
+use crate::events::form::Form;
+use crate::events::model::{Event, Events, Parameter};
+
+pub(super) fn all(model: &Events) -> TokenStream {
+    let Events {
+        header,
+        krate,
+        events,
+        upcasters,
+        others,
+        ..
+    } = model;
+    let (attrs, self_type) = (&header.attrs, &header.self_ty);
+    let (impl_generics, _, where_clause) = header.generics.split_for_impl();
+    let methods = events
+        .iter()
+        .map(|event| match (event.broken, event.retired) {
+            (true, _) => as_written(event, krate),
+            (false, true) => [uncallable(model, event), body(event)]
+                .into_iter()
+                .collect(),
+            (false, false) => [recording(model, event), body(event)].into_iter().collect(),
+        });
+    let upcasters = upcasters.iter().map(|upcaster| &upcaster.method);
+    quote! {
+        #(#attrs)*
+        impl #impl_generics #self_type #where_clause {
+            #(#others)*
+            #(#methods)*
+            #(#[allow(dead_code)] #upcasters)*
+        }
+    }
+}
+
+/// The method under its own name and signature: it records the event, and runs the body.
+fn recording(model: &Events, event: &Event) -> TokenStream {
+    let krate = &model.krate;
+    let enumeration = &model.event_type.ident;
+    let ImplItemFn { vis, sig, .. } = &event.method;
+    let attributes = event
+        .method
+        .attrs
+        .iter()
+        .filter(|attribute| !attribute.path().is_ident("expect"));
+    let conversions = conversions(event, krate);
+    let fields = event
+        .parameters
+        .iter()
+        .map(|Parameter { ident, form, .. }| {
+            let value = form.recorded(krate, ident);
+            quote!(#ident: #value)
+        });
+    let arguments = event.parameters.iter().map(|parameter| &parameter.ident);
+    let (variant, body) = (event.variant(), event.body());
+    let recorded = Ident::new("event", Span::mixed_site());
+    let record = match event.receiver() {
+        None => {
+            let id = Ident::new("id", Span::mixed_site());
+            let chosen = chosen_id(event, krate);
+            quote! {
+                let #id: #krate::__private::Uuid = #chosen;
+                let #recorded = #enumeration::#variant { #(#fields),* };
+                #krate::__private::open(#id, #recorded, Self::#body(#(#arguments),*))
+            }
+        }
+        Some(receiver) => {
+            let this = receiver.self_token;
+            let state = Ident::new("state", Span::mixed_site());
+            quote! {
+                let #recorded = #enumeration::#variant { #(#fields),* };
+                #krate::__private::record(#this, #recorded, |#state| Self::#body(#state, #(#arguments),*));
+            }
+        }
+    };
+    quote! {
+        #(#attributes)*
+        #vis #sig {
+            #(#conversions)*
+            #record
+        }
+    }
+}
+
+/// The id of a new aggregate; its expression sees every parameter by reference.
+fn chosen_id(event: &Event, krate: &TokenStream) -> TokenStream {
+    let Some((_, expression)) = &event.id else {
+        return quote!(#krate::__private::Uuid::now_v7());
+    };
+    let by_value = event
+        .parameters
+        .iter()
+        .filter(|parameter| parameter.form.by_value());
+    let references = by_value.map(|Parameter { ident, .. }| quote!(let #ident = &#ident;));
+    let chosen = Ident::new("chosen", Span::mixed_site());
+    quote! {{
+        #[allow(unused_variables)]
+        let #chosen: <Self as #krate::__private::HasRoot>::Id = {
+            #(#references)*
+            #expression
+        };
+        #krate::__private::Into::into(#chosen)
+    }}
+}
+
+/// The hidden method with the user's body: recording calls it, and replaying does.
+fn body(event: &Event) -> TokenStream {
+    let ident = event.body();
+    let about_it = ["cfg", "allow", "expect", "warn", "deny", "forbid"];
+    let attributes = attributes(&event.method, &about_it);
+    let parameters = event.parameters.iter().map(|parameter| {
+        let Parameter {
+            ident,
+            mutability,
+            attributes,
+            form,
+            ..
+        } = parameter;
+        let ty = form.in_body();
+        quote!(#(#attributes)* #mutability #ident: #ty)
+    });
+    let receiver = event.receiver().map(ToTokens::to_token_stream);
+    let inputs = receiver.into_iter().chain(parameters);
+    let (output, block) = (&event.method.sig.output, &event.method.block);
+    quote! {
+        #(#attributes)*
+        fn #ident(#(#inputs),*) #output #block
+    }
+}
+
+/// For each retired event a type of its method's name, which is what a caller is told of.
+pub(super) fn retired(model: &Events) -> Option<TokenStream> {
+    let retired: Vec<_> = whole(model)
+        .filter(|event| event.retired)
+        .map(|event| {
+            let (conditions, method) = (conditions(&event.method), &event.method.sig.ident);
+            quote!(#(#conditions)* pub struct #method;)
+        })
+        .collect();
+    if retired.is_empty() {
+        return None;
+    }
+    let module = retired_module(model);
+    Some(quote! {
+        #[doc(hidden)]
+        #[allow(non_snake_case, non_camel_case_types, dead_code, missing_docs, unreachable_pub)]
+        mod #module {
+            #(#retired)*
+        }
+    })
+}
+
+fn retired_module(model: &Events) -> Ident {
+    format_ident!("__{}_retired", model.aggregate.unraw())
+}
+
+/// The method of a retired event: there, documented, and an error to call.
+///
+/// Because of its lifetime, the condition is looked at where the method is called, and not where it is declared.
+fn uncallable(model: &Events, event: &Event) -> TokenStream {
+    let krate = &model.krate;
+    let ImplItemFn {
+        attrs, vis, sig, ..
+    } = &event.method;
+    let module = retired_module(model);
+    let (ident, output) = (&sig.ident, &sig.output);
+    let inputs = &sig.inputs;
+    quote! {
+        #(#attrs)*
+        #[allow(dead_code, unused_variables, clippy::empty_loop)]
+        #vis fn #ident<'never>(#inputs) #output
+        where
+            #module::#ident: #krate::__private::NotRetired<'never>,
+        {
+            loop {}
+        }
+    }
+}
+
+/// A method that cannot be an event, as the user wrote it, so that its body raises no further error.
+fn as_written(event: &Event, krate: &TokenStream) -> TokenStream {
+    let ImplItemFn {
+        attrs,
+        vis,
+        sig,
+        block,
+        ..
+    } = &event.method;
+    let mut sig = sig.clone();
+    for input in &mut sig.inputs {
+        if let FnArg::Typed(input) = input
+            && let Pat::Ident(name) = &mut *input.pat
+            && let Some(parameter) = event
+                .parameters
+                .iter()
+                .find(|parameter| parameter.ident == name.ident)
+        {
+            name.mutability = parameter.mutability;
+        }
+    }
+    let conversions = conversions(event, krate);
+    let statements = &block.stmts;
+    quote! {
+        #(#attrs)*
+        #[allow(dead_code, unused_variables, unused_mut)]
+        #vis #sig {
+            #(#conversions)*
+            #(#statements)*
+        }
+    }
+}
+
+/// Makes of every `impl Into<T>` the `T` that the body sees.
+fn conversions(event: &Event, krate: &TokenStream) -> Vec<TokenStream> {
+    let convert = |Parameter { ident, form, .. }: &Parameter| match form {
+        Form::Into(target) => Some(quote! {
+            let #ident: #target = #krate::__private::Into::into(#ident);
+        }),
+        _ => None,
+    };
+    event.parameters.iter().filter_map(convert).collect()
+}
