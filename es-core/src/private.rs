@@ -15,8 +15,8 @@ pub use uuid::Uuid;
 
 use crate::domain::Outcome;
 pub use crate::domain::{
-    Comparable, Declares, Event, EventShape, Events, FieldShape, HasRoot, JsonMap, Misplaced,
-    Opaque, Root, Snapshots, States, UpcastError, open, record,
+    AggregateId, Comparable, Declares, Event, EventShape, Events, FieldShape, HasRoot, JsonMap,
+    Misplaced, Opaque, Root, Snapshots, States, UpcastError, open, record,
 };
 use crate::persistence::BoxError;
 

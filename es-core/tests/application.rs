@@ -5,12 +5,14 @@ use std::future::Future;
 
 use es_core::application::{LoadError, SaveError};
 use es_core::persistence::{
-    Append, Commit, CommitId, DecodeError, EncodedEvent, EventStore, Slice,
+    Append, AppendError, Commit, CommitId, Committed, DecodeError, EncodedEvent, EventStore,
+    ReadError, Record, Slice,
 };
 use es_core::{
     Aggregate, Application, Error, Position, Result, Root, StreamId, UpdateError, Version, events,
 };
 use es_store_memory::MemoryStore;
+use futures_core::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::lamp::{Burnt, Lamp, LampEvent};
@@ -66,11 +68,31 @@ async fn saving_goes_on_where_it_ended() -> Result<()> {
     Ok(())
 }
 
+/// A store that must not be asked.
+struct Unasked;
+
+impl EventStore for Unasked {
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
+        panic!("{commit:?}")
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        _: Slice,
+    ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
+        panic!("{stream}")
+    }
+
+    fn read_log(&self, after: Position, _: usize) -> BoxFuture<'_, Result<Vec<Record>, ReadError>> {
+        panic!("{after}")
+    }
+}
+
 #[tokio::test]
 async fn saving_with_nothing_pending_does_nothing() -> Result<()> {
-    let app = app();
-    let mut lamp = saved_lamp(&app, 3).await;
-    let saved = app.save(&mut lamp).await?;
+    let mut lamp = saved_lamp(&app(), 3).await;
+    let saved = Application::new(Unasked).save(&mut lamp).await?;
     assert_eq!((saved.version, saved.position), (Version::from(3), None));
     Ok(())
 }
@@ -107,6 +129,93 @@ async fn several_aggregates_are_saved_all_or_none() -> Result<()> {
 
     let mut lamps = [Lamp::mount("d"), Lamp::mount("e")];
     assert_eq!(app.save(&mut lamps[..]).await?.version, [Version::FIRST; 2]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_aggregates_are_saved_in_every_form() -> Result<()> {
+    let app = app();
+    let lamps = || [Lamp::mount("a"), Lamp::mount("b")];
+    let (mut one, mut two, mut three, mut four, mut five) =
+        (lamps(), lamps(), lamps().to_vec(), lamps(), lamps());
+    assert_eq!(app.save(&mut one).await?.version, [Version::FIRST; 2]);
+    assert_eq!(app.save(&mut two[..]).await?.version, [Version::FIRST; 2]);
+    assert_eq!(app.save(&mut three).await?.version, [Version::FIRST; 2]);
+    assert_eq!(
+        app.save(four.each_mut()).await?.version,
+        [Version::FIRST; 2]
+    );
+    assert_eq!(
+        app.save(five.iter_mut().collect::<Vec<_>>()).await?.version,
+        [Version::FIRST; 2]
+    );
+    for lamp in one
+        .iter()
+        .chain(&two)
+        .chain(&three)
+        .chain(&four)
+        .chain(&five)
+    {
+        assert_eq!(app.get::<Lamp>(lamp.id()).await?, *lamp);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_times_of_an_aggregate_are_those_of_its_own_events() -> Result<()> {
+    let app = app();
+    let mut lamp = saved_lamp(&app, 1).await;
+    let created = lamp.created_at();
+    let mut other = saved_lamp(&app, 1).await;
+    while other.modified_at() == created {
+        other.switch();
+        app.save((&mut lamp, &mut other)).await?;
+    }
+    assert_eq!(
+        lamp.modified_at(),
+        created,
+        "it took part with nothing pending"
+    );
+
+    lamp.switch();
+    app.save(&mut lamp).await?;
+    assert_eq!(lamp.created_at(), created);
+    assert!(lamp.modified_at() > created);
+    let again = app.get::<Lamp>(lamp.id()).await?;
+    assert_eq!(
+        (again.created_at(), again.modified_at()),
+        (created, lamp.modified_at())
+    );
+    let since_1970 = again
+        .modified_at()
+        .unwrap()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    assert_eq!(since_1970.subsec_nanos() % 1_000, 0, "whole microseconds");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_conflict_that_never_ends_is_given_back() -> Result<()> {
+    let app = app();
+    let lamp = saved_lamp(&app, 1).await;
+    let mut decided = 0;
+    let refused = app
+        .update(lamp.id(), |lamp: &mut Lamp| {
+            decided += 1;
+            let mut other = pollster::block_on(app.get::<Lamp>(lamp.id())).unwrap();
+            other.switch();
+            pollster::block_on(app.save(&mut other)).unwrap();
+            lamp.switch();
+        })
+        .await;
+    assert!(matches!(
+        refused,
+        Err(UpdateError::Failed(Error::Save(SaveError::Conflict { .. })))
+    ));
+    assert_eq!(decided, 16);
+    let version = app.get::<Lamp>(lamp.id()).await?.version();
+    assert_eq!(version, Version::from(17), "its own events are not stored");
     Ok(())
 }
 
@@ -316,7 +425,15 @@ async fn every_update_of_many_tasks_lands_once() -> Result<()> {
     let tasks: Vec<_> = (0..TASKS)
         .map(|_| {
             let (app, id) = (app.clone(), lamp.id());
-            tokio::spawn(async move { while app.update(id, Lamp::switch).await.is_err() {} })
+            tokio::spawn(async move {
+                loop {
+                    match app.update(id, Lamp::switch).await {
+                        Ok(_) => return,
+                        Err(UpdateError::Failed(Error::Save(SaveError::Conflict { .. }))) => {}
+                        Err(error) => panic!("{error:?}"),
+                    }
+                }
+            })
         })
         .collect();
     for task in tasks {

@@ -17,6 +17,18 @@ fn sources(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// What comes right after each `crate::` in the code.
+fn imports(text: &str) -> impl Iterator<Item = &str> {
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split("crate::").skip(1))
+        .map(|import| {
+            let end = import.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+            &import[..end.unwrap_or(import.len())]
+        })
+}
+
 #[test]
 fn a_layer_imports_only_the_layers_before_it() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -25,15 +37,16 @@ fn a_layer_imports_only_the_layers_before_it() {
         assert!(!files.is_empty(), "the layer `{layer}` has no files");
         for file in files {
             let text = fs::read_to_string(&file).unwrap();
-            for later in LAYERS[place + 1..].iter().chain(&["testing", "__private"]) {
-                for import in [format!("crate::{later}"), format!("crate::{{{later}")] {
-                    assert!(
-                        !text.contains(&import),
-                        "{} imports `{later}`, which comes after `{layer}`",
-                        file.display()
-                    );
-                }
+            for import in imports(&text) {
+                // Also against re-exports at the root, and against several layers in one braced import.
+                assert!(
+                    LAYERS[..=place].contains(&import),
+                    "{} imports `crate::{import}`, which does not come before `{layer}`",
+                    file.display()
+                );
             }
+            let climbs = text.matches("super::super::super").count();
+            assert_eq!(climbs, 0, "{} climbs out of its layer", file.display());
         }
     }
 }
@@ -49,6 +62,22 @@ fn every_folder_of_the_library_is_a_known_layer() {
                 name == "testing" || LAYERS.contains(&&*name),
                 "which layer is `{name}`?"
             );
+        }
+    }
+}
+
+#[test]
+fn every_law_is_in_the_suite() {
+    let laws = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/testing/laws");
+    let suite = fs::read_to_string(laws.join("suite.rs")).unwrap();
+    for file in sources(&laws).unwrap() {
+        let chapter = file.file_stem().and_then(|stem| stem.to_str()).unwrap();
+        for line in fs::read_to_string(&file).unwrap().lines() {
+            if let Some(law) = line.strip_prefix("pub async fn ") {
+                let law = &law[..law.find('(').unwrap()];
+                let named = suite.contains(&format!("{chapter}::{law}\n"));
+                assert!(named, "`{chapter}::{law}` is not in suite.rs");
+            }
         }
     }
 }

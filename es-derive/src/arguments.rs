@@ -133,6 +133,17 @@ impl<'a> Arguments<'a> {
         let written = input.call(Ident::parse_any)?;
         let name = written.to_string();
         let Some(key) = self.keys.iter().find(|key| key.name == name) else {
+            if name == "name" {
+                self.name = Name::Unreadable;
+                let help = format!("`#[{}(\"…\")]`", self.attribute);
+                return Err(error(written, "the stored name stands alone", Some(&help)));
+            }
+            let alone = input.is_empty() || input.peek(Token![,]);
+            if alone && matches!(self.name, Name::Missing) && self.attribute != "events" {
+                self.name = Name::Unreadable;
+                let help = format!("`#[{}(\"{name}\")]`", self.attribute);
+                return Err(error(written, "the stored name is a string", Some(&help)));
+            }
             let names: Vec<_> = self.keys.iter().map(|key| key.name).collect();
             let help = match did_you_mean(&name, &names) {
                 Some(meant) => format!("did you mean `{meant}`?"),
@@ -215,6 +226,15 @@ pub(crate) fn list(key: &Key, written: &Ident, input: ParseStream) -> syn::Resul
     let content;
     parenthesized!(content in input);
     content.parse()
+}
+
+/// A key that the macro lists and does not read: a mistake of ours, told as one.
+pub(crate) fn unread(written: &Ident) -> syn::Error {
+    error(
+        written,
+        format!("`{written}` is not supported here, though listed; please report it"),
+        None,
+    )
 }
 
 fn wrong_value(key: &Key, at: impl ToTokens) -> syn::Error {

@@ -8,6 +8,7 @@ mod arguments;
 mod diagnostics;
 mod events;
 mod source;
+mod types;
 
 use proc_macro::TokenStream;
 use proc_macro2::Span;

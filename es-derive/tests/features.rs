@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use es_core::application::LoadError;
-use es_core::domain::{Declares, Event, Events, HasRoot};
+use es_core::domain::{AggregateId, Declares, Event, Events, HasRoot};
 use es_core::persistence::{Append, Commit, CommitId, DecodeError, EncodedEvent, EventStore};
 use es_core::testing::{given, when_created};
 use es_core::{Aggregate, Application, Error, JsonMap, Root, StreamId, Version, events};
@@ -32,7 +32,7 @@ fn load<A: Aggregate>(stored: &[(&str, u32, &str)]) -> es_core::Result<A> {
         }],
     };
     block_on(store.commit(commit)).expect("stored");
-    block_on(Application::new(store).get::<A>(A::Id::from(id)))
+    block_on(Application::new(store).get::<A>(A::Id::from_uuid(id)))
 }
 
 mod typed_ids {
@@ -747,5 +747,225 @@ mod detours {
         copy.shear();
         assert_eq!((dolly.pending().len(), copy.pending().len()), (1, 2));
         assert_eq!(dolly.id(), copy.id());
+    }
+}
+
+mod bodies {
+    use super::*;
+    use es_core::application::SaveError;
+
+    #[derive(Aggregate, Debug, Clone, PartialEq)]
+    #[aggregate("Note")]
+    struct Note {
+        root: Root<Self>,
+        lines: Vec<String>,
+        before: Option<Box<Note>>,
+    }
+
+    #[events]
+    impl Note {
+        #[event("Begun")]
+        fn begin() -> Self {
+            Self {
+                root: Root::new(),
+                lines: Vec::new(),
+                before: None,
+            }
+        }
+
+        #[event("LineAdded")]
+        fn add_line(&mut self, line: impl Into<String>) {
+            self.lines.push(line);
+        }
+
+        #[event("Cleared")]
+        fn clear(&mut self) {
+            *self = Self {
+                root: Root::new(),
+                lines: Vec::new(),
+                before: None,
+            };
+        }
+
+        #[event("BegunAnew")]
+        fn begin_anew(&mut self) {
+            *self = fresh();
+        }
+
+        #[event("Kept")]
+        fn keep(&mut self) {
+            self.before = Some(Box::new(self.clone()));
+        }
+
+        #[event("Signed")]
+        fn sign(&mut self) {
+            let signature = format!("{} at {}", self.id(), self.version());
+            self.lines.push(signature);
+        }
+
+        #[event("Torn")]
+        fn tear(&mut self, half_way: bool) {
+            self.lines.clear();
+            assert!(!half_way, "it is torn half way");
+        }
+    }
+
+    fn fresh() -> Note {
+        Note::begin()
+    }
+
+    #[test]
+    fn a_body_that_replaces_the_whole_state_leaves_the_root_alone() -> es_core::Result<()> {
+        let app = Application::new(MemoryStore::new());
+        for clear in [Note::clear, Note::begin_anew] {
+            let mut note = Note::begin();
+            block_on(app.save(&mut note))?;
+            note.add_line("one");
+            clear(&mut note);
+            note.add_line("two");
+            assert_eq!(
+                (note.version(), note.pending().len()),
+                (Version::from(4), 3)
+            );
+            let id = note.id();
+            block_on(app.save(&mut note))?;
+            let again = block_on(app.get::<Note>(id))?;
+            assert_eq!((&again, &again.lines[..]), (&note, &["two".to_owned()][..]));
+            assert_eq!(again.created_at(), note.created_at());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_copy_made_in_a_body_has_a_life_of_its_own() {
+        let mut note = Note::begin();
+        note.add_line("one");
+        note.keep();
+        let mut before = *note.before.clone().unwrap();
+        before.add_line("two");
+        assert_eq!(
+            before.pending(),
+            [NoteEvent::LineAdded {
+                line: "two".to_owned()
+            }]
+        );
+        es_core::testing::assert_replays(&note);
+    }
+
+    #[test]
+    fn a_body_sees_id_and_version_as_they_were_before_it() {
+        let mut note = Note::begin();
+        note.sign();
+        assert_eq!(note.lines, [format!("{} at 1", note.id())]);
+        es_core::testing::assert_replays(&note);
+    }
+
+    #[test]
+    fn a_state_that_a_panic_left_half_changed_is_not_saved() {
+        let mut note = Note::begin();
+        note.add_line("one");
+        let torn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| note.tear(true)));
+        assert!(torn.is_err());
+        let app = Application::new(MemoryStore::new());
+        let refused = block_on(app.save(&mut note)).unwrap_err();
+        assert!(
+            matches!(&refused, Error::Save(SaveError::Broken { stream }) if stream.id == note.id()),
+            "{refused:?}"
+        );
+        assert_eq!(note.pending().len(), 2, "nothing pending is lost");
+        note.tear(false);
+        assert_eq!(note.pending().len(), 3, "later events are not muted");
+    }
+}
+
+mod odd_types {
+    use super::*;
+    use std::borrow::Cow;
+    use std::path::{Path, PathBuf};
+
+    mod tree {
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        pub(super) struct Root;
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Size {
+        width: u8,
+        height: u8,
+    }
+
+    #[derive(Aggregate, Debug, PartialEq)]
+    #[aggregate("Tree")]
+    struct Tree {
+        root: es_core::Root<Self>,
+        tree: tree::Root,
+        seen: Vec<String>,
+    }
+
+    #[events]
+    impl Tree {
+        const LIMIT: usize = 3;
+
+        #[event("Gepflanzt")]
+        fn plant(tree: tree::Root, rings: [u8; Self::LIMIT]) -> Self {
+            Self {
+                root: es_core::Root::new(),
+                tree,
+                seen: vec![rings.len().to_string()],
+            }
+        }
+
+        // The compiler writes this letter, the sign of a unit, as the letter that looks like it.
+        #[event("Gef\u{212b}llt")]
+        fn fell(&mut self) {
+            self.seen.push("felled".to_owned());
+        }
+
+        #[event("Labelled")]
+        fn label(self: &mut Self, a: Cow<'static, str>, b: Box<str>, c: Box<[u8]>, d: &Path)
+        where
+            Self: Sized,
+        {
+            self.seen = vec![
+                a.into_owned(),
+                b.into(),
+                c.len().to_string(),
+                d.display().to_string(),
+            ];
+        }
+
+        #[event("Measured")]
+        fn measure(&mut self, #[serde(flatten)] size: Size, by: &str) {
+            self.seen = vec![size.width.to_string(), by.to_owned()];
+        }
+    }
+
+    #[test]
+    fn whatever_owns_its_data_can_be_recorded() -> es_core::Result<()> {
+        let app = Application::new(MemoryStore::new());
+        let mut tree = Tree::plant(tree::Root, [1, 2, 3]);
+        tree.label("a".into(), "b".into(), vec![1].into(), Path::new("c/d"));
+        tree.measure(
+            Size {
+                width: 1,
+                height: 2,
+            },
+            "eye",
+        );
+        tree.fell();
+        let TreeEvent::Labelled { d, .. } = &tree.pending()[1] else {
+            panic!("{:?}", tree.pending());
+        };
+        let _: &PathBuf = d;
+        block_on(app.save(&mut tree))?;
+        assert_eq!(block_on(app.get::<Tree>(tree.id()))?, tree);
+
+        let mut history = app.history::<Tree>(tree.id());
+        let mut payloads = Vec::new();
+        while let Some(recorded) = block_on(history.next()) {
+            payloads.push(String::from_utf8(recorded?.payload.to_vec()).expect("JSON"));
+        }
+        assert_eq!(payloads[2], r#"{"width":1,"height":2,"by":"eye"}"#);
+        Ok(())
     }
 }

@@ -279,3 +279,152 @@ fn an_aggregate_may_live_in_a_function() {
     assert_eq!(dog.kind, Kind::Small);
     es_core::testing::assert_replays(&dog);
 }
+
+mod by_dollar_crate {
+    pub(crate) use es_core;
+
+    macro_rules! aggregate {
+        ($name:ident) => {
+            #[derive(es_core::Aggregate, Debug, PartialEq)]
+            #[aggregate("Dog", crate = $crate::by_dollar_crate::es_core)]
+            struct $name {
+                root: es_core::Root<Self>,
+            }
+
+            #[es_core::events(crate = $crate::by_dollar_crate::es_core)]
+            impl $name {
+                #[event("Registered")]
+                fn register(name: &str) -> Self {
+                    let _ = name;
+                    Self {
+                        root: es_core::Root::new(),
+                    }
+                }
+            }
+        };
+    }
+
+    aggregate!(Dog);
+
+    #[test]
+    fn the_crate_may_be_reached_from_a_macro_of_another_crate() {
+        es_core::testing::assert_replays(&Dog::register("Fido"));
+    }
+}
+
+mod under_strict_lints {
+    //! Nothing that is generated may ask for less than the user does.
+    #![forbid(
+        missing_docs,
+        dead_code,
+        unused_variables,
+        unused_mut,
+        unreachable_code
+    )]
+    #![deny(warnings, clippy::all, clippy::pedantic)]
+
+    use es_core::{Aggregate, Root, events};
+
+    /// A dog.
+    #[derive(Aggregate, Debug, PartialEq)]
+    #[aggregate("Dog")]
+    pub(crate) struct Dog {
+        root: Root<Self>,
+        tricks: Vec<String>,
+    }
+
+    #[events]
+    impl Dog {
+        #![allow(clippy::needless_pass_by_value)]
+
+        #[event("Registered", id = uuid::Uuid::from_u128(7))]
+        pub(crate) fn register(_name: &str, _age: u8) -> Self {
+            Self {
+                root: Root::new(),
+                tricks: Vec::new(),
+            }
+        }
+
+        #[event("TrickAdded")]
+        #[expect(clippy::ptr_arg)]
+        pub(crate) fn add_trick(&mut self, trick: &Vec<String>, mut times: u8) {
+            #![allow(clippy::implicit_clone)]
+            while times > 0 {
+                times -= 1;
+                self.tricks.extend(trick.to_vec());
+            }
+        }
+
+        #[event("Filled")]
+        #[expect(clippy::too_many_arguments)]
+        #[rustfmt::skip]
+        pub(crate) fn fill(&mut self, a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8, _h: u8) {
+            self.tricks.push(format!("{a}{b}{c}{d}{e}{f}{g}"));
+        }
+    }
+
+    #[test]
+    fn the_strictest_lints_are_kept() {
+        let mut dog = Dog::register("Fido", 3);
+        dog.add_trick(&vec!["sit".to_owned()], 2);
+        dog.fill(1, 2, 3, 4, 5, 6, 7, 8);
+        assert_eq!(dog.tricks, ["sit", "sit", "1234567"]);
+        es_core::testing::assert_replays(&dog);
+    }
+}
+
+mod calls_that_only_look_like_events {
+    use es_core::{Aggregate, Root, events};
+
+    mod other {
+        pub(super) struct Dog;
+
+        impl Dog {
+            pub(super) fn bark() -> u8 {
+                1
+            }
+        }
+    }
+
+    #[derive(Aggregate, Debug, PartialEq)]
+    #[aggregate("Dog")]
+    struct Dog {
+        root: Root<Self>,
+        barks: u8,
+    }
+
+    #[events]
+    impl Dog {
+        #[event("Registered")]
+        fn register() -> Self {
+            Self {
+                root: Root::new(),
+                barks: 0,
+            }
+        }
+
+        #[event("Barked")]
+        fn bark(&mut self) {
+            struct Parrot;
+
+            impl Parrot {
+                fn bark(&self) -> u8 {
+                    1
+                }
+
+                fn talk(&self) -> u8 {
+                    self.bark()
+                }
+            }
+
+            self.barks += other::Dog::bark() + Parrot.talk();
+        }
+    }
+
+    #[test]
+    fn a_method_of_another_type_may_have_the_name_of_an_event() {
+        let mut dog = Dog::register();
+        dog.bark();
+        assert_eq!(dog.barks, 2);
+    }
+}

@@ -66,21 +66,21 @@ impl Log {
 
     /// Checks every append against the version its stream will have by then, before anything is written.
     fn check_versions(&self, appends: &[Append]) -> Result<(), AppendError> {
-        for (place, append) in appends.iter().enumerate() {
-            let stored = self.streams.get(&append.stream).map_or(0, Vec::len);
-            let before: usize = appends[..place]
-                .iter()
-                .filter(|other| other.stream == append.stream)
-                .map(|other| other.events.len())
-                .sum();
-            let actual = Version::from((stored + before) as u64);
+        let mut versions = HashMap::with_capacity(appends.len());
+        for append in appends {
+            let stream = &append.stream;
+            let version = versions
+                .entry(stream)
+                .or_insert_with(|| self.streams.get(stream).map_or(0, Vec::len));
+            let actual = Version::from(*version as u64);
             if append.expected != actual {
                 return Err(AppendError::Conflict {
-                    stream: append.stream.clone(),
+                    stream: stream.clone(),
                     expected: append.expected,
                     actual,
                 });
             }
+            *version += append.events.len();
         }
         Ok(())
     }
@@ -115,10 +115,11 @@ impl Log {
     ) -> Result<Committed, AppendError> {
         let records = &self.records[range.clone()];
         let sent = commit.appends.iter().flat_map(|append| {
-            let versions = append.expected.get() + 1..;
-            versions
-                .zip(&append.events)
-                .map(|(version, event)| (&append.stream, version, event))
+            let mut version = append.expected;
+            append.events.iter().map(move |event| {
+                version = version.next();
+                (&append.stream, version, event)
+            })
         });
         let same = records.len() == sent.clone().count()
             && records
@@ -126,7 +127,7 @@ impl Log {
                 .zip(sent)
                 .all(|(stored, (stream, version, event))| {
                     stored.stream == *stream
-                        && stored.version.get() == version
+                        && stored.version == version
                         && stored.event == event.name
                         && stored.schema == event.schema
                         && stored.payload == event.payload

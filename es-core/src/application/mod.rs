@@ -17,7 +17,7 @@ pub use repository::Repository;
 pub use save::{Save, SaveError, Saved};
 pub use update::{UpdateError, Updated};
 
-use crate::domain::{Aggregate, Outcome, StreamId, Version};
+use crate::domain::{Aggregate, AggregateId, Outcome, StreamId, Version};
 use crate::persistence::EventStore;
 
 /// The use cases of one bounded context stand in front of this: it gets, changes and saves aggregates of any type.
@@ -74,13 +74,13 @@ impl Application {
         }
     }
 
-    /// Saves the pending events of one aggregate (`&mut dog`) or of several (`(&mut from, &mut to)`, a slice, a `Vec`), all or nothing.
+    /// Saves the pending events of one aggregate (`&mut dog`) or of several (`(&mut from, &mut to)`, `&mut dogs[..]`), all or nothing.
     ///
     /// The pending events leave the aggregates once the store has them. With nothing pending the store is not asked.
     /// Note that `app.save(dog)` moves a `dog: &mut Dog`; to go on using it, write `app.save(&mut *dog)`.
     ///
     /// # Errors
-    /// [`SaveError`], as [`Error::Save`]: nothing was stored and everything is pending still.
+    /// [`SaveError`], as [`Error::Save`]; everything is pending still.
     pub fn save<S: Save>(
         &self,
         what: S,
@@ -127,14 +127,14 @@ impl Application {
     pub fn history<A: Aggregate>(&self, id: A::Id) -> History<A> {
         History::new(
             self.repository.clone(),
-            StreamId::new(A::CATEGORY, id.into()),
+            StreamId::new(A::CATEGORY, id.to_uuid()),
         )
     }
 
     /// Gets an aggregate, lets `decide` change it, and saves it; where another writer was faster, gets it again and decides again.
     ///
     /// `decide` returns nothing or a `Result`; an error refuses the command, and nothing is saved. It may run several times,
-    /// each time on a fresh aggregate.
+    /// each time on a fresh aggregate, so it clones what it hands on. Name its type: `|dog: &mut Dog| ..`, or give a method: `Dog::bark`.
     ///
     /// # Errors
     /// [`UpdateError::Refused`] with what `decide` answered; [`UpdateError::Failed`] where getting or saving failed.
@@ -148,7 +148,8 @@ impl Application {
         F: FnMut(&mut A) -> R + Send,
         R: Outcome<Value: Send, Refusal: Send>,
     {
-        update::update(self.repository.clone(), id, decide)
+        let stream = StreamId::new(A::CATEGORY, id.to_uuid());
+        update::update(self.repository.clone(), stream, decide)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::save::{self, Save, SaveError, Saved};
 use super::{LoadError, Past};
-use crate::domain::{Aggregate, Replay, StreamId, Version};
+use crate::domain::{Aggregate, AggregateId, Replay, StreamId, Version};
 use crate::persistence::{Commit, CommitId, EventStore, Record, Slice, decode};
 
 /// How many records are read at once, so that a long stream does not fill the memory.
@@ -30,10 +30,16 @@ impl Repository {
     /// # Errors
     /// [`LoadError`]; [`LoadError::NotFound`] where no event created it.
     pub async fn get<A: Aggregate>(&self, id: A::Id) -> Result<A, LoadError> {
-        let stream = StreamId::new(A::CATEGORY, id.into());
-        match self.load(&stream, Version::MAX).await? {
+        self.get_stream(&StreamId::new(A::CATEGORY, id.to_uuid()))
+            .await
+    }
+
+    pub(super) async fn get_stream<A: Aggregate>(&self, stream: &StreamId) -> Result<A, LoadError> {
+        match self.load(stream, Version::MAX).await? {
             Some(aggregate) => Ok(aggregate),
-            None => Err(LoadError::NotFound { stream }),
+            None => Err(LoadError::NotFound {
+                stream: stream.clone(),
+            }),
         }
     }
 
@@ -42,7 +48,7 @@ impl Repository {
     /// # Errors
     /// [`LoadError`].
     pub async fn find<A: Aggregate>(&self, id: A::Id) -> Result<Option<A>, LoadError> {
-        self.load(&StreamId::new(A::CATEGORY, id.into()), Version::MAX)
+        self.load(&StreamId::new(A::CATEGORY, id.to_uuid()), Version::MAX)
             .await
     }
 
@@ -55,30 +61,34 @@ impl Repository {
         id: A::Id,
         version: Version,
     ) -> Result<Past<A>, LoadError> {
-        let stream = StreamId::new(A::CATEGORY, id.into());
-        if let Some(aggregate) = self.load::<A>(&stream, version).await?
-            && aggregate.version() == version
-        {
-            return Ok(Past::new(aggregate));
-        }
-        match self
-            .read(&stream, Slice::all().descending().limit(1))
-            .await?
-            .first()
-        {
-            Some(newest) => Err(LoadError::NoSuchVersion {
-                asked: version,
-                newest: newest.version,
-                stream,
-            }),
-            None => Err(LoadError::NotFound { stream }),
+        let stream = StreamId::new(A::CATEGORY, id.to_uuid());
+        loop {
+            if let Some(aggregate) = self.load::<A>(&stream, version).await?
+                && aggregate.version() == version
+            {
+                return Ok(Past::new(aggregate));
+            }
+            let newest = self
+                .read(&stream, Slice::all().descending().limit(1))
+                .await?;
+            let Some(newest) = newest.first().map(|record| record.version) else {
+                return Err(LoadError::NotFound { stream });
+            };
+            // Otherwise the version came while it was being looked for.
+            if version == Version::NEW || newest < version {
+                return Err(LoadError::NoSuchVersion {
+                    stream,
+                    asked: version,
+                    newest,
+                });
+            }
         }
     }
 
     /// Saves the pending events of one or several aggregates, all or nothing.
     ///
     /// # Errors
-    /// [`SaveError`]: nothing was stored and everything is pending still.
+    /// [`SaveError`]; everything is pending still.
     pub async fn save<S: Save>(&self, mut what: S) -> Result<Saved<S::Versions>, SaveError> {
         let appends = save::stage(&mut what)?;
         if appends.is_empty() {
@@ -107,13 +117,18 @@ impl Repository {
         up_to: Version,
     ) -> Result<Option<A>, LoadError> {
         let mut replay = Replay::<A>::new(stream.id);
-        let mut after = Version::NEW;
         loop {
             let page = self
-                .read(stream, Slice::all().after(after).up_to(up_to).limit(PAGE))
+                .read(
+                    stream,
+                    Slice::all()
+                        .after(replay.version())
+                        .up_to(up_to)
+                        .limit(PAGE),
+                )
                 .await?;
             for record in &page {
-                after = follows(record, after)?;
+                follows(record, replay.version())?;
                 replay
                     .push_saved(decode(record)?, record.time)
                     .map_err(|source| LoadError::Replay {

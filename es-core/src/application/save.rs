@@ -1,4 +1,5 @@
 //! What can be saved, and how saving ends.
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 use crate::domain::{Aggregate, Position, StreamId, Version};
@@ -14,7 +15,7 @@ pub struct Saved<V = Version> {
     pub position: Option<Position>,
 }
 
-/// Why nothing was saved. Everything is pending still.
+/// Why a save failed. Everything is pending still, and nothing was stored, except as [`Store`](SaveError::Store) says.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SaveError {
@@ -42,6 +43,12 @@ pub enum SaveError {
         /// The aggregate's stored name.
         category: &'static str,
     },
+    /// The body of one of its events panicked, so its state may be half changed.
+    #[error("an event of `{stream}` panicked, so its state cannot be trusted; get it again")]
+    Broken {
+        /// The stream.
+        stream: StreamId,
+    },
     /// One aggregate was to be saved twice in one save.
     #[error("`{stream}` occurs twice in one save; change and save one copy of it")]
     Twice {
@@ -51,7 +58,7 @@ pub enum SaveError {
     /// An event has no stored form.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The store did not take the commit.
+    /// The store failed. Where it could not be reached, it may have stored the commit all the same.
     #[error("the store did not take the commit")]
     Store(#[source] AppendError),
 }
@@ -78,12 +85,12 @@ impl From<AppendError> for SaveError {
     }
 }
 
-/// What [`Application::save`](super::Application::save) takes: `&mut A`, and tuples, slices and `Vec`s of what it takes.
+/// What [`Application::save`](super::Application::save) takes: `&mut A`, and tuples, arrays and `Vec`s of what it takes; also `&mut` to a slice, an array or a `Vec` of aggregates.
 ///
 /// Tuples have up to six members and may be nested.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be saved",
-    note = "save an aggregate by `&mut dog`, several by `(&mut from, &mut to)`, a slice or a `Vec`"
+    note = "save an aggregate by `&mut dog`, several by `(&mut from, &mut to)`, or by `&mut dogs[..]`"
 )]
 pub trait Save: Send {
     /// Their versions, in the same form.
@@ -112,6 +119,11 @@ impl<A: Aggregate> Unsaved for A {
         if !self.root().is_created() {
             return Err(SaveError::NotCreated {
                 category: A::CATEGORY,
+            });
+        }
+        if self.root().is_broken() {
+            return Err(SaveError::Broken {
+                stream: StreamId::new(A::CATEGORY, self.root().id()),
             });
         }
         let pending = self.pending();
@@ -151,15 +163,14 @@ pub(super) fn stage(what: &mut impl Save) -> Result<Vec<Append>, SaveError> {
     if let Some(error) = refused {
         return Err(error);
     }
-    for (place, append) in appends.iter().enumerate() {
-        if appends[..place]
-            .iter()
-            .any(|other| other.stream == append.stream)
-        {
-            return Err(SaveError::Twice {
-                stream: append.stream.clone(),
-            });
-        }
+    let mut streams = HashSet::with_capacity(appends.len());
+    if let Some(append) = appends
+        .iter()
+        .find(|append| !streams.insert(&append.stream))
+    {
+        return Err(SaveError::Twice {
+            stream: append.stream.clone(),
+        });
     }
     Ok(appends)
 }
@@ -191,6 +202,44 @@ impl<A: Aggregate> Save for &mut [A] {
     fn each(&mut self, visit: &mut dyn FnMut(&mut dyn Unsaved)) {
         for aggregate in self.iter_mut() {
             visit(aggregate);
+        }
+    }
+}
+
+impl<A: Aggregate, const N: usize> Save for &mut [A; N] {
+    type Versions = [Version; N];
+
+    fn versions(&self) -> [Version; N] {
+        self.each_ref().map(Aggregate::version)
+    }
+
+    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn Unsaved)) {
+        self.as_mut_slice().each(visit);
+    }
+}
+
+impl<A: Aggregate> Save for &mut Vec<A> {
+    type Versions = Vec<Version>;
+
+    fn versions(&self) -> Vec<Version> {
+        self.iter().map(Aggregate::version).collect()
+    }
+
+    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn Unsaved)) {
+        self.as_mut_slice().each(visit);
+    }
+}
+
+impl<S: Save, const N: usize> Save for [S; N] {
+    type Versions = [S::Versions; N];
+
+    fn versions(&self) -> Self::Versions {
+        self.each_ref().map(Save::versions)
+    }
+
+    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn Unsaved)) {
+        for member in self {
+            member.each(visit);
         }
     }
 }

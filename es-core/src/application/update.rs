@@ -1,6 +1,8 @@
 //! Load, decide, save, and again on conflict.
+use std::{error, fmt};
+
 use super::{Error, Repository, SaveError};
-use crate::domain::{Aggregate, Outcome, Position, Version};
+use crate::domain::{Aggregate, Outcome, Position, StreamId, Version};
 
 /// How often a command is decided anew before its conflict is given back.
 const ATTEMPTS: usize = 16;
@@ -18,19 +20,36 @@ pub struct Updated<T> {
 }
 
 /// Why an update changed nothing.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum UpdateError<E> {
     /// The decision refused the command.
-    #[error("{0}")]
     Refused(E),
     /// Getting or saving failed.
-    #[error(transparent)]
     Failed(Error),
+}
+
+impl<E: fmt::Display> fmt::Display for UpdateError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Either is passed on as it is, so its own cause is the cause.
+impl<E: error::Error + 'static> error::Error for UpdateError<E> {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Refused(refusal) => refusal.source(),
+            Self::Failed(error) => error.source(),
+        }
+    }
 }
 
 pub(super) async fn update<A, F, R>(
     repository: Repository,
-    id: A::Id,
+    stream: StreamId,
     mut decide: F,
 ) -> Result<Updated<R::Value>, UpdateError<R::Refusal>>
 where
@@ -40,7 +59,7 @@ where
 {
     let mut attempt = 1;
     loop {
-        let mut aggregate: A = repository.get(id.clone()).await.map_err(failed)?;
+        let mut aggregate: A = repository.get_stream(&stream).await.map_err(failed)?;
         let value = decide(&mut aggregate)
             .into_result()
             .map_err(UpdateError::Refused)?;

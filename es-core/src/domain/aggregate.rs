@@ -11,20 +11,37 @@ use super::root::{Applying, Root};
 use super::{Event, Misplaced, Replay, ReplayError, Snapshots, Version};
 
 /// An id that names one aggregate of its type: [`Uuid`], or a newtype that converts from and to it.
+///
+/// Implemented for every type that is `From<Uuid> + Into<Uuid> + Clone + Debug + Send + Sync`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the id of an aggregate",
-    note = "an id converts from and to `uuid::Uuid`, and is `Clone`, `Debug`, `Send` and `Sync`"
+    label = "an id converts from and to `Uuid`",
+    note = "implement `From<Uuid> for {Self}` and `From<{Self}> for Uuid`, and derive `Clone` and `Debug`"
 )]
-pub trait AggregateId: From<Uuid> + Into<Uuid> + Clone + Debug + Send + Sync + 'static {}
+pub trait AggregateId: Send + Sync + Sized + 'static {
+    /// The id with this number.
+    fn from_uuid(id: Uuid) -> Self;
+
+    /// Its number.
+    fn to_uuid(&self) -> Uuid;
+}
 
 #[diagnostic::do_not_recommend]
-impl<T: From<Uuid> + Into<Uuid> + Clone + Debug + Send + Sync + 'static> AggregateId for T {}
+impl<T: From<Uuid> + Into<Uuid> + Clone + Debug + Send + Sync + 'static> AggregateId for T {
+    fn from_uuid(id: Uuid) -> Self {
+        Self::from(id)
+    }
+
+    fn to_uuid(&self) -> Uuid {
+        self.clone().into()
+    }
+}
 
 /// A struct with a root: what `#[derive(Aggregate)]` implements.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an aggregate",
     label = "this struct has no `Root`",
-    note = "add `#[derive(Aggregate)]` and `#[aggregate(\"…\")]` to `{Self}`"
+    note = "write `use es_core::Aggregate;`, then `#[derive(Aggregate)]` and `#[aggregate(\"{Self}\")]` above the struct"
 )]
 pub trait HasRoot: Sized + Send + Sync + 'static {
     /// The type of its ids.
@@ -56,7 +73,7 @@ pub trait HasRoot: Sized + Send + Sync + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` declares no events",
     label = "nothing can happen to this aggregate",
-    note = "add `#[events] impl {Self} {{ .. }}` with a method for each event"
+    note = "write `use es_core::events;`, then `#[events]` above `impl {Self} {{ .. }}` and `#[event(\"…\")]` above each of its event methods"
 )]
 pub trait Declares {
     /// What can happen to it.
@@ -114,7 +131,7 @@ pub fn record<A: Events>(aggregate: &mut A, event: A::Event, apply: impl FnOnce(
 pub trait Aggregate: Events {
     /// Its id.
     fn id(&self) -> Self::Id {
-        Self::Id::from(self.root().id())
+        Self::Id::from_uuid(self.root().id())
     }
 
     /// The version of this state: the number of events that made it, pending ones included.
@@ -145,7 +162,7 @@ pub trait Aggregate: Events {
         id: Self::Id,
         events: impl IntoIterator<Item = Self::Event>,
     ) -> Result<Self, ReplayError> {
-        let mut replay = Replay::new(id.into());
+        let mut replay = Replay::new(id.to_uuid());
         for event in events {
             replay.push(event)?;
         }

@@ -16,16 +16,12 @@ pub enum ReplayError {
         category: &'static str,
     },
     /// The first event does not create an aggregate.
-    #[error(
-        "`{event}` at version {version} does not create a `{category}`; begin with an event that does"
-    )]
+    #[error("`{event}` at version 1 does not create a `{category}`; begin with an event that does")]
     NotCreated {
         /// The aggregate's stored name.
         category: &'static str,
         /// The event's stored name.
         event: &'static str,
-        /// Where it stands.
-        version: Version,
     },
     /// A later event creates the aggregate a second time.
     #[error("`{event}` at version {version} creates a `{category}` that exists already")]
@@ -42,33 +38,51 @@ pub enum ReplayError {
 /// An aggregate in the making: event methods called by an event's body record nothing until [`finish`](Replay::finish).
 pub(crate) struct Replay<A> {
     id: Uuid,
+    version: Version,
+    created_at: Option<SystemTime>,
+    modified_at: Option<SystemTime>,
     state: Option<A>,
 }
 
 impl<A: Events> Replay<A> {
     pub(crate) fn new(id: Uuid) -> Self {
-        Self { id, state: None }
+        Self {
+            id,
+            version: Version::NEW,
+            created_at: None,
+            modified_at: None,
+            state: None,
+        }
+    }
+
+    /// The version of the last event that was replayed.
+    pub(crate) fn version(&self) -> Version {
+        self.version
     }
 
     pub(crate) fn push(&mut self, event: A::Event) -> Result<(), ReplayError> {
-        let Some(state) = &mut self.state else {
-            let mut state = A::create(event).map_err(|misplaced| ReplayError::NotCreated {
-                category: A::CATEGORY,
-                event: misplaced.event,
-                version: Version::FIRST,
-            })?;
-            state.root_mut().begin_replay(self.id);
-            self.state = Some(state);
-            return Ok(());
+        let version = self.version.next();
+        let state = match &mut self.state {
+            Some(state) => {
+                state
+                    .apply(event)
+                    .map_err(|misplaced| ReplayError::CreatedTwice {
+                        category: A::CATEGORY,
+                        event: misplaced.event,
+                        version,
+                    })?;
+                state
+            }
+            None => {
+                let created = A::create(event).map_err(|misplaced| ReplayError::NotCreated {
+                    category: A::CATEGORY,
+                    event: misplaced.event,
+                })?;
+                self.state.insert(created)
+            }
         };
-        state
-            .apply(event)
-            .map_err(|misplaced| ReplayError::CreatedTwice {
-                category: A::CATEGORY,
-                event: misplaced.event,
-                version: state.root().version().next(),
-            })?;
-        state.root_mut().advance();
+        state.root_mut().replayed(self.id, version);
+        self.version = version;
         Ok(())
     }
 
@@ -79,15 +93,16 @@ impl<A: Events> Replay<A> {
         time: SystemTime,
     ) -> Result<(), ReplayError> {
         self.push(event)?;
-        if let Some(state) = &mut self.state {
-            state.root_mut().saved_at(time);
-        }
+        self.created_at.get_or_insert(time);
+        self.modified_at = Some(time);
         Ok(())
     }
 
     pub(crate) fn finish(self) -> Option<A> {
         let mut state = self.state?;
-        state.root_mut().end_replay();
+        state
+            .root_mut()
+            .end_replay(self.created_at, self.modified_at);
         Some(state)
     }
 }

@@ -3,11 +3,12 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::SystemTime;
+use std::{mem, thread};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-use super::{Event, HasRoot, Version};
+use super::{Declares, Event, HasRoot, Version};
 
 /// Id, version, times and pending events of one aggregate: the field `root: Root<Self>`.
 ///
@@ -23,6 +24,8 @@ pub struct Root<A> {
     pending: Option<Box<dyn Pending>>,
     /// The name of an event that was not recorded, because the body of another one, or of none, called its method.
     detour: Option<&'static str>,
+    /// The body of an event panicked.
+    broken: bool,
     aggregate: PhantomData<fn() -> A>,
 }
 
@@ -50,6 +53,7 @@ impl<A> Root<A> {
             modified_at: None,
             pending: None,
             detour: None,
+            broken: false,
             aggregate: PhantomData,
         }
     }
@@ -75,19 +79,13 @@ impl<A> Root<A> {
         self.phase != Phase::Blank
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.phase == Phase::Open
+    /// Whether the body of an event panicked, so that the state may be half changed.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
     }
 
-    /// Begins the life of an aggregate with its creation event.
-    pub(super) fn open<E: Event>(&mut self, id: Uuid, event: E) {
-        *self = Self {
-            id,
-            phase: Phase::Open,
-            detour: self.detour,
-            ..Self::new()
-        };
-        self.push(event);
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
     }
 
     pub(super) fn detoured(&mut self, event: &'static str) {
@@ -99,56 +97,87 @@ impl<A> Root<A> {
         self.detour
     }
 
-    pub(super) fn push<E: Event>(&mut self, event: E) {
-        self.version = self.version.next();
-        let pending = self
-            .pending
-            .get_or_insert_with(|| Box::new(Vec::<E>::new()));
-        if let Some(events) = (pending.as_mut() as &mut dyn Any).downcast_mut::<Vec<E>>() {
-            events.push(event);
+    /// The root while events are replayed: nothing is recorded.
+    pub(super) fn replaying(id: Uuid, version: Version) -> Self {
+        Self {
+            id,
+            version,
+            phase: Phase::Applying,
+            ..Self::new()
         }
     }
 
-    pub(super) fn begin_replay(&mut self, id: Uuid) {
-        *self = Self {
-            id,
-            version: Version::FIRST,
-            phase: Phase::Applying,
-            detour: self.detour,
-            ..Self::new()
-        };
+    /// After an event was replayed: goes on to its version, whatever its body left in the place of the root.
+    pub(super) fn replayed(&mut self, id: Uuid, version: Version) {
+        if self.phase != Phase::Applying || self.id != id || self.version.next() != version {
+            let detour = self.detour;
+            *self = Self::replaying(id, version);
+            self.detour = detour;
+        }
+        self.version = version;
     }
 
-    pub(super) fn advance(&mut self) {
-        self.version = self.version.next();
-    }
-
-    pub(super) fn end_replay(&mut self) {
+    pub(super) fn end_replay(
+        &mut self,
+        created_at: Option<SystemTime>,
+        modified_at: Option<SystemTime>,
+    ) {
         self.phase = Phase::Open;
-    }
-
-    pub(super) fn saved_at(&mut self, time: SystemTime) {
-        self.created_at.get_or_insert(time);
-        self.modified_at = Some(time);
+        self.created_at = created_at;
+        self.modified_at = modified_at;
     }
 
     /// The pending events are in the store since `time`.
     pub(crate) fn committed(&mut self, time: SystemTime) {
-        if let Some(pending) = &mut self.pending {
-            pending.clear();
+        let Some(pending) = self.pending.as_mut().filter(|pending| !pending.is_empty()) else {
+            return;
+        };
+        pending.clear();
+        self.created_at.get_or_insert(time);
+        self.modified_at = Some(time);
+    }
+
+    /// What the body of an event sees in the place of the root: the same place in the stream, and nothing is recorded.
+    fn applying(&self) -> Self {
+        Self {
+            phase: Phase::Applying,
+            created_at: self.created_at,
+            modified_at: self.modified_at,
+            ..Self::replaying(self.id, self.version)
         }
-        self.saved_at(time);
     }
 }
 
-impl<A: super::Declares> Root<A> {
+impl<A: Declares> Root<A> {
+    /// Begins the life of an aggregate with its creation event, whatever its body did to the root.
+    pub(super) fn open(&mut self, id: Uuid, event: A::Event) {
+        *self = Self {
+            id,
+            phase: Phase::Open,
+            detour: self.detour,
+            ..Self::new()
+        };
+        self.push(event);
+    }
+
+    pub(super) fn push(&mut self, event: A::Event) {
+        self.version = self.version.next();
+        let pending = self
+            .pending
+            .get_or_insert_with(|| Box::new(Vec::<A::Event>::new()));
+        (pending.as_mut() as &mut dyn Any)
+            .downcast_mut::<Vec<A::Event>>()
+            .expect("only events of its own aggregate are put in a root")
+            .push(event);
+    }
+
     pub(crate) fn pending(&self) -> &[A::Event] {
         let Some(pending) = self.pending.as_deref() else {
             return &[];
         };
         (pending as &dyn Any)
             .downcast_ref::<Vec<A::Event>>()
-            .map_or(&[], Vec::as_slice)
+            .expect("only events of its own aggregate are put in a root")
     }
 }
 
@@ -162,6 +191,11 @@ impl<A> Clone for Root<A> {
     fn clone(&self) -> Self {
         Self {
             pending: self.pending.as_ref().map(|pending| pending.boxed_clone()),
+            // A copy made in the body of an event has a life of its own.
+            phase: match self.phase {
+                Phase::Blank => Phase::Blank,
+                Phase::Open | Phase::Applying => Phase::Open,
+            },
             ..*self
         }
     }
@@ -222,6 +256,7 @@ impl<'de, A> Deserialize<'de> for Root<A> {
 /// Pending events of some type, so that `Root<A>` needs no bound on `A`.
 trait Pending: Any + Send + Sync {
     fn boxed_clone(&self) -> Box<dyn Pending>;
+    fn is_empty(&self) -> bool;
     fn clear(&mut self);
 }
 
@@ -230,28 +265,36 @@ impl<E: Event> Pending for Vec<E> {
         Box::new(self.clone())
     }
 
+    fn is_empty(&self) -> bool {
+        Vec::is_empty(self)
+    }
+
     fn clear(&mut self) {
         Vec::clear(self);
     }
 }
 
-/// Mutes an aggregate while the body of one of its events runs; also when that body panics.
+/// Keeps the root while the body of an event runs, which finds one in its place that records nothing. Puts it back whatever the body did
+/// there, also when it panicked.
 pub(super) struct Applying<'a, A: HasRoot> {
     pub(super) aggregate: &'a mut A,
+    root: Root<A>,
 }
 
 impl<'a, A: HasRoot> Applying<'a, A> {
     pub(super) fn begin(aggregate: &'a mut A) -> Self {
-        aggregate.root_mut().phase = Phase::Applying;
-        Self { aggregate }
+        let applying = aggregate.root().applying();
+        let root = mem::replace(aggregate.root_mut(), applying);
+        Self { aggregate, root }
     }
 }
 
 impl<A: HasRoot> Drop for Applying<'_, A> {
     fn drop(&mut self) {
+        let kept = mem::take(&mut self.root);
+        let left = mem::replace(self.aggregate.root_mut(), kept);
         let root = self.aggregate.root_mut();
-        if root.phase == Phase::Applying {
-            root.phase = Phase::Open;
-        }
+        root.detour = root.detour.or(left.detour);
+        root.broken |= thread::panicking();
     }
 }

@@ -58,7 +58,7 @@ pub struct Append {
     pub stream: StreamId,
     /// The version it must be at; the events take the versions after it.
     pub expected: Version,
-    /// The events, oldest first.
+    /// The events, oldest first. Without any, the version is checked all the same.
     pub events: Vec<EncodedEvent>,
 }
 
@@ -69,7 +69,7 @@ pub struct EncodedEvent {
     pub name: Cow<'static, str>,
     /// The schema version of the payload.
     pub schema: u32,
-    /// The JSON object of its fields.
+    /// What the mapper made of the JSON object of its fields; to a store, any bytes.
     pub payload: Bytes,
 }
 

@@ -20,7 +20,7 @@ pub struct Record {
     pub event: Cow<'static, str>,
     /// The schema version of the payload.
     pub schema: u32,
-    /// The JSON object of its fields.
+    /// What the mapper made of the JSON object of its fields; to a store, any bytes.
     pub payload: Bytes,
     /// When it was committed, in microseconds; never earlier than the record before it in the log.
     pub time: SystemTime,

@@ -15,7 +15,7 @@ pub trait EventStore: Send + Sync + 'static {
     /// The same commit sent again gives the first result and writes nothing.
     ///
     /// # Errors
-    /// [`AppendError`]; nothing of the commit is stored then, unless it says otherwise.
+    /// [`AppendError`]; nothing of the commit is stored, except as [`Unavailable`](AppendError::Unavailable) says.
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>>;
 
     /// Reads a part of a stream; a stream that does not exist is empty.
@@ -127,8 +127,8 @@ pub enum AppendError {
         /// The id.
         commit: CommitId,
     },
-    /// The store cannot be reached.
-    #[error("cannot reach the store")]
+    /// The store cannot be reached, or was lost before it answered: the commit may be stored or not. Sent again under its id it is stored once.
+    #[error("cannot reach the store; whether it has the commit is not known")]
     Unavailable(#[source] BoxError),
 }
 

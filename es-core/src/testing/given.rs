@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use uuid::Uuid;
 
-use crate::domain::{Aggregate, Outcome};
+use crate::domain::{Aggregate, AggregateId, Outcome};
 
 /// Begins a test with an aggregate that these events made; without events, use [`when_created`].
 ///
@@ -221,7 +221,7 @@ impl<A: Aggregate, E> Created for Result<A, E> {
 /// The state that the events make.
 #[track_caller]
 fn replayed<A: Aggregate>(id: Uuid, events: impl Iterator<Item = A::Event>) -> A {
-    match A::replay(A::Id::from(id), events) {
+    match A::replay(A::Id::from_uuid(id), events) {
         Ok(aggregate) => aggregate,
         Err(error) => panic!("these are not the events of an aggregate: {error}"),
     }

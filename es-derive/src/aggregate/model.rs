@@ -1,10 +1,10 @@
 //! What it means: an aggregate with a category, a type of ids and a root.
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
-use syn::{Data, Field, Fields, GenericParam, Generics, Type};
+use syn::{Data, Field, Fields, GenericArgument, GenericParam, Generics, PathArguments, Type};
 
 use super::parse::Syntax;
-use crate::source;
+use crate::{source, types};
 
 pub(super) struct Aggregate<'a> {
     pub(super) ident: &'a Ident,
@@ -44,7 +44,7 @@ pub(super) fn of(syntax: &Syntax) -> Aggregate<'_> {
         id: syntax.id.as_ref(),
         roots: fields
             .into_iter()
-            .filter(|field| is_root(&field.ty))
+            .filter(|field| is_root(&field.ty, &syntax.item.ident))
             .collect(),
         snapshot_every: syntax.snapshot_every.as_ref().map(|number| number.value),
         fingerprint: fingerprint(syntax),
@@ -75,16 +75,21 @@ fn fingerprint(syntax: &Syntax) -> u64 {
     source::fingerprint([source::text(fields), revision.to_string()])
 }
 
-/// Whether a type is written as `Root`, `Root<..>` or with a path before it.
-fn is_root(ty: &Type) -> bool {
-    match ty {
-        Type::Path(path) => path
-            .path
-            .segments
-            .last()
-            .is_some_and(|segment| segment.ident == "Root"),
-        Type::Group(group) => is_root(&group.elem),
-        Type::Paren(paren) => is_root(&paren.elem),
-        _ => false,
-    }
+/// Whether a type is written as `Root<Self>`, or with the aggregate's name in it, and with a path before it or not.
+fn is_root(ty: &Type, aggregate: &Ident) -> bool {
+    let Type::Path(path) = types::ungrouped(ty) else {
+        return false;
+    };
+    let Some(last) = path
+        .path
+        .segments
+        .last()
+        .filter(|last| last.ident == "Root")
+    else {
+        return false;
+    };
+    let PathArguments::AngleBracketed(of) = &last.arguments else {
+        return false;
+    };
+    matches!(of.args.first(), Some(GenericArgument::Type(of)) if types::names(of, aggregate))
 }

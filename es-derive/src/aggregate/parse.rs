@@ -2,7 +2,7 @@
 use proc_macro2::{Ident, TokenStream};
 use syn::{DeriveInput, Path, Type};
 
-use crate::arguments::{Arguments, Key, Name, Number, flag, number, value};
+use crate::arguments::{Arguments, Key, Name, Number, flag, number, unread, value};
 use crate::diagnostics::Diagnostics;
 
 pub(super) struct Syntax {
@@ -69,7 +69,8 @@ pub(super) fn read(item: TokenStream, diagnostics: &mut Diagnostics) -> syn::Res
                     flag(key, input)?;
                     syntax.cached = true;
                 }
-                _ => syntax.krate = Some(value(key, written, input)?),
+                "crate" => syntax.krate = Some(value(key, written, input)?),
+                _ => return Err(unread(written)),
             }
             Ok(())
         });

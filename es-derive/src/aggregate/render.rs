@@ -96,8 +96,7 @@ fn declares_events(model: &Aggregate) -> TokenStream {
     let aggregate = at_its_name(model);
     quote! {
         const _: () = {
-            #[allow(dead_code)]
-            const fn events_are_declared #impl_generics () #where_clause {
+            const fn _events_are_declared #impl_generics () #where_clause {
                 #krate::__private::declares_events::<#aggregate>()
             }
         };

@@ -3,9 +3,9 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{GenericArgument, PathArguments, Token, Type, TypeParamBound};
+use syn::{GenericArgument, Path, PathArguments, Token, Type, TypeParamBound};
 
-use crate::source;
+use crate::{source, types};
 
 /// The forms a parameter of an event method may have.
 pub(super) enum Form {
@@ -13,6 +13,8 @@ pub(super) enum Form {
     Owned(Type),
     /// `&T`, stored as `T`.
     Ref(Type),
+    /// `&Path` and the like, stored as what it is borrowed from.
+    Borrowed(Type),
     /// `&str`, stored as `String`.
     Str,
     /// `&[T]`, stored as `Vec<T>`.
@@ -25,14 +27,22 @@ impl Form {
     /// The type that is written, where one is.
     pub(super) fn ty(&self) -> Option<&Type> {
         match self {
-            Self::Owned(ty) | Self::Ref(ty) | Self::Slice(ty) | Self::Into(ty) => Some(ty),
+            Self::Owned(ty)
+            | Self::Ref(ty)
+            | Self::Borrowed(ty)
+            | Self::Slice(ty)
+            | Self::Into(ty) => Some(ty),
             Self::Str => None,
         }
     }
 
     pub(super) fn ty_mut(&mut self) -> Option<&mut Type> {
         match self {
-            Self::Owned(ty) | Self::Ref(ty) | Self::Slice(ty) | Self::Into(ty) => Some(ty),
+            Self::Owned(ty)
+            | Self::Ref(ty)
+            | Self::Borrowed(ty)
+            | Self::Slice(ty)
+            | Self::Into(ty) => Some(ty),
             Self::Str => None,
         }
     }
@@ -41,6 +51,7 @@ impl Form {
     pub(super) fn text(&self) -> String {
         match self {
             Self::Owned(ty) | Self::Ref(ty) | Self::Into(ty) => source::text(quote!(#ty)),
+            Self::Borrowed(ty) => format!("<{} as ToOwned>::Owned", source::text(quote!(#ty))),
             Self::Str => "String".to_owned(),
             Self::Slice(ty) => format!("Vec<{}>", source::text(quote!(#ty))),
         }
@@ -50,6 +61,7 @@ impl Form {
     pub(super) fn stored(&self, krate: &TokenStream) -> TokenStream {
         match self {
             Self::Owned(ty) | Self::Ref(ty) | Self::Into(ty) => quote!(#ty),
+            Self::Borrowed(ty) => quote!(<#ty as #krate::__private::ToOwned>::Owned),
             Self::Str => quote!(#krate::__private::String),
             Self::Slice(ty) => quote!(#krate::__private::Vec<#ty>),
         }
@@ -59,7 +71,7 @@ impl Form {
     pub(super) fn in_body(&self) -> TokenStream {
         match self {
             Self::Owned(ty) | Self::Into(ty) => quote!(#ty),
-            Self::Ref(ty) => quote!(&#ty),
+            Self::Ref(ty) | Self::Borrowed(ty) => quote!(&#ty),
             Self::Str => quote!(&str),
             Self::Slice(ty) => quote!(&[#ty]),
         }
@@ -70,7 +82,9 @@ impl Form {
         match self {
             Self::Owned(_) | Self::Into(_) => quote!(#krate::__private::Clone::clone(&#argument)),
             Self::Ref(_) => quote!(#krate::__private::Clone::clone(#argument)),
-            Self::Str | Self::Slice(_) => quote!(#krate::__private::ToOwned::to_owned(#argument)),
+            Self::Borrowed(_) | Self::Str | Self::Slice(_) => {
+                quote!(#krate::__private::ToOwned::to_owned(#argument))
+            }
         }
     }
 
@@ -82,17 +96,19 @@ impl Form {
 
 /// How a parameter of this type is stored; otherwise what is wrong with it, and what to write instead.
 pub(super) fn of(ty: &Type) -> Result<Form, (TokenStream, String)> {
+    let ty = types::ungrouped(ty);
     match ty {
-        Type::Group(group) => of(&group.elem),
-        Type::Paren(paren) => of(&paren.elem),
         Type::Reference(reference) if reference.mutability.is_some() => {
             let owned = source::text(reference.elem.to_token_stream());
             Err((quote!(#ty), format!("`{owned}`")))
         }
         Type::Reference(reference) => {
-            let form = match ungrouped(&reference.elem) {
+            let form = match types::ungrouped(&reference.elem) {
                 Type::Slice(slice) => Form::Slice(owned(&slice.elem)?),
                 Type::Path(path) if path.path.is_ident("str") => Form::Str,
+                Type::Path(path) if is_unsized(&path.path) => {
+                    Form::Borrowed(owned(&reference.elem)?)
+                }
                 inner => Form::Ref(owned(inner)?),
             };
             match &reference.lifetime {
@@ -109,6 +125,16 @@ pub(super) fn of(ty: &Type) -> Result<Form, (TokenStream, String)> {
         },
         _ => Ok(Form::Owned(owned(ty)?)),
     }
+}
+
+/// Whether a type is one of those in std that are only ever borrowed, or has the name of one.
+fn is_unsized(path: &Path) -> bool {
+    let last = path.segments.last();
+    last.is_some_and(|last| {
+        ["Path", "OsStr", "CStr"]
+            .iter()
+            .any(|name| last.ident == name)
+    })
 }
 
 /// The `T` of `impl Into<T>`.
@@ -133,19 +159,11 @@ fn into_target(bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<&Type> 
 /// The type itself, where nothing inside it is borrowed or left open.
 fn owned(ty: &Type) -> Result<Type, (TokenStream, String)> {
     let mut borrowed = Borrowed(None);
-    let ty = ungrouped(ty);
+    let ty = types::ungrouped(ty);
     borrowed.visit_type(ty);
     match borrowed.0 {
         None => Ok(ty.clone()),
         Some(found) => Err(found),
-    }
-}
-
-fn ungrouped(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => ungrouped(&group.elem),
-        Type::Paren(paren) => ungrouped(&paren.elem),
-        _ => ty,
     }
 }
 
@@ -160,8 +178,6 @@ impl Visit<'_> for Borrowed {
             }
             Type::ImplTrait(_) => "a concrete type; `impl Into<T>` stands alone",
             Type::TraitObject(_) => "a concrete type, or an enum of those that may occur",
-            Type::Slice(_) => "`Vec<T>`",
-            Type::Path(path) if path.path.is_ident("str") => "`String`",
             Type::FnPtr(_) | Type::Ptr(_) | Type::Never(_) | Type::Infer(_) | Type::Macro(_) => {
                 "a type that can be stored"
             }

@@ -2,7 +2,6 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
-use syn::visit_mut::{self, VisitMut};
 use syn::{
     Attribute, Expr, FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, LitStr, Pat, PatType,
     Receiver, Token, Type, Visibility,
@@ -13,7 +12,7 @@ use super::generics;
 use super::parse::{EventArguments, Marked, Syntax, UpcastArguments};
 use crate::arguments::{Name, Number};
 use crate::diagnostics::Diagnostics;
-use crate::source;
+use crate::{source, types};
 
 pub(super) struct Events {
     /// The `impl`, without its items.
@@ -25,8 +24,8 @@ pub(super) struct Events {
     pub(super) krate: TokenStream,
     pub(super) events: Vec<Event>,
     pub(super) upcasters: Vec<Upcaster>,
-    /// What stays as it is written.
-    pub(super) others: Vec<ImplItem>,
+    /// What stays as it is written, with its place.
+    pub(super) others: Vec<(usize, ImplItem)>,
 }
 
 pub(super) struct EventType {
@@ -39,6 +38,8 @@ pub(super) struct EventType {
 }
 
 pub(super) struct Event {
+    /// Its place among the items of the `impl`.
+    pub(super) place: usize,
     pub(super) method: ImplItemFn,
     /// The attributes `#[event(..)]`.
     pub(super) marks: Vec<Attribute>,
@@ -105,6 +106,8 @@ pub(super) struct Parameter {
 }
 
 pub(super) struct Upcaster {
+    /// Its place among the items of the `impl`.
+    pub(super) place: usize,
     pub(super) method: ImplItemFn,
     /// The attributes `#[upcast(..)]`.
     pub(super) marks: Vec<Attribute>,
@@ -163,6 +166,7 @@ fn event(marked: Marked<EventArguments>, self_type: &Type, diagnostics: &mut Dia
         })
         .collect();
     Event {
+        place: marked.place,
         method,
         marks: marked.marks,
         name: marked.name,
@@ -177,6 +181,7 @@ fn event(marked: Marked<EventArguments>, self_type: &Type, diagnostics: &mut Dia
 
 fn upcaster(marked: Marked<UpcastArguments>) -> Upcaster {
     Upcaster {
+        place: marked.place,
         method: marked.method,
         marks: marked.marks,
         event: marked.name,
@@ -225,7 +230,7 @@ fn parameter(
         }
     };
     if let Some(ty) = form.ty_mut() {
-        NameSelf(self_type).visit_type_mut(ty);
+        types::name_self(ty, self_type);
     }
     Some(Parameter {
         ident: name.ident.clone(),
@@ -238,21 +243,6 @@ fn parameter(
 
 pub(super) fn is_condition(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
-}
-
-/// Writes out `Self`, which means something else in the enum.
-struct NameSelf<'a>(&'a Type);
-
-impl VisitMut for NameSelf<'_> {
-    fn visit_type_mut(&mut self, ty: &mut Type) {
-        if let Type::Path(path) = ty
-            && path.path.is_ident("Self")
-        {
-            *ty = self.0.clone();
-            return;
-        }
-        visit_mut::visit_type_mut(self, ty);
-    }
 }
 
 /// Changes when an event's parameters or body do.

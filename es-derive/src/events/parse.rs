@@ -4,12 +4,13 @@ use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, Expr, ImplItem, ImplItemFn, Item, ItemImpl, LitStr, Path, Token, Type, Visibility,
-    bracketed,
+    AttrStyle, Attribute, Expr, ImplItem, ImplItemFn, Item, ItemImpl, LitStr, Path, Token, Type,
+    Visibility, bracketed,
 };
 
-use crate::arguments::{Arguments, Key, Name, Number, flag, list, number, value};
-use crate::diagnostics::{Diagnostics, error};
+use crate::arguments::{Arguments, Key, Name, Number, flag, list, number, unread, value};
+use crate::diagnostics::{Diagnostics, did_you_mean, error};
+use crate::types;
 
 pub(super) struct Syntax {
     /// The `impl`, without its items.
@@ -19,8 +20,8 @@ pub(super) struct Syntax {
     pub(super) arguments: EventsArguments,
     pub(super) events: Vec<Marked<EventArguments>>,
     pub(super) upcasters: Vec<Marked<UpcastArguments>>,
-    /// What is not marked.
-    pub(super) others: Vec<ImplItem>,
+    /// What is not marked, with its place.
+    pub(super) others: Vec<(usize, ImplItem)>,
 }
 
 /// `#[events(..)]`
@@ -51,6 +52,8 @@ pub(super) struct UpcastArguments {
 
 /// A method, and what its mark says about it.
 pub(super) struct Marked<A> {
+    /// Its place among the items of the `impl`.
+    pub(super) place: usize,
     pub(super) method: ImplItemFn,
     /// The attributes themselves.
     pub(super) marks: Vec<Attribute>,
@@ -120,16 +123,21 @@ pub(super) fn read(
     let arguments = events_arguments(arguments, diagnostics);
     let mut header = inherent_impl(syn::parse2(item)?)?;
     let aggregate = type_name(&header.self_ty).ok_or_else(|| goes_on_impl(&header.self_ty))?;
+    outer(&mut header.attrs);
     let (mut events, mut upcasters, mut others) = (Vec::new(), Vec::new(), Vec::new());
-    for item in std::mem::take(&mut header.items) {
+    for (place, item) in std::mem::take(&mut header.items).into_iter().enumerate() {
         match item {
             ImplItem::Fn(method) if is_marked(&method, "event") => {
-                events.push(event(method, diagnostics))
+                events.push(event(place, method, diagnostics));
             }
             ImplItem::Fn(method) if is_marked(&method, "upcast") => {
-                upcasters.push(upcaster(method, diagnostics))
+                upcasters.push(upcaster(place, method, diagnostics));
             }
-            item => others.push(item),
+            ImplItem::Fn(mut method) => {
+                misspelt(&mut method, diagnostics);
+                others.push((place, ImplItem::Fn(method)));
+            }
+            item => others.push((place, item)),
         }
     }
     Ok(Syntax {
@@ -150,7 +158,8 @@ fn events_arguments(written: TokenStream, diagnostics: &mut Diagnostics) -> Even
             "derive" => read.derives = list(key, written, input)?,
             "type_name" => read.type_name = Some(value(key, written, input)?),
             "vis" => read.vis = Some(value(key, written, input)?),
-            _ => read.krate = Some(value(key, written, input)?),
+            "crate" => read.krate = Some(value(key, written, input)?),
+            _ => return Err(unread(written)),
         }
         Ok(())
     });
@@ -158,8 +167,13 @@ fn events_arguments(written: TokenStream, diagnostics: &mut Diagnostics) -> Even
     read
 }
 
-fn event(method: ImplItemFn, diagnostics: &mut Diagnostics) -> Marked<EventArguments> {
+fn event(
+    place: usize,
+    method: ImplItemFn,
+    diagnostics: &mut Diagnostics,
+) -> Marked<EventArguments> {
     marked(
+        place,
         method,
         "event",
         EVENT_KEYS,
@@ -169,18 +183,24 @@ fn event(method: ImplItemFn, diagnostics: &mut Diagnostics) -> Marked<EventArgum
                 "id" => read.id = Some((written.clone(), value(key, written, input)?)),
                 "was" => read.was = value::<Names>(key, written, input)?.0,
                 "schema" => read.schema = Some(number(key, written, input)?),
-                _ => {
+                "retired" => {
                     flag(key, input)?;
                     read.retired = true;
                 }
+                _ => return Err(unread(written)),
             }
             Ok(())
         },
     )
 }
 
-fn upcaster(method: ImplItemFn, diagnostics: &mut Diagnostics) -> Marked<UpcastArguments> {
+fn upcaster(
+    place: usize,
+    method: ImplItemFn,
+    diagnostics: &mut Diagnostics,
+) -> Marked<UpcastArguments> {
     marked(
+        place,
         method,
         "upcast",
         UPCAST_KEYS,
@@ -194,6 +214,7 @@ fn upcaster(method: ImplItemFn, diagnostics: &mut Diagnostics) -> Marked<UpcastA
 
 /// Takes the marks off a method and reads them.
 fn marked<A: Default>(
+    place: usize,
     mut method: ImplItemFn,
     attribute: &'static str,
     keys: &'static [Key],
@@ -203,6 +224,7 @@ fn marked<A: Default>(
     let is_mark = |written: &Attribute| is_mark(written, attribute);
     let (marks, rest) = method.attrs.drain(..).partition::<Vec<_>, _>(is_mark);
     method.attrs = rest;
+    outer(&mut method.attrs);
     let errors = diagnostics.count();
     let mut read = A::default();
     let mut arguments = Arguments::new(attribute, keys, diagnostics);
@@ -213,6 +235,7 @@ fn marked<A: Default>(
     }
     let name = arguments.into_name();
     Marked {
+        place,
         method,
         marks,
         name,
@@ -273,19 +296,42 @@ fn inherent_impl(item: Item) -> syn::Result<ItemImpl> {
     Err(goes_on_impl(place))
 }
 
+/// Takes a misspelt mark off, which the compiler would only call unknown, and says what was meant.
+fn misspelt(method: &mut ImplItemFn, diagnostics: &mut Diagnostics) {
+    method.attrs.retain(|attribute| {
+        let Some(written) = attribute.path().get_ident() else {
+            return true;
+        };
+        let Some(meant) = did_you_mean(&written.to_string(), &["event", "upcast"]) else {
+            return true;
+        };
+        diagnostics.error_with_help(
+            written,
+            format!("unknown attribute `{written}`"),
+            format!("did you mean `{meant}`?"),
+        );
+        false
+    });
+}
+
+/// An attribute that stood inside the braces goes before them.
+fn outer(attributes: &mut [Attribute]) {
+    for attribute in attributes {
+        attribute.style = AttrStyle::Outer;
+    }
+}
+
 fn goes_on_impl(place: impl ToTokens) -> syn::Error {
     error(
         place,
         "`#[events]` goes on `impl Dog { .. }`, the methods of an aggregate",
-        None,
+        Some("on a method in it: `#[event(\"TrickAdded\")]`"),
     )
 }
 
 fn type_name(ty: &Type) -> Option<Ident> {
-    match ty {
+    match types::ungrouped(ty) {
         Type::Path(path) if path.qself.is_none() => Some(path.path.segments.last()?.ident.clone()),
-        Type::Group(group) => type_name(&group.elem),
-        Type::Paren(paren) => type_name(&paren.elem),
         _ => None,
     }
 }

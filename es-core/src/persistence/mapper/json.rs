@@ -1,7 +1,8 @@
 //! The JSON object of an event's fields, without the event's name.
 //!
 //! Serde is derived once, on the enum, and would write `{"TrickAdded":{"trick":"sit"}}`. The name has a column of its own,
-//! so [`FieldsOnly`] strips it while writing and [`Named`] supplies it while reading; no intermediate value is built.
+//! so [`FieldsOnly`] strips it while writing and [`Named`] supplies it while reading; no intermediate value is built. Where a field has
+//! `#[serde(flatten)]`, serde makes a newtype variant of it: its inside are the fields.
 use std::fmt;
 
 use serde::de::value::StrDeserializer;
@@ -138,9 +139,9 @@ impl<S: Serializer> Serializer for FieldsOnly<S> {
         _: &'static str,
         _: u32,
         _: &'static str,
-        _: &T,
+        fields: &T,
     ) -> Result<S::Ok, S::Error> {
-        Err(not_an_event())
+        fields.serialize(self.0)
     }
 
     fn collect_str<T: fmt::Display + ?Sized>(self, _: &T) -> Result<S::Ok, S::Error> {
@@ -207,8 +208,11 @@ impl<'de, D: Deserializer<'de>> VariantAccess<'de> for Named<'_, D> {
         Err(de::Error::custom(NOT_AN_EVENT))
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, D::Error> {
-        Err(de::Error::custom(NOT_AN_EVENT))
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        fields: T,
+    ) -> Result<T::Value, D::Error> {
+        fields.deserialize(self.fields)
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, D::Error> {

@@ -57,6 +57,8 @@ pub async fn an_empty_commit_changes_nothing(store: impl EventStore) {
         .await
         .expect("it is allowed");
     assert_eq!(without_events.position, None);
+    let stale = commit([append(&stream(1), 1, 0)]);
+    assert_conflict(&store, stale, &stream(1), 1, 0).await;
     assert_eq!(
         store.read_log(Position::START, 10).await.expect("readable"),
         []
@@ -67,9 +69,11 @@ pub async fn an_empty_commit_changes_nothing(store: impl EventStore) {
 pub async fn records_come_back_exactly_as_written(store: impl EventStore) {
     let stream = StreamId::new("Ünïcødé \"quoted\"; DROP TABLE events", uuid::Uuid::max());
     let payloads = [
-        "{}",
-        r#"{"float":0.1,"big":18446744073709551615,"text":"\u0000'\"🐕"}"#,
-        &format!(r#"{{"long":"{}"}}"#, "x".repeat(70_000)),
+        Bytes::from_static(b"{}"),
+        Bytes::from(r#"{"float":0.1,"big":18446744073709551615,"text":"\u0000'\"🐕"}"#),
+        Bytes::from(format!(r#"{{"long":"{}"}}"#, "x".repeat(70_000))),
+        Bytes::from_iter(0..=u8::MAX),
+        Bytes::new(),
     ];
     let sent = Commit {
         time: at(7),
@@ -77,11 +81,11 @@ pub async fn records_come_back_exactly_as_written(store: impl EventStore) {
             stream: stream.clone(),
             expected: Version::NEW,
             events: (1_u32..)
-                .zip(payloads)
+                .zip(payloads.clone())
                 .map(|(schema, payload)| EncodedEvent {
                     name: format!("Event{schema}").into(),
                     schema,
-                    payload: Bytes::from(payload.to_owned()),
+                    payload,
                 })
                 .collect(),
         }])
@@ -93,14 +97,14 @@ pub async fn records_come_back_exactly_as_written(store: impl EventStore) {
     assert_eq!(committed.time, at(7));
 
     let expected: Vec<_> = (1_u32..)
-        .zip(payloads)
+        .zip(payloads.clone())
         .map(|(number, payload)| Record {
             stream: stream.clone(),
             version: Version::from(u64::from(number)),
             position: Position::from(u64::from(number)),
             event: format!("Event{number}").into(),
             schema: number,
-            payload: Bytes::from(payload.to_owned()),
+            payload,
             time: at(7),
             commit: sent.id,
         })
@@ -253,22 +257,26 @@ pub async fn of_two_writers_racing_for_one_version_exactly_one_wins(store: impl 
 
 /// Law 9.
 pub async fn the_same_commit_sent_again_gives_the_first_result(store: impl EventStore) {
-    let sent = commit([append(&stream(1), 0, 2), append(&stream(2), 0, 1)]);
-    let first = store
-        .commit(sent.clone())
-        .await
-        .expect("the commit is stored");
-    write(&store, [append(&stream(1), 2, 1)]).await;
-    let again = store.commit(sent).await.expect("it is recognised");
-    assert_eq!(again, first);
-    assert_eq!(
-        store
-            .read_log(Position::START, 10)
-            .await
-            .expect("readable")
-            .len(),
-        4
-    );
+    let commits = [
+        commit([append(&stream(1), 0, 1)]),
+        commit([append(&stream(1), 1, 2), append(&stream(2), 0, 1)]),
+    ];
+    let mut first = Vec::new();
+    for sent in &commits {
+        first.push(
+            store
+                .commit(sent.clone())
+                .await
+                .expect("the commit is stored"),
+        );
+    }
+    write(&store, [append(&stream(1), 3, 1)]).await;
+    for (sent, first) in commits.into_iter().zip(first) {
+        let again = store.commit(sent).await.expect("it is recognised");
+        assert_eq!(again, first);
+    }
+    let log = store.read_log(Position::START, 10).await.expect("readable");
+    assert_eq!(log.len(), 5);
 }
 
 /// Law 9, its last clause.
@@ -279,13 +287,22 @@ pub async fn a_commit_id_used_for_another_commit_is_refused(store: impl EventSto
         .await
         .expect("the commit is stored");
 
-    let mut longer = sent.clone();
-    longer.appends[0].events.push(event("{}"));
-    let mut shorter = sent.clone();
-    shorter.appends[0].events.pop();
-    let mut other_payload = sent.clone();
-    other_payload.appends[0].events[1].payload = Bytes::from_static(b"{}");
-    for other in [longer, shorter, other_payload] {
+    let other = |change: fn(&mut Append)| {
+        let mut other = sent.clone();
+        change(&mut other.appends[0]);
+        other
+    };
+    let others = [
+        other(|append| append.events.push(event("{}"))),
+        other(|append| drop(append.events.pop())),
+        other(|append| append.events[1].payload = Bytes::from_static(b"{}")),
+        other(|append| append.events[0].name = "Barked".into()),
+        other(|append| append.events[0].schema = 2),
+        other(|append| append.stream = stream(2)),
+        other(|append| append.expected = Version::from(2)),
+        other(|append| append.expected = Version::MAX),
+    ];
+    for other in others {
         match store.commit(other).await {
             Err(AppendError::IdTaken { commit }) => assert_eq!(commit, sent.id),
             other => panic!("the id belongs to another commit, so not {other:?}"),

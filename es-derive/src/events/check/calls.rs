@@ -1,7 +1,7 @@
 //! Calls of event methods in the body of an event.
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
-use syn::{Block, Expr, ExprCall, ExprMethodCall, Macro};
+use syn::{Block, Expr, ExprCall, ExprMethodCall, Item, Macro};
 
 /// The names of event methods where the body calls them, as far as that can be seen.
 pub(super) fn of_events(body: &Block, aggregate: &Ident, methods: &[Ident]) -> Vec<Ident> {
@@ -73,7 +73,7 @@ impl<'ast> Visit<'ast> for Calls<'_> {
                 .iter()
                 .map(|segment| &segment.ident)
                 .collect();
-            if let [.., owner, method] = &segments[..]
+            if let [owner, method] = &segments[..]
                 && (**owner == "Self" || *owner == self.aggregate)
                 && self.is_event(method)
             {
@@ -82,6 +82,9 @@ impl<'ast> Visit<'ast> for Calls<'_> {
         }
         visit::visit_expr_call(self, call);
     }
+
+    /// An item in a body has a `self` of its own.
+    fn visit_item(&mut self, _: &'ast Item) {}
 
     fn visit_macro(&mut self, call: &'ast Macro) {
         self.in_tokens(call.tokens.clone());

@@ -2,7 +2,7 @@
 mod calls;
 mod upcasters;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use proc_macro2::Ident;
 use quote::ToTokens;
@@ -11,7 +11,7 @@ use syn::{GenericParam, LitStr, ReceiverKind, ReturnType, Safety, Type};
 use super::model::{Event, Events, is_condition};
 use crate::arguments::Name;
 use crate::diagnostics::Diagnostics;
-use crate::source;
+use crate::{source, types};
 
 pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
     some_event_creates(model, diagnostics);
@@ -31,6 +31,7 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
         receiver(event, diagnostics);
         return_type(event, &aggregate, diagnostics);
         nothing_generic(event, diagnostics);
+        event.broken |= names_a_parameter_twice(event);
         id_of_creation_only(event, diagnostics);
         no_event_in_its_body(event, &aggregate, &methods, diagnostics);
         one_event_for_each_name(event, &mut names, diagnostics);
@@ -46,7 +47,8 @@ fn some_event_creates(model: &Events, diagnostics: &mut Diagnostics) {
         diagnostics.error_with_help(
             aggregate,
             format!("no event creates a `{aggregate}`"),
-            "`#[event(\"Created\")] pub fn create(..) -> Self { Self { root: Root::new(), .. } }`",
+            "`#[event(\"Created\")] pub fn create(..) -> Self { Self { root: Root::new(), .. } }` \
+             in this `impl`: all events of an aggregate stand in one",
         );
     }
 }
@@ -99,7 +101,7 @@ fn schema(event: &Event, diagnostics: &mut Diagnostics) {
 
 fn is_upper_camel_case(name: &str) -> bool {
     name.starts_with(char::is_uppercase)
-        && !name.contains('_')
+        && name.chars().all(char::is_alphanumeric)
         && syn::parse_str::<Ident>(name).is_ok()
 }
 
@@ -153,7 +155,14 @@ fn receiver(event: &Event, diagnostics: &mut Diagnostics) {
     let Some(receiver) = event.receiver() else {
         return;
     };
-    if matches!(&receiver.kind, ReceiverKind::Reference(_, None, Some(_))) {
+    let changes = match &receiver.kind {
+        ReceiverKind::Reference(_, None, Some(_)) => true,
+        ReceiverKind::Typed(_, ty) => {
+            matches!(&**ty, Type::Reference(to) if to.mutability.is_some() && to.lifetime.is_none() && is_self(&to.elem))
+        }
+        _ => false,
+    };
+    if changes {
         return;
     }
     let method = &event.method.sig.ident;
@@ -170,7 +179,7 @@ fn return_type(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) 
     let method = &signature.ident;
     if event.creates() {
         let place: &dyn ToTokens = match &signature.output {
-            ReturnType::Type(_, ty) if names(ty, aggregate) => return,
+            ReturnType::Type(_, ty) if types::names(ty, aggregate) => return,
             ReturnType::Type(_, ty) => ty,
             ReturnType::Default => method,
         };
@@ -190,18 +199,8 @@ fn return_type(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) 
     }
 }
 
-/// Whether a type is written as `Self` or under the aggregate's own name.
-fn names(ty: &Type, aggregate: &Ident) -> bool {
-    match ty {
-        Type::Path(path) => path
-            .path
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "Self" || last.ident == *aggregate),
-        Type::Group(group) => names(&group.elem, aggregate),
-        Type::Paren(paren) => names(&paren.elem, aggregate),
-        _ => false,
-    }
+fn is_self(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.is_ident("Self"))
 }
 
 fn nothing_generic(event: &Event, diagnostics: &mut Diagnostics) {
@@ -212,6 +211,15 @@ fn nothing_generic(event: &Event, diagnostics: &mut Diagnostics) {
         };
         diagnostics.error_with_help(parameter, "an event owns its data", help);
     }
+}
+
+/// The compiler says it, at the second of them.
+fn names_a_parameter_twice(event: &Event) -> bool {
+    let mut names = HashSet::new();
+    !event
+        .parameters
+        .iter()
+        .all(|parameter| names.insert(&parameter.ident))
 }
 
 fn id_of_creation_only(event: &Event, diagnostics: &mut Diagnostics) {

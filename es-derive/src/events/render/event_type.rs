@@ -1,12 +1,14 @@
 //! The enum, and what is declared about its variants.
 use std::collections::HashSet;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
-use super::{attributes, conditions, whole};
+use super::{conditions, lints, whole};
 use crate::arguments::Name;
+use crate::events::form::Form;
 use crate::events::model::{Event, EventType, Events, Parameter, Upcaster};
 use crate::source;
 
@@ -23,7 +25,15 @@ pub(super) fn declaration(model: &Events) -> TokenStream {
     } = &model.event_type;
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let doc = format!("What can happen to a [`{aggregate}`].");
-    let serde = source::text(quote!(#krate::__private::serde));
+    let impl_lints = lints(&model.header.attrs);
+    let serde = quote!(#krate::__private::serde);
+    let mut serde_path = source::text(serde.clone());
+    // In a string, `$crate` means nothing.
+    let import = serde_path.contains('$').then(|| {
+        serde_path = format!("__serde_{ident}");
+        let name = Ident::new(&serde_path, Span::call_site());
+        quote!(#[doc(hidden)] #[allow(non_snake_case)] use #serde as #name;)
+    });
     // Serde would guess bounds of its own beside those that are written.
     let bound = (!generics.params.is_empty()).then(|| quote!(#[serde(bound = "")]));
     let derives = (!derives.is_empty()).then(|| quote!(#[derive(#derives)]));
@@ -31,10 +41,11 @@ pub(super) fn declaration(model: &Events) -> TokenStream {
     let head = quote_spanned!(ident.span().resolved_at(Span::mixed_site())=> #vis enum);
     let variants = whole(model).map(|event| {
         let (docs, conditions, variant) = (
-            attributes(&event.method, &["doc"]),
+            docs(event, aggregate),
             conditions(&event.method),
             event.variant(),
         );
+        let (lints, rename) = (lints(&event.method.attrs), rename(event));
         let fields = event.parameters.iter().map(
             |Parameter {
                  ident,
@@ -43,12 +54,14 @@ pub(super) fn declaration(model: &Events) -> TokenStream {
                  ..
              }| {
                 let ty = form.stored(krate);
-                quote!(#(#field_attributes)* #ident: #ty)
+                let doc = format!("The argument `{}`.", ident.unraw());
+                quote!(#[doc = #doc] #(#field_attributes)* #ident: #ty)
             },
         );
-        quote!(#(#docs)* #(#conditions)* #variant { #(#fields),* })
+        quote!(#docs #(#conditions)* #(#lints)* #rename #variant { #(#fields),* })
     });
     quote! {
+        #import
         #[doc = #doc]
         #[derive(
             #krate::__private::Debug,
@@ -58,13 +71,51 @@ pub(super) fn declaration(model: &Events) -> TokenStream {
             #krate::__private::Deserialize,
         )]
         #derives
-        #[serde(crate = #serde)]
+        #[serde(crate = #serde_path)]
         #bound
-        #[allow(missing_docs, private_interfaces)]
+        #(#impl_lints)*
+        #[allow(private_interfaces)]
         #head #ident #impl_generics #where_clause {
             #(#variants,)*
         }
     }
+}
+
+/// The method's documentation, in which `Self` is the aggregate.
+fn docs(event: &Event, aggregate: &Ident) -> TokenStream {
+    let docs = event
+        .method
+        .attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("doc"));
+    let docs: TokenStream = docs.map(|attribute| about(attribute, aggregate)).collect();
+    if docs.is_empty() {
+        let doc = format!(
+            "Recorded by `{aggregate}::{}`.",
+            event.method.sig.ident.unraw()
+        );
+        return quote!(#[doc = #doc]);
+    }
+    docs
+}
+
+fn about(attribute: &Attribute, aggregate: &Ident) -> TokenStream {
+    if let Meta::NameValue(doc) = &attribute.meta
+        && let Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) = &doc.value
+    {
+        let text = text.value().replace("Self::", &format!("{aggregate}::"));
+        return quote!(#[doc = #text]);
+    }
+    quote!(#attribute)
+}
+
+/// The stored name where the compiler may write the variant's name in other characters than the literal's.
+fn rename(event: &Event) -> Option<TokenStream> {
+    let name = event.stored_name();
+    (!name.is_ascii()).then(|| quote!(#[serde(rename = #name)]))
 }
 
 /// `impl Event for DogEvent`
@@ -191,6 +242,7 @@ pub(super) fn can_be_recorded(model: &Events) -> Option<TokenStream> {
         .filter(|event| conditions(&event.method).is_empty())
         .flat_map(|event| &event.parameters)
         .filter(|parameter| seen.insert(parameter.form.text()))
+        .filter(|parameter| !matches!(parameter.form, Form::Borrowed(_)))
         .filter_map(|parameter| parameter.form.ty())
         .map(|ty| quote!(#krate::__private::recorded::<#ty>();))
         .collect();
@@ -200,8 +252,8 @@ pub(super) fn can_be_recorded(model: &Events) -> Option<TokenStream> {
     let (impl_generics, _, where_clause) = model.event_type.generics.split_for_impl();
     Some(quote! {
         const _: () = {
-            #[allow(dead_code)]
-            fn parameters_can_be_recorded #impl_generics () #where_clause {
+            #[allow(deprecated)]
+            fn _parameters_can_be_recorded #impl_generics () #where_clause {
                 #(#asked)*
             }
         };

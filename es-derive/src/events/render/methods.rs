@@ -4,51 +4,65 @@ use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{FnArg, ImplItemFn, Pat};
 
-use super::{attributes, conditions, whole};
+use super::{conditions, lints, whole, without_lints};
 use crate::events::form::Form;
 use crate::events::model::{Event, Events, Parameter};
 
 pub(super) fn all(model: &Events) -> TokenStream {
-    let Events {
-        header,
-        krate,
-        events,
-        upcasters,
-        others,
-        ..
-    } = model;
-    let (attrs, self_type) = (&header.attrs, &header.self_ty);
+    let header = &model.header;
+    let (attributes, self_type) = (&header.attrs, &header.self_ty);
     let (impl_generics, _, where_clause) = header.generics.split_for_impl();
-    let methods = events
-        .iter()
-        .map(|event| match (event.broken, event.retired) {
-            (true, _) => as_written(event, krate),
-            (false, true) => [uncallable(model, event), body(event)]
-                .into_iter()
-                .collect(),
-            (false, false) => [recording(model, event), body(event)].into_iter().collect(),
-        });
-    let upcasters = upcasters.iter().map(|upcaster| &upcaster.method);
+    let items = in_their_places(model);
     quote! {
-        #(#attrs)*
+        #(#attributes)*
         impl #impl_generics #self_type #where_clause {
-            #(#others)*
-            #(#methods)*
-            #(#[allow(dead_code)] #upcasters)*
+            #(#items)*
         }
     }
+}
+
+/// The items in the order in which they were written.
+fn in_their_places(model: &Events) -> impl Iterator<Item = TokenStream> {
+    let others = model
+        .others
+        .iter()
+        .map(|(place, item)| (*place, item.to_token_stream()));
+    let events = model
+        .events
+        .iter()
+        .map(|event| (event.place, method(model, event)));
+    let upcasters = model.upcasters.iter().map(|upcaster| {
+        // The code that calls it is left out with an error only.
+        let unused = upcaster.broken.then(|| quote!(#[allow(dead_code)]));
+        let method = &upcaster.method;
+        (upcaster.place, quote!(#unused #method))
+    });
+    let mut items: Vec<_> = others.chain(events).chain(upcasters).collect();
+    items.sort_by_key(|(place, _)| *place);
+    items.into_iter().map(|(_, item)| item)
+}
+
+fn method(model: &Events, event: &Event) -> TokenStream {
+    if event.broken {
+        return as_written(event, &model.krate);
+    }
+    let outside = if event.retired {
+        uncallable(model, event)
+    } else {
+        recording(model, event)
+    };
+    let body = body(event);
+    quote!(#outside #body)
 }
 
 /// The method under its own name and signature: it records the event, and runs the body.
 fn recording(model: &Events, event: &Event) -> TokenStream {
     let krate = &model.krate;
     let enumeration = &model.event_type.ident;
-    let ImplItemFn { vis, sig, .. } = &event.method;
-    let attributes = event
-        .method
-        .attrs
-        .iter()
-        .filter(|attribute| !attribute.path().is_ident("expect"));
+    let ImplItemFn {
+        attrs, vis, sig, ..
+    } = &event.method;
+    let (attributes, lints) = (without_lints(attrs), lints(attrs));
     let conversions = conversions(event, krate);
     let fields = event
         .parameters
@@ -81,6 +95,7 @@ fn recording(model: &Events, event: &Event) -> TokenStream {
     };
     quote! {
         #(#attributes)*
+        #(#lints)*
         #vis #sig {
             #(#conversions)*
             #record
@@ -97,23 +112,26 @@ fn chosen_id(event: &Event, krate: &TokenStream) -> TokenStream {
         .parameters
         .iter()
         .filter(|parameter| parameter.form.by_value());
-    let references = by_value.map(|Parameter { ident, .. }| quote!(let #ident = &#ident;));
+    let references = by_value.map(|Parameter { ident, .. }| {
+        quote! {
+            let #ident = &#ident;
+            let _ = #ident;
+        }
+    });
     let chosen = Ident::new("chosen", Span::mixed_site());
     quote! {{
-        #[allow(unused_variables)]
         let #chosen: <Self as #krate::__private::HasRoot>::Id = {
             #(#references)*
             #expression
         };
-        #krate::__private::Into::into(#chosen)
+        #krate::__private::AggregateId::to_uuid(&#chosen)
     }}
 }
 
 /// The hidden method with the user's body: recording calls it, and replaying does.
 fn body(event: &Event) -> TokenStream {
     let ident = event.body();
-    let about_it = ["cfg", "allow", "expect", "warn", "deny", "forbid"];
-    let attributes = attributes(&event.method, &about_it);
+    let (conditions, lints) = (conditions(&event.method), lints(&event.method.attrs));
     let parameters = event.parameters.iter().map(|parameter| {
         let Parameter {
             ident,
@@ -122,15 +140,21 @@ fn body(event: &Event) -> TokenStream {
             form,
             ..
         } = parameter;
-        let ty = form.in_body();
-        quote!(#(#attributes)* #mutability #ident: #ty)
+        let (lints, ty) = (self::lints(attributes), form.in_body());
+        quote!(#(#lints)* #mutability #ident: #ty)
     });
     let receiver = event.receiver().map(ToTokens::to_token_stream);
     let inputs = receiver.into_iter().chain(parameters);
-    let (output, block) = (&event.method.sig.output, &event.method.block);
+    let signature = &event.method.sig;
+    let (output, where_clause, block) = (
+        &signature.output,
+        &signature.generics.where_clause,
+        &event.method.block,
+    );
     quote! {
-        #(#attributes)*
-        fn #ident(#(#inputs),*) #output #block
+        #(#conditions)*
+        #(#lints)*
+        fn #ident(#(#inputs),*) #output #where_clause #block
     }
 }
 
@@ -168,12 +192,11 @@ fn uncallable(model: &Events, event: &Event) -> TokenStream {
     let ImplItemFn {
         attrs, vis, sig, ..
     } = &event.method;
-    let module = retired_module(model);
-    let (ident, output) = (&sig.ident, &sig.output);
-    let inputs = &sig.inputs;
+    let (attributes, module) = (without_lints(attrs), retired_module(model));
+    let (ident, inputs, output) = (&sig.ident, &sig.inputs, &sig.output);
     quote! {
-        #(#attrs)*
-        #[allow(dead_code, unused_variables, clippy::empty_loop)]
+        #(#attributes)*
+        #[allow(dead_code, unused_variables, clippy::all, clippy::pedantic)]
         #vis fn #ident<'never>(#inputs) #output
         where
             #module::#ident: #krate::__private::NotRetired<'never>,
@@ -200,6 +223,7 @@ fn as_written(event: &Event, krate: &TokenStream) -> TokenStream {
                 .parameters
                 .iter()
                 .find(|parameter| parameter.ident == name.ident)
+            && !matches!(parameter.form, Form::Into(_))
         {
             name.mutability = parameter.mutability;
         }
@@ -218,11 +242,19 @@ fn as_written(event: &Event, krate: &TokenStream) -> TokenStream {
 
 /// Makes of every `impl Into<T>` the `T` that the body sees.
 fn conversions(event: &Event, krate: &TokenStream) -> Vec<TokenStream> {
-    let convert = |Parameter { ident, form, .. }: &Parameter| match form {
-        Form::Into(target) => Some(quote! {
-            let #ident: #target = #krate::__private::Into::into(#ident);
-        }),
-        _ => None,
+    let convert = |Parameter {
+                       ident,
+                       mutability,
+                       form,
+                       ..
+                   }: &Parameter| {
+        let mutability = mutability.filter(|_| event.broken);
+        match form {
+            Form::Into(target) => Some(quote! {
+                let #mutability #ident: #target = #krate::__private::Into::into(#ident);
+            }),
+            _ => None,
+        }
     };
     event.parameters.iter().filter_map(convert).collect()
 }

@@ -4,9 +4,9 @@ mod event_type;
 mod fold;
 mod methods;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::{Attribute, ImplItemFn};
+use syn::{Attribute, ImplItemFn, Meta};
 
 use super::model::{Event, Events};
 use crate::diagnostics::Diagnostics;
@@ -29,10 +29,42 @@ fn whole(model: &Events) -> impl Iterator<Item = &Event> {
 
 /// The conditions under which a method is there at all.
 fn conditions(method: &ImplItemFn) -> Vec<&Attribute> {
-    attributes(method, &["cfg"])
+    method
+        .attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg"))
+        .collect()
 }
 
-fn attributes<'a>(method: &'a ImplItemFn, names: &[&str]) -> Vec<&'a Attribute> {
-    let named = |attribute: &&Attribute| names.iter().any(|name| attribute.path().is_ident(name));
-    method.attrs.iter().filter(named).collect()
+/// The levels of lints, for each of the two methods that are made of one. What is expected of one of them is allowed in both.
+fn lints(attributes: &[Attribute]) -> Vec<Attribute> {
+    attributes
+        .iter()
+        .filter(|attribute| is_lint(attribute))
+        .cloned()
+        .map(allowed)
+        .collect()
+}
+
+fn without_lints(attributes: &[Attribute]) -> Vec<&Attribute> {
+    attributes
+        .iter()
+        .filter(|attribute| !is_lint(attribute))
+        .collect()
+}
+
+fn is_lint(attribute: &Attribute) -> bool {
+    ["allow", "expect", "warn", "deny", "forbid"]
+        .iter()
+        .any(|level| attribute.path().is_ident(level))
+}
+
+fn allowed(mut attribute: Attribute) -> Attribute {
+    if attribute.path().is_ident("expect")
+        && let Meta::List(list) = &mut attribute.meta
+        && let Some(level) = list.path.segments.first_mut()
+    {
+        level.ident = Ident::new("allow", level.ident.span());
+    }
+    attribute
 }
