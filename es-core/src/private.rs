@@ -3,6 +3,7 @@ pub use core::clone::Clone;
 pub use core::cmp::PartialEq;
 pub use core::convert::Into;
 pub use core::fmt::Debug;
+pub use core::marker::PhantomData;
 pub use core::option::Option;
 pub use core::result::Result;
 pub use std::borrow::ToOwned;
@@ -23,8 +24,11 @@ use crate::persistence::BoxError;
 /// Asks that `A` has events: the derive asserts it, so that a missing `#[events]` is told at the struct's name.
 pub const fn declares_events<A: Declares>() {}
 
-/// Asks that a parameter can be stored: `#[events]` asserts it at the parameter's type.
-pub const fn recorded<T: Storable + Fact>() {}
+/// Asks that a parameter of an event can be stored: `#[events]` asserts it at the parameter's type, by its place.
+pub trait Parameter<const PLACE: usize> {
+    /// The parameter's type.
+    type Type: Storable + Fact;
+}
 
 /// What can be written and read again.
 #[diagnostic::on_unimplemented(

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 ///
 /// Commands decide, and so do the closures of an update and upcasters.
 #[diagnostic::on_unimplemented(
-    message = "a decision returns nothing or a `Result`, not `{Self}`",
-    note = "end the closure with `Ok::<_, Refusal>(value)` to return a value"
+    message = "an answer is nothing or a `Result`, not `{Self}`",
+    note = "to answer with a value, return `Ok::<_, Refusal>(value)`"
 )]
 pub trait Outcome {
     /// What it answers when the command is accepted.

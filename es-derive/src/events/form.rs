@@ -1,6 +1,6 @@
 //! How an argument is given, and so how it is stored.
-use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, quote};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 use syn::{GenericArgument, Path, PathArguments, Token, Type, TypeParamBound};
@@ -77,15 +77,17 @@ impl Form {
         }
     }
 
-    /// The field's value, from an argument that the body needs too.
+    /// The field's value, from an argument that the body needs too. What it lacks is told at the argument.
     pub(super) fn recorded(&self, krate: &TokenStream, argument: &Ident) -> TokenStream {
-        match self {
-            Self::Owned(_) | Self::Into(_) => quote!(#krate::__private::Clone::clone(&#argument)),
-            Self::Ref(_) => quote!(#krate::__private::Clone::clone(#argument)),
+        let at = argument.span().resolved_at(Span::mixed_site());
+        let (method, reference) = match self {
+            Self::Owned(_) | Self::Into(_) => (quote_spanned!(at=> Clone::clone), quote!(&)),
+            Self::Ref(_) => (quote_spanned!(at=> Clone::clone), quote!()),
             Self::Borrowed(_) | Self::Str | Self::Slice(_) => {
-                quote!(#krate::__private::ToOwned::to_owned(#argument))
+                (quote_spanned!(at=> ToOwned::to_owned), quote!())
             }
-        }
+        };
+        quote!(#krate::__private::#method(#reference #argument))
     }
 
     /// Whether the body takes the argument by value.

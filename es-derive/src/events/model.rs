@@ -1,10 +1,10 @@
 //! What it means: the events of an aggregate, each with its stored name, its fields and what it does.
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{
-    Attribute, Expr, FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, LitStr, Pat, PatType,
-    Receiver, Token, Type, Visibility,
+    Attribute, Expr, FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, LifetimeParam, LitStr, Pat,
+    PatType, Receiver, Token, Type, Visibility,
 };
 
 use super::form::{self, Form};
@@ -28,9 +28,16 @@ pub(super) struct Events {
     pub(super) others: Vec<(usize, ImplItem)>,
 }
 
+impl Events {
+    /// The first lifetime of the `impl`; an aggregate has none.
+    pub(super) fn lifetime(&self) -> Option<&LifetimeParam> {
+        self.header.generics.lifetimes().next()
+    }
+}
+
 pub(super) struct EventType {
     pub(super) ident: Ident,
-    pub(super) vis: TokenStream,
+    pub(super) vis: Option<Visibility>,
     /// What it derives besides.
     pub(super) derives: TokenStream,
     /// Those of the `impl` that its fields need.
@@ -136,10 +143,7 @@ pub(super) fn of(syntax: Syntax, diagnostics: &mut Diagnostics) -> Events {
         ident: arguments.type_name.unwrap_or_else(|| {
             format_ident!("{}Event", syntax.aggregate, span = syntax.aggregate.span())
         }),
-        vis: arguments
-            .vis
-            .as_ref()
-            .map_or_else(|| quote!(pub), Visibility::to_token_stream),
+        vis: arguments.vis,
         derives: arguments.derives,
     };
     Events {

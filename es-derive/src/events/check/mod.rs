@@ -15,6 +15,7 @@ use crate::{source, types};
 
 pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
     some_event_creates(model, diagnostics);
+    nothing_is_borrowed(model, diagnostics);
     let aggregate = model.aggregate.clone();
     let methods: Vec<Ident> = model
         .events
@@ -50,6 +51,19 @@ fn some_event_creates(model: &Events, diagnostics: &mut Diagnostics) {
             "`#[event(\"Created\")] pub fn create(..) -> Self { Self { root: Root::new(), .. } }` \
              in this `impl`: all events of an aggregate stand in one",
         );
+    }
+}
+
+fn nothing_is_borrowed(model: &mut Events, diagnostics: &mut Diagnostics) {
+    if let Some(lifetime) = model.lifetime() {
+        diagnostics.error_with_help(
+            &lifetime.lifetime,
+            "an aggregate cannot borrow: it is rebuilt from stored events",
+            "own the data: `String` instead of `&'a str`",
+        );
+        for event in &mut model.events {
+            event.broken = true;
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{Attribute, Expr, ExprLit, Lit, Meta};
+use syn::spanned::Spanned;
+use syn::{Attribute, Expr, ExprLit, Lit, Meta, ReturnType, Visibility};
 
 use super::{conditions, lints, whole};
 use crate::arguments::Name;
@@ -38,7 +39,11 @@ pub(super) fn declaration(model: &Events) -> TokenStream {
     let bound = (!generics.params.is_empty()).then(|| quote!(#[serde(bound = "")]));
     let derives = (!derives.is_empty()).then(|| quote!(#[derive(#derives)]));
     // Another item of that name is told at a name that the user wrote.
-    let head = quote_spanned!(ident.span().resolved_at(Span::mixed_site())=> #vis enum);
+    let at = ident.span().resolved_at(Span::mixed_site());
+    let vis = vis
+        .as_ref()
+        .map_or_else(|| quote_spanned!(at=> pub), Visibility::to_token_stream);
+    let head = quote_spanned!(at=> #vis enum);
     let variants = whole(model).map(|event| {
         let (docs, conditions, variant) = (
             docs(event, aggregate),
@@ -60,6 +65,7 @@ pub(super) fn declaration(model: &Events) -> TokenStream {
         );
         quote!(#docs #(#conditions)* #(#lints)* #rename #variant { #(#fields),* })
     });
+    let body = quote_spanned!(at=> { #(#variants,)* });
     quote! {
         #import
         #[doc = #doc]
@@ -75,9 +81,7 @@ pub(super) fn declaration(model: &Events) -> TokenStream {
         #bound
         #(#impl_lints)*
         #[allow(private_interfaces)]
-        #head #ident #impl_generics #where_clause {
-            #(#variants,)*
-        }
+        #head #ident #impl_generics #where_clause #body
     }
 }
 
@@ -204,16 +208,28 @@ fn upcast(model: &Events) -> Option<TokenStream> {
     if upcasters.is_empty() {
         return None;
     }
-    let steps = upcasters.iter().filter_map(|Upcaster { method, event, from, .. }| {
-        let (Name::Given(name), Some(from)) = (event, from) else {
-            return None;
-        };
-        let (conditions, upcaster, from) = (conditions(method), &method.sig.ident, from.value);
-        Some(quote! {
-            #(#conditions)*
-            (#name, #from) => #krate::__private::upcast(event, from, <#aggregate>::#upcaster(payload)),
-        })
-    });
+    let steps = upcasters.iter().filter_map(
+        |Upcaster {
+             method,
+             event,
+             from,
+             ..
+         }| {
+            let (Name::Given(name), Some(from)) = (event, from) else {
+                return None;
+            };
+            let (conditions, upcaster, from) = (conditions(method), &method.sig.ident, from.value);
+            let answer = match &method.sig.output {
+                ReturnType::Type(_, ty) => ty.span(),
+                ReturnType::Default => upcaster.span(),
+            };
+            let called = quote_spanned!(answer=> <#aggregate>::#upcaster(payload));
+            Some(quote! {
+                #(#conditions)*
+                (#name, #from) => #krate::__private::upcast(event, from, #called),
+            })
+        },
+    );
     Some(quote! {
         fn upcast(
             event: &'static str,
@@ -234,28 +250,35 @@ const KNOWN: [&str; 18] = [
     "u16", "u32", "u64", "u128", "usize", "Uuid",
 ];
 
-/// Asks of each type that it can be recorded, at the place where it is written.
+/// Asks of each type that it can be recorded, at the place where it is written. This comes first, so that what is missing is told in our
+/// words before the derives tell it in theirs.
 pub(super) fn can_be_recorded(model: &Events) -> Option<TokenStream> {
     let krate = &model.krate;
+    let EventType {
+        ident, generics, ..
+    } = &model.event_type;
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let mut seen = HashSet::from(KNOWN.map(str::to_owned));
     let asked: Vec<_> = whole(model)
         .filter(|event| conditions(&event.method).is_empty())
         .flat_map(|event| &event.parameters)
-        .filter(|parameter| seen.insert(parameter.form.text()))
-        .filter(|parameter| !matches!(parameter.form, Form::Borrowed(_)))
+        .filter(|parameter| {
+            !matches!(parameter.form, Form::Borrowed(_)) && seen.insert(parameter.form.text())
+        })
         .filter_map(|parameter| parameter.form.ty())
-        .map(|ty| quote!(#krate::__private::recorded::<#ty>();))
         .collect();
     if asked.is_empty() {
         return None;
     }
-    let (impl_generics, _, where_clause) = model.event_type.generics.split_for_impl();
+    let places = 0..asked.len();
     Some(quote! {
         const _: () = {
-            #[allow(deprecated)]
-            fn _parameters_can_be_recorded #impl_generics () #where_clause {
-                #(#asked)*
-            }
+            struct _Parameters #impl_generics (#krate::__private::PhantomData<#ident #type_generics>) #where_clause;
+            #(
+                impl #impl_generics #krate::__private::Parameter<#places> for _Parameters #type_generics #where_clause {
+                    type Type = #asked;
+                }
+            )*
         };
     })
 }

@@ -14,12 +14,16 @@ use crate::diagnostics::Diagnostics;
 /// With errors, everything that holds is generated still, so that nothing else turns red.
 pub(super) fn all(model: &Events, diagnostics: Diagnostics) -> TokenStream {
     let errors = diagnostics.into_compile_errors();
+    let methods = methods::all(model);
+    if model.lifetime().is_some() {
+        return quote!(#errors #methods);
+    }
+    let can_be_recorded = event_type::can_be_recorded(model);
     let declaration = event_type::declaration(model);
     let event = event_type::event(model);
-    let can_be_recorded = event_type::can_be_recorded(model);
     let (declares, fold) = (fold::declares(model), fold::events(model));
-    let (retired, methods) = (methods::retired(model), methods::all(model));
-    quote!(#errors #declaration #event #can_be_recorded #declares #fold #retired #methods)
+    let retired = methods::retired(model);
+    quote!(#errors #can_be_recorded #declaration #event #declares #fold #retired #methods)
 }
 
 /// The events that hold.
