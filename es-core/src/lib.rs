@@ -3,6 +3,10 @@
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+// What the macros generate names the crate from outside, also in its own tests.
+#[cfg(test)]
+extern crate self as es_core;
+
 pub mod application;
 pub mod domain;
 pub mod persistence;

@@ -566,6 +566,59 @@ async fn events_in_the_wrong_order_are_no_aggregate() {
     }
 }
 
+#[tokio::test]
+async fn one_stored_name_is_one_type() -> Result<()> {
+    mod other {
+        use es_core::{Aggregate, Root, events};
+
+        #[derive(Aggregate, Debug)]
+        #[aggregate("Lamp")]
+        pub(super) struct Lantern {
+            root: Root<Self>,
+        }
+
+        #[events]
+        impl Lantern {
+            #[event("Lit")]
+            pub(super) fn light() -> Self {
+                Self { root: Root::new() }
+            }
+        }
+    }
+    use other::Lantern;
+
+    let app = app();
+    let lamp = saved_lamp(&app, 1).await;
+    let clone = app.clone();
+    let mut history = clone.history::<Lantern>(lamp.id());
+    let errors = [
+        app.save(&mut Lantern::light())
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+        app.get::<Lantern>(lamp.id()).await.map(|_| ()).unwrap_err(),
+        clone
+            .find::<Lantern>(lamp.id())
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+        history.next().await.unwrap().map(|_| ()).unwrap_err(),
+    ];
+    for error in errors {
+        let (Error::Save(SaveError::CategoryTaken(taken))
+        | Error::Load(LoadError::CategoryTaken(taken))) = error
+        else {
+            panic!("{error:?}");
+        };
+        assert_eq!(taken.category, "Lamp");
+        assert!(
+            taken.first.ends_with("lamp::Lamp") && taken.second.ends_with("Lantern"),
+            "{taken}"
+        );
+    }
+    Ok(())
+}
+
 #[test]
 fn an_application_and_its_futures_can_go_anywhere() {
     fn anywhere<T: Clone + Send + Sync + 'static>(_: &T) {}

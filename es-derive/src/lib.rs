@@ -7,6 +7,8 @@ mod aggregate;
 mod arguments;
 mod diagnostics;
 mod events;
+#[cfg(test)]
+mod expansions;
 mod source;
 mod types;
 

@@ -17,7 +17,27 @@ use crate::persistence::{Record, Recorded, Slice, decode};
 /// The events of one aggregate with version, position and time, oldest first; read page by page.
 ///
 /// Ends after the newest event there was when its page was read, and after the first error.
-/// Dropping the future of [`next`](History::next) loses no event.
+/// Dropping the future of [`next`](History::next) loses no event. It is a [`Stream`] too.
+///
+/// ```
+/// # use es_core::{Aggregate, Application, Root, events};
+/// # #[derive(Aggregate)]
+/// # #[aggregate("Lamp")]
+/// # struct Lamp { root: Root<Self> }
+/// # #[events]
+/// # impl Lamp {
+/// #     #[event("Mounted")]
+/// #     fn mount() -> Self { Self { root: Root::new() } }
+/// # }
+/// # async fn print(app: Application, id: uuid::Uuid) -> es_core::Result<()> {
+/// let mut history = app.history::<Lamp>(id);
+/// while let Some(recorded) = history.next().await {
+///     let recorded = recorded?;
+///     println!("{}: {:?}", recorded.version, recorded.event);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct History<A> {
     repository: Repository,
     stream: StreamId,
@@ -93,7 +113,10 @@ impl<A: Aggregate> History<A> {
             let repository = self.repository.clone();
             let stream = self.stream.clone();
             let slice = Slice::all().after(self.after).limit(PAGE);
-            Box::pin(async move { repository.read(&stream, slice).await })
+            Box::pin(async move {
+                repository.claim::<A>()?;
+                repository.read(&stream, slice).await
+            })
         })
     }
 }

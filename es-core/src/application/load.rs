@@ -1,6 +1,7 @@
 //! What getting an aggregate can answer besides the aggregate.
 use std::ops::Deref;
 
+use super::CategoryTaken;
 use crate::domain::{ReplayError, StreamId, Version};
 use crate::persistence::{DecodeError, ReadError};
 
@@ -34,6 +35,9 @@ pub enum LoadError {
         /// The version that came.
         found: Version,
     },
+    /// Another type of aggregate is stored under the same name.
+    #[error(transparent)]
+    CategoryTaken(#[from] CategoryTaken),
     /// A stored event is not what the code declares.
     #[error(transparent)]
     Decode(#[from] DecodeError),

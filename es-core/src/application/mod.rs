@@ -1,5 +1,6 @@
 //! One bounded context: aggregates are got, changed and saved here.
 
+mod categories;
 mod error;
 mod history;
 mod load;
@@ -10,6 +11,7 @@ mod update;
 use std::fmt;
 use std::future::Future;
 
+pub use categories::CategoryTaken;
 pub use error::{Error, Result};
 pub use history::History;
 pub use load::{LoadError, Past};

@@ -3,6 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::categories::Categories;
 use super::save::{self, Save, SaveError, Saved};
 use super::{LoadError, Past};
 use crate::domain::{Aggregate, AggregateId, Replay, StreamId, Version};
@@ -15,6 +16,7 @@ pub(super) const PAGE: usize = 1_000;
 #[derive(Clone)]
 pub struct Repository {
     store: Arc<dyn EventStore>,
+    categories: Arc<Categories>,
 }
 
 impl Repository {
@@ -22,6 +24,7 @@ impl Repository {
     pub fn new(store: impl EventStore) -> Self {
         Self {
             store: Arc::new(store),
+            categories: Arc::default(),
         }
     }
 
@@ -90,7 +93,7 @@ impl Repository {
     /// # Errors
     /// [`SaveError`]; everything is pending still.
     pub async fn save<S: Save>(&self, mut what: S) -> Result<Saved<S::Versions>, SaveError> {
-        let appends = save::stage(&mut what)?;
+        let appends = save::stage(&mut what, &self.categories)?;
         if appends.is_empty() {
             return Ok(Saved {
                 version: what.versions(),
@@ -116,6 +119,7 @@ impl Repository {
         stream: &StreamId,
         up_to: Version,
     ) -> Result<Option<A>, LoadError> {
+        self.claim::<A>()?;
         let mut replay = Replay::<A>::new(stream.id);
         loop {
             let page = self
@@ -140,6 +144,11 @@ impl Repository {
                 return Ok(replay.finish());
             }
         }
+    }
+
+    /// Claims its category for a type of aggregate.
+    pub(super) fn claim<A: Aggregate>(&self) -> Result<(), LoadError> {
+        Ok(self.categories.claim::<A>()?)
     }
 
     pub(super) async fn read(

@@ -2,6 +2,8 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
+use super::CategoryTaken;
+use super::categories::Categories;
 use crate::domain::{Aggregate, Position, StreamId, Version};
 use crate::persistence::{Append, AppendError, EncodeError, encode};
 
@@ -55,6 +57,9 @@ pub enum SaveError {
         /// The stream.
         stream: StreamId,
     },
+    /// Another type of aggregate is stored under the same name.
+    #[error(transparent)]
+    CategoryTaken(#[from] CategoryTaken),
     /// An event has no stored form.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -108,14 +113,15 @@ pub trait Save: Send {
 #[doc(hidden)]
 pub trait Unsaved {
     /// What its pending events append; `None` where there are none.
-    fn stage(&self) -> Result<Option<Append>, SaveError>;
+    fn stage(&self, categories: &Categories) -> Result<Option<Append>, SaveError>;
 
     /// Its pending events are in the store since `time`.
     fn committed(&mut self, time: SystemTime);
 }
 
 impl<A: Aggregate> Unsaved for A {
-    fn stage(&self) -> Result<Option<Append>, SaveError> {
+    fn stage(&self, categories: &Categories) -> Result<Option<Append>, SaveError> {
+        categories.claim::<A>()?;
         if !self.root().is_created() {
             return Err(SaveError::NotCreated {
                 category: A::CATEGORY,
@@ -153,10 +159,13 @@ impl<A: Aggregate> Unsaved for A {
 }
 
 /// Encodes everything that is pending, before any I/O.
-pub(super) fn stage(what: &mut impl Save) -> Result<Vec<Append>, SaveError> {
+pub(super) fn stage(
+    what: &mut impl Save,
+    categories: &Categories,
+) -> Result<Vec<Append>, SaveError> {
     let mut appends = Vec::new();
     let mut refused = None;
-    what.each(&mut |aggregate| match aggregate.stage() {
+    what.each(&mut |aggregate| match aggregate.stage(categories) {
         Ok(append) => appends.extend(append),
         Err(error) => refused = refused.take().or(Some(error)),
     });

@@ -441,3 +441,6 @@ fn reasons(error: &dyn std::error::Error) -> String {
     }
     reason.to_string()
 }
+
+#[cfg(test)]
+mod tests;

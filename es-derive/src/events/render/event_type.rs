@@ -4,13 +4,11 @@ use std::collections::HashSet;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
-use syn::{Attribute, Expr, ExprLit, Lit, Meta, ReturnType, Visibility};
+use syn::{Attribute, Expr, ExprLit, Lit, Meta, Visibility};
 
-use super::{conditions, lints, whole};
-use crate::arguments::Name;
+use super::{conditions, lints, upcast, whole};
 use crate::events::form::Form;
-use crate::events::model::{Event, EventType, Events, Parameter, Upcaster};
+use crate::events::model::{Event, EventType, Events, Parameter};
 use crate::source;
 
 /// `pub enum DogEvent { .. }`
@@ -132,7 +130,7 @@ pub(super) fn event(model: &Events) -> TokenStream {
     let shapes = whole(model).map(|event| shape(event, krate));
     let names = arms(model, |event| event.stored_name().to_token_stream());
     let schemas = arms(model, |event| event.schema().to_token_stream());
-    let upcast = upcast(model);
+    let upcast = upcast::method(model);
     quote! {
         impl #impl_generics #krate::__private::Event for #ident #type_generics #where_clause {
             const SHAPES: &'static [#krate::__private::EventShape] = &[#(#shapes,)*];
@@ -193,54 +191,6 @@ fn arms(
         let (conditions, variant, answer) =
             (conditions(&event.method), event.variant(), answer(event));
         quote!(#(#conditions)* Self::#variant { .. } => #answer,)
-    })
-}
-
-/// The steps between schema versions, where there are any.
-fn upcast(model: &Events) -> Option<TokenStream> {
-    let Events { krate, header, .. } = model;
-    let aggregate = &header.self_ty;
-    let upcasters: Vec<_> = model
-        .upcasters
-        .iter()
-        .filter(|upcaster| !upcaster.broken)
-        .collect();
-    if upcasters.is_empty() {
-        return None;
-    }
-    let steps = upcasters.iter().filter_map(
-        |Upcaster {
-             method,
-             event,
-             from,
-             ..
-         }| {
-            let (Name::Given(name), Some(from)) = (event, from) else {
-                return None;
-            };
-            let (conditions, upcaster, from) = (conditions(method), &method.sig.ident, from.value);
-            let answer = match &method.sig.output {
-                ReturnType::Type(_, ty) => ty.span(),
-                ReturnType::Default => upcaster.span(),
-            };
-            let called = quote_spanned!(answer=> <#aggregate>::#upcaster(payload));
-            Some(quote! {
-                #(#conditions)*
-                (#name, #from) => #krate::__private::upcast(event, from, #called),
-            })
-        },
-    );
-    Some(quote! {
-        fn upcast(
-            event: &'static str,
-            from: u32,
-            payload: &mut #krate::__private::JsonMap,
-        ) -> #krate::__private::Result<(), #krate::__private::UpcastError> {
-            match (event, from) {
-                #(#steps)*
-                (event, from) => #krate::__private::Result::Err(#krate::__private::UpcastError::Missing { event, from }),
-            }
-        }
     })
 }
 

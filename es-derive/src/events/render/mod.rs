@@ -3,6 +3,7 @@
 mod event_type;
 mod fold;
 mod methods;
+mod upcast;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;

@@ -1,0 +1,404 @@
+//! What the guard says to each change that a developer may make to an aggregate that has stored events.
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, fs, process};
+
+use super::{SchemaGuard, schema_guard};
+
+/// A file of its own for a test, gone with it.
+struct File(PathBuf);
+
+impl File {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self(env::temp_dir().join(format!("es-schema-guard-{}-{number}.json", process::id())))
+    }
+
+    /// A file in which the first version of the lamp is written down.
+    fn with_the_first_lamp() -> Self {
+        let file = Self::new();
+        first::guard(&file).compare(true).unwrap();
+        first::guard(&file).compare(false).unwrap();
+        file
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(&self.0).unwrap()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A version of the lamp: what its second event carries, and samples of its events.
+macro_rules! lamp {
+    ($version:ident, [$($sample:expr),*], { $($method:item)* }) => {
+        mod $version {
+            use es_core::{Aggregate, Root, events};
+
+            use super::*;
+
+            #[derive(Aggregate)]
+            #[aggregate("Lamp")]
+            struct Lamp {
+                root: Root<Self>,
+            }
+
+            #[events]
+            #[allow(unused_variables)]
+            impl Lamp {
+                #[event("Mounted")]
+                fn mount(room: &str) -> Self {
+                    Self { root: Root::new() }
+                }
+
+                $($method)*
+            }
+
+            use LampEvent::*;
+
+            pub(super) fn guard(file: &File) -> SchemaGuard {
+                schema_guard(&file.0).samples::<Lamp>([Mounted { room: "hall".to_owned() }, $($sample),*])
+            }
+        }
+    };
+}
+
+lamp!(first, [Dimmed { percent: 50 }], {
+    #[event("Dimmed")]
+    fn dim(&mut self, percent: u8) {}
+});
+
+lamp!(renamed_parameter, [Dimmed { to: 50 }], {
+    #[event("Dimmed")]
+    fn dim(&mut self, to: u8) {}
+});
+
+lamp!(renamed_parameter_with_default, [Dimmed { to: 50 }], {
+    #[event("Dimmed")]
+    fn dim(&mut self, #[serde(default)] to: u8) {}
+});
+
+lamp!(renamed_parameter_that_reads_both, [Dimmed { to: 50 }], {
+    #[event("Dimmed")]
+    fn dim(&mut self, #[serde(rename = "percent")] to: u8) {}
+});
+
+lamp!(narrower_type, [Dimmed { percent: -1 }], {
+    #[event("Dimmed")]
+    fn dim(&mut self, percent: i8) {}
+});
+
+lamp!(
+    other_type,
+    [Dimmed {
+        percent: "50".to_owned()
+    }],
+    {
+        #[event("Dimmed")]
+        fn dim(&mut self, percent: &str) {}
+    }
+);
+
+lamp!(
+    added_field,
+    [Dimmed {
+        percent: 50,
+        slowly: true
+    }],
+    {
+        #[event("Dimmed")]
+        fn dim(&mut self, percent: u8, slowly: bool) {}
+    }
+);
+
+lamp!(
+    added_optional_field,
+    [Dimmed {
+        percent: 50,
+        slowly: Some(true)
+    }],
+    {
+        #[event("Dimmed")]
+        fn dim(&mut self, percent: u8, slowly: Option<bool>) {}
+    }
+);
+
+lamp!(removed_field, [Dimmed {}], {
+    #[event("Dimmed")]
+    fn dim(&mut self) {}
+});
+
+lamp!(removed_event, [], {});
+
+lamp!(renamed_event, [Lowered { percent: 50 }], {
+    #[event("Lowered")]
+    fn lower(&mut self, percent: u8) {}
+});
+
+lamp!(
+    renamed_event_with_its_old_name,
+    [Lowered { percent: 50 }],
+    {
+        #[event("Lowered", was = "Dimmed")]
+        fn lower(&mut self, percent: u8) {}
+    }
+);
+
+lamp!(retired_event, [Dimmed { percent: 50 }], {
+    #[event("Dimmed", retired)]
+    fn dim(&mut self, percent: u8) {}
+});
+
+lamp!(new_event, [Dimmed { percent: 50 }, Broken {}], {
+    #[event("Dimmed")]
+    fn dim(&mut self, percent: u8) {}
+
+    #[event("Broken")]
+    fn break_down(&mut self) {}
+});
+
+lamp!(no_sample, [], {
+    #[event("Dimmed")]
+    fn dim(&mut self, percent: u8) {}
+
+    #[event("Broken")]
+    fn break_down(&mut self) {}
+});
+
+lamp!(new_schema, [Dimmed { watts: 30 }], {
+    #[event("Dimmed", schema = 2)]
+    fn dim(&mut self, watts: u32) {}
+
+    #[upcast("Dimmed", from = 1)]
+    fn percent_to_watts(payload: &mut es_core::JsonMap) {
+        let percent = payload
+            .remove("percent")
+            .and_then(|percent| percent.as_u64());
+        payload.insert("watts".to_owned(), (percent.unwrap_or(0) * 60 / 100).into());
+    }
+});
+
+lamp!(new_schema_with_another_upcaster, [Dimmed { watts: 30 }], {
+    #[event("Dimmed", schema = 2)]
+    fn dim(&mut self, watts: u32) {}
+
+    #[upcast("Dimmed", from = 1)]
+    fn percent_to_watts(payload: &mut es_core::JsonMap) {
+        payload.insert("watts".to_owned(), 1.into());
+    }
+});
+
+lamp!(new_schema_whose_upcaster_fails, [Dimmed { watts: 30 }], {
+    #[event("Dimmed", schema = 2)]
+    fn dim(&mut self, watts: u32) {}
+
+    #[upcast("Dimmed", from = 1)]
+    fn percent_to_watts(_: &mut es_core::JsonMap) -> Result<(), &'static str> {
+        Err("too dark")
+    }
+});
+
+lamp!(
+    lossy,
+    [
+        Dimmed {
+            percent: Some(Some(1))
+        },
+        Dimmed {
+            percent: Some(None)
+        }
+    ],
+    {
+        #[event("Dimmed")]
+        fn dim(&mut self, percent: Option<Option<u8>>) {}
+    }
+);
+
+/// The change is refused, blessed or not, and the file stays as it is; gives what is said.
+fn refused(version: fn(&File) -> SchemaGuard) -> String {
+    let file = File::with_the_first_lamp();
+    let before = file.text();
+    let said = version(&file).compare(false).unwrap_err();
+    assert_eq!(version(&file).compare(true).unwrap_err(), said);
+    assert_eq!(file.text(), before);
+    assert!(
+        said.starts_with("stored events would become unreadable"),
+        "{said}"
+    );
+    said
+}
+
+/// The change is told, accepted when blessed, and then no change any more; gives what is said.
+fn accepted(version: fn(&File) -> SchemaGuard) -> (String, File) {
+    let file = File::with_the_first_lamp();
+    let before = file.text();
+    let said = version(&file).compare(false).unwrap_err();
+    assert!(
+        said.starts_with("what is stored changed, and stays readable"),
+        "{said}"
+    );
+    assert!(said.contains("ES_BLESS=1"), "{said}");
+    assert_eq!(file.text(), before);
+    version(&file).compare(true).unwrap();
+    version(&file).compare(false).unwrap();
+    (said, file)
+}
+
+#[track_caller]
+fn assert_says(said: &str, words: &str) {
+    assert!(said.contains(words), "`{words}` is not in:\n{said}");
+}
+
+#[test]
+fn without_a_file_everything_is_new() {
+    let file = File::new();
+    let said = first::guard(&file).compare(false).unwrap_err();
+    assert_says(&said, "`Dimmed` of `Lamp` is new");
+    assert!(!file.0.exists());
+}
+
+#[test]
+fn what_did_not_change_passes() {
+    let file = File::with_the_first_lamp();
+    let before = file.text();
+    first::guard(&file).compare(true).unwrap();
+    retired_event::guard(&file).compare(false).unwrap();
+    assert_eq!(file.text(), before);
+}
+
+#[test]
+fn a_renamed_parameter_is_refused_and_the_way_out_named() {
+    let said = refused(renamed_parameter::guard);
+    assert_says(
+        &said,
+        r#"`Dimmed` of `Lamp`, stored as {"percent":50} under schema 1, cannot be read"#,
+    );
+    assert_says(&said, "missing field `to`");
+    assert_says(
+        &said,
+        r#"write `schema = 2` and an upcaster `#[upcast("Dimmed", from = 1)]`"#,
+    );
+}
+
+#[test]
+fn a_renamed_parameter_that_reads_as_nothing_is_refused() {
+    let said = refused(renamed_parameter_with_default::guard);
+    assert_says(&said, r#"stored as {"percent":50}, would read as {"to":0}"#);
+}
+
+#[test]
+fn a_parameter_may_be_renamed_where_its_stored_name_stays() {
+    let (said, _) = accepted(renamed_parameter_that_reads_both::guard);
+    assert_says(&said, "has a new field `to: u8`");
+}
+
+#[test]
+fn a_type_that_reads_what_is_stored_may_be_accepted() {
+    let (said, file) = accepted(narrower_type::guard);
+    assert_says(
+        &said,
+        "the field `percent` of `Dimmed` of `Lamp` is `i8` instead of `u8`",
+    );
+    assert_says(&file.text(), "-1");
+}
+
+#[test]
+fn a_type_that_does_not_read_what_is_stored_is_refused() {
+    assert_says(
+        &refused(other_type::guard),
+        "invalid type: integer `50`, expected a string",
+    );
+}
+
+#[test]
+fn an_added_field_is_refused_unless_it_is_optional() {
+    assert_says(&refused(added_field::guard), "missing field `slowly`");
+    let (said, file) = accepted(added_optional_field::guard);
+    assert_says(&said, "has a new field `slowly: Option<bool>`");
+    let text = file.text();
+    assert_eq!(
+        text.matches("\"payload\"").count(),
+        3,
+        "the old sample stays beside the new one:\n{text}"
+    );
+}
+
+#[test]
+fn a_removed_field_is_refused() {
+    assert_says(&refused(removed_field::guard), r#"would read as {}"#);
+}
+
+#[test]
+fn a_removed_event_is_refused() {
+    let said = refused(removed_event::guard);
+    assert_says(&said, "`Lamp` has no event `Dimmed` any more");
+    assert_says(&said, "mark it `retired`");
+}
+
+#[test]
+fn a_renamed_event_is_refused_without_its_old_name() {
+    assert_says(&refused(renamed_event::guard), r#"write `was = "Dimmed"`"#);
+    let (said, file) = accepted(renamed_event_with_its_old_name::guard);
+    assert_says(&said, "`Lowered` of `Lamp` was `Dimmed`");
+    assert!(!file.text().contains("Dimmed"));
+}
+
+#[test]
+fn a_new_event_is_accepted_with_a_sample() {
+    let (said, _) = accepted(new_event::guard);
+    assert_says(&said, "`Broken` of `Lamp` is new");
+    assert_says(
+        &refused(no_sample::guard),
+        "`Broken` of `Lamp` has no sample; give one",
+    );
+}
+
+#[test]
+fn a_new_schema_is_accepted_where_its_upcasters_read_the_old_samples() {
+    let (said, file) = accepted(new_schema::guard);
+    assert_says(&said, "`Dimmed` of `Lamp` has schema 2 instead of 1");
+    assert_says(
+        &refused(new_schema_whose_upcaster_fails::guard),
+        "too dark; mend its upcasters",
+    );
+
+    let said = first::guard(&file).compare(true).unwrap_err();
+    assert_says(&said, "went back from schema 2 to 1");
+    let said = new_schema_with_another_upcaster::guard(&file)
+        .compare(true)
+        .unwrap_err();
+    assert_says(
+        &said,
+        r#"stored as {"percent":50}, would read as {"watts":1}; mend its upcasters"#,
+    );
+}
+
+#[test]
+fn a_sample_that_does_not_come_back_the_same_is_refused() {
+    assert_says(
+        &refused(lossy::guard),
+        "does not come back the same: Dimmed { percent: Some(None) }",
+    );
+}
+
+#[test]
+fn an_aggregate_that_is_not_given_is_missed() {
+    let file = File::with_the_first_lamp();
+    let said = schema_guard(&file.0).compare(true).unwrap_err();
+    assert_says(&said, "`Lamp` is gone");
+}
+
+#[test]
+fn a_file_that_is_something_else_is_named() {
+    let file = File::new();
+    fs::write(&file.0, "[]").unwrap();
+    assert_says(
+        &first::guard(&file).compare(true).unwrap_err(),
+        "is not the file of a schema guard",
+    );
+}
