@@ -487,7 +487,7 @@ mod attributes {
         #[event("Vanished")]
         pub fn vanish(&mut self, nothing: NoSuchType) {}
 
-        #[cfg(all())]
+        #[cfg(not(any()))]
         /// Paints it.
         #[event("Painted")]
         pub fn paint(&mut self, mut colours: Vec<String>, #[allow(unused)] twice: bool) {
@@ -525,7 +525,7 @@ mod attributes {
             }
         }
 
-        #[cfg(all())]
+        #[cfg(not(any()))]
         #[event("Fitted")]
         fn fit() -> Self {
             Self {
@@ -555,7 +555,7 @@ mod attributes {
         let door: Door = load(&[("Hung", 1, "{}"), ("Opened", 1, r#"{"who":"Ann"}"#)])?;
         assert_eq!((&door.opened[..], door.limit), (&["Ann".to_owned()][..], 0));
         let shape = DoorFact::SHAPES[1];
-        assert_eq!(shape.fields[0].serde, r##"#[serde(rename = "who")]"##);
+        assert_eq!(shape.fields[0].serde, r#"#[serde(rename = "who")]"#);
         Ok(())
     }
 
@@ -922,6 +922,7 @@ mod odd_types {
         }
 
         #[event("Labelled")]
+        #[allow(clippy::needless_arbitrary_self_type, clippy::boxed_local)]
         fn label(self: &mut Self, a: Cow<'static, str>, b: Box<str>, c: Box<[u8]>, d: &Path)
         where
             Self: Sized,

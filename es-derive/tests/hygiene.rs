@@ -149,6 +149,7 @@ mod odd_names {
         }
 
         #[event("Befriended")]
+        #[allow(clippy::boxed_local, clippy::ptr_arg)]
         fn befriend(&mut self, other: Box<Option<uuid::Uuid>>, paths: &std::path::PathBuf) {
             self.seen = vec![u8::from(other.is_some()); paths.components().count()];
         }
@@ -221,6 +222,7 @@ mod made_by_a_macro {
 
 mod under_another_path {
     mod facade {
+        #[allow(clippy::single_component_path_imports)]
         pub(super) use es_core;
         pub(super) use es_core::{Aggregate, Root, events as facts};
     }
@@ -281,6 +283,7 @@ fn an_aggregate_may_live_in_a_function() {
 }
 
 mod by_dollar_crate {
+    #[allow(clippy::single_component_path_imports)]
     pub(crate) use es_core;
 
     macro_rules! aggregate {

@@ -67,7 +67,6 @@ pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<
 ///
 /// when_created(|| Account::open(10)).then([AccountEvent::Opened { balance: 10 }]);
 /// ```
-#[must_use]
 pub fn when_created<R: Created>(command: impl FnOnce() -> R) -> Then<R::Aggregate, (), R::Refusal> {
     match command().into_created() {
         Ok(aggregate) => Then {
@@ -108,7 +107,6 @@ pub struct Given<A: Aggregate> {
 
 impl<A: Aggregate> Given<A> {
     /// Runs the command.
-    #[must_use]
     pub fn when<R: Outcome>(
         mut self,
         command: impl FnOnce(&mut A) -> R,
@@ -137,7 +135,6 @@ impl<A: Aggregate, T, E: Debug> Then<A, T, E> {
     /// # Panics
     /// Where the command was refused or recorded something else, or where its events alone do not make the state.
     #[track_caller]
-    #[expect(clippy::must_use_candidate, reason = "most commands answer nothing")]
     pub fn then(self, expected: impl IntoIterator<Item = A::Event>) -> T {
         let (answer, aggregate) = match (self.outcome, self.aggregate) {
             (Ok(answer), Some(aggregate)) => (answer, aggregate),

@@ -47,7 +47,6 @@ const BLESS: &str = "ES_BLESS";
 ///
 /// It sees the types as they are written in the parameters, not inside them: that is what the samples are for. Give one for each form
 /// that an event's data may take.
-#[must_use]
 pub fn schema_guard(file: impl Into<PathBuf>) -> SchemaGuard {
     SchemaGuard {
         file: file.into(),

@@ -67,16 +67,6 @@ impl Form {
         }
     }
 
-    /// The type of the parameter that the body sees.
-    pub(super) fn in_body(&self) -> TokenStream {
-        match self {
-            Self::Owned(ty) | Self::Into(ty) => quote!(#ty),
-            Self::Ref(ty) | Self::Borrowed(ty) => quote!(&#ty),
-            Self::Str => quote!(&str),
-            Self::Slice(ty) => quote!(&[#ty]),
-        }
-    }
-
     /// The field's value, from an argument that the body needs too. What it lacks is told at the argument.
     pub(super) fn recorded(&self, krate: &TokenStream, argument: &Ident) -> TokenStream {
         let at = argument.span().resolved_at(Span::mixed_site());

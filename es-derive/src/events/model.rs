@@ -107,6 +107,8 @@ pub(super) struct Parameter {
     pub(super) mutability: Option<Token![mut]>,
     /// What is not for the field: levels of lints.
     pub(super) attributes: Vec<Attribute>,
+    /// The type that the body sees.
+    pub(super) in_body: Type,
     /// `#[serde(..)]`, for the field.
     pub(super) field_attributes: Vec<Attribute>,
     pub(super) form: Form,
@@ -240,6 +242,10 @@ fn parameter(
         ident: name.ident.clone(),
         mutability: name.mutability.take(),
         attributes: input.attrs.clone(),
+        in_body: match &form {
+            Form::Into(target) => target.clone(),
+            _ => (*input.ty).clone(),
+        },
         field_attributes,
         form,
     })

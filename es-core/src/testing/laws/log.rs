@@ -61,7 +61,7 @@ pub async fn events_of_one_commit_are_neighbours_in_order(store: impl EventStore
     assert!(records.iter().all(|record| record.commit == sent.id));
 }
 
-/// Law 13, as far as `after` and `limit` go.
+/// Law 13.
 pub async fn the_log_is_read_page_by_page(store: impl EventStore) {
     assert_eq!(read(&store, 0, 10).await, []);
     store

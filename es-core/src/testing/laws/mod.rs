@@ -1,6 +1,21 @@
 //! The laws, a file for each chapter. To add one, write it beside its neighbours and name it in `suite.rs`.
 //!
-//! A law is an async function that takes a fresh, empty store and panics where the store breaks it.
+//! A law is an async function that takes a fresh, empty store and panics where the store breaks it. The laws are numbered, so that they can
+//! be talked about; those that are written so far:
+//!
+//! 1. A commit without events changes nothing, though the versions it names are checked.
+//! 2. Records come back exactly as written; to a store, a payload is any bytes.
+//! 3. A version already present is a conflict that names stream, expected and actual version; nothing of the commit is stored.
+//! 4. A commit over several streams is all or nothing, also when one stream occurs twice in it.
+//! 5. Versions of a stream have no holes.
+//! 6. A stream is read from both ends and in part; one that does not exist is empty.
+//! 7. Two categories with one id are two streams.
+//! 8. Of two writers racing for one version exactly one wins.
+//! 9. The same commit sent again gives the first result; a commit with the id of another is refused.
+//! 10. Positions are 1, 2, 3 … with no holes, also after refused commits.
+//! 11. Events of one commit are neighbours in the log, in order.
+//! 13. The log is read page by page.
+//! 15. Time never runs backwards along the log.
 
 pub mod log;
 pub mod streams;

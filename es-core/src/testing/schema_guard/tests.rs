@@ -49,7 +49,7 @@ macro_rules! lamp {
             }
 
             #[events]
-            #[allow(unused_variables)]
+            #[allow(unused)]
             impl Lamp {
                 #[event("Mounted")]
                 fn mount(room: &str) -> Self {

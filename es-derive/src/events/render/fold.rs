@@ -2,7 +2,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
-use super::{conditions, whole};
+use super::{conditions, unused_arguments, whole};
 use crate::events::model::{Event, Events, Parameter, fingerprint};
 
 /// `impl Declares for Dog`
@@ -88,7 +88,8 @@ fn arm(
     let fields = event.parameters.iter().map(|parameter| &parameter.ident);
     let arguments = event.parameters.iter().map(replayed).collect();
     let run = run(event.body(), arguments);
-    quote!(#(#conditions)* #enumeration::#variant { #(#fields),* } => #run,)
+    let unused = unused_arguments(event);
+    quote!(#(#conditions)* #unused #enumeration::#variant { #(#fields),* } => #run,)
 }
 
 fn misplaced_arm(model: &Events, event: &Event) -> TokenStream {

@@ -4,7 +4,7 @@ use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{FnArg, ImplItemFn, Pat};
 
-use super::{conditions, lints, whole, without_lints};
+use super::{conditions, lints, unused_arguments, whole, without_lints};
 use crate::events::form::Form;
 use crate::events::model::{Event, Events, Parameter};
 
@@ -93,8 +93,10 @@ fn recording(model: &Events, event: &Event) -> TokenStream {
             }
         }
     };
+    let unused = unused_arguments(event);
     quote! {
         #(#attributes)*
+        #unused
         #(#lints)*
         #vis #sig {
             #(#conversions)*
@@ -137,11 +139,11 @@ fn body(event: &Event) -> TokenStream {
             ident,
             mutability,
             attributes,
-            form,
+            in_body,
             ..
         } = parameter;
-        let (lints, ty) = (self::lints(attributes), form.in_body());
-        quote!(#(#lints)* #mutability #ident: #ty)
+        let lints = self::lints(attributes);
+        quote!(#(#lints)* #mutability #ident: #in_body)
     });
     let receiver = event.receiver().map(ToTokens::to_token_stream);
     let inputs = receiver.into_iter().chain(parameters);
@@ -151,8 +153,10 @@ fn body(event: &Event) -> TokenStream {
         &signature.generics.where_clause,
         &event.method.block,
     );
+    let many = (event.parameters.len() > 6).then(|| quote!(#[allow(clippy::too_many_arguments)]));
     quote! {
         #(#conditions)*
+        #many
         #(#lints)*
         fn #ident(#(#inputs),*) #output #where_clause #block
     }

@@ -9,7 +9,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{Attribute, ImplItemFn, Meta};
 
-use super::model::{Event, Events};
+use super::model::{Event, Events, Parameter};
 use crate::diagnostics::Diagnostics;
 
 /// With errors, everything that holds is generated still, so that nothing else turns red.
@@ -39,6 +39,16 @@ fn conditions(method: &ImplItemFn) -> Vec<&Attribute> {
         .iter()
         .filter(|attribute| attribute.path().is_ident("cfg"))
         .collect()
+}
+
+/// An argument that the body does not use, `_age`, is recorded all the same.
+fn unused_arguments(event: &Event) -> Option<TokenStream> {
+    let unused = |parameter: &Parameter| parameter.ident.to_string().starts_with('_');
+    event
+        .parameters
+        .iter()
+        .any(unused)
+        .then(|| quote!(#[allow(clippy::used_underscore_binding)]))
 }
 
 /// The levels of lints, for each of the two methods that are made of one. What is expected of one of them is allowed in both.
