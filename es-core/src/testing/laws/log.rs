@@ -1,7 +1,11 @@
-//! Laws 10, 11, 13 and 15: what the log is.
+//! Laws 10 to 15: what the log is.
+use std::sync::Arc;
+use std::thread;
+
 use super::{append, at, commit, stream};
 use crate::domain::Position;
 use crate::persistence::{Commit, EventStore, Record};
+use crate::testing::block_on;
 
 async fn read(store: &impl EventStore, after: u64, limit: usize) -> Vec<Record> {
     store
@@ -74,6 +78,56 @@ pub async fn the_log_is_read_page_by_page(store: impl EventStore) {
     assert_eq!(read(&store, 5, 2).await, []);
     assert_eq!(read(&store, u64::MAX, 2).await, []);
     assert_eq!(read(&store, 0, 0).await, []);
+}
+
+/// Law 12.
+pub async fn a_reader_misses_nothing_while_others_write(store: impl EventStore) {
+    const WRITERS: usize = 8;
+    const COMMITS: u64 = 150;
+    const EVENTS: u64 = WRITERS as u64 * COMMITS * 2;
+    let store = Arc::new(store);
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let store = Arc::clone(&store);
+            thread::spawn(move || {
+                let own = stream(writer as u128);
+                for version in (0..COMMITS).map(|number| number * 2) {
+                    block_on(store.commit(commit([append(&own, version, 2)]))).expect("stored");
+                    let stale = block_on(store.commit(commit([append(&own, version, 1)])));
+                    assert!(stale.is_err(), "it is stale");
+                }
+            })
+        })
+        .collect();
+
+    let mut seen = Vec::new();
+    loop {
+        let done = writers.iter().all(thread::JoinHandle::is_finished);
+        let records = read(&*store, seen.len() as u64, 100).await;
+        let idle = records.is_empty();
+        seen.extend(records);
+        // A store that gives something twice may never be idle.
+        if done && (idle || seen.len() as u64 > EVENTS) {
+            break;
+        }
+    }
+    for writer in writers {
+        writer.join().expect("the writer ends");
+    }
+    assert_eq!(positions(&seen), (1..=EVENTS).collect::<Vec<_>>());
+    assert_eq!(
+        read(&*store, 0, usize::MAX).await,
+        seen,
+        "what was seen does not change"
+    );
+    for writer in 0..WRITERS {
+        let own = stream(writer as u128);
+        let versions = seen
+            .iter()
+            .filter(|record| record.stream == own)
+            .map(|record| record.version.get());
+        assert!(versions.eq(1..=COMMITS * 2), "the stream is in order");
+    }
 }
 
 /// Law 15.

@@ -14,6 +14,8 @@
 //! 9. The same commit sent again gives the first result; a commit with the id of another is refused.
 //! 10. Positions are 1, 2, 3 … with no holes, also after refused commits.
 //! 11. Events of one commit are neighbours in the log, in order.
+//! 12. A reader that has seen a position never later finds a new event at or below it; eight writers and one tailing reader: none missed,
+//!     none twice, none out of order.
 //! 13. The log is read page by page.
 //! 15. Time never runs backwards along the log.
 
@@ -28,6 +30,8 @@ use uuid::Uuid;
 
 use crate::domain::{StreamId, Version};
 use crate::persistence::{Append, Commit, CommitId, EncodedEvent};
+
+pub use suite::{Law, all};
 
 fn stream(id: u128) -> StreamId {
     StreamId::new("Dog", Uuid::from_u128(id))

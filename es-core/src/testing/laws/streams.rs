@@ -228,27 +228,31 @@ pub async fn of_two_writers_racing_for_one_version_exactly_one_wins(store: impl 
         .map(|_| {
             let (store, start) = (Arc::clone(&store), Arc::clone(&start));
             thread::spawn(move || {
-                let mut won = 0;
-                for version in 0..ROUNDS {
+                let race = |version| {
                     start.wait();
-                    match block_on(store.commit(commit([append(&stream(1), version, 1)]))) {
-                        Ok(_) => won += 1,
-                        Err(AppendError::Conflict { actual, .. }) => {
-                            assert_eq!(actual, Version::from(version + 1))
-                        }
-                        Err(error) => panic!("{error:?}"),
-                    }
+                    let outcome = block_on(store.commit(commit([append(&stream(1), version, 1)])));
                     start.wait();
-                }
-                won
+                    outcome
+                };
+                (0..ROUNDS).map(race).collect::<Vec<_>>()
             })
         })
         .collect();
-    let won: u64 = writers
+    let outcomes: Vec<_> = writers
         .into_iter()
         .map(|writer| writer.join().expect("the writer ends"))
-        .sum();
-    assert_eq!(won, ROUNDS);
+        .collect();
+    for (version, (one, other)) in (1..).zip(outcomes[0].iter().zip(&outcomes[1])) {
+        match (one, other) {
+            (Ok(_), Err(AppendError::Conflict { actual, .. }))
+            | (Err(AppendError::Conflict { actual, .. }), Ok(_)) => {
+                assert_eq!(*actual, Version::from(version));
+            }
+            _ => panic!(
+                "one wins version {version}, the other has a conflict, so not {one:?} and {other:?}"
+            ),
+        }
+    }
     assert_eq!(
         versions(&*store, &stream(1), Slice::all()).await,
         (1..=ROUNDS).collect::<Vec<_>>()

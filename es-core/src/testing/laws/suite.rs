@@ -1,4 +1,27 @@
 //! The suite: every law, by name.
+use futures_core::future::BoxFuture;
+
+use super::{log, streams};
+use crate::persistence::EventStore;
+
+/// A law, ready to be tried on a store.
+pub struct Law<S> {
+    /// Its name, which is what it says.
+    pub name: &'static str,
+    /// Tries it on a fresh, empty store; panics where the store breaks it.
+    pub run: fn(S) -> BoxFuture<'static, ()>,
+}
+
+/// Every law, in order. [`store_laws!`](crate::store_laws) makes tests of them; this is for running them otherwise.
+#[must_use]
+pub fn all<S: EventStore>() -> Vec<Law<S>> {
+    macro_rules! table {
+        ({} $($chapter:ident :: $law:ident)*) => {
+            vec![$(Law { name: stringify!($law), run: |store| Box::pin($chapter::$law(store)) }),*]
+        };
+    }
+    crate::each_law!(table! {})
+}
 
 /// Makes one `#[test]` of every law, each on a fresh store: an expression that is evaluated anew for each of them.
 ///
@@ -11,7 +34,27 @@
 #[macro_export]
 macro_rules! store_laws {
     ($fresh_store:expr) => {
-        $crate::store_laws! { @each $fresh_store;
+        use $crate::__law_tests;
+        $crate::each_law!(__law_tests! { $fresh_store });
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __law_tests {
+    ({ $fresh_store:expr } $($chapter:ident :: $law:ident)*) => {$(
+        #[test]
+        fn $law() {
+            $crate::testing::block_on($crate::testing::laws::$chapter::$law($fresh_store));
+        }
+    )*};
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_law {
+    ($then:ident! { $($with:tt)* }) => {
+        $then! { { $($with)* }
             streams::an_empty_commit_changes_nothing
             streams::records_come_back_exactly_as_written
             streams::a_version_already_present_is_a_conflict_and_nothing_is_stored
@@ -26,13 +69,8 @@ macro_rules! store_laws {
             log::positions_have_no_holes_after_refused_commits
             log::events_of_one_commit_are_neighbours_in_order
             log::the_log_is_read_page_by_page
+            log::a_reader_misses_nothing_while_others_write
             log::time_never_runs_backwards_along_the_log
         }
     };
-    (@each $fresh_store:expr; $($chapter:ident :: $law:ident)*) => {$(
-        #[test]
-        fn $law() {
-            $crate::testing::block_on($crate::testing::laws::$chapter::$law($fresh_store));
-        }
-    )*};
 }
