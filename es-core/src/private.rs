@@ -20,6 +20,8 @@ pub use crate::domain::{
     Misplaced, Opaque, Root, Snapshots, States, UpcastError, open, record,
 };
 use crate::persistence::BoxError;
+// Only the benches name these.
+pub use crate::persistence::mapper::{decode, encode};
 
 /// Asks that `A` has events: the derive asserts it, so that a missing `#[events]` is told at the struct's name.
 pub const fn declares_events<A: Declares>() {}

@@ -76,6 +76,11 @@ const TEST: &[Step] = &[
         ],
         &[],
     ),
+    (
+        "the benches, for their results alone",
+        &["run", "--locked", "--package", "benches", "--", "--tiny"],
+        &[],
+    ),
 ];
 
 fn main() -> ExitCode {

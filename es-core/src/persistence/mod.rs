@@ -4,7 +4,7 @@
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 mod commit;
-mod mapper;
+pub(crate) mod mapper;
 mod record;
 mod store;
 

@@ -94,7 +94,10 @@ pub enum DecodeError {
 }
 
 /// Makes an event ready for a store.
-pub(crate) fn encode<E: Event>(
+///
+/// # Errors
+/// [`EncodeError`] where its values have no JSON form.
+pub fn encode<E: Event>(
     event: &E,
     stream: &StreamId,
     version: Version,
@@ -113,7 +116,10 @@ pub(crate) fn encode<E: Event>(
 }
 
 /// Makes a record an event again.
-pub(crate) fn decode<E: Event>(record: &Record) -> Result<E, DecodeError> {
+///
+/// # Errors
+/// [`DecodeError`] where it is none that `E` declares.
+pub fn decode<E: Event>(record: &Record) -> Result<E, DecodeError> {
     let stored = Stored {
         stream: &record.stream,
         version: record.version,

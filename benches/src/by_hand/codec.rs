@@ -1,0 +1,42 @@
+//! Between events and what is stored: a name, and beside it the JSON object of the fields.
+use serde::de::Error as _;
+use serde_json::{Error, Result};
+
+use super::DogEvent;
+
+const REGISTERED: &str = "Registered";
+const TRICK_ADDED: &str = "TrickAdded";
+
+/// An event as a row of a database has it.
+pub(crate) struct Stored {
+    pub(crate) name: String,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// An event on its way there.
+pub(crate) struct Encoded<P> {
+    pub(crate) name: &'static str,
+    pub(crate) payload: P,
+}
+
+pub(crate) fn decode(stored: &Stored) -> Result<DogEvent> {
+    match stored.name.as_str() {
+        REGISTERED => serde_json::from_slice(&stored.payload).map(DogEvent::Registered),
+        TRICK_ADDED => serde_json::from_slice(&stored.payload).map(DogEvent::TrickAdded),
+        name => Err(Error::unknown_variant(name, &[REGISTERED, TRICK_ADDED])),
+    }
+}
+
+pub(crate) fn encode(event: &DogEvent) -> Result<Encoded<Vec<u8>>> {
+    let mut payload = Vec::with_capacity(128);
+    let name = encode_into(&mut payload, event)?;
+    Ok(Encoded { name, payload })
+}
+
+/// Writes the payload at the end of `buffer` and says the name.
+pub(crate) fn encode_into(buffer: &mut Vec<u8>, event: &DogEvent) -> Result<&'static str> {
+    match event {
+        DogEvent::Registered(event) => serde_json::to_writer(buffer, event).map(|()| REGISTERED),
+        DogEvent::TrickAdded(event) => serde_json::to_writer(buffer, event).map(|()| TRICK_ADDED),
+    }
+}

@@ -1,0 +1,88 @@
+//! State, events and the fold.
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::dog::Seen;
+
+#[derive(Clone)]
+pub(crate) enum DogEvent {
+    Registered(Registered),
+    TrickAdded(TrickAdded),
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Registered {
+    pub(crate) name: String,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct TrickAdded {
+    pub(crate) trick: String,
+}
+
+pub(crate) struct Dog {
+    id: Uuid,
+    version: u64,
+    name: String,
+    tricks: Vec<String>,
+    pending: Vec<DogEvent>,
+}
+
+impl Dog {
+    pub(crate) fn register(id: Uuid, name: &str) -> Self {
+        let event = DogEvent::Registered(Registered {
+            name: name.to_owned(),
+        });
+        Self {
+            pending: vec![event],
+            ..Self::create(id, name.to_owned())
+        }
+    }
+
+    pub(crate) fn add_trick(&mut self, trick: impl Into<String>) {
+        let trick = trick.into();
+        let event = DogEvent::TrickAdded(TrickAdded {
+            trick: trick.clone(),
+        });
+        self.tricks.push(trick);
+        self.version += 1;
+        self.pending.push(event);
+    }
+
+    /// `None` where the events do not begin with a creation, or have another one later.
+    pub(crate) fn replay(id: Uuid, events: impl IntoIterator<Item = DogEvent>) -> Option<Self> {
+        let mut events = events.into_iter();
+        let DogEvent::Registered(Registered { name }) = events.next()? else {
+            return None;
+        };
+        let mut dog = Self::create(id, name);
+        for event in events {
+            match event {
+                DogEvent::Registered(_) => return None,
+                DogEvent::TrickAdded(TrickAdded { trick }) => dog.tricks.push(trick),
+            }
+            dog.version += 1;
+        }
+        Some(dog)
+    }
+
+    fn create(id: Uuid, name: String) -> Self {
+        Self {
+            id,
+            version: 1,
+            name,
+            tricks: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        Seen {
+            id: self.id,
+            version: self.version,
+            name: self.name.clone(),
+            tricks: self.tricks.clone(),
+            pending: self.pending.len(),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! How much is measured: what the command line asks for.
+use std::time::Duration;
+
+pub(crate) struct Effort {
+    /// Runs everything once, compares the results and looks at no clock.
+    pub(crate) tiny: bool,
+    /// How often each contestant has its turn.
+    pub(crate) rounds: usize,
+    /// How long a turn takes.
+    pub(crate) turn: Duration,
+    /// Events of an everyday stream.
+    pub(crate) short: usize,
+    /// Events of a stream that has grown for years.
+    pub(crate) long: usize,
+    /// Only scenarios whose name has this in it.
+    pub(crate) only: String,
+}
+
+impl Effort {
+    pub(crate) const USAGE: &str = "usage: benches [--tiny] [--rounds 31] [--turn-ms 5] [--short 100] [--long 10000] [--only TEXT]";
+
+    pub(crate) fn from_arguments(
+        mut arguments: impl Iterator<Item = String>,
+    ) -> Result<Self, String> {
+        let mut effort = Self {
+            tiny: false,
+            rounds: 31,
+            turn: Duration::from_millis(5),
+            short: 100,
+            long: 10_000,
+            only: String::new(),
+        };
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--tiny" => {
+                    effort.tiny = true;
+                    effort.short = 3;
+                    effort.long = 5;
+                }
+                "--rounds" => effort.rounds = number(&argument, arguments.next())?,
+                "--turn-ms" => {
+                    let millis = number(&argument, arguments.next())?;
+                    effort.turn = Duration::from_millis(millis as u64);
+                }
+                "--short" => effort.short = number(&argument, arguments.next())?,
+                "--long" => effort.long = number(&argument, arguments.next())?,
+                "--only" => effort.only = arguments.next().ok_or("--only what?")?,
+                _ => return Err(format!("`{argument}` is unknown")),
+            }
+        }
+        Ok(effort)
+    }
+}
+
+fn number(argument: &str, value: Option<String>) -> Result<usize, String> {
+    match value.as_deref().map(str::parse) {
+        Some(Ok(number)) if number > 0 => Ok(number),
+        _ => Err(format!("{argument} takes a number from 1 up")),
+    }
+}

@@ -1,0 +1,29 @@
+//! What many measurements say.
+
+/// Measurements of one thing, sorted.
+pub(super) struct Sample(Vec<f64>);
+
+impl Sample {
+    pub(super) fn of(measurements: impl Iterator<Item = f64>) -> Self {
+        let mut sorted: Vec<_> = measurements.collect();
+        sorted.sort_by(f64::total_cmp);
+        Self(sorted)
+    }
+
+    pub(super) fn median(&self) -> f64 {
+        let Self(sorted) = self;
+        let middle = sorted.len() / 2;
+        if sorted.len().is_multiple_of(2) {
+            f64::midpoint(sorted[middle - 1], sorted[middle])
+        } else {
+            sorted[middle]
+        }
+    }
+
+    /// The least and the greatest, as percent below and above the median.
+    pub(super) fn spread(&self) -> (f64, f64) {
+        let Self(sorted) = self;
+        let percent = |value: f64| (value / self.median() - 1.0) * 100.0;
+        (percent(sorted[0]), percent(sorted[sorted.len() - 1]))
+    }
+}

@@ -1,0 +1,16 @@
+//! What is compared: a file each, called here.
+
+mod decode;
+mod encode;
+mod record;
+mod replay;
+
+use crate::harness::Effort;
+
+pub(crate) fn all(effort: &Effort) {
+    record::run(effort);
+    replay::run(effort, effort.short);
+    replay::run(effort, effort.long);
+    decode::run(effort);
+    encode::run(effort);
+}
