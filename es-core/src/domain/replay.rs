@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use uuid::Uuid;
 
-use super::{Events, Version};
+use super::{Events, Misplaced, Version};
 
 /// Why events do not fold into an aggregate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,29 +60,30 @@ impl<A: Events> Replay<A> {
         self.version
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, event: A::Event) -> Result<(), ReplayError> {
         let version = self.version.next();
-        let state = match &mut self.state {
-            Some(state) => {
-                state
-                    .apply(event)
-                    .map_err(|misplaced| ReplayError::CreatedTwice {
-                        category: A::CATEGORY,
-                        event: misplaced.event,
-                        version,
-                    })?;
-                state
-            }
-            None => {
-                let created = A::create(event).map_err(|misplaced| ReplayError::NotCreated {
-                    category: A::CATEGORY,
-                    event: misplaced.event,
-                })?;
-                self.state.insert(created)
-            }
+        let Some(state) = &mut self.state else {
+            return self.create(event);
         };
+        if let Err(misplaced) = state.apply(event) {
+            return Err(created_twice::<A>(misplaced, version));
+        }
         state.root_mut().replayed(self.id, version);
         self.version = version;
+        Ok(())
+    }
+
+    /// Apart from [`push`](Replay::push), so that what is done once does not slow what is done for every event.
+    #[inline(never)]
+    fn create(&mut self, event: A::Event) -> Result<(), ReplayError> {
+        let mut state = A::create(event).map_err(|misplaced| ReplayError::NotCreated {
+            category: A::CATEGORY,
+            event: misplaced.event,
+        })?;
+        state.root_mut().replayed(self.id, Version::FIRST);
+        self.version = Version::FIRST;
+        self.state = Some(state);
         Ok(())
     }
 
@@ -104,5 +105,14 @@ impl<A: Events> Replay<A> {
             .root_mut()
             .end_replay(self.created_at, self.modified_at);
         Some(state)
+    }
+}
+
+#[cold]
+fn created_twice<A: Events>(misplaced: Misplaced, version: Version) -> ReplayError {
+    ReplayError::CreatedTwice {
+        category: A::CATEGORY,
+        event: misplaced.event,
+        version,
     }
 }

@@ -108,13 +108,20 @@ impl<A> Root<A> {
     }
 
     /// After an event was replayed: goes on to its version, whatever its body left in the place of the root.
+    #[inline]
     pub(super) fn replayed(&mut self, id: Uuid, version: Version) {
         if self.phase != Phase::Applying || self.id != id || self.version.next() != version {
-            let detour = self.detour;
-            *self = Self::replaying(id, version);
-            self.detour = detour;
+            self.replaced(id, version);
         }
         self.version = version;
+    }
+
+    #[cold]
+    fn replaced(&mut self, id: Uuid, version: Version) {
+        *self = Self {
+            detour: self.detour,
+            ..Self::replaying(id, version)
+        };
     }
 
     pub(super) fn end_replay(
