@@ -21,6 +21,7 @@ pub(super) fn to_payload<E: Serialize>(event: &E) -> serde_json::Result<Vec<u8>>
     Ok(payload)
 }
 
+#[inline]
 pub(super) fn from_payload<E: DeserializeOwned>(
     name: &str,
     payload: &[u8],
