@@ -12,50 +12,46 @@ use crate::by_hand::{self, Encoded};
 use crate::dog::{self, Dog, DogEvent, NAME};
 use crate::harness::{Effort, Scenario};
 
-pub(super) fn run(effort: &Effort) {
+pub(super) fn run(effort: &Effort, count: usize) {
     let stream = StreamId::new(Dog::CATEGORY, Dog::id_for(NAME));
-    let events: Rc<[DogEvent]> = dog::trained(effort.short - 1).pending().into();
+    let events: Rc<[DogEvent]> = dog::trained(count - 1).pending().into();
     let same: Rc<[by_hand::DogEvent]> = events.iter().map(replay::by_hand).collect();
     let once_more = Rc::clone(&same);
-    Scenario::new(
-        format!("encode {} events", effort.short),
-        "event",
-        effort.short,
-    )
-    .contestant(
-        "ours",
-        move || Rc::clone(&events),
-        move |events| ours(&events, &stream),
-        |encoded| {
-            let seen = encoded
-                .iter()
-                .map(|event| (event.name.to_string(), event.payload.to_vec()));
-            seen.collect::<Vec<_>>()
-        },
-    )
-    .contestant(
-        "by hand",
-        move || Rc::clone(&same),
-        |events| each_its_own(&events),
-        |encoded| {
-            let seen = encoded
-                .into_iter()
-                .map(|event| (event.name.to_owned(), event.payload));
-            seen.collect()
-        },
-    )
-    .contestant(
-        "by hand, one buffer",
-        move || Rc::clone(&once_more),
-        |events| in_one_buffer(&events),
-        |(buffer, encoded)| {
-            let seen = encoded
-                .into_iter()
-                .map(|event| (event.name.to_owned(), buffer[event.payload].to_vec()));
-            seen.collect()
-        },
-    )
-    .run(effort);
+    Scenario::new(format!("encode {count} events"), "event", count)
+        .contestant(
+            "ours",
+            move || Rc::clone(&events),
+            move |events| ours(&events, &stream),
+            |encoded| {
+                let seen = encoded
+                    .iter()
+                    .map(|event| (event.name.to_string(), event.payload.to_vec()));
+                seen.collect::<Vec<_>>()
+            },
+        )
+        .contestant(
+            "by hand",
+            move || Rc::clone(&same),
+            |events| each_its_own(&events),
+            |encoded| {
+                let seen = encoded
+                    .into_iter()
+                    .map(|event| (event.name.to_owned(), event.payload));
+                seen.collect()
+            },
+        )
+        .contestant(
+            "by hand, one buffer",
+            move || Rc::clone(&once_more),
+            |events| in_one_buffer(&events),
+            |(buffer, encoded)| {
+                let seen = encoded
+                    .into_iter()
+                    .map(|event| (event.name.to_owned(), buffer[event.payload].to_vec()));
+                seen.collect()
+            },
+        )
+        .run(effort);
 }
 
 fn ours(events: &[DogEvent], stream: &StreamId) -> Vec<EncodedEvent> {

@@ -12,5 +12,6 @@ pub(crate) fn all(effort: &Effort) {
     replay::run(effort, effort.short);
     replay::run(effort, effort.long);
     decode::run(effort);
-    encode::run(effort);
+    encode::run(effort, 1);
+    encode::run(effort, effort.short);
 }
