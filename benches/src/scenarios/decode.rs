@@ -51,10 +51,10 @@ fn records(count: usize) -> Rc<[Record]> {
     let stream = StreamId::new(Dog::CATEGORY, Dog::id_for(NAME));
     let mut version = Version::NEW;
     let commit = CommitId::draw();
-    let dog = dog::trained(count - 1);
-    let records = dog.pending().iter().map(|event| {
+    let encoded = encode(dog::trained(count - 1).pending(), &stream, version)
+        .expect("strings have a JSON form");
+    let records = encoded.into_iter().map(|encoded| {
         version = version.next();
-        let encoded = encode(event, &stream, version).expect("strings have a JSON form");
         Record {
             stream: stream.clone(),
             version,

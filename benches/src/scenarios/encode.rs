@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use es_core::__private::encode;
 use es_core::domain::HasRoot;
-use es_core::persistence::EncodedEvent;
 use es_core::{Aggregate, StreamId, Version};
 
 use super::replay;
@@ -21,7 +20,7 @@ pub(super) fn run(effort: &Effort, count: usize) {
         .contestant(
             "ours",
             move || Rc::clone(&events),
-            move |events| ours(&events, &stream),
+            move |events| encode(&events, &stream, Version::NEW).expect("strings have a JSON form"),
             |encoded| {
                 let seen = encoded
                     .iter()
@@ -52,17 +51,6 @@ pub(super) fn run(effort: &Effort, count: usize) {
             },
         )
         .run(effort);
-}
-
-fn ours(events: &[DogEvent], stream: &StreamId) -> Vec<EncodedEvent> {
-    let mut version = Version::NEW;
-    let encoded = events.iter().map(|event| {
-        version = version.next();
-        encode(event, stream, version)
-    });
-    encoded
-        .collect::<Result<_, _>>()
-        .expect("strings have a JSON form")
 }
 
 fn each_its_own(events: &[by_hand::DogEvent]) -> Vec<Encoded<Vec<u8>>> {

@@ -138,18 +138,10 @@ impl<A: Aggregate> Unsaved for A {
         }
         let stream = StreamId::new(A::CATEGORY, self.root().id());
         let expected = Version::from(self.version().get() - pending.len() as u64);
-        let mut version = expected;
-        let events = pending
-            .iter()
-            .map(|event| {
-                version = version.next();
-                encode(event, &stream, version)
-            })
-            .collect::<Result<_, _>>()?;
         Ok(Some(Append {
+            events: encode(pending, &stream, expected)?,
             stream,
             expected,
-            events,
         }))
     }
 

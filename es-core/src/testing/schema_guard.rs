@@ -2,7 +2,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::SystemTime;
-use std::{env, fs};
+use std::{env, fs, slice};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -408,9 +408,9 @@ fn rewrite<E: Event>(name: &str, schema: u32, stored: &JsonMap) -> Result<JsonMa
 }
 
 fn payload<E: Event>(event: &E) -> Result<JsonMap, String> {
-    let encoded = encode(event, &stream(), Version::FIRST)
+    let encoded = encode(slice::from_ref(event), &stream(), Version::NEW)
         .map_err(|error| format!("cannot be stored: {}", reasons(&error)))?;
-    serde_json::from_slice(&encoded.payload)
+    serde_json::from_slice(&encoded[0].payload)
         .map_err(|error| format!("is not stored as a JSON object: {error}"))
 }
 

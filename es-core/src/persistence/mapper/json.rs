@@ -15,10 +15,12 @@ use serde::ser::{
 
 use crate::domain::JsonMap;
 
-pub(super) fn to_payload<E: Serialize>(event: &E) -> serde_json::Result<Vec<u8>> {
-    let mut payload = Vec::with_capacity(128);
-    event.serialize(FieldsOnly(&mut serde_json::Serializer::new(&mut payload)))?;
-    Ok(payload)
+/// Writes at the end of `payloads`.
+pub(super) fn write_payload<E: Serialize>(
+    payloads: &mut Vec<u8>,
+    event: &E,
+) -> serde_json::Result<()> {
+    event.serialize(FieldsOnly(&mut serde_json::Serializer::new(payloads)))
 }
 
 #[inline]
