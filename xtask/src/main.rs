@@ -1,4 +1,8 @@
 //! `cargo xtask test` runs everything that must hold before a change lands: formatting, lints, documentation, and all tests.
+//! `cargo xtask compile-cost` measures what the macros cost in compile time.
+
+mod compile_cost;
+
 use std::env;
 use std::process::{Command, ExitCode};
 
@@ -86,8 +90,15 @@ const TEST: &[Step] = &[
 fn main() -> ExitCode {
     match env::args().nth(1).as_deref() {
         Some("test") => run(TEST),
+        Some("compile-cost") => match compile_cost::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
         _ => {
-            eprintln!("usage: cargo xtask test");
+            eprintln!("usage: cargo xtask test | compile-cost");
             ExitCode::FAILURE
         }
     }
