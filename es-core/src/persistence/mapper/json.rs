@@ -13,8 +13,6 @@ use serde::ser::{
     self, Impossible, Serialize, SerializeStruct, SerializeStructVariant, Serializer,
 };
 
-use crate::domain::JsonMap;
-
 /// Writes at the end of `payloads`.
 pub(super) fn write_payload<E: Serialize>(
     payloads: &mut Vec<u8>,
@@ -35,13 +33,6 @@ pub(super) fn from_payload<E: DeserializeOwned>(
     })?;
     fields.end()?;
     Ok(event)
-}
-
-pub(super) fn from_map<E: DeserializeOwned>(name: &str, payload: JsonMap) -> serde_json::Result<E> {
-    E::deserialize(Named {
-        name,
-        fields: payload,
-    })
 }
 
 /// Writes the fields of a struct variant and nothing around them.

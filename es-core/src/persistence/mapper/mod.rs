@@ -164,7 +164,10 @@ fn decode_old<E: Event>(
         serde_json::from_slice(&record.payload).map_err(|source| stored.malformed(source))?;
     let payload = upcast::<E>(shape, record.schema, payload)
         .map_err(|source| stored.upcast(record.schema, shape.schema, source))?;
-    json::from_map(shape.name, payload).map_err(|source| stored.malformed(source))
+    // Through bytes again: reading the fields out of the map would be compiled a second time for every event.
+    serde_json::to_vec(&payload)
+        .and_then(|payload| json::from_payload(shape.name, &payload))
+        .map_err(|source| stored.malformed(source))
 }
 
 /// What the code declares about the event of that stored name, present or old.
