@@ -1,4 +1,6 @@
 //! Between events and what is stored: a name, and beside it the JSON object of the fields.
+//!
+//! Always inlined: an event that is returned through a function is copied once more.
 use serde::de::Error as _;
 use serde_json::{Error, Result};
 
@@ -19,6 +21,7 @@ pub(crate) struct Encoded<P> {
     pub(crate) payload: P,
 }
 
+#[inline(always)]
 pub(crate) fn decode(stored: &Stored) -> Result<DogEvent> {
     match stored.name.as_str() {
         REGISTERED => serde_json::from_slice(&stored.payload).map(DogEvent::Registered),
@@ -27,6 +30,7 @@ pub(crate) fn decode(stored: &Stored) -> Result<DogEvent> {
     }
 }
 
+#[inline(always)]
 pub(crate) fn encode(event: &DogEvent) -> Result<Encoded<Vec<u8>>> {
     let mut payload = Vec::with_capacity(128);
     let name = encode_into(&mut payload, event)?;
@@ -34,6 +38,7 @@ pub(crate) fn encode(event: &DogEvent) -> Result<Encoded<Vec<u8>>> {
 }
 
 /// Writes the payload at the end of `buffer` and says the name.
+#[inline(always)]
 pub(crate) fn encode_into(buffer: &mut Vec<u8>, event: &DogEvent) -> Result<&'static str> {
     match event {
         DogEvent::Registered(event) => serde_json::to_writer(buffer, event).map(|()| REGISTERED),
