@@ -905,7 +905,9 @@ mod bodies {
         );
         assert_eq!(note.pending().len(), 2, "nothing pending is lost");
         note.tear(false);
-        assert_eq!(note.pending().len(), 3, "later events are not muted");
+        note.clear();
+        assert_eq!(note.pending().len(), 4, "later events are not muted");
+        assert!(block_on(app.save(&mut note)).is_err(), "no event mends it");
     }
 }
 

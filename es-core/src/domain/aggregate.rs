@@ -163,9 +163,7 @@ pub trait Aggregate: Events {
         events: impl IntoIterator<Item = Self::Event>,
     ) -> Result<Self, ReplayError> {
         let mut replay = Replay::new(id.to_uuid());
-        for event in events {
-            replay.push(event)?;
-        }
+        replay.extend(events)?;
         replay.finish().ok_or(ReplayError::NoEvents {
             category: Self::CATEGORY,
         })

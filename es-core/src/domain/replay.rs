@@ -62,19 +62,37 @@ impl<A: Events> Replay<A> {
 
     #[inline]
     pub(crate) fn push(&mut self, event: A::Event) -> Result<(), ReplayError> {
-        let version = self.version.next();
-        let Some(state) = &mut self.state else {
-            return self.create(event);
-        };
-        if let Err(misplaced) = state.apply(event) {
-            return Err(created_twice::<A>(misplaced, version));
+        self.extend([event])
+    }
+
+    /// As [`push`](Replay::push), for each of several events.
+    #[inline]
+    pub(crate) fn extend(
+        &mut self,
+        events: impl IntoIterator<Item = A::Event>,
+    ) -> Result<(), ReplayError> {
+        let mut events = events.into_iter();
+        if self.state.is_none()
+            && let Some(event) = events.next()
+        {
+            self.create(event)?;
         }
-        state.root_mut().replayed(self.id, version);
+        let Some(state) = &mut self.state else {
+            return Ok(());
+        };
+        let (id, mut version) = (self.id, self.version);
+        for event in events {
+            version = version.next();
+            if let Err(misplaced) = state.apply(event) {
+                return Err(created_twice::<A>(misplaced, version));
+            }
+            state.root_mut().replayed(id, version);
+        }
         self.version = version;
         Ok(())
     }
 
-    /// Apart from [`push`](Replay::push), so that what is done once does not slow what is done for every event.
+    /// Apart from the others, so that what is done once does not slow what is done for every event.
     #[inline(never)]
     fn create(&mut self, event: A::Event) -> Result<(), ReplayError> {
         let mut state = A::create(event).map_err(|misplaced| ReplayError::NotCreated {

@@ -2,8 +2,8 @@
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
+use std::thread;
 use std::time::SystemTime;
-use std::{mem, thread};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
@@ -97,30 +97,24 @@ impl<A> Root<A> {
         self.detour
     }
 
-    /// The root while events are replayed: nothing is recorded.
-    pub(super) fn replaying(id: Uuid, version: Version) -> Self {
-        Self {
-            id,
-            version,
-            phase: Phase::Applying,
-            ..Self::new()
-        }
-    }
-
-    /// After an event was replayed: goes on to its version, whatever its body left in the place of the root.
+    /// Takes the place of an event in its stream after it was replayed, whatever its body left in the place of the root: one that was put
+    /// there by the body does not know that events are being replayed.
     #[inline]
     pub(super) fn replayed(&mut self, id: Uuid, version: Version) {
-        if self.phase != Phase::Applying || self.id != id || self.version.next() != version {
-            self.replaced(id, version);
+        if self.phase != Phase::Applying {
+            self.replaced(id);
         }
         self.version = version;
     }
 
     #[cold]
-    fn replaced(&mut self, id: Uuid, version: Version) {
+    #[inline(never)]
+    fn replaced(&mut self, id: Uuid) {
         *self = Self {
+            id,
+            phase: Phase::Applying,
             detour: self.detour,
-            ..Self::replaying(id, version)
+            ..Self::new()
         };
     }
 
@@ -142,16 +136,6 @@ impl<A> Root<A> {
         pending.clear();
         self.created_at.get_or_insert(time);
         self.modified_at = Some(time);
-    }
-
-    /// What the body of an event sees in the place of the root: the same place in the stream, and nothing is recorded.
-    fn applying(&self) -> Self {
-        Self {
-            phase: Phase::Applying,
-            created_at: self.created_at,
-            modified_at: self.modified_at,
-            ..Self::replaying(self.id, self.version)
-        }
     }
 }
 
@@ -281,27 +265,60 @@ impl<E: Event> Pending for Vec<E> {
     }
 }
 
-/// Keeps the root while the body of an event runs, which finds one in its place that records nothing. Puts it back whatever the body did
-/// there, also when it panicked.
+/// Mutes an aggregate while the body of one of its events runs, and keeps its root safe from what the body may put in its place; also when
+/// the body panics.
 pub(super) struct Applying<'a, A: HasRoot> {
     pub(super) aggregate: &'a mut A,
-    root: Root<A>,
+    id: Uuid,
+    version: Version,
+    created_at: Option<SystemTime>,
+    modified_at: Option<SystemTime>,
+    pending: Option<Box<dyn Pending>>,
+    broken: bool,
 }
 
 impl<'a, A: HasRoot> Applying<'a, A> {
+    #[inline]
     pub(super) fn begin(aggregate: &'a mut A) -> Self {
-        let applying = aggregate.root().applying();
-        let root = mem::replace(aggregate.root_mut(), applying);
-        Self { aggregate, root }
+        let root = aggregate.root_mut();
+        root.phase = Phase::Applying;
+        Self {
+            id: root.id,
+            version: root.version,
+            created_at: root.created_at,
+            modified_at: root.modified_at,
+            pending: root.pending.take(),
+            broken: root.broken,
+            aggregate,
+        }
+    }
+
+    /// The body put another root in the place of this one.
+    #[cold]
+    #[inline(never)]
+    fn restore(&mut self) {
+        let root = self.aggregate.root_mut();
+        *root = Root {
+            id: self.id,
+            version: self.version,
+            created_at: self.created_at,
+            modified_at: self.modified_at,
+            detour: root.detour,
+            broken: self.broken,
+            ..Root::new()
+        };
     }
 }
 
 impl<A: HasRoot> Drop for Applying<'_, A> {
+    #[inline]
     fn drop(&mut self) {
-        let kept = mem::take(&mut self.root);
-        let left = mem::replace(self.aggregate.root_mut(), kept);
+        if self.aggregate.root().phase != Phase::Applying {
+            self.restore();
+        }
         let root = self.aggregate.root_mut();
-        root.detour = root.detour.or(left.detour);
+        root.pending = self.pending.take();
+        root.phase = Phase::Open;
         root.broken |= thread::panicking();
     }
 }
