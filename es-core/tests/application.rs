@@ -475,7 +475,9 @@ async fn stored(store: &MemoryStore, stream: &StreamId, events: &[(&str, u32, &s
 
 #[tokio::test]
 async fn a_stored_event_that_cannot_be_read_is_named() {
+    let deep = format!(r#"{{"room":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
     let cases = [
+        (("Mounted", 1, deep.as_str()), "malformed"),
         (("Exploded", 1, "{}"), "unknown"),
         (("Switched", 2, "{}"), "future"),
         (("Mounted", 1, "{"), "malformed"),

@@ -13,12 +13,15 @@ use serde::ser::{
     self, Impossible, Serialize, SerializeStruct, SerializeStructVariant, Serializer,
 };
 
+use super::faithful::Faithful;
+
 /// Writes at the end of `payloads`.
 pub(super) fn write_payload<E: Serialize>(
     payloads: &mut Vec<u8>,
     event: &E,
 ) -> serde_json::Result<()> {
-    event.serialize(FieldsOnly(&mut serde_json::Serializer::new(payloads)))
+    let mut writer = serde_json::Serializer::new(payloads);
+    event.serialize(FieldsOnly(Faithful::new(&mut writer)))
 }
 
 #[inline]

@@ -1,5 +1,6 @@
 //! Between events and bytes. What is done to the bytes themselves (compression, encryption) belongs here, after [`json`].
 
+mod faithful;
 mod json;
 
 use std::borrow::Cow;
@@ -13,7 +14,8 @@ use crate::domain::{Event, EventShape, JsonMap, StreamId, UpcastError, Version};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The event's values have no JSON form.
+    /// The event's values have no JSON form that reads as the same values: NaN and infinity, more than 127 levels of nesting, maps whose keys
+    /// are no strings or numbers.
     #[error("`{event}` of `{stream}` at version {version} has no JSON form")]
     NotJson {
         /// The stream.

@@ -1,0 +1,309 @@
+//! Law 22: an event comes back from the store as it was recorded, or it is refused by name before anything is written.
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use es_core::application::SaveError;
+use es_core::persistence::EncodeError;
+use es_core::{Aggregate, Application, Error, Root, events};
+use es_store_memory::MemoryStore;
+use pollster::block_on;
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Shape {
+    Unit,
+    Newtype(f64),
+    Tuple(i8, String),
+    Struct {
+        side: Option<u16>,
+        nested: Vec<Shape>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Everything {
+    text: String,
+    letter: char,
+    small: i64,
+    large: u64,
+    huge: i128,
+    float: f64,
+    single: f32,
+    truth: bool,
+    bytes: Vec<u8>,
+    numbered: BTreeMap<u32, Option<String>>,
+    shape: Shape,
+    unit: (),
+    pair: (u8, Option<bool>),
+    value: Value,
+}
+
+#[derive(Aggregate, Debug, PartialEq)]
+#[aggregate("Box")]
+struct Box_ {
+    root: Root<Self>,
+    held: Vec<Everything>,
+}
+
+#[events(type_name = BoxEvent)]
+impl Box_ {
+    #[event("Made")]
+    fn make() -> Self {
+        Self {
+            root: Root::new(),
+            held: Vec::new(),
+        }
+    }
+
+    #[event("Filled")]
+    fn fill(&mut self, with: Everything, #[serde(default)] name: &str) {
+        let _ = name;
+        self.held.push(with);
+    }
+}
+
+/// Any float that JSON has a form for, down to the bit.
+fn finite() -> impl Strategy<Value = f64> {
+    any::<u64>()
+        .prop_map(f64::from_bits)
+        .prop_filter("finite", |float| float.is_finite())
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        Just("\0\u{1f415}\"\\/\u{2028}\u{7f}'; DROP TABLE".to_owned())
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        finite().prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 40, 5, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..5).prop_map(Value::from),
+            btree_map(text(), inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let leaf = prop_oneof![
+        Just(Shape::Unit),
+        finite().prop_map(Shape::Newtype),
+        (any::<i8>(), text()).prop_map(|(number, text)| Shape::Tuple(number, text)),
+    ];
+    leaf.prop_recursive(4, 20, 3, |inner| {
+        (any::<Option<u16>>(), vec(inner, 0..3))
+            .prop_map(|(side, nested)| Shape::Struct { side, nested })
+    })
+}
+
+prop_compose! {
+    fn everything()(
+        (text, letter, small, large, huge) in (text(), any::<char>(), any::<i64>(), any::<u64>(), any::<i128>()),
+        (float, single, truth) in (finite(), any::<f32>().prop_filter("finite", |float| float.is_finite()), any::<bool>()),
+        (bytes, numbered, shape) in (vec(any::<u8>(), 0..9), btree_map(any::<u32>(), any::<Option<String>>(), 0..4), shape()),
+        (pair, value) in (any::<(u8, Option<bool>)>(), value()),
+    ) -> Everything {
+        Everything { text, letter, small, large, huge, float, single, truth, bytes, numbered, shape, unit: (), pair, value }
+    }
+}
+
+/// Saves a box with these, and gets it again.
+fn there_and_back(held: Vec<Everything>) -> es_core::Result<Vec<Everything>> {
+    let app = Application::new(MemoryStore::new());
+    let mut saved = Box_::make();
+    for with in held {
+        saved.fill(with, "it");
+    }
+    block_on(app.save(&mut saved))?;
+    Ok(block_on(app.get::<Box_>(saved.id()))?.held)
+}
+
+proptest! {
+    #[test]
+    fn whatever_json_can_carry_comes_back_the_same(held in vec(everything(), 1..4)) {
+        let again = there_and_back(held.clone()).unwrap();
+        for (held, again) in held.iter().zip(&again) {
+            prop_assert_eq!(held.float.to_bits(), again.float.to_bits());
+            prop_assert_eq!(held.single.to_bits(), again.single.to_bits());
+        }
+        prop_assert_eq!(again, held);
+    }
+}
+
+fn plain() -> Everything {
+    Everything {
+        text: String::new(),
+        letter: ' ',
+        small: i64::MIN,
+        large: u64::MAX,
+        huge: i128::MIN,
+        float: f64::MIN_POSITIVE,
+        single: f32::MAX,
+        truth: true,
+        bytes: Vec::new(),
+        numbered: BTreeMap::new(),
+        shape: Shape::Unit,
+        unit: (),
+        pair: (0, None),
+        value: Value::Null,
+    }
+}
+
+/// Arrays inside each other.
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(Value::Null, |inside, _| Value::Array(vec![inside]))
+}
+
+#[test]
+fn the_limits_come_back_the_same() {
+    let limits = [
+        plain(),
+        Everything {
+            small: i64::MAX,
+            huge: i128::MAX,
+            float: -0.0,
+            single: f32::MIN_POSITIVE,
+            ..plain()
+        },
+        Everything {
+            float: f64::MAX,
+            value: nested(125),
+            ..plain()
+        },
+    ];
+    let again = there_and_back(limits.to_vec()).unwrap();
+    assert_eq!(again, limits);
+    assert!(again[1].float.is_sign_negative());
+}
+
+#[test]
+fn what_would_not_come_back_is_refused_and_stays_pending() {
+    let nan = || f64::NAN;
+    let deepest_shape = (0..60).fold(Shape::Unit, |inside, _| Shape::Struct {
+        side: None,
+        nested: vec![inside],
+    });
+    let cases = [
+        (
+            Everything {
+                float: nan(),
+                ..plain()
+            },
+            "NaN",
+        ),
+        (
+            Everything {
+                single: f32::NEG_INFINITY,
+                ..plain()
+            },
+            "-inf",
+        ),
+        (
+            Everything {
+                shape: Shape::Newtype(f64::INFINITY),
+                ..plain()
+            },
+            "inf",
+        ),
+        (
+            Everything {
+                shape: Shape::Struct {
+                    side: None,
+                    nested: vec![Shape::Unit, Shape::Newtype(nan())],
+                },
+                ..plain()
+            },
+            "NaN",
+        ),
+        (
+            Everything {
+                value: nested(126),
+                ..plain()
+            },
+            "127 levels",
+        ),
+        (
+            Everything {
+                value: nested(1_000),
+                ..plain()
+            },
+            "127 levels",
+        ),
+        (
+            Everything {
+                shape: deepest_shape,
+                ..plain()
+            },
+            "127 levels",
+        ),
+    ];
+    for (with, cause) in cases {
+        let store = MemoryStore::new();
+        let app = Application::new(store.clone());
+        let mut refused = Box_::make();
+        refused.fill(plain(), "first");
+        refused.fill(with, "second");
+        let error = block_on(app.save(&mut refused)).unwrap_err();
+        let Error::Save(SaveError::Encode(EncodeError::NotJson {
+            stream,
+            version,
+            event,
+            source,
+            ..
+        })) = error
+        else {
+            panic!("{error:?}");
+        };
+        assert_eq!(
+            (stream.id, version.get(), event),
+            (refused.id(), 3, "Filled")
+        );
+        assert!(source.to_string().contains(cause), "{source}");
+        assert_eq!(refused.pending().len(), 3, "nothing pending is lost");
+        assert_eq!(
+            block_on(app.find::<Box_>(refused.id())).unwrap(),
+            None,
+            "nothing is written"
+        );
+    }
+}
+
+#[test]
+fn keys_that_are_no_text_are_refused() {
+    #[derive(Aggregate, Debug)]
+    #[aggregate("Chart")]
+    struct Chart {
+        root: Root<Self>,
+    }
+
+    #[events]
+    impl Chart {
+        #[event("Drawn")]
+        fn draw(points: HashMap<(u8, u8), u8>) -> Self {
+            let _ = points;
+            Self { root: Root::new() }
+        }
+    }
+
+    let app = Application::new(MemoryStore::new());
+    let refused = block_on(app.save(&mut Chart::draw(HashMap::from([((1, 2), 3)])))).unwrap_err();
+    assert!(matches!(
+        refused,
+        Error::Save(SaveError::Encode(EncodeError::NotJson {
+            event: "Drawn",
+            ..
+        }))
+    ));
+}
