@@ -17,4 +17,4 @@ pub use application::{Application, Error, Past, Result, UpdateError};
 pub use domain::{Aggregate, JsonMap, Position, Root, StreamId, Version};
 #[cfg(feature = "derive")]
 pub use es_derive::{Aggregate, event, events, upcast};
-pub use persistence::{BoxError, Recorded};
+pub use persistence::{BoxError, Metadata, Recorded};

@@ -3,7 +3,7 @@ pub use core::clone::Clone;
 pub use core::cmp::PartialEq;
 pub use core::convert::Into;
 pub use core::fmt::Debug;
-pub use core::marker::PhantomData;
+pub use core::marker::{PhantomData, Send, Sync};
 pub use core::option::Option;
 pub use core::result::Result;
 pub use std::borrow::ToOwned;
@@ -26,10 +26,30 @@ pub use crate::persistence::mapper::{decode, encode};
 /// Asks that `A` has events: the derive asserts it, so that a missing `#[events]` is told at the struct's name.
 pub const fn declares_events<A: Declares>() {}
 
+/// One fingerprint of several.
+#[must_use]
+pub const fn fingerprint(parts: &[u64]) -> u64 {
+    let mut all: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut rest = parts;
+    while let [part, others @ ..] = rest {
+        all = (all ^ *part)
+            .wrapping_mul(0x0000_0100_0000_01b3)
+            .rotate_left(17);
+        rest = others;
+    }
+    all
+}
+
 /// Asks that a parameter of an event can be stored: `#[events]` asserts it at the parameter's type, by its place.
 pub trait Parameter<const PLACE: usize> {
     /// The parameter's type.
     type Type: Storable + Fact;
+}
+
+/// As [`Parameter`], for one that has a stored form by `#[serde(with = ..)]`.
+pub trait ParameterStoredWith<const PLACE: usize> {
+    /// The parameter's type.
+    type Type: Fact;
 }
 
 /// What can be written and read again.

@@ -2,11 +2,12 @@
 mod lamp;
 
 use std::future::Future;
+use std::time::Duration;
 
 use es_core::application::{LoadError, SaveError};
 use es_core::persistence::{
     Append, AppendError, Commit, CommitId, Committed, DecodeError, EncodedEvent, EventStore,
-    ReadError, Record, Slice,
+    Metadata, ReadError, Record, Slice,
 };
 use es_core::{
     Aggregate, Application, Error, Position, Result, Root, StreamId, UpdateError, Version, events,
@@ -316,6 +317,89 @@ async fn every_version_can_be_had_again_and_no_other() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_aggregate_can_be_had_as_it_was_at_a_time() -> Result<()> {
+    let app = app();
+    let mut lamp = saved_lamp(&app, 1).await;
+    let created = lamp.created_at().unwrap();
+    while lamp.modified_at() == Some(created) {
+        lamp.switch();
+        app.save(&mut lamp).await?;
+    }
+    let switched = lamp.modified_at().unwrap();
+    let tick = Duration::from_micros(1);
+    assert!(app.get_as_of::<Lamp>(lamp.id(), created).await?.version() < lamp.version());
+    assert!(
+        app.get_as_of::<Lamp>(lamp.id(), switched - tick)
+            .await?
+            .version()
+            < lamp.version()
+    );
+    for time in [
+        switched,
+        switched + tick,
+        switched + Duration::from_secs(1_000),
+    ] {
+        assert_eq!(*app.get_as_of::<Lamp>(lamp.id(), time).await?, lamp);
+    }
+
+    let early = app
+        .get_as_of::<Lamp>(lamp.id(), created - tick)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&early, Error::Load(LoadError::NotYet { stream: of, asked }) if *of == stream(&lamp) && *asked == created - tick),
+        "{early:?}"
+    );
+    let never = app
+        .get_as_of::<Lamp>(Uuid::nil(), switched)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(never, Error::Load(LoadError::NotFound { .. })),
+        "{never:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_and_why_are_stored_with_every_event() -> Result<()> {
+    let app = app();
+    let request = Uuid::from_u128(7);
+    let alice = Metadata::new()
+        .actor("alice")
+        .correlation(request)
+        .with("channel", "web");
+    let for_alice = app.with(alice.clone());
+    let (mut lamp, mut other) = (Lamp::mount("hall"), Lamp::mount("attic"));
+    lamp.switch();
+    for_alice.save((&mut lamp, &mut other)).await?;
+    app.update(lamp.id(), Lamp::switch).await?;
+    for_alice.update(lamp.id(), Lamp::switch).await?;
+
+    let mut history = app.history::<Lamp>(lamp.id());
+    for expected in [&alice, &alice, &Metadata::new(), &alice] {
+        assert_eq!(history.next().await.unwrap()?.metadata, *expected);
+    }
+    let of_other = app
+        .history::<Lamp>(other.id())
+        .next()
+        .await
+        .unwrap()?
+        .metadata;
+    assert_eq!(of_other.get_actor(), Some("alice"));
+    assert_eq!(
+        (of_other.get_correlation(), of_other.get_causation()),
+        (Some(request), None)
+    );
+    assert_eq!(
+        of_other.keys().collect::<Vec<_>>(),
+        [("channel", &"web".into())]
+    );
+    assert!(Metadata::new().is_empty() && !alice.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_stream_longer_than_a_page_is_read_whole() -> Result<()> {
     for count in [999, 1_000, 1_001, 2_000, 2_345] {
         let app = app();
@@ -463,6 +547,7 @@ async fn stored(store: &MemoryStore, stream: &StreamId, events: &[(&str, u32, &s
         .collect();
     let commit = Commit {
         id: CommitId::draw(),
+        metadata: Metadata::new(),
         time: std::time::SystemTime::UNIX_EPOCH,
         appends: vec![Append {
             stream: stream.clone(),
@@ -632,6 +717,7 @@ fn an_application_and_its_futures_can_go_anywhere() {
     task(app.get::<Lamp>(id));
     task(app.find::<Lamp>(id));
     task(app.get_at::<Lamp>(id, Version::FIRST));
+    task(app.get_as_of::<Lamp>(id, std::time::UNIX_EPOCH));
     task(app.update(id, Lamp::switch));
     let trick = String::new();
     sendable(app.update(id, |_: &mut Lamp| drop(trick.clone())));

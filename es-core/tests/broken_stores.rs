@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use es_core::persistence::{
-    Append, AppendError, Commit, CommitId, Committed, EventStore, ReadError, Record, Slice,
+    Append, AppendError, Commit, CommitId, Committed, EventStore, Metadata, ReadError, Record,
+    Slice,
 };
 use es_core::testing::laws;
 use es_core::{Position, StreamId, Version};
@@ -34,6 +35,7 @@ enum Fault {
     LosesFloatPrecision,
     ReadsTextOnly,
     ForgetsTheSchema,
+    ForgetsMetadata,
     ForgetsTheOrder,
     IgnoresTheLimit,
     StopsOneBefore,
@@ -50,7 +52,8 @@ enum Fault {
 use Fault::*;
 
 /// Every fault, and a law that must catch it.
-const CAUGHT: [(Fault, &str); 26] = [
+const CAUGHT: [(Fault, &str); 27] = [
+    (ForgetsMetadata, "records_come_back_exactly_as_written"),
     (DoesNothing, "records_come_back_exactly_as_written"),
     (RefusesEmptyCommits, "an_empty_commit_changes_nothing"),
     (
@@ -202,6 +205,7 @@ impl Broken {
                     let part = Commit {
                         id: CommitId::draw(),
                         time: commit.time,
+                        metadata: commit.metadata.clone(),
                         appends: vec![append],
                     };
                     self.store.commit(part).await?;
@@ -341,6 +345,7 @@ impl Broken {
                 }
                 (ReadsTextOnly, Err(_)) => record.payload = Bytes::from_static(b"?"),
                 (ForgetsTheSchema, _) => record.schema = 1,
+                (ForgetsMetadata, _) => record.metadata = Metadata::new(),
                 (KeepsTheClockOfTheWriter, _) => {
                     let times = self.times.lock().expect("no panic under it");
                     let place = usize::try_from(record.position.get() - 1).unwrap_or(0);

@@ -237,7 +237,8 @@ pub(crate) fn unread(written: &Ident) -> syn::Error {
     )
 }
 
-fn wrong_value(key: &Key, at: impl ToTokens) -> syn::Error {
+/// Says what the key takes.
+pub(crate) fn wrong_value(key: &Key, at: impl ToTokens) -> syn::Error {
     let fact = format!("`{}` takes {}", key.name, key.takes);
     error(at, fact, Some(&format!("`{}`", key.example)))
 }

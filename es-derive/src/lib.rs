@@ -9,6 +9,7 @@ mod diagnostics;
 mod events;
 #[cfg(test)]
 mod expansions;
+mod grouping;
 mod source;
 mod types;
 

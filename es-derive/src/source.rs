@@ -8,16 +8,48 @@ pub(crate) fn text(tokens: TokenStream) -> String {
     text
 }
 
-/// A number that changes with the text (FNV-1a, 64 bits).
-pub(crate) fn fingerprint(texts: impl IntoIterator<Item = String>) -> u64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let bytes = texts
-        .into_iter()
-        .flat_map(|text| (text + "\0").into_bytes());
-    bytes.fold(OFFSET, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(PRIME)
-    })
+/// A number that changes with the tokens: with their text, with what they are grouped by, and with which punctuation belongs together.
+pub(crate) fn fingerprint(tokens: TokenStream) -> u64 {
+    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+    hash.tokens(tokens);
+    hash.0
+}
+
+/// FNV-1a, 64 bits.
+struct Fnv(u64);
+
+impl Fnv {
+    fn text(&mut self, text: &str) {
+        for byte in text.bytes().chain([0xff]) {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn tokens(&mut self, tokens: TokenStream) {
+        for token in tokens {
+            match token {
+                TokenTree::Group(group) => {
+                    self.text(match group.delimiter() {
+                        Delimiter::Parenthesis => "(",
+                        Delimiter::Bracket => "[",
+                        Delimiter::Brace => "{",
+                        Delimiter::None => "<none>",
+                    });
+                    self.tokens(group.stream());
+                    self.text("end");
+                }
+                TokenTree::Punct(punct) => {
+                    self.text(&punct.as_char().to_string());
+                    self.text(if punct.spacing() == Spacing::Joint {
+                        "joint"
+                    } else {
+                        "alone"
+                    });
+                }
+                word => self.text(&word.to_string()),
+            }
+        }
+    }
 }
 
 fn write(tokens: TokenStream, text: &mut String) {
@@ -63,6 +95,33 @@ fn write(tokens: TokenStream, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::text;
+
+    #[test]
+    fn code_that_means_something_else_has_another_fingerprint() {
+        let codes = [
+            "a && b()",
+            "a & &b()",
+            "a & b()",
+            "1 + 2 * 3",
+            "(1 + 2) * 3",
+            "ab",
+            "a b",
+            "{ a }",
+            "( a )",
+        ];
+        let numbers = codes.map(|code| super::fingerprint(code.parse().unwrap()));
+        for (place, number) in numbers.iter().enumerate() {
+            assert!(
+                !numbers[..place].contains(number),
+                "`{}` has the fingerprint of another",
+                codes[place]
+            );
+        }
+        assert_eq!(
+            numbers[0],
+            super::fingerprint("a  &&  b ( )".parse().unwrap())
+        );
+    }
 
     #[test]
     fn a_type_reads_as_it_is_typed() {

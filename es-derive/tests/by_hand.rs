@@ -60,6 +60,7 @@ mod by_hand {
         const SHAPES: &'static [EventShape] = &[
             EventShape {
                 name: "Registered",
+                creates: true,
                 was: &[],
                 schema: 1,
                 fields: &[FieldShape {
@@ -70,6 +71,7 @@ mod by_hand {
             },
             EventShape {
                 name: "TrickAdded",
+                creates: false,
                 was: &["TrickLearned"],
                 schema: 1,
                 fields: &[FieldShape {

@@ -3,7 +3,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::time::SystemTime;
 
-use es_core::persistence::{Append, AppendError, Commit, CommitId, Committed, Record, Slice};
+use es_core::persistence::{
+    Append, AppendError, Commit, CommitId, Committed, Metadata, Record, Slice,
+};
 use es_core::{Position, StreamId, Version};
 
 #[derive(Debug, Default)]
@@ -29,7 +31,7 @@ impl Log {
             .map_or(commit.time, |newest| newest.time.max(commit.time));
         let first = self.records.len();
         for append in commit.appends {
-            self.append(append, commit.id, time);
+            self.append(append, commit.id, time, &commit.metadata);
         }
         let range = first..self.records.len();
         if range.is_empty() {
@@ -85,7 +87,7 @@ impl Log {
         Ok(())
     }
 
-    fn append(&mut self, append: Append, commit: CommitId, time: SystemTime) {
+    fn append(&mut self, append: Append, commit: CommitId, time: SystemTime, metadata: &Metadata) {
         if append.events.is_empty() {
             return;
         }
@@ -103,6 +105,7 @@ impl Log {
                 payload: event.payload,
                 time,
                 commit,
+                metadata: metadata.clone(),
             });
         }
     }

@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use es_core::__private::{decode, encode};
 use es_core::domain::HasRoot;
-use es_core::persistence::{CommitId, Record};
+use es_core::persistence::{CommitId, Metadata, Record};
 use es_core::{Aggregate, Position, StreamId, Version};
 
 use crate::by_hand::{self, Stored};
@@ -64,6 +64,7 @@ fn records(count: usize) -> Rc<[Record]> {
             payload: encoded.payload,
             time: UNIX_EPOCH,
             commit,
+            metadata: Metadata::new(),
         }
     });
     records.collect()

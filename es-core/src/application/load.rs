@@ -1,5 +1,6 @@
 //! What getting an aggregate can answer besides the aggregate.
 use std::ops::Deref;
+use std::time::SystemTime;
 
 use super::CategoryTaken;
 use crate::domain::{ReplayError, StreamId, Version};
@@ -24,6 +25,14 @@ pub enum LoadError {
         asked: Version,
         /// The newest version there is.
         newest: Version,
+    },
+    /// It was created after the time that was asked for.
+    #[error("`{stream}` did not exist yet at that time; its history tells since when it does")]
+    NotYet {
+        /// The stream.
+        stream: StreamId,
+        /// The time that was asked for.
+        asked: SystemTime,
     },
     /// The store returned another version than the next one.
     #[error("the stream `{stream}` is broken: version {found} stands where {expected} should")]

@@ -10,6 +10,7 @@ mod update;
 
 use std::fmt;
 use std::future::Future;
+use std::time::SystemTime;
 
 pub use categories::CategoryTaken;
 pub use error::{Error, Result};
@@ -20,7 +21,7 @@ pub use save::{Save, SaveError, Saved};
 pub use update::{UpdateError, Updated};
 
 use crate::domain::{Aggregate, AggregateId, Outcome, StreamId, Version};
-use crate::persistence::EventStore;
+use crate::persistence::{EventStore, Metadata};
 
 /// The use cases of one bounded context stand in front of this: it gets, changes and saves aggregates of any type.
 ///
@@ -66,6 +67,7 @@ use crate::persistence::EventStore;
 #[derive(Clone)]
 pub struct Application {
     repository: Repository,
+    metadata: Metadata,
 }
 
 impl Application {
@@ -73,6 +75,24 @@ impl Application {
     pub fn new(store: impl EventStore) -> Self {
         Self {
             repository: Repository::new(store),
+            metadata: Metadata::new(),
+        }
+    }
+
+    /// The same application, saving every event with who did it and why.
+    ///
+    /// ```
+    /// # use es_core::{Application, Metadata};
+    /// # use es_store_memory::MemoryStore;
+    /// # let app = Application::new(MemoryStore::new());
+    /// let for_alice = app.with(Metadata::new().actor("alice"));
+    /// # let _ = for_alice;
+    /// ```
+    #[must_use]
+    pub fn with(&self, metadata: Metadata) -> Self {
+        Self {
+            repository: self.repository.clone(),
+            metadata,
         }
     }
 
@@ -87,8 +107,11 @@ impl Application {
         &self,
         what: S,
     ) -> impl Future<Output = Result<Saved<S::Versions>>> + Send + use<S> {
-        let repository = self.repository.clone();
-        async move { Ok(repository.save(what).await?) }
+        let Self {
+            repository,
+            metadata,
+        } = self.clone();
+        async move { Ok(repository.save(&metadata, what).await?) }
     }
 
     /// Gets an aggregate as it is now.
@@ -125,6 +148,19 @@ impl Application {
         async move { Ok(repository.get_at(id, version).await?) }
     }
 
+    /// Gets an aggregate as it was at a time, to be read and not changed.
+    ///
+    /// # Errors
+    /// [`LoadError`], as [`Error::Load`]; [`LoadError::NotYet`] where it was created later.
+    pub fn get_as_of<A: Aggregate>(
+        &self,
+        id: A::Id,
+        time: SystemTime,
+    ) -> impl Future<Output = Result<Past<A>>> + Send + use<A> {
+        let repository = self.repository.clone();
+        async move { Ok(repository.get_as_of(id, time).await?) }
+    }
+
     /// Reads the events of an aggregate, oldest first; of one that does not exist there are none.
     pub fn history<A: Aggregate>(&self, id: A::Id) -> History<A> {
         History::new(
@@ -151,7 +187,7 @@ impl Application {
         R: Outcome<Value: Send, Refusal: Send>,
     {
         let stream = StreamId::new(A::CATEGORY, id.to_uuid());
-        update::update(self.repository.clone(), stream, decide)
+        update::update(self.clone(), stream, decide)
     }
 }
 

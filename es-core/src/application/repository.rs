@@ -7,7 +7,7 @@ use super::categories::Categories;
 use super::save::{self, Save, SaveError, Saved};
 use super::{LoadError, Past};
 use crate::domain::{Aggregate, AggregateId, Replay, StreamId, Version};
-use crate::persistence::{Commit, CommitId, EventStore, Record, Slice, decode};
+use crate::persistence::{Commit, CommitId, EventStore, Metadata, Record, Slice, decode};
 
 /// How many records are read at once, so that a long stream does not fill the memory.
 pub(super) const PAGE: usize = 1_000;
@@ -88,11 +88,40 @@ impl Repository {
         }
     }
 
-    /// Saves the pending events of one or several aggregates, all or nothing.
+    /// Gets an aggregate as it was at a time.
+    ///
+    /// # Errors
+    /// [`LoadError`]; [`LoadError::NotYet`] where it was created later.
+    pub async fn get_as_of<A: Aggregate>(
+        &self,
+        id: A::Id,
+        time: SystemTime,
+    ) -> Result<Past<A>, LoadError> {
+        let stream = StreamId::new(A::CATEGORY, id.to_uuid());
+        if let Some(aggregate) = self
+            .load_while(&stream, Version::MAX, |record| record.time <= time)
+            .await?
+        {
+            return Ok(Past::new(aggregate));
+        }
+        if self.read(&stream, Slice::all().limit(1)).await?.is_empty() {
+            return Err(LoadError::NotFound { stream });
+        }
+        Err(LoadError::NotYet {
+            stream,
+            asked: time,
+        })
+    }
+
+    /// Saves the pending events of one or several aggregates, all or nothing, with who and why.
     ///
     /// # Errors
     /// [`SaveError`]; everything is pending still.
-    pub async fn save<S: Save>(&self, mut what: S) -> Result<Saved<S::Versions>, SaveError> {
+    pub async fn save<S: Save>(
+        &self,
+        metadata: &Metadata,
+        mut what: S,
+    ) -> Result<Saved<S::Versions>, SaveError> {
         let appends = save::stage(&mut what, &self.categories)?;
         if appends.is_empty() {
             return Ok(Saved {
@@ -103,6 +132,7 @@ impl Repository {
         let commit = Commit {
             id: CommitId::draw(),
             time: now(),
+            metadata: metadata.clone(),
             appends,
         };
         let committed = self.store.commit(commit).await?;
@@ -119,19 +149,28 @@ impl Repository {
         stream: &StreamId,
         up_to: Version,
     ) -> Result<Option<A>, LoadError> {
+        self.load_while(stream, up_to, |_| true).await
+    }
+
+    /// As [`load`](Repository::load), and up to the first record that does not belong.
+    async fn load_while<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        up_to: Version,
+        belongs: impl Fn(&Record) -> bool + Send,
+    ) -> Result<Option<A>, LoadError> {
         self.claim::<A>()?;
         let mut replay = Replay::<A>::new(stream.id);
         loop {
-            let page = self
-                .read(
-                    stream,
-                    Slice::all()
-                        .after(replay.version())
-                        .up_to(up_to)
-                        .limit(PAGE),
-                )
-                .await?;
+            let slice = Slice::all()
+                .after(replay.version())
+                .up_to(up_to)
+                .limit(PAGE);
+            let page = self.read(stream, slice).await?;
             for record in &page {
+                if !belongs(record) {
+                    return Ok(replay.finish());
+                }
                 follows(record, replay.version())?;
                 replay
                     .push_saved(decode(record)?, record.time)

@@ -51,6 +51,14 @@ pub enum SaveError {
         /// The stream.
         stream: StreamId,
     },
+    /// The decision of an update put another aggregate in the place of the one it was given.
+    #[error(
+        "the decision about `{stream}` put another aggregate in its place; change the one it is given"
+    )]
+    Replaced {
+        /// The stream of the one that was given.
+        stream: StreamId,
+    },
     /// One aggregate was to be saved twice in one save.
     #[error("`{stream}` occurs twice in one save; change and save one copy of it")]
     Twice {

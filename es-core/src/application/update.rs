@@ -1,7 +1,7 @@
 //! Load, decide, save, and again on conflict.
 use std::{error, fmt};
 
-use super::{Error, Repository, SaveError};
+use super::{Application, Error, SaveError};
 use crate::domain::{Aggregate, Outcome, Position, StreamId, Version};
 
 /// How often a command is decided anew before its conflict is given back.
@@ -48,7 +48,7 @@ impl<E: error::Error + 'static> error::Error for UpdateError<E> {
 }
 
 pub(super) async fn update<A, F, R>(
-    repository: Repository,
+    app: Application,
     stream: StreamId,
     mut decide: F,
 ) -> Result<Updated<R::Value>, UpdateError<R::Refusal>>
@@ -59,11 +59,16 @@ where
 {
     let mut attempt = 1;
     loop {
-        let mut aggregate: A = repository.get_stream(&stream).await.map_err(failed)?;
+        let mut aggregate: A = app.repository.get_stream(&stream).await.map_err(failed)?;
+        let got = aggregate.version();
         let value = decide(&mut aggregate)
             .into_result()
             .map_err(UpdateError::Refused)?;
-        match repository.save(&mut aggregate).await {
+        let recorded = aggregate.version().get() - aggregate.pending().len() as u64;
+        if aggregate.root().id() != stream.id || recorded != got.get() {
+            return Err(failed(SaveError::Replaced { stream }));
+        }
+        match app.repository.save(&app.metadata, &mut aggregate).await {
             Ok(saved) => {
                 return Ok(Updated {
                     value,

@@ -119,7 +119,7 @@ pub fn record<A: Events>(aggregate: &mut A, event: A::Event, apply: impl FnOnce(
     }
     let applying = Applying::begin(aggregate);
     apply(&mut *applying.aggregate);
-    drop(applying);
+    applying.finish();
     aggregate.root_mut().push(event);
 }
 

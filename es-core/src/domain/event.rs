@@ -38,6 +38,8 @@ pub trait Event:
 pub struct EventShape {
     /// The stored name, as in `#[event("TrickAdded")]`.
     pub name: &'static str,
+    /// Whether it creates an aggregate; otherwise it changes one.
+    pub creates: bool,
     /// Names under which it was stored before.
     pub was: &'static [&'static str],
     /// The schema version that the code writes, and the highest it can read.

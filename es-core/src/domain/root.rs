@@ -2,10 +2,9 @@
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
-use std::thread;
 use std::time::SystemTime;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use uuid::Uuid;
 
 use super::{Declares, Event, HasRoot, Version};
@@ -220,6 +219,15 @@ struct Kept {
 
 impl<A> Serialize for Root<A> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let pending = self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| !pending.is_empty());
+        if self.phase != Phase::Open || self.broken || pending {
+            return Err(ser::Error::custom(
+                "only an aggregate that is saved has a snapshot; save it first",
+            ));
+        }
         let kept = Kept {
             id: self.id,
             version: self.version.get(),
@@ -233,6 +241,11 @@ impl<A> Serialize for Root<A> {
 impl<'de, A> Deserialize<'de> for Root<A> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let kept = Kept::deserialize(deserializer)?;
+        if kept.version == 0 {
+            return Err(de::Error::custom(
+                "no event created this aggregate: its version is 0",
+            ));
+        }
         Ok(Self {
             id: kept.id,
             version: kept.version.into(),
@@ -275,6 +288,8 @@ pub(super) struct Applying<'a, A: HasRoot> {
     modified_at: Option<SystemTime>,
     pending: Option<Box<dyn Pending>>,
     broken: bool,
+    /// The body came to its end.
+    finished: bool,
 }
 
 impl<'a, A: HasRoot> Applying<'a, A> {
@@ -285,12 +300,20 @@ impl<'a, A: HasRoot> Applying<'a, A> {
         Self {
             id: root.id,
             version: root.version,
-            created_at: root.created_at,
-            modified_at: root.modified_at,
+            // Replaying knows the times at its end only, so no body sees them.
+            created_at: root.created_at.take(),
+            modified_at: root.modified_at.take(),
             pending: root.pending.take(),
             broken: root.broken,
+            finished: false,
             aggregate,
         }
+    }
+
+    /// Says that the body came to its end; dropped without it, it panicked.
+    #[inline]
+    pub(super) fn finish(mut self) {
+        self.finished = true;
     }
 
     /// The body put another root in the place of this one.
@@ -301,8 +324,6 @@ impl<'a, A: HasRoot> Applying<'a, A> {
         *root = Root {
             id: self.id,
             version: self.version,
-            created_at: self.created_at,
-            modified_at: self.modified_at,
             detour: root.detour,
             broken: self.broken,
             ..Root::new()
@@ -317,8 +338,10 @@ impl<A: HasRoot> Drop for Applying<'_, A> {
             self.restore();
         }
         let root = self.aggregate.root_mut();
+        root.created_at = self.created_at;
+        root.modified_at = self.modified_at;
         root.pending = self.pending.take();
         root.phase = Phase::Open;
-        root.broken |= thread::panicking();
+        root.broken |= !self.finished;
     }
 }

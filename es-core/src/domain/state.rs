@@ -22,11 +22,11 @@ pub struct States<'a, A>(pub &'a A, pub &'a A);
 /// Compares.
 pub trait Comparable {
     /// The two states as text, where they differ.
-    fn difference(&self) -> Option<String>;
+    fn __difference(&self) -> Option<String>;
 }
 
 impl<A: PartialEq + std::fmt::Debug> Comparable for States<'_, A> {
-    fn difference(&self) -> Option<String> {
+    fn __difference(&self) -> Option<String> {
         let Self(left, right) = self;
         (left != right).then(|| format!("{left:#?}\n{right:#?}"))
     }
@@ -35,7 +35,7 @@ impl<A: PartialEq + std::fmt::Debug> Comparable for States<'_, A> {
 /// Cannot compare.
 pub trait Opaque {
     /// Nothing: equal as far as can be seen.
-    fn difference(&self) -> Option<String> {
+    fn __difference(&self) -> Option<String> {
         None
     }
 }

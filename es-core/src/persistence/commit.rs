@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::Metadata;
 use crate::domain::{Position, StreamId, Version};
 
 /// Names one commit, so that sending it again is recognised.
@@ -47,6 +48,8 @@ pub struct Commit {
     pub id: CommitId,
     /// When it was made, in microseconds. A store moves it forward where its log is further on.
     pub time: SystemTime,
+    /// Who and why, for all of its events.
+    pub metadata: Metadata,
     /// What it appends, in the order in which it is to stand in the log. A stream may occur more than once.
     pub appends: Vec<Append>,
 }

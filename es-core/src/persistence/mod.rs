@@ -5,11 +5,13 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 mod commit;
 pub(crate) mod mapper;
+mod metadata;
 mod record;
 mod store;
 
 pub use commit::{Append, Commit, CommitId, Committed, EncodedEvent};
 pub use mapper::{DecodeError, EncodeError};
 pub(crate) use mapper::{decode, encode};
+pub use metadata::Metadata;
 pub use record::{Record, Recorded};
 pub use store::{AppendError, EventStore, ReadError, Slice};

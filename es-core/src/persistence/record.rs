@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::CommitId;
+use super::{CommitId, Metadata};
 use crate::domain::{Position, StreamId, Version};
 
 /// An event as stored.
@@ -26,6 +26,8 @@ pub struct Record {
     pub time: SystemTime,
     /// The commit it came with.
     pub commit: CommitId,
+    /// Who and why.
+    pub metadata: Metadata,
 }
 
 /// A record whose payload has become an event again.
@@ -45,6 +47,8 @@ pub struct Recorded<E> {
     pub time: SystemTime,
     /// The commit it came with.
     pub commit: CommitId,
+    /// Who and why.
+    pub metadata: Metadata,
 }
 
 impl<E> Recorded<E> {
@@ -57,6 +61,7 @@ impl<E> Recorded<E> {
             payload: record.payload,
             time: record.time,
             commit: record.commit,
+            metadata: record.metadata,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::fmt::Debug;
 
 use uuid::Uuid;
 
-use crate::domain::{Aggregate, AggregateId, Outcome};
+use super::stored::written_and_read;
+use crate::domain::{Aggregate, AggregateId, Event, Outcome};
 
 /// Begins a test with an aggregate that these events made; without events, use [`when_created`].
 ///
@@ -39,7 +40,8 @@ use crate::domain::{Aggregate, AggregateId, Outcome};
 /// ```
 ///
 /// Besides what is asked for, it is checked that the events alone make the state: where the struct is `PartialEq + Debug`, they are
-/// replayed and the states compared; and no event may have been called from the body of another, where it is not recorded.
+/// replayed and the states compared. Every event must come back from a store as it is; and none may have been called from the body of
+/// another, where it is not recorded.
 ///
 /// # Panics
 /// Where the events do not make an aggregate. Its id is the nil UUID.
@@ -233,10 +235,19 @@ fn compare<A: Aggregate>(aggregate: &A, events: impl IntoIterator<Item = A::Even
              call both from a method without `#[event]`"
         );
     }
-    let again = replayed(aggregate.root().id(), events.into_iter());
+    let again = replayed(aggregate.root().id(), events.into_iter().map(stored));
     if let Some(difference) = A::difference(aggregate, &again) {
         panic!(
             "the state (first) is not what its events make of it (second): something changed it outside an event\n{difference}"
         );
+    }
+}
+
+/// The event as a store gives it back.
+#[track_caller]
+fn stored<E: Event>(event: E) -> E {
+    match written_and_read(&event) {
+        Ok(again) => again.event,
+        Err(error) => panic!("{event:?} {error}"),
     }
 }

@@ -11,6 +11,7 @@ mod given;
 )]
 pub mod laws;
 mod schema_guard;
+mod stored;
 
 use std::future::Future;
 

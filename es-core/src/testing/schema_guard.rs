@@ -1,14 +1,14 @@
 //! What is stored stays readable: the shapes of all events, and samples of them as stored, in a file that is checked in.
+use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::SystemTime;
-use std::{env, fs, slice};
+use std::{env, fs};
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use serde_json::Value;
 
-use crate::domain::{Aggregate, Event, EventShape, JsonMap, Position, StreamId, Version};
-use crate::persistence::{CommitId, Record, decode, encode};
+use super::stored::{rewrite, text, written_and_read};
+use crate::domain::{Aggregate, Event, EventShape, JsonMap};
 
 /// Set to anything but `0`, it writes down what may be accepted.
 const BLESS: &str = "ES_BLESS";
@@ -46,7 +46,7 @@ const BLESS: &str = "ES_BLESS";
 /// read the old samples. What would make stored events unreadable is never accepted; the message says what to do instead.
 ///
 /// It sees the types as they are written in the parameters, not inside them: that is what the samples are for. Give one for each form
-/// that an event's data may take.
+/// that an event's data may take, also for the values that it may come to have: a narrower integer reads the samples, and not what is larger.
 pub fn schema_guard(file: impl Into<PathBuf>) -> SchemaGuard {
     SchemaGuard {
         file: file.into(),
@@ -66,6 +66,7 @@ pub struct SchemaGuard {
 #[derive(Debug)]
 struct Declared {
     category: &'static str,
+    ty: TypeId,
     shapes: &'static [EventShape],
     samples: Vec<(&'static str, Result<JsonMap, String>)>,
     /// Reads a payload of an event and writes it again.
@@ -77,7 +78,11 @@ type Written = BTreeMap<String, BTreeMap<String, WrittenEvent>>;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct WrittenEvent {
+    creates: bool,
     schema: u32,
+    /// Names it was stored under before: there may be stored ones.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    was: BTreeSet<String>,
     fields: BTreeMap<String, WrittenField>,
     samples: Vec<Sample>,
 }
@@ -93,6 +98,9 @@ struct WrittenField {
 /// A payload as it was stored once, and as the code writes it now, where that is something else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Sample {
+    /// The name it was stored under, where that is not the event's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     schema: u32,
     payload: JsonMap,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,13 +108,25 @@ struct Sample {
 }
 
 impl SchemaGuard {
-    /// Adds an aggregate, with at least one sample of each of its events.
+    /// Adds an aggregate, with at least one sample of each of its events; called again, it adds samples.
     pub fn samples<A: Aggregate>(mut self, events: impl IntoIterator<Item = A::Event>) -> Self {
-        let sample = |event: A::Event| (event.name(), written_and_read(&event));
+        let sample = |event: A::Event| {
+            (
+                event.name(),
+                written_and_read(&event).map(|stored| stored.payload),
+            )
+        };
+        let samples = events.into_iter().map(sample);
+        let ty = TypeId::of::<A>();
+        if let Some(known) = self.aggregates.iter_mut().find(|known| known.ty == ty) {
+            known.samples.extend(samples);
+            return self;
+        }
         self.aggregates.push(Declared {
             category: A::CATEGORY,
+            ty,
             shapes: A::Event::SHAPES,
-            samples: events.into_iter().map(sample).collect(),
+            samples: samples.collect(),
             rewrite: rewrite::<A::Event>,
         });
         self
@@ -146,7 +166,7 @@ impl SchemaGuard {
         if !bless {
             let new = findings.new.into_iter().collect::<Vec<_>>().join("\n- ");
             return Err(format!(
-                "what is stored changed, and stays readable:\n- {new}\nif that is meant, run the test with {BLESS}=1 and check `{file}` in"
+                "what is stored changed, and the samples of before still read:\n- {new}\nif that is meant, run the test with {BLESS}=1 and check `{file}` in"
             ));
         }
         let mut text = serde_json::to_string_pretty(&now).map_err(|error| error.to_string())?;
@@ -160,7 +180,13 @@ impl SchemaGuard {
         for declared in &self.aggregates {
             let nothing = BTreeMap::new();
             let before = written.get(declared.category).unwrap_or(&nothing);
-            now.insert(declared.category.to_owned(), declared.now(before, findings));
+            let events = declared.now(before, findings);
+            if now.insert(declared.category.to_owned(), events).is_some() {
+                findings.broken.push(format!(
+                    "two types of aggregates are stored as `{}`",
+                    declared.category
+                ));
+            }
         }
         for category in written
             .keys()
@@ -201,40 +227,43 @@ impl Declared {
                  if it has a new name, write `was = \"{name}\"`; if it no longer happens, keep its method and mark it `retired`"
             ));
         }
-        let now = self.shapes.iter().map(|shape| {
-            let before = names(shape).find_map(|name| Some((name, before.get(name)?)));
-            (shape.name.to_owned(), self.event(shape, before, findings))
-        });
+        let now = self
+            .shapes
+            .iter()
+            .map(|shape| (shape.name.to_owned(), self.event(shape, before, findings)));
         now.collect()
     }
 
     fn event(
         &self,
         shape: &EventShape,
-        before: Option<(&str, &WrittenEvent)>,
+        before: &BTreeMap<String, WrittenEvent>,
         findings: &mut Findings,
     ) -> WrittenEvent {
         let event = format!("`{}` of `{}`", shape.name, self.category);
         let mut now = WrittenEvent {
+            creates: shape.creates,
             schema: shape.schema,
+            was: shape.was.iter().map(|&name| name.to_owned()).collect(),
             fields: fields(shape),
             samples: Vec::new(),
         };
-        match before {
-            None => {
-                findings.new.insert(format!("{event} is new"));
+        let before: Vec<_> = names(shape)
+            .filter_map(|name| Some((name, before.get(name)?)))
+            .collect();
+        if before.is_empty() {
+            findings.new.insert(format!("{event} is new"));
+        }
+        for (name, before) in before {
+            if name != shape.name {
+                findings.new.insert(format!("{event} was `{name}`"));
             }
-            Some((name, before)) => {
-                if name != shape.name {
-                    findings.new.insert(format!("{event} was `{name}`"));
-                }
-                compare_shapes(&event, before, &now, findings);
-                now.samples = before
-                    .samples
-                    .iter()
-                    .filter_map(|sample| self.old_sample(&event, shape, before, sample, findings))
-                    .collect();
-            }
+            compare_shapes(&event, before, &now, findings);
+            let carried = before.samples.iter().filter_map(|sample| {
+                let stored_as = sample.name.as_deref().unwrap_or(name);
+                self.old_sample(&event, shape, before, stored_as, sample, findings)
+            });
+            now.samples.extend(carried);
         }
         for (_, sample) in self.samples.iter().filter(|(name, _)| *name == shape.name) {
             match sample {
@@ -256,11 +285,12 @@ impl Declared {
         event: &str,
         shape: &EventShape,
         before: &WrittenEvent,
+        stored_as: &str,
         sample: &Sample,
         findings: &mut Findings,
     ) -> Option<Sample> {
         let payload = text(&sample.payload);
-        let now = match (self.rewrite)(shape.name, sample.schema, &sample.payload) {
+        let now = match (self.rewrite)(stored_as, sample.schema, &sample.payload) {
             Ok(now) => now,
             Err(error) => {
                 findings.broken.push(format!(
@@ -273,10 +303,7 @@ impl Declared {
         };
         let expected = sample.now.as_ref().unwrap_or(&sample.payload);
         if shape.schema == before.schema && now != *expected {
-            let lost = expected
-                .iter()
-                .any(|(name, value)| now.get(name) != Some(value));
-            if lost {
+            if !keeps_fields(expected, &now) {
                 findings.broken.push(format!(
                     "{event}, stored as {payload}, would read as {}; {}",
                     text(&now),
@@ -289,9 +316,31 @@ impl Declared {
                 .insert(format!("{event} has more fields than {payload}"));
         }
         Some(Sample {
+            name: (stored_as != shape.name).then(|| stored_as.to_owned()),
             now: (now != sample.payload).then_some(now),
             ..sample.clone()
         })
+    }
+}
+
+/// Whether all fields are there still with the values they had; there may be more.
+fn keeps_fields(before: &JsonMap, now: &JsonMap) -> bool {
+    before
+        .iter()
+        .all(|(name, value)| now.get(name).is_some_and(|now| keeps(value, now)))
+}
+
+fn keeps(before: &Value, now: &Value) -> bool {
+    match (before, now) {
+        (Value::Object(before), Value::Object(now)) => keeps_fields(before, now),
+        (Value::Array(before), Value::Array(now)) => {
+            before.len() == now.len()
+                && before
+                    .iter()
+                    .zip(now)
+                    .all(|(before, now)| keeps(before, now))
+        }
+        (before, now) => before == now,
     }
 }
 
@@ -316,6 +365,21 @@ fn compare_shapes(event: &str, before: &WrittenEvent, now: &WrittenEvent, findin
         findings.new.insert(format!(
             "{event} has schema {} instead of {}",
             now.schema, before.schema
+        ));
+    }
+    if now.creates != before.creates {
+        let (was, is) = if now.creates {
+            ("changed", "creates")
+        } else {
+            ("created", "changes")
+        };
+        findings.broken.push(format!(
+            "{event} {was} the aggregate when it was stored, and {is} it now; write an event of another name"
+        ));
+    }
+    for name in before.was.difference(&now.was) {
+        findings.broken.push(format!(
+            "{event} was stored as `{name}` before; write `was = \"{name}\"`"
         ));
     }
     for (name, field) in &now.fields {
@@ -355,14 +419,15 @@ fn add_sample(
     samples: &mut Vec<Sample>,
     findings: &mut Findings,
 ) {
-    let known = samples
-        .iter()
-        .any(|sample| sample.schema == shape.schema && sample.payload == *payload);
+    let known = samples.iter().any(|sample| {
+        sample.name.is_none() && sample.schema == shape.schema && sample.payload == *payload
+    });
     if !known {
         findings
             .new
             .insert(format!("{event} has a new sample {}", text(payload)));
         samples.push(Sample {
+            name: None,
             schema: shape.schema,
             payload: payload.clone(),
             now: None,
@@ -384,61 +449,6 @@ fn fields(shape: &EventShape) -> BTreeMap<String, WrittenField> {
         (field.name.to_owned(), written)
     });
     written.collect()
-}
-
-fn text(payload: &JsonMap) -> String {
-    serde_json::to_string(payload).unwrap_or_default()
-}
-
-/// The payload of an event, which reads as the same event.
-fn written_and_read<E: Event>(event: &E) -> Result<JsonMap, String> {
-    let payload = payload(event)?;
-    let again: E = read(event.name(), event.schema(), &payload)?;
-    if again != *event {
-        return Err(format!(
-            "does not come back the same: {event:?} is stored as {}, which reads as {again:?}",
-            text(&payload)
-        ));
-    }
-    Ok(payload)
-}
-
-fn rewrite<E: Event>(name: &str, schema: u32, stored: &JsonMap) -> Result<JsonMap, String> {
-    payload(&read::<E>(name, schema, stored)?)
-}
-
-fn payload<E: Event>(event: &E) -> Result<JsonMap, String> {
-    let encoded = encode(slice::from_ref(event), &stream(), Version::NEW)
-        .map_err(|error| format!("cannot be stored: {}", reasons(&error)))?;
-    serde_json::from_slice(&encoded[0].payload)
-        .map_err(|error| format!("is not stored as a JSON object: {error}"))
-}
-
-fn read<E: Event>(name: &str, schema: u32, payload: &JsonMap) -> Result<E, String> {
-    let record = Record {
-        stream: stream(),
-        version: Version::FIRST,
-        position: Position::FIRST,
-        event: name.to_owned().into(),
-        schema,
-        payload: text(payload).into(),
-        time: SystemTime::UNIX_EPOCH,
-        commit: CommitId::from(Uuid::nil()),
-    };
-    decode(&record).map_err(|error| format!("cannot be read: {}", reasons(&error)))
-}
-
-fn stream() -> StreamId {
-    StreamId::new("sample", Uuid::nil())
-}
-
-/// What went wrong at the bottom; the record that is named above it is no real one.
-fn reasons(error: &dyn std::error::Error) -> String {
-    let mut reason = error;
-    while let Some(source) = reason.source() {
-        reason = source;
-    }
-    reason.to_string()
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ fn fingerprint(syntax: &Syntax) -> u64 {
         Data::Struct(data) => data.fields.to_token_stream(),
         Data::Enum(_) | Data::Union(_) => TokenStream::new(),
     };
-    source::fingerprint([source::text(fields), revision.to_string()])
+    source::fingerprint(quote!(#revision #fields))
 }
 
 /// Whether a type is written as `Root<Self>`, or with the aggregate's name in it, and with a path before it or not.

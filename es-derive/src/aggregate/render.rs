@@ -1,6 +1,7 @@
 //! The code that says so.
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::{WhereClause, parse_quote};
 
 use super::model::Aggregate;
 use crate::diagnostics::Diagnostics;
@@ -28,7 +29,8 @@ fn has_root(model: &Aggregate, asked_for: &TokenStream) -> TokenStream {
         krate,
         ..
     } = model;
-    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    let (impl_generics, type_generics, _) = generics.split_for_impl();
+    let where_clause = where_clause(model);
     let id = id.map_or_else(|| quote!(#krate::__private::Uuid), |id| quote!(#id));
     let (root, root_mut) = match roots.first().and_then(|field| field.ident.as_ref()) {
         Some(field) => (quote!(&self.#field), quote!(&mut self.#field)),
@@ -50,6 +52,32 @@ fn has_root(model: &Aggregate, asked_for: &TokenStream) -> TokenStream {
             #asked_for
         }
     }
+}
+
+/// The conditions under which a generic struct is an aggregate, besides those that it states: nobody has to write them out.
+fn where_clause(model: &Aggregate) -> Option<WhereClause> {
+    let krate = &model.krate;
+    let mut generics = model.generics.clone();
+    let parameters: Vec<_> = generics
+        .type_params()
+        .map(|parameter| parameter.ident.clone())
+        .collect();
+    if parameters.is_empty() {
+        return generics.where_clause;
+    }
+    let conditions = &mut generics.make_where_clause().predicates;
+    for parameter in parameters {
+        conditions.push(
+            parse_quote!(#parameter: #krate::__private::Send + #krate::__private::Sync + 'static),
+        );
+    }
+    if model.snapshot_every.is_some() {
+        conditions.push(parse_quote!(Self: #krate::__private::Snapshotted));
+    }
+    if model.cached {
+        conditions.push(parse_quote!(Self: #krate::__private::Cached));
+    }
+    generics.where_clause
 }
 
 /// `snapshot_every`, which asks for what it needs at the struct's name.
@@ -82,25 +110,22 @@ fn difference(model: &Aggregate) -> TokenStream {
         fn difference(&self, other: &Self) -> #krate::__private::Option<#krate::__private::String> {
             #[allow(unused_imports)]
             use #krate::__private::{Comparable as _, Opaque as _};
-            (&#krate::__private::States(self, other)).difference()
+            (&#krate::__private::States(self, other)).__difference()
         }
     }
 }
 
-/// Asks for the events at the struct's name, which is where their absence is told.
-fn declares_events(model: &Aggregate) -> TokenStream {
-    let Aggregate {
-        generics, krate, ..
-    } = model;
-    let (impl_generics, _, where_clause) = generics.split_for_impl();
-    let aggregate = at_its_name(model);
-    quote! {
-        const _: () = {
-            const fn _events_are_declared #impl_generics () #where_clause {
-                #krate::__private::declares_events::<#aggregate>()
-            }
-        };
+/// Asks for the events at the struct's name, which is where their absence is told. The `impl` of a generic struct may be for some of its
+/// types only, or have more bounds, so there it is not asked.
+fn declares_events(model: &Aggregate) -> Option<TokenStream> {
+    if !model.generics.params.is_empty() {
+        return None;
     }
+    let krate = &model.krate;
+    let aggregate = at_its_name(model);
+    Some(quote! {
+        const _: () = #krate::__private::declares_events::<#aggregate>();
+    })
 }
 
 /// The type, so that what it lacks is told at the struct's name.

@@ -131,14 +131,16 @@ fn is_unsized(path: &Path) -> bool {
 
 /// The `T` of `impl Into<T>`.
 fn into_target(bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<&Type> {
-    let [TypeParamBound::Trait(bound)] = &*bounds.iter().collect::<Vec<_>>() else {
-        return None;
-    };
-    let segment = bound
-        .path
-        .segments
-        .last()
-        .filter(|segment| segment.ident == "Into")?;
+    // Further bounds concern the caller alone.
+    let into = bounds.iter().find_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound
+            .path
+            .segments
+            .last()
+            .filter(|segment| segment.ident == "Into"),
+        _ => None,
+    });
+    let segment = into?;
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
         return None;
     };

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{GenericParam, Generics, Type, WherePredicate};
+use syn::{GenericParam, Generics, Type};
 
 /// The parameters that the types name, with the bounds and conditions that concern no other parameter.
 pub(super) fn used<'a>(all: &Generics, types: impl Iterator<Item = &'a Type>) -> Generics {
@@ -26,20 +26,30 @@ pub(super) fn used<'a>(all: &Generics, types: impl Iterator<Item = &'a Type>) ->
         .map(name)
         .filter(|name| !names.contains(name))
         .collect();
+    for parameter in &mut used.params {
+        if let GenericParam::Type(ty) = parameter {
+            let bounds = std::mem::take(&mut ty.bounds).into_iter();
+            ty.bounds = bounds
+                .filter(|bound| is_about_the_rest(bound.to_token_stream(), &dropped))
+                .collect();
+        }
+    }
     if let Some(conditions) = &mut used.where_clause {
-        let about_the_rest = |condition: &WherePredicate| {
-            let mut mentioned = HashSet::new();
-            collect(condition.to_token_stream(), &mut mentioned);
-            mentioned.is_disjoint(&dropped) && !mentioned.contains("Self")
-        };
         conditions.predicates = conditions
             .predicates
             .iter()
-            .filter(|condition| about_the_rest(condition))
+            .filter(|condition| is_about_the_rest(condition.to_token_stream(), &dropped))
             .cloned()
             .collect();
     }
     used
+}
+
+/// Whether these tokens name none of the parameters that are dropped, nor the aggregate.
+fn is_about_the_rest(tokens: TokenStream, dropped: &HashSet<String>) -> bool {
+    let mut mentioned = HashSet::new();
+    collect(tokens, &mut mentioned);
+    mentioned.is_disjoint(dropped) && !mentioned.contains("Self")
 }
 
 /// Whether every parameter of the aggregate is one of the enum's too.

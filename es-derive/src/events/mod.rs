@@ -7,7 +7,7 @@ mod model;
 mod parse;
 mod render;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::quote;
 
 use crate::diagnostics::Diagnostics;
@@ -23,7 +23,39 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
         Err(error) => {
             diagnostics.push(error);
             let errors = diagnostics.into_compile_errors();
+            let item = without_marks(item);
             quote!(#errors #item)
         }
     }
+}
+
+/// Takes `#[event(..)]` and `#[upcast(..)]` off what could not be read, about which there would only be more errors.
+fn without_marks(tokens: TokenStream) -> TokenStream {
+    let mut tokens = tokens.into_iter().peekable();
+    let mut rest = TokenStream::new();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Punct(punct)
+                if punct.as_char() == '#' && tokens.peek().is_some_and(is_mark) =>
+            {
+                tokens.next();
+            }
+            TokenTree::Group(group) => {
+                let mut inside = Group::new(group.delimiter(), without_marks(group.stream()));
+                inside.set_span(group.span());
+                rest.extend([TokenTree::Group(inside)]);
+            }
+            token => rest.extend([token]),
+        }
+    }
+    rest
+}
+
+fn is_mark(token: &TokenTree) -> bool {
+    let TokenTree::Group(group) = token else {
+        return false;
+    };
+    let first = group.stream().into_iter().next();
+    group.delimiter() == Delimiter::Bracket
+        && matches!(first, Some(TokenTree::Ident(name)) if name == "event" || name == "upcast")
 }

@@ -1,6 +1,6 @@
 //! What it means: the events of an aggregate, each with its stored name, its fields and what it does.
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{
     Attribute, Expr, FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, LifetimeParam, LitStr, Pat,
@@ -251,14 +251,44 @@ fn parameter(
     })
 }
 
+/// Whether a parameter has `#[serde(KEY)]` or `#[serde(KEY = ..)]` for one of these.
+pub(super) fn has_serde_key(parameter: &Parameter, keys: &[&str]) -> bool {
+    let tokens = parameter
+        .field_attributes
+        .iter()
+        .filter_map(|attribute| attribute.meta.require_list().ok());
+    let mut words = tokens.flat_map(|list| list.tokens.clone());
+    words.any(|word| matches!(word, TokenTree::Ident(word) if keys.iter().any(|key| word == key)))
+}
+
 pub(super) fn is_condition(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
 }
 
-/// Changes when an event's parameters or body do.
-pub(super) fn fingerprint(events: &[Event]) -> u64 {
-    source::fingerprint(events.iter().map(|event| {
-        let (inputs, block) = (&event.method.sig.inputs, &event.method.block);
-        event.stored_name() + &source::text(quote!((#inputs) #block))
-    }))
+impl Event {
+    /// Changes when its parameters or its body do.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let (name, schema) = (self.stored_name(), self.schema());
+        let (inputs, block) = (&self.method.sig.inputs, &self.method.block);
+        let fields = self
+            .parameters
+            .iter()
+            .flat_map(|parameter| &parameter.field_attributes);
+        source::fingerprint(quote!(#name #schema (#inputs) #(#fields)* #block))
+    }
+}
+
+impl Upcaster {
+    /// Changes when what it does to a payload does.
+    pub(super) fn fingerprint(&self) -> u64 {
+        source::fingerprint(self.method.block.to_token_stream())
+    }
+}
+
+/// The constants that bodies may use.
+pub(super) fn constants(model: &Events) -> impl Iterator<Item = u64> {
+    model.others.iter().filter_map(|(_, item)| match item {
+        ImplItem::Const(constant) => Some(source::fingerprint(constant.to_token_stream())),
+        _ => None,
+    })
 }

@@ -4,13 +4,15 @@ use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{
-    AttrStyle, Attribute, Expr, ImplItem, ImplItemFn, Item, ItemImpl, LitStr, Path, Token, Type,
-    Visibility, bracketed,
+    AttrStyle, Attribute, Expr, ImplItem, ImplItemFn, Item, ItemImpl, LitStr, Meta, Path, Token,
+    Type, Visibility, bracketed,
 };
 
-use crate::arguments::{Arguments, Key, Name, Number, flag, list, number, unread, value};
+use crate::arguments::{
+    Arguments, Key, Name, Number, flag, list, number, unread, value, wrong_value,
+};
 use crate::diagnostics::{Diagnostics, did_you_mean, error};
-use crate::types;
+use crate::{grouping, types};
 
 pub(super) struct Syntax {
     /// The `impl`, without its items.
@@ -122,6 +124,7 @@ pub(super) fn read(
 ) -> syn::Result<Syntax> {
     let arguments = events_arguments(arguments, diagnostics);
     let mut header = inherent_impl(syn::parse2(item)?)?;
+    grouping::keep_in_impl(&mut header);
     let aggregate = type_name(&header.self_ty).ok_or_else(|| goes_on_impl(&header.self_ty))?;
     outer(&mut header.attrs);
     let (mut events, mut upcasters, mut others) = (Vec::new(), Vec::new(), Vec::new());
@@ -157,7 +160,10 @@ fn events_arguments(written: TokenStream, diagnostics: &mut Diagnostics) -> Even
         match key.name {
             "derive" => read.derives = list(key, written, input)?,
             "type_name" => read.type_name = Some(value(key, written, input)?),
-            "vis" => read.vis = Some(value(key, written, input)?),
+            "vis" => match value(key, written, input)? {
+                Visibility::Inherited => return Err(wrong_value(key, written)),
+                vis => read.vis = Some(vis),
+            },
             "crate" => read.krate = Some(value(key, written, input)?),
             _ => return Err(unread(written)),
         }
@@ -180,7 +186,11 @@ fn event(
         diagnostics,
         |read: &mut EventArguments, key, written, input| {
             match key.name {
-                "id" => read.id = Some((written.clone(), value(key, written, input)?)),
+                "id" => {
+                    let mut id = value(key, written, input)?;
+                    grouping::keep(&mut id);
+                    read.id = Some((written.clone(), id));
+                }
                 "was" => read.was = value::<Names>(key, written, input)?.0,
                 "schema" => read.schema = Some(number(key, written, input)?),
                 "retired" => {
@@ -299,7 +309,9 @@ fn inherent_impl(item: Item) -> syn::Result<ItemImpl> {
 /// Takes a misspelt mark off, which the compiler would only call unknown, and says what was meant.
 fn misspelt(method: &mut ImplItemFn, diagnostics: &mut Diagnostics) {
     method.attrs.retain(|attribute| {
-        let Some(written) = attribute.path().get_ident() else {
+        // Another macro's attribute may have a like name; one with a name in quotes is meant to be ours.
+        let with_a_name = matches!(&attribute.meta, Meta::List(list) if list.parse_args_with(starts_with_a_string).is_ok());
+        let Some(written) = attribute.path().get_ident().filter(|_| with_a_name) else {
             return true;
         };
         let Some(meant) = did_you_mean(&written.to_string(), &["event", "upcast"]) else {
@@ -312,6 +324,12 @@ fn misspelt(method: &mut ImplItemFn, diagnostics: &mut Diagnostics) {
         );
         false
     });
+}
+
+fn starts_with_a_string(input: ParseStream) -> syn::Result<()> {
+    input.parse::<LitStr>()?;
+    input.parse::<TokenStream>()?;
+    Ok(())
 }
 
 /// An attribute that stood inside the braces goes before them.

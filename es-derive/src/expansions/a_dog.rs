@@ -13,14 +13,10 @@ impl ::es_core::__private::HasRoot for Dog {
     ) -> ::es_core::__private::Option<::es_core::__private::String> {
         #[allow(unused_imports)]
         use ::es_core::__private::{Comparable as _, Opaque as _};
-        (&::es_core::__private::States(self, other)).difference()
+        (&::es_core::__private::States(self, other)).__difference()
     }
 }
-const _: () = {
-    const fn _events_are_declared() {
-        ::es_core::__private::declares_events::<Dog>()
-    }
-};
+const _: () = ::es_core::__private::declares_events::<Dog>();
 ///What can happen to a [`Dog`].
 #[derive(
     ::es_core::__private::Debug,
@@ -47,6 +43,7 @@ impl ::es_core::__private::Event for DogEvent {
     const SHAPES: &'static [::es_core::__private::EventShape] = &[
         ::es_core::__private::EventShape {
             name: "Registered",
+            creates: true,
             was: &[],
             schema: 1u32,
             fields: &[
@@ -59,6 +56,7 @@ impl ::es_core::__private::Event for DogEvent {
         },
         ::es_core::__private::EventShape {
             name: "TrickAdded",
+            creates: false,
             was: &[],
             schema: 1u32,
             fields: &[
@@ -87,7 +85,9 @@ impl ::es_core::__private::Declares for Dog {
     type Event = DogEvent;
 }
 impl ::es_core::__private::Events for Dog {
-    const FINGERPRINT: u64 = 11471710395252905105u64;
+    const FINGERPRINT: u64 = ::es_core::__private::fingerprint(
+        &[16797883721125317633u64, 2567581154646010483u64],
+    );
     fn create(
         event: DogEvent,
     ) -> ::es_core::__private::Result<Self, ::es_core::__private::Misplaced> {

@@ -2,6 +2,8 @@ impl<T: Item, U, const MAX: usize> facade::es_core::__private::HasRoot
 for Basket<T, U, MAX>
 where
     U: Scratch,
+    T: facade::es_core::__private::Send + facade::es_core::__private::Sync + 'static,
+    U: facade::es_core::__private::Send + facade::es_core::__private::Sync + 'static,
 {
     type Id = facade::es_core::__private::Uuid;
     const CATEGORY: &'static str = "Basket";
@@ -17,17 +19,9 @@ where
     ) -> facade::es_core::__private::Option<facade::es_core::__private::String> {
         #[allow(unused_imports)]
         use facade::es_core::__private::{Comparable as _, Opaque as _};
-        (&facade::es_core::__private::States(self, other)).difference()
+        (&facade::es_core::__private::States(self, other)).__difference()
     }
 }
-const _: () = {
-    const fn _events_are_declared<T: Item, U, const MAX: usize>()
-    where
-        U: Scratch,
-    {
-        facade::es_core::__private::declares_events::<Basket<T, U, MAX>>()
-    }
-};
 const _: () = {
     struct _Parameters<T: Item>(
         facade::es_core::__private::PhantomData<BasketEvent<T>>,
@@ -71,12 +65,14 @@ where
     const SHAPES: &'static [facade::es_core::__private::EventShape] = &[
         facade::es_core::__private::EventShape {
             name: "Woven",
+            creates: true,
             was: &[],
             schema: 1u32,
             fields: &[],
         },
         facade::es_core::__private::EventShape {
             name: "Filled",
+            creates: false,
             was: &[],
             schema: 1u32,
             fields: &[
@@ -115,7 +111,9 @@ where
     U: Scratch,
     T: Clone,
 {
-    const FINGERPRINT: u64 = 10455008490367162755u64;
+    const FINGERPRINT: u64 = facade::es_core::__private::fingerprint(
+        &[9990584992836790727u64, 12747284934935401953u64],
+    );
     fn create(
         event: BasketEvent<T>,
     ) -> facade::es_core::__private::Result<

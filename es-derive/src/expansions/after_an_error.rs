@@ -35,6 +35,7 @@ impl ::es_core::__private::Event for DogEvent {
     const SHAPES: &'static [::es_core::__private::EventShape] = &[
         ::es_core::__private::EventShape {
             name: "Registered",
+            creates: true,
             was: &[],
             schema: 1u32,
             fields: &[
@@ -61,7 +62,9 @@ impl ::es_core::__private::Declares for Dog {
     type Event = DogEvent;
 }
 impl ::es_core::__private::Events for Dog {
-    const FINGERPRINT: u64 = 15374326410797424503u64;
+    const FINGERPRINT: u64 = ::es_core::__private::fingerprint(
+        &[17053775226368127443u64, 6127655771303972571u64],
+    );
     fn create(
         event: DogEvent,
     ) -> ::es_core::__private::Result<Self, ::es_core::__private::Misplaced> {

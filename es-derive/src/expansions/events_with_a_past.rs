@@ -10,7 +10,7 @@ impl ::es_core::__private::HasRoot for Account {
     const SNAPSHOTS: ::es_core::__private::Option<
         ::es_core::__private::Snapshots<Self>,
     > = ::es_core::__private::Option::Some(
-        ::es_core::__private::snapshots::<Account>(100u64, 8531291472149943239u64),
+        ::es_core::__private::snapshots::<Account>(100u64, 15828719897168415305u64),
     );
     const CACHED: ::es_core::__private::Option<fn(&Self) -> Self> = ::es_core::__private::Option::Some(
         ::es_core::__private::copies::<Account>(),
@@ -21,14 +21,10 @@ impl ::es_core::__private::HasRoot for Account {
     ) -> ::es_core::__private::Option<::es_core::__private::String> {
         #[allow(unused_imports)]
         use ::es_core::__private::{Comparable as _, Opaque as _};
-        (&::es_core::__private::States(self, other)).difference()
+        (&::es_core::__private::States(self, other)).__difference()
     }
 }
-const _: () = {
-    const fn _events_are_declared() {
-        ::es_core::__private::declares_events::<Account>()
-    }
-};
+const _: () = ::es_core::__private::declares_events::<Account>();
 const _: () = {
     struct _Parameters(::es_core::__private::PhantomData<AccountFact>);
     impl ::es_core::__private::Parameter<0usize> for _Parameters {
@@ -83,6 +79,7 @@ impl ::es_core::__private::Event for AccountFact {
     const SHAPES: &'static [::es_core::__private::EventShape] = &[
         ::es_core::__private::EventShape {
             name: "Opened",
+            creates: true,
             was: &["Created"],
             schema: 1u32,
             fields: &[
@@ -100,6 +97,7 @@ impl ::es_core::__private::Event for AccountFact {
         },
         ::es_core::__private::EventShape {
             name: "Deposited",
+            creates: false,
             was: &[],
             schema: 2u32,
             fields: &[
@@ -122,6 +120,7 @@ impl ::es_core::__private::Event for AccountFact {
         },
         ::es_core::__private::EventShape {
             name: "Closed",
+            creates: false,
             was: &[],
             schema: 1u32,
             fields: &[],
@@ -129,6 +128,7 @@ impl ::es_core::__private::Event for AccountFact {
         #[cfg(feature = "loans")]
         ::es_core::__private::EventShape {
             name: "Lent",
+            creates: false,
             was: &[],
             schema: 1u32,
             fields: &[
@@ -184,7 +184,12 @@ impl ::es_core::__private::Declares for Account {
     type Event = AccountFact;
 }
 impl ::es_core::__private::Events for Account {
-    const FINGERPRINT: u64 = 12943983683671804368u64;
+    const FINGERPRINT: u64 = ::es_core::__private::fingerprint(
+        &[
+            969118338829326606u64, 12784165347592783080u64, 8135938366321198852u64,
+            #[cfg(feature = "loans")] 15769702558900991114u64, 7545421223340114211u64,
+        ],
+    );
     fn create(
         event: AccountFact,
     ) -> ::es_core::__private::Result<Self, ::es_core::__private::Misplaced> {
@@ -237,7 +242,7 @@ impl ::es_core::__private::Events for Account {
 }
 #[doc(hidden)]
 #[allow(non_snake_case, non_camel_case_types, dead_code, missing_docs, unreachable_pub)]
-mod __Account_retired {
+mod __AccountFact_retired {
     pub struct close;
 }
 impl Account {
@@ -271,7 +276,7 @@ impl Account {
     #[allow(dead_code, unused_variables, clippy::all, clippy::pedantic)]
     fn close<'never>(&mut self)
     where
-        __Account_retired::close: ::es_core::__private::NotRetired<'never>,
+        __AccountFact_retired::close: ::es_core::__private::NotRetired<'never>,
     {
         loop {}
     }

@@ -29,7 +29,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::domain::{StreamId, Version};
-use crate::persistence::{Append, Commit, CommitId, EncodedEvent};
+use crate::persistence::{Append, Commit, CommitId, EncodedEvent, Metadata};
 
 pub use suite::{Law, all};
 
@@ -60,6 +60,7 @@ fn commit(appends: impl Into<Vec<Append>>) -> Commit {
     Commit {
         id: CommitId::draw(),
         time: at(1),
+        metadata: Metadata::new(),
         appends: appends.into(),
     }
 }

@@ -6,7 +6,9 @@ use bytes::Bytes;
 
 use super::{append, at, commit, event, stream};
 use crate::domain::{Position, StreamId, Version};
-use crate::persistence::{Append, AppendError, Commit, EncodedEvent, EventStore, Record, Slice};
+use crate::persistence::{
+    Append, AppendError, Commit, EncodedEvent, EventStore, Metadata, Record, Slice,
+};
 use crate::testing::block_on;
 
 async fn read(store: &impl EventStore, stream: &StreamId, slice: Slice) -> Vec<Record> {
@@ -77,6 +79,11 @@ pub async fn records_come_back_exactly_as_written(store: impl EventStore) {
     ];
     let sent = Commit {
         time: at(7),
+        metadata: Metadata::new()
+            .actor("Ann \"\0")
+            .correlation(stream.id)
+            .causation(uuid::Uuid::nil())
+            .with("size", 1.5),
         ..commit([Append {
             stream: stream.clone(),
             expected: Version::NEW,
@@ -107,6 +114,7 @@ pub async fn records_come_back_exactly_as_written(store: impl EventStore) {
             payload,
             time: at(7),
             commit: sent.id,
+            metadata: sent.metadata.clone(),
         })
         .collect();
     assert_eq!(read(&store, &stream, Slice::all()).await, expected);

@@ -8,7 +8,7 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta, Visibility};
 
 use super::{conditions, lints, upcast, whole};
 use crate::events::form::Form;
-use crate::events::model::{Event, EventType, Events, Parameter};
+use crate::events::model::{Event, EventType, Events, Parameter, has_serde_key};
 use crate::source;
 
 /// `pub enum DogEvent { .. }`
@@ -29,7 +29,7 @@ pub(super) fn declaration(model: &Events) -> TokenStream {
     let mut serde_path = source::text(serde.clone());
     // In a string, `$crate` means nothing.
     let import = serde_path.contains('$').then(|| {
-        serde_path = format!("__serde_{ident}");
+        serde_path = format!("__serde_{}", ident.unraw());
         let name = Ident::new(&serde_path, Span::call_site());
         quote!(#[doc(hidden)] #[allow(non_snake_case)] use #serde as #name;)
     });
@@ -159,6 +159,7 @@ fn shape(event: &Event, krate: &TokenStream) -> TokenStream {
         event.stored_name(),
         event.schema(),
     );
+    let creates = event.creates();
     let was = event.was.iter().map(|old| old.value());
     let fields = event.parameters.iter().map(|parameter| {
         let name = parameter.ident.unraw().to_string();
@@ -175,6 +176,7 @@ fn shape(event: &Event, krate: &TokenStream) -> TokenStream {
         #(#conditions)*
         #krate::__private::EventShape {
             name: #name,
+            creates: #creates,
             was: &[#(#was),*],
             schema: #schema,
             fields: &[#(#fields),*],
@@ -215,20 +217,34 @@ pub(super) fn can_be_recorded(model: &Events) -> Option<TokenStream> {
         .filter(|parameter| {
             !matches!(parameter.form, Form::Borrowed(_)) && seen.insert(parameter.form.text())
         })
-        .filter_map(|parameter| parameter.form.ty())
+        .filter_map(|parameter| Some((asks(parameter), parameter.form.ty()?)))
         .collect();
     if asked.is_empty() {
         return None;
     }
-    let places = 0..asked.len();
+    let (places, (traits, types)) = (
+        0..asked.len(),
+        asked.into_iter().unzip::<_, _, Vec<_>, Vec<_>>(),
+    );
     Some(quote! {
         const _: () = {
             struct _Parameters #impl_generics (#krate::__private::PhantomData<#ident #type_generics>) #where_clause;
             #(
-                impl #impl_generics #krate::__private::Parameter<#places> for _Parameters #type_generics #where_clause {
-                    type Type = #asked;
+                impl #impl_generics #krate::__private::#traits<#places> for _Parameters #type_generics #where_clause {
+                    type Type = #types;
                 }
             )*
         };
     })
+}
+
+/// What is asked of a parameter: one that is written by functions of the user's need not be written by its type.
+fn asks(parameter: &Parameter) -> Ident {
+    let by_functions = ["with", "serialize_with", "deserialize_with"];
+    let name = if has_serde_key(parameter, &by_functions) {
+        "ParameterStoredWith"
+    } else {
+        "Parameter"
+    };
+    Ident::new(name, Span::mixed_site())
 }

@@ -3,7 +3,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
 use super::{conditions, unused_arguments, whole};
-use crate::events::model::{Event, Events, Parameter, fingerprint};
+use crate::events::model::{Event, Events, Parameter, constants};
 
 /// `impl Declares for Dog`
 pub(super) fn declares(model: &Events) -> TokenStream {
@@ -46,11 +46,20 @@ pub(super) fn events(model: &Events) -> TokenStream {
             )
         }
     });
-    let fingerprint = fingerprint(&model.events);
+    let bodies = model.events.iter().map(|event| {
+        let (conditions, fingerprint) = (conditions(&event.method), event.fingerprint());
+        quote!(#(#conditions)* #fingerprint)
+    });
+    let upcasters = model.upcasters.iter().map(|upcaster| {
+        let (conditions, fingerprint) = (conditions(&upcaster.method), upcaster.fingerprint());
+        quote!(#(#conditions)* #fingerprint)
+    });
+    let constants = constants(model).map(|fingerprint| quote!(#fingerprint));
+    let fingerprints = bodies.chain(upcasters).chain(constants);
     let event = Ident::new("event", Span::mixed_site());
     quote! {
         impl #impl_generics #krate::__private::Events for #self_type #where_clause {
-            const FINGERPRINT: u64 = #fingerprint;
+            const FINGERPRINT: u64 = #krate::__private::fingerprint(&[#(#fingerprints),*]);
 
             fn create(#event: #event_type) -> #result<Self, #misplaced> {
                 match #event {

@@ -185,7 +185,7 @@ pub(super) fn retired(model: &Events) -> Option<TokenStream> {
 }
 
 fn retired_module(model: &Events) -> Ident {
-    format_ident!("__{}_retired", model.aggregate.unraw())
+    format_ident!("__{}_retired", model.event_type.ident.unraw())
 }
 
 /// The method of a retired event: there, documented, and an error to call.

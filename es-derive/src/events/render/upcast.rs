@@ -1,8 +1,8 @@
 //! The steps between schema versions.
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::ReturnType;
 use syn::spanned::Spanned;
+use syn::{FnArg, ReturnType};
 
 use super::conditions;
 use crate::arguments::Name;
@@ -58,6 +58,11 @@ fn step(
         ReturnType::Type(_, ty) => ty.span(),
         ReturnType::Default => method.span(),
     };
+    // And a payload of another type at the type of the parameter.
+    let mut payload = payload.clone();
+    if let Some(FnArg::Typed(input)) = upcaster.method.sig.inputs.first() {
+        payload.set_span(input.ty.span().resolved_at(Span::mixed_site()));
+    }
     let called =
         quote_spanned!(answer.resolved_at(Span::mixed_site())=> <#aggregate>::#method(#payload));
     Some(quote! {

@@ -1,0 +1,109 @@
+//! Who, and why: what is stored beside every event of a commit.
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::domain::JsonMap;
+
+/// Who did it and why, stored with every event of a commit: an actor, a correlation, a causation, and keys of your own.
+///
+/// Cheap to clone; nothing by default.
+///
+/// ```
+/// use es_core::Metadata;
+/// use uuid::Uuid;
+///
+/// let request = Uuid::from_u128(7);
+/// let metadata = Metadata::new().actor("alice").correlation(request).with("channel", "web");
+/// assert_eq!(metadata.get_actor(), Some("alice"));
+/// assert_eq!(metadata.get("channel"), Some(&"web".into()));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Absent where there is none, which is most often so.
+    fields: Option<Arc<Fields>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Fields {
+    actor: Option<String>,
+    correlation: Option<Uuid>,
+    causation: Option<Uuid>,
+    keys: JsonMap,
+}
+
+impl Metadata {
+    /// No metadata.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says who did it.
+    #[must_use]
+    pub fn actor(mut self, actor: impl Into<String>) -> Self {
+        self.fields().actor = Some(actor.into());
+        self
+    }
+
+    /// Says what it belongs to: a request, a process that goes over several commits.
+    #[must_use]
+    pub fn correlation(mut self, id: Uuid) -> Self {
+        self.fields().correlation = Some(id);
+        self
+    }
+
+    /// Says what caused it: the message or the event it answers.
+    #[must_use]
+    pub fn causation(mut self, id: Uuid) -> Self {
+        self.fields().causation = Some(id);
+        self
+    }
+
+    /// Adds a key of your own.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
+        self.fields().keys.insert(key.into(), value.into());
+        self
+    }
+
+    /// Who did it.
+    #[must_use]
+    pub fn get_actor(&self) -> Option<&str> {
+        self.fields.as_ref()?.actor.as_deref()
+    }
+
+    /// What it belongs to.
+    #[must_use]
+    pub fn get_correlation(&self) -> Option<Uuid> {
+        self.fields.as_ref()?.correlation
+    }
+
+    /// What caused it.
+    #[must_use]
+    pub fn get_causation(&self) -> Option<Uuid> {
+        self.fields.as_ref()?.causation
+    }
+
+    /// The value of a key of your own.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&serde_json::Value> {
+        self.fields.as_ref()?.keys.get(key)
+    }
+
+    /// The keys of your own, in order.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, &serde_json::Value)> {
+        let keys = self.fields.iter().flat_map(|fields| &fields.keys);
+        keys.map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Whether nothing is said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_none()
+    }
+
+    fn fields(&mut self) -> &mut Fields {
+        Arc::make_mut(self.fields.get_or_insert_default())
+    }
+}

@@ -1,0 +1,26 @@
+use es_core::{Aggregate, Root, events};
+
+#[derive(Aggregate)]
+#[aggregate("Dog")]
+struct Dog {
+    root: Root<Self>,
+    tricks: Vec<String>,
+}
+
+#[events]
+impl Dog {
+    #[event("Registered")]
+    fn register() -> Self {
+        Self { root: Root::new(), tricks: Vec::new() }
+    }
+
+    #[event("Barked")]
+    fn bark(&mut self) {
+        self.tricks = ;
+    }
+
+    #[event("Sat")]
+    fn sit(&mut self) {}
+}
+
+fn main() {}
