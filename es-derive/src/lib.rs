@@ -62,8 +62,15 @@ pub fn aggregate(item: TokenStream) -> TokenStream {
 ///
 /// - An event method without `self` that returns `Self` creates; there may be several.
 /// - One with `&mut self` and no return value changes. It states a fact, so it cannot fail; a command decides first.
-/// - Parameters are owned types, `&str`, `&[T]`, `&T` or `impl Into<T>`; they are stored in their owned form, under their names, and are
-///   `Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync`.
+/// - Parameters are owned types, `&str`, `&[T]`, `&T` or `impl Into<T>`. They are stored in their owned form, under their names, and are
+///   `Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync`. The body sees them as they are written, but for
+///   `impl Into<T>`, which is a `T` there. `#[serde(..)]` on a parameter reaches the field.
+/// - What an event carries must come back from JSON as it was. NaN, infinity and more than 127 levels of nesting are refused when saving;
+///   `Some(None)` reads as `None`, and integers beyond 64 bits do not survive an upcaster.
+/// - While the body of an event runs, an event method that it calls by a detour changes the state and records nothing, because replaying
+///   will do the same; called directly, it is a compile error. `es_core::testing` finds the detours.
+/// - All events of an aggregate stand in one `impl`. The enum is beside it; who re-exports `Lamp` wants `LampEvent` too. An event without
+///   parameters has braces: `LampEvent::Broken {}`.
 ///
 /// ```
 /// use es_core::{Aggregate, Root, events};
