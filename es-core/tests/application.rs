@@ -362,6 +362,34 @@ async fn an_aggregate_can_be_had_as_it_was_at_a_time() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_log_tells_everything_in_order() -> Result<()> {
+    let app = app();
+    assert_eq!(app.log().read(Position::START, 10).await?, []);
+    let lamp = saved_lamp(&app, 2).await;
+    let other = saved_lamp(&app, 1).await;
+    app.update(lamp.id(), Lamp::switch).await?;
+
+    let all = app.log().read(Position::START, 10).await?;
+    let told: Vec<_> = all
+        .iter()
+        .map(|record| (record.stream.id, record.version.get(), &*record.event))
+        .collect();
+    let (lamp, other) = (lamp.id(), other.id());
+    assert_eq!(
+        told,
+        [
+            (lamp, 1, "Mounted"),
+            (lamp, 2, "Switched"),
+            (other, 1, "Mounted"),
+            (lamp, 3, "Switched")
+        ]
+    );
+    assert_eq!(app.log().read(Position::from(1), 2).await?, all[1..3]);
+    assert_eq!(app.log().read(Position::from(4), 2).await?, []);
+    Ok(())
+}
+
+#[tokio::test]
 async fn who_and_why_are_stored_with_every_event() -> Result<()> {
     let app = app();
     let request = Uuid::from_u128(7);
@@ -716,6 +744,7 @@ fn an_application_and_its_futures_can_go_anywhere() {
     anywhere(&app);
     task(app.get::<Lamp>(id));
     task(app.find::<Lamp>(id));
+    task(app.log().read(Position::START, 1));
     task(app.get_at::<Lamp>(id, Version::FIRST));
     task(app.get_as_of::<Lamp>(id, std::time::UNIX_EPOCH));
     task(app.update(id, Lamp::switch));

@@ -1,5 +1,5 @@
 //! What a use case can fail with.
-use super::{LoadError, SaveError, UpdateError};
+use super::{LoadError, LogError, SaveError, UpdateError};
 use crate::persistence::BoxError;
 
 /// The result of what an [`Application`](super::Application) does.
@@ -15,6 +15,9 @@ pub enum Error {
     /// Getting or reading failed.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Reading the log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The closure of an update refused the command.
     #[error(transparent)]
     Refused(BoxError),

@@ -4,6 +4,7 @@ mod categories;
 mod error;
 mod history;
 mod load;
+mod log;
 mod repository;
 mod save;
 mod update;
@@ -16,6 +17,7 @@ pub use categories::CategoryTaken;
 pub use error::{Error, Result};
 pub use history::History;
 pub use load::{LoadError, Past};
+pub use log::{LogError, NotificationLog};
 pub use repository::Repository;
 pub use save::{Save, SaveError, Saved};
 pub use update::{UpdateError, Updated};
@@ -167,6 +169,12 @@ impl Application {
             self.repository.clone(),
             StreamId::new(A::CATEGORY, id.to_uuid()),
         )
+    }
+
+    /// The notification log: everything that happened, in order.
+    #[must_use]
+    pub fn log(&self) -> NotificationLog {
+        NotificationLog::new(self.repository.clone())
     }
 
     /// Gets an aggregate, lets `decide` change it, and saves it; where another writer was faster, gets it again and decides again.

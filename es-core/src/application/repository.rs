@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::categories::Categories;
 use super::save::{self, Save, SaveError, Saved};
-use super::{LoadError, Past};
-use crate::domain::{Aggregate, AggregateId, Replay, StreamId, Version};
+use super::{LoadError, LogError, Past};
+use crate::domain::{Aggregate, AggregateId, Position, Replay, StreamId, Version};
 use crate::persistence::{Commit, CommitId, EventStore, Metadata, Record, Slice, decode};
 
 /// How many records are read at once, so that a long stream does not fill the memory.
@@ -188,6 +188,14 @@ impl Repository {
     /// Claims its category for a type of aggregate.
     pub(super) fn claim<A: Aggregate>(&self) -> Result<(), LoadError> {
         Ok(self.categories.claim::<A>()?)
+    }
+
+    pub(super) async fn read_log(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Record>, LogError> {
+        Ok(self.store.read_log(after, limit).await?)
     }
 
     pub(super) async fn read(
