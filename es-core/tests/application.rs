@@ -77,6 +77,10 @@ impl EventStore for Unasked {
         panic!("{commit:?}")
     }
 
+    fn outcome(&self, commit: CommitId) -> BoxFuture<'_, Result<Option<Committed>, ReadError>> {
+        panic!("{commit}")
+    }
+
     fn read_stream<'a>(
         &'a self,
         stream: &'a StreamId,

@@ -41,6 +41,7 @@ enum Fault {
     StopsOneBefore,
     ForgetsCommitIds,
     TrustsCommitIds,
+    ForgetsOutcomes,
     CountsRefusedCommits,
     SpreadsACommit,
     StartsPagesTwice,
@@ -52,7 +53,8 @@ enum Fault {
 use Fault::*;
 
 /// Every fault, and a law that must catch it.
-const CAUGHT: [(Fault, &str); 27] = [
+const CAUGHT: [(Fault, &str); 28] = [
+    (ForgetsOutcomes, "the_outcome_of_a_commit_is_told_by_its_id"),
     (ForgetsMetadata, "records_come_back_exactly_as_written"),
     (DoesNothing, "records_come_back_exactly_as_written"),
     (RefusesEmptyCommits, "an_empty_commit_changes_nothing"),
@@ -360,6 +362,15 @@ impl Broken {
 impl EventStore for Broken {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(self.commit_wrongly(commit))
+    }
+
+    fn outcome(&self, commit: CommitId) -> BoxFuture<'_, Result<Option<Committed>, ReadError>> {
+        Box::pin(async move {
+            if self.fault == ForgetsOutcomes {
+                return Ok(None);
+            }
+            self.store.outcome(commit).await
+        })
     }
 
     fn read_stream<'a>(

@@ -13,7 +13,9 @@ mod log;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use es_core::persistence::{AppendError, Commit, Committed, EventStore, ReadError, Record, Slice};
+use es_core::persistence::{
+    AppendError, Commit, CommitId, Committed, EventStore, ReadError, Record, Slice,
+};
 use es_core::{Position, StreamId};
 use futures_core::future::BoxFuture;
 
@@ -41,6 +43,10 @@ impl MemoryStore {
 impl EventStore for MemoryStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(async move { self.log().commit(commit) })
+    }
+
+    fn outcome(&self, commit: CommitId) -> BoxFuture<'_, Result<Option<Committed>, ReadError>> {
+        Box::pin(async move { Ok(self.log().outcome(commit)) })
     }
 
     fn read_stream<'a>(

@@ -41,6 +41,12 @@ impl Log {
         Ok(committed(commit.id, range, time))
     }
 
+    pub(crate) fn outcome(&self, commit: CommitId) -> Option<Committed> {
+        let range = self.commits.get(&commit)?.clone();
+        let time = self.records[range.start].time;
+        Some(committed(commit, range, time))
+    }
+
     pub(crate) fn read_stream(&self, stream: &StreamId, slice: Slice) -> Vec<Record> {
         let Some(places) = self.streams.get(stream) else {
             return Vec::new();

@@ -23,7 +23,7 @@ pub use save::{Save, SaveError, Saved};
 pub use update::{UpdateError, Updated};
 
 use crate::domain::{Aggregate, AggregateId, Outcome, StreamId, Version};
-use crate::persistence::{EventStore, Metadata};
+use crate::persistence::{CommitId, Committed, EventStore, Metadata};
 
 /// The use cases of one bounded context stand in front of this: it gets, changes and saves aggregates of any type.
 ///
@@ -101,6 +101,9 @@ impl Application {
     /// Saves the pending events of one aggregate (`&mut dog`) or of several (`(&mut from, &mut to)`, `&mut dogs[..]`), all or nothing.
     ///
     /// The pending events leave the aggregates once the store has them. With nothing pending the store is not asked.
+    /// A save whose future was dropped, or that the store did not answer, is settled by the next save of the same aggregates: what it sent is
+    /// stored once, whatever became of it.
+    ///
     /// Note that `app.save(dog)` moves a `dog: &mut Dog`; to go on using it, write `app.save(&mut *dog)`.
     ///
     /// # Errors
@@ -114,6 +117,20 @@ impl Application {
             metadata,
         } = self.clone();
         async move { Ok(repository.save(&metadata, what).await?) }
+    }
+
+    /// Says what became of a commit that a save or an update could not answer for: see [`SaveError::Unknown`].
+    ///
+    /// `None`: it is not stored; one that is still on its way may be, later.
+    ///
+    /// # Errors
+    /// [`LogError`], as [`Error::Log`].
+    pub fn outcome(
+        &self,
+        commit: CommitId,
+    ) -> impl Future<Output = Result<Option<Committed>>> + Send + use<> {
+        let repository = self.repository.clone();
+        async move { Ok(repository.outcome(commit).await?) }
     }
 
     /// Gets an aggregate as it is now.

@@ -6,8 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::categories::Categories;
 use super::save::{self, Save, SaveError, Saved};
 use super::{LoadError, LogError, Past};
-use crate::domain::{Aggregate, AggregateId, Position, Replay, StreamId, Version};
-use crate::persistence::{Commit, CommitId, EventStore, Metadata, Record, Slice, decode};
+use crate::domain::{Aggregate, AggregateId, Attempt, Position, Replay, StreamId, Version};
+use crate::persistence::{
+    Append, AppendError, Commit, CommitId, Committed, EventStore, Metadata, Record, Slice, decode,
+};
 
 /// How many records are read at once, so that a long stream does not fill the memory.
 pub(super) const PAGE: usize = 1_000;
@@ -115,6 +117,9 @@ impl Repository {
 
     /// Saves the pending events of one or several aggregates, all or nothing, with who and why.
     ///
+    /// The commit's id is kept in the aggregates until its outcome is known. So a save that was given up, or not answered, is settled by the
+    /// next one: what it sent is stored once, whatever became of it.
+    ///
     /// # Errors
     /// [`SaveError`]; everything is pending still.
     pub async fn save<S: Save>(
@@ -122,25 +127,84 @@ impl Repository {
         metadata: &Metadata,
         mut what: S,
     ) -> Result<Saved<S::Versions>, SaveError> {
-        let appends = save::stage(&mut what, &self.categories)?;
-        if appends.is_empty() {
-            return Ok(Saved {
-                version: what.versions(),
-                position: None,
-            });
+        let mut position = None;
+        while let Some(doubt) = save::in_doubt(&mut what) {
+            position = self.settle(&mut what, doubt, metadata).await?;
         }
+        let appends = save::stage(&mut what, &self.categories)?;
+        if !appends.is_empty() {
+            let id = CommitId::draw();
+            save::attempted(&mut what, id, appends.len());
+            position = self.commit(&mut what, id, appends, metadata).await?;
+        }
+        Ok(Saved {
+            version: what.versions(),
+            position,
+        })
+    }
+
+    /// Finds out what became of a commit, and sends it again where it is not stored.
+    async fn settle<S: Save>(
+        &self,
+        what: &mut S,
+        doubt: Attempt,
+        metadata: &Metadata,
+    ) -> Result<Option<Position>, SaveError> {
+        let commit = CommitId::from(doubt.commit);
+        let outcome = self
+            .store
+            .outcome(commit)
+            .await
+            .map_err(|error| SaveError::Unknown {
+                commit,
+                source: Some(Box::new(error)),
+            })?;
+        if let Some(committed) = outcome {
+            save::settled(what, commit, Some(committed.time));
+            return Ok(committed.position);
+        }
+        // It may be on its way still. Sent again as a whole it is stored once; a part of it would be another commit.
+        let Some(appends) = save::stage_again(what, doubt, &self.categories)? else {
+            return Err(SaveError::Unknown {
+                commit,
+                source: None,
+            });
+        };
+        self.commit(what, commit, appends, metadata).await
+    }
+
+    async fn commit<S: Save>(
+        &self,
+        what: &mut S,
+        id: CommitId,
+        appends: Vec<Append>,
+        metadata: &Metadata,
+    ) -> Result<Option<Position>, SaveError> {
         let commit = Commit {
-            id: CommitId::draw(),
+            id,
             time: now(),
             metadata: metadata.clone(),
             appends,
         };
-        let committed = self.store.commit(commit).await?;
-        save::committed(&mut what, committed.time);
-        Ok(Saved {
-            version: what.versions(),
-            position: committed.position,
-        })
+        match self.store.commit(commit).await {
+            Ok(committed) => {
+                save::settled(what, id, Some(committed.time));
+                Ok(committed.position)
+            }
+            Err(AppendError::Unavailable(source)) => Err(SaveError::Unknown {
+                commit: id,
+                source: Some(source),
+            }),
+            Err(refused) => {
+                save::settled(what, id, None);
+                Err(refused.into())
+            }
+        }
+    }
+
+    /// What became of a commit.
+    pub(super) async fn outcome(&self, commit: CommitId) -> Result<Option<Committed>, LogError> {
+        Ok(self.store.outcome(commit).await?)
     }
 
     /// Replays a stream up to a version; `None` where there is nothing to replay.

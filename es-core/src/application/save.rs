@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use super::CategoryTaken;
 use super::categories::Categories;
-use crate::domain::{Aggregate, Position, StreamId, Version};
-use crate::persistence::{Append, AppendError, EncodeError, encode};
+use crate::domain::{Aggregate, Attempt, Position, StreamId, Version};
+use crate::persistence::{Append, AppendError, BoxError, CommitId, EncodeError, encode};
 
 /// What was saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Saved<V = Version> {
     pub position: Option<Position>,
 }
 
-/// Why a save failed. Everything is pending still, and nothing was stored, except as [`Store`](SaveError::Store) says.
+/// Why a save failed. Everything is pending still, and nothing was stored, except as [`Unknown`](SaveError::Unknown) says.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SaveError {
@@ -71,7 +71,17 @@ pub enum SaveError {
     /// An event has no stored form.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The store failed. Where it could not be reached, it may have stored the commit all the same.
+    /// A commit was sent, and whether it is stored is not known. Saving the same aggregates again finds out, and stores it once.
+    #[error(
+        "whether commit `{commit}` is stored is not known; save the same aggregates again, or ask for its outcome"
+    )]
+    Unknown {
+        /// The commit.
+        commit: CommitId,
+        /// Why there was no answer; nothing where the commit was given up before, or where an aggregate of it is missing in this save.
+        source: Option<BoxError>,
+    },
+    /// The store refused the commit.
     #[error("the store did not take the commit")]
     Store(#[source] AppendError),
 }
@@ -120,15 +130,24 @@ pub trait Save: Send {
 /// One aggregate whose type does not matter.
 #[doc(hidden)]
 pub trait Unsaved {
-    /// What its pending events append; `None` where there are none.
-    fn stage(&self, categories: &Categories) -> Result<Option<Append>, SaveError>;
+    /// What its oldest `count` pending events append; `None` where there are none.
+    fn stage(&self, categories: &Categories, count: usize) -> Result<Option<Append>, SaveError>;
 
-    /// Its pending events are in the store since `time`.
-    fn committed(&mut self, time: SystemTime);
+    /// Whether it has pending events.
+    fn is_pending(&self) -> bool;
+
+    /// The commit of its whose outcome is not known.
+    fn attempt(&self) -> Option<Attempt>;
+
+    /// Its pending events are sent in this commit.
+    fn attempted(&mut self, commit: CommitId, place: usize, members: usize);
+
+    /// What was sent is in the store since then; `None`: it is not, and never will be.
+    fn settled(&mut self, time: Option<SystemTime>);
 }
 
 impl<A: Aggregate> Unsaved for A {
-    fn stage(&self, categories: &Categories) -> Result<Option<Append>, SaveError> {
+    fn stage(&self, categories: &Categories, count: usize) -> Result<Option<Append>, SaveError> {
         categories.claim::<A>()?;
         if !self.root().is_created() {
             return Err(SaveError::NotCreated {
@@ -146,15 +165,31 @@ impl<A: Aggregate> Unsaved for A {
         }
         let stream = StreamId::new(A::CATEGORY, self.root().id());
         let expected = Version::from(self.version().get() - pending.len() as u64);
+        let oldest = &pending[..count.min(pending.len())];
         Ok(Some(Append {
-            events: encode(pending, &stream, expected)?,
+            events: encode(oldest, &stream, expected)?,
             stream,
             expected,
         }))
     }
 
-    fn committed(&mut self, time: SystemTime) {
-        self.root_mut().committed(time);
+    fn is_pending(&self) -> bool {
+        !self.pending().is_empty()
+    }
+
+    fn attempt(&self) -> Option<Attempt> {
+        self.root().attempt()
+    }
+
+    fn attempted(&mut self, commit: CommitId, place: usize, members: usize) {
+        self.root_mut().attempted(commit.into(), place, members);
+    }
+
+    fn settled(&mut self, time: Option<SystemTime>) {
+        match time {
+            Some(time) => self.root_mut().committed(time),
+            None => self.root_mut().refused(),
+        }
     }
 }
 
@@ -165,10 +200,12 @@ pub(super) fn stage(
 ) -> Result<Vec<Append>, SaveError> {
     let mut appends = Vec::new();
     let mut refused = None;
-    what.each(&mut |aggregate| match aggregate.stage(categories) {
-        Ok(append) => appends.extend(append),
-        Err(error) => refused = refused.take().or(Some(error)),
-    });
+    what.each(
+        &mut |aggregate| match aggregate.stage(categories, usize::MAX) {
+            Ok(append) => appends.extend(append),
+            Err(error) => refused = refused.take().or(Some(error)),
+        },
+    );
     if let Some(error) = refused {
         return Err(error);
     }
@@ -184,9 +221,62 @@ pub(super) fn stage(
     Ok(appends)
 }
 
-/// Takes the pending events off every aggregate, now that the store has them.
-pub(super) fn committed(what: &mut impl Save, time: SystemTime) {
-    what.each(&mut |aggregate| aggregate.committed(time));
+/// Notes in every aggregate with pending events that they are sent in this commit.
+pub(super) fn attempted(what: &mut impl Save, commit: CommitId, members: usize) {
+    let mut place = 0;
+    what.each(&mut |aggregate| {
+        if aggregate.is_pending() {
+            aggregate.attempted(commit, place, members);
+            place += 1;
+        }
+    });
+}
+
+/// Settles a commit in every aggregate that is in it.
+pub(super) fn settled(what: &mut impl Save, commit: CommitId, time: Option<SystemTime>) {
+    what.each(&mut |aggregate| {
+        if aggregate
+            .attempt()
+            .is_some_and(|attempt| CommitId::from(attempt.commit) == commit)
+        {
+            aggregate.settled(time);
+        }
+    });
+}
+
+/// A commit whose outcome is not known, in the first aggregate that has one.
+pub(super) fn in_doubt(what: &mut impl Save) -> Option<Attempt> {
+    let mut found = None;
+    what.each(&mut |aggregate| found = found.or(aggregate.attempt()));
+    found
+}
+
+/// The commit in doubt as it was sent; `None` where not all of its aggregates are here.
+pub(super) fn stage_again(
+    what: &mut impl Save,
+    doubt: Attempt,
+    categories: &Categories,
+) -> Result<Option<Vec<Append>>, SaveError> {
+    let mut appends = Vec::new();
+    let mut refused = None;
+    what.each(&mut |aggregate| {
+        let Some(attempt) = aggregate
+            .attempt()
+            .filter(|attempt| attempt.commit == doubt.commit)
+        else {
+            return;
+        };
+        match aggregate.stage(categories, attempt.events) {
+            Ok(append) => appends.extend(append.map(|append| (attempt.place, append))),
+            Err(error) => refused = refused.take().or(Some(error)),
+        }
+    });
+    if let Some(error) = refused {
+        return Err(error);
+    }
+    appends.sort_by_key(|(place, _)| *place);
+    let whole = appends.iter().map(|(place, _)| *place).eq(0..doubt.members);
+    Ok(whole.then(|| appends.into_iter().map(|(_, append)| append).collect()))
 }
 
 impl<A: Aggregate> Save for &mut A {

@@ -15,6 +15,8 @@ pub use event::{Event, EventShape, FieldShape, JsonMap, Misplaced, UpcastError};
 pub use outcome::Outcome;
 pub(crate) use replay::Replay;
 pub use replay::ReplayError;
+#[doc(hidden)]
+pub use root::Attempt;
 pub use root::Root;
 pub use state::Snapshots;
 #[doc(hidden)]

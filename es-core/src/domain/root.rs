@@ -21,11 +21,25 @@ pub struct Root<A> {
     modified_at: Option<SystemTime>,
     /// A `Vec<A::Event>` whose type is named where it is used; absent until the first event is recorded.
     pending: Option<Box<dyn Pending>>,
+    /// The commit that was sent with the oldest of the pending events, until its outcome is known.
+    attempt: Option<Attempt>,
     /// The name of an event that was not recorded, because the body of another one, or of none, called its method.
     detour: Option<&'static str>,
     /// The body of an event panicked.
     broken: bool,
     aggregate: PhantomData<fn() -> A>,
+}
+
+/// A commit that was sent and not answered yet, as one of its aggregates knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    pub(crate) commit: Uuid,
+    /// How many of the pending events are in it, the oldest.
+    pub(crate) events: usize,
+    /// The place of this aggregate in it.
+    pub(crate) place: usize,
+    /// How many aggregates are in it.
+    pub(crate) members: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +65,7 @@ impl<A> Root<A> {
             created_at: None,
             modified_at: None,
             pending: None,
+            attempt: None,
             detour: None,
             broken: false,
             aggregate: PhantomData,
@@ -127,14 +142,35 @@ impl<A> Root<A> {
         self.modified_at = modified_at;
     }
 
-    /// The pending events are in the store since `time`.
+    /// The commit whose outcome is not known.
+    pub(crate) fn attempt(&self) -> Option<Attempt> {
+        self.attempt
+    }
+
+    /// The pending events are on their way to the store, in that commit.
+    pub(crate) fn attempted(&mut self, commit: Uuid, place: usize, members: usize) {
+        self.attempt = Some(Attempt {
+            commit,
+            events: self.pending.as_ref().map_or(0, |pending| pending.len()),
+            place,
+            members,
+        });
+    }
+
+    /// The events of the attempt are in the store since `time`.
     pub(crate) fn committed(&mut self, time: SystemTime) {
-        let Some(pending) = self.pending.as_mut().filter(|pending| !pending.is_empty()) else {
-            return;
-        };
-        pending.clear();
-        self.created_at.get_or_insert(time);
-        self.modified_at = Some(time);
+        if let Some(attempt) = self.attempt.take()
+            && let Some(pending) = &mut self.pending
+        {
+            pending.drop_oldest(attempt.events);
+            self.created_at.get_or_insert(time);
+            self.modified_at = Some(time);
+        }
+    }
+
+    /// The events of the attempt are not in the store, and never will be.
+    pub(crate) fn refused(&mut self) {
+        self.attempt = None;
     }
 }
 
@@ -261,7 +297,8 @@ impl<'de, A> Deserialize<'de> for Root<A> {
 trait Pending: Any + Send + Sync {
     fn boxed_clone(&self) -> Box<dyn Pending>;
     fn is_empty(&self) -> bool;
-    fn clear(&mut self);
+    fn len(&self) -> usize;
+    fn drop_oldest(&mut self, count: usize);
 }
 
 impl<E: Event> Pending for Vec<E> {
@@ -273,8 +310,12 @@ impl<E: Event> Pending for Vec<E> {
         Vec::is_empty(self)
     }
 
-    fn clear(&mut self) {
-        Vec::clear(self);
+    fn len(&self) -> usize {
+        Vec::len(self)
+    }
+
+    fn drop_oldest(&mut self, count: usize) {
+        self.drain(..count.min(Vec::len(self)));
     }
 }
 
@@ -287,6 +328,7 @@ pub(super) struct Applying<'a, A: HasRoot> {
     created_at: Option<SystemTime>,
     modified_at: Option<SystemTime>,
     pending: Option<Box<dyn Pending>>,
+    attempt: Option<Attempt>,
     broken: bool,
     /// The body came to its end.
     finished: bool,
@@ -304,6 +346,7 @@ impl<'a, A: HasRoot> Applying<'a, A> {
             created_at: root.created_at.take(),
             modified_at: root.modified_at.take(),
             pending: root.pending.take(),
+            attempt: root.attempt,
             broken: root.broken,
             finished: false,
             aggregate,
@@ -324,6 +367,7 @@ impl<'a, A: HasRoot> Applying<'a, A> {
         *root = Root {
             id: self.id,
             version: self.version,
+            attempt: self.attempt,
             detour: root.detour,
             broken: self.broken,
             ..Root::new()

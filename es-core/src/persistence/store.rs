@@ -18,6 +18,14 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`AppendError`]; nothing of the commit is stored, except as [`Unavailable`](AppendError::Unavailable) says.
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>>;
 
+    /// Says what became of a commit: its result, or `None` where none of that id is stored.
+    ///
+    /// `None` says nothing about a commit that is still on its way.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn outcome(&self, commit: CommitId) -> BoxFuture<'_, Result<Option<Committed>, ReadError>>;
+
     /// Reads a part of a stream; a stream that does not exist is empty.
     ///
     /// # Errors

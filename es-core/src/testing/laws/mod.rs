@@ -11,7 +11,7 @@
 //! 6. A stream is read from both ends and in part; one that does not exist is empty.
 //! 7. Two categories with one id are two streams.
 //! 8. Of two writers racing for one version exactly one wins.
-//! 9. The same commit sent again gives the first result; a commit with the id of another is refused.
+//! 9. The same commit sent again gives the first result, which can be asked for by its id; a commit with the id of another is refused.
 //! 10. Positions are 1, 2, 3 … with no holes, also after refused commits.
 //! 11. Events of one commit are neighbours in the log, in order.
 //! 12. A reader that has seen a position never later finds a new event at or below it; eight writers and one tailing reader: none missed,

@@ -291,6 +291,23 @@ pub async fn the_same_commit_sent_again_gives_the_first_result(store: impl Event
     assert_eq!(log.len(), 5);
 }
 
+/// Law 9.
+pub async fn the_outcome_of_a_commit_is_told_by_its_id(store: impl EventStore) {
+    let outcome = async |commit| store.outcome(commit).await.expect("it can be asked for");
+    let sent = [
+        commit([append(&stream(1), 0, 2)]),
+        commit([append(&stream(1), 2, 1), append(&stream(2), 0, 1)]),
+    ];
+    assert_eq!(outcome(sent[0].id).await, None);
+    let first = store.commit(sent[0].clone()).await.expect("stored");
+    let second = store.commit(sent[1].clone()).await.expect("stored");
+    let stale = commit([append(&stream(1), 0, 1)]);
+    store.commit(stale.clone()).await.expect_err("it is stale");
+    assert_eq!(outcome(sent[0].id).await, Some(first));
+    assert_eq!(outcome(sent[1].id).await, Some(second));
+    assert_eq!(outcome(stale.id).await, None);
+}
+
 /// Law 9, its last clause.
 pub async fn a_commit_id_used_for_another_commit_is_refused(store: impl EventStore) {
     let sent = commit([append(&stream(1), 0, 2)]);

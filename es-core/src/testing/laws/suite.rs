@@ -65,6 +65,7 @@ macro_rules! each_law {
             streams::two_categories_with_one_id_are_two_streams
             streams::of_two_writers_racing_for_one_version_exactly_one_wins
             streams::the_same_commit_sent_again_gives_the_first_result
+            streams::the_outcome_of_a_commit_is_told_by_its_id
             streams::a_commit_id_used_for_another_commit_is_refused
             log::positions_have_no_holes_after_refused_commits
             log::events_of_one_commit_are_neighbours_in_order

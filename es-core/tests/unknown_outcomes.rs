@@ -1,0 +1,368 @@
+//! A commit that is given up, or not answered, is stored once, whatever became of it.
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use es_core::application::SaveError;
+use es_core::persistence::{
+    AppendError, Commit, CommitId, Committed, EventStore, ReadError, Record, Slice,
+};
+use es_core::{
+    Aggregate, Application, Error, Position, Root, StreamId, UpdateError, Version, events,
+};
+use es_store_memory::MemoryStore;
+use futures_core::future::BoxFuture;
+use pollster::block_on;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+/// What happens to a commit on its way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fate {
+    Answered,
+    /// No answer comes, and it is not stored.
+    Stuck,
+    /// No answer comes, but it is stored.
+    StoredAndStuck,
+    /// The connection breaks before it is stored.
+    Lost,
+    /// The connection breaks after it is stored.
+    StoredAndLost,
+}
+
+use Fate::{Answered, Lost, StoredAndLost, StoredAndStuck, Stuck};
+
+/// A memory store on a bad line.
+#[derive(Clone, Default)]
+struct BadLine {
+    store: MemoryStore,
+    /// What happens to the next commits; to all after them, nothing bad.
+    fates: Arc<Mutex<VecDeque<Fate>>>,
+}
+
+impl BadLine {
+    fn next(&self, fate: Fate) {
+        self.fates
+            .lock()
+            .expect("no panic under it")
+            .push_back(fate);
+    }
+}
+
+impl EventStore for BadLine {
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
+        let fate = self
+            .fates
+            .lock()
+            .expect("no panic under it")
+            .pop_front()
+            .unwrap_or(Answered);
+        Box::pin(async move {
+            if matches!(fate, Lost) {
+                return Err(AppendError::Unavailable("the line broke".into()));
+            }
+            if matches!(fate, Stuck) {
+                return pending().await;
+            }
+            let answer = self.store.commit(commit).await;
+            match fate {
+                StoredAndLost => Err(AppendError::Unavailable("the line broke".into())),
+                StoredAndStuck => pending().await,
+                _ => answer,
+            }
+        })
+    }
+
+    fn outcome(&self, commit: CommitId) -> BoxFuture<'_, Result<Option<Committed>, ReadError>> {
+        self.store.outcome(commit)
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+    ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
+        self.store.read_stream(stream, slice)
+    }
+
+    fn read_log(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Record>, ReadError>> {
+        self.store.read_log(after, limit)
+    }
+}
+
+#[derive(Aggregate, Debug, Clone, PartialEq)]
+#[aggregate("Tally")]
+struct Tally {
+    root: Root<Self>,
+    marks: Vec<u64>,
+}
+
+#[events]
+impl Tally {
+    #[event("Begun")]
+    fn begin() -> Self {
+        Self {
+            root: Root::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    #[event("Marked")]
+    fn mark(&mut self, number: u64) {
+        self.marks.push(number);
+    }
+}
+
+impl Tally {
+    fn mark_next(&mut self) {
+        self.mark(self.marks.len() as u64 + 1);
+    }
+}
+
+/// Polls a future once, and drops it; gives its result where it had one.
+fn once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
+    }
+}
+
+fn on_a_bad_line() -> (BadLine, Application) {
+    let line = BadLine::default();
+    (line.clone(), Application::new(line))
+}
+
+fn stored(app: &Application, tally: &Tally) -> Vec<u64> {
+    block_on(app.find::<Tally>(tally.id()))
+        .expect("it can be read")
+        .map(|tally| tally.marks)
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_save_that_was_given_up_is_settled_by_the_next() {
+    for fate in [Stuck, StoredAndStuck, Lost, StoredAndLost] {
+        let (line, app) = on_a_bad_line();
+        let mut tally = Tally::begin();
+        tally.mark_next();
+        line.next(fate);
+        match once(app.save(&mut tally)) {
+            None => assert!(matches!(fate, Stuck | StoredAndStuck)),
+            Some(Err(Error::Save(SaveError::Unknown {
+                commit,
+                source: Some(_),
+            }))) => {
+                let outcome = block_on(app.outcome(commit)).unwrap();
+                assert_eq!(outcome.is_some(), fate == StoredAndLost);
+            }
+            Some(other) => panic!("{fate:?}: {other:?}"),
+        }
+        assert_eq!(tally.pending().len(), 2, "nothing pending is lost");
+
+        tally.mark_next();
+        let saved = block_on(app.save(&mut tally)).unwrap();
+        assert_eq!(
+            (saved.version, saved.position),
+            (Version::from(3), Some(Position::from(3))),
+            "{fate:?}"
+        );
+        assert!(tally.pending().is_empty());
+        let again = block_on(app.get::<Tally>(tally.id())).unwrap();
+        assert_eq!(again, tally);
+        assert_eq!(
+            (again.created_at(), again.modified_at()),
+            (tally.created_at(), tally.modified_at())
+        );
+        assert_eq!(
+            block_on(app.log().read(Position::START, 10)).unwrap().len(),
+            3,
+            "{fate:?}: nothing twice"
+        );
+    }
+}
+
+#[test]
+fn settling_alone_says_where_the_events_stand() {
+    let (line, app) = on_a_bad_line();
+    let mut tally = Tally::begin();
+    line.next(StoredAndStuck);
+    assert!(once(app.save(&mut tally)).is_none());
+    let saved = block_on(app.save(&mut tally)).unwrap();
+    assert_eq!(
+        (saved.version, saved.position),
+        (Version::FIRST, Some(Position::FIRST))
+    );
+    assert_eq!(block_on(app.save(&mut tally)).unwrap().position, None);
+}
+
+#[test]
+fn a_commit_of_two_is_settled_whole_or_not_at_all() {
+    for (fate, is_stored) in [
+        (Stuck, false),
+        (StoredAndStuck, true),
+        (Lost, false),
+        (StoredAndLost, true),
+    ] {
+        let (line, app) = on_a_bad_line();
+        let (mut one, mut two) = (Tally::begin(), Tally::begin());
+        line.next(fate);
+        let _ = once(app.save((&mut one, &mut two)));
+
+        // One of them alone can be settled only where the answer is known.
+        match block_on(app.save(&mut one)) {
+            Ok(saved) => assert!(is_stored && saved.version == Version::FIRST),
+            Err(Error::Save(SaveError::Unknown { source: None, .. })) => assert!(!is_stored),
+            other => panic!("{fate:?}: {other:?}"),
+        }
+        assert_eq!(
+            block_on(app.find::<Tally>(one.id())).unwrap().is_some(),
+            is_stored,
+            "{fate:?}"
+        );
+        // Both, in another order, and each with more to say.
+        two.mark_next();
+        one.mark_next();
+        block_on(app.save((&mut two, &mut one))).unwrap();
+        assert!(one.pending().is_empty() && two.pending().is_empty());
+        assert_eq!((stored(&app, &one), stored(&app, &two)), (vec![1], vec![1]));
+        assert_eq!(
+            block_on(app.log().read(Position::START, 10)).unwrap().len(),
+            4,
+            "{fate:?}"
+        );
+    }
+}
+
+#[test]
+fn a_commit_in_doubt_that_another_writer_overtook_is_a_conflict() {
+    let (line, app) = on_a_bad_line();
+    let mut tally = Tally::begin();
+    block_on(app.save(&mut tally)).unwrap();
+    let mut other = block_on(app.get::<Tally>(tally.id())).unwrap();
+    tally.mark_next();
+    line.next(Stuck);
+    assert!(once(app.save(&mut tally)).is_none());
+    other.mark(7);
+    block_on(app.save(&mut other)).unwrap();
+
+    let refused = block_on(app.save(&mut tally)).unwrap_err();
+    assert!(
+        matches!(refused, Error::Save(SaveError::Conflict { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(tally.pending().len(), 1);
+    assert_eq!(stored(&app, &tally), [7]);
+}
+
+#[test]
+fn an_update_whose_answer_is_lost_is_not_decided_again() {
+    for (fate, marks) in [(Lost, vec![]), (StoredAndLost, vec![1])] {
+        let (line, app) = on_a_bad_line();
+        let mut tally = Tally::begin();
+        block_on(app.save(&mut tally)).unwrap();
+        line.next(fate);
+        let mut decided = 0;
+        let failed = block_on(app.update(tally.id(), |tally: &mut Tally| {
+            decided += 1;
+            tally.mark_next();
+        }));
+        let Err(UpdateError::Failed(Error::Save(SaveError::Unknown { commit, .. }))) = failed
+        else {
+            panic!("{failed:?}");
+        };
+        assert_eq!(decided, 1);
+        assert_eq!(stored(&app, &tally), marks);
+        assert_eq!(
+            block_on(app.outcome(commit)).unwrap().is_some(),
+            fate == StoredAndLost
+        );
+    }
+}
+
+#[test]
+fn no_future_that_is_dropped_before_it_began_does_anything() {
+    let (_, app) = on_a_bad_line();
+    let mut tally = Tally::begin();
+    drop(app.save(&mut tally));
+    drop(app.update(tally.id(), Tally::mark_next));
+    assert_eq!(tally.pending().len(), 1);
+    assert_eq!(block_on(app.log().read(Position::START, 10)).unwrap(), []);
+    assert_eq!(
+        block_on(app.outcome(CommitId::from(Uuid::nil()))).unwrap(),
+        None
+    );
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Mark(bool),
+    Save {
+        first: bool,
+        second: bool,
+        turned: bool,
+        fate: Fate,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let fate = prop_oneof![
+        Just(Answered),
+        Just(Stuck),
+        Just(StoredAndStuck),
+        Just(Lost),
+        Just(StoredAndLost)
+    ];
+    prop_oneof![
+        any::<bool>().prop_map(Step::Mark),
+        (any::<bool>(), any::<bool>(), any::<bool>(), fate).prop_map(
+            |(first, second, turned, fate)| Step::Save {
+                first,
+                second,
+                turned,
+                fate
+            }
+        ),
+    ]
+}
+
+proptest! {
+    /// Whatever is given up, lost and tried again in whatever order: every mark is stored once, in order.
+    #[test]
+    fn every_event_is_stored_once_and_in_order(steps in prop::collection::vec(step(), 1..40)) {
+        let (line, app) = on_a_bad_line();
+        let (mut one, mut two) = (Tally::begin(), Tally::begin());
+        for step in steps {
+            match step {
+                Step::Mark(first) => if first { one.mark_next() } else { two.mark_next() },
+                Step::Save { first, second, turned, fate } => {
+                    line.next(fate);
+                    let done = match (first, second, turned) {
+                        (true, true, false) => once(app.save((&mut one, &mut two))).map(|saved| saved.map(|_| ())),
+                        (true, true, true) => once(app.save((&mut two, &mut one))).map(|saved| saved.map(|_| ())),
+                        (true, false, _) => once(app.save(&mut one)).map(|saved| saved.map(|_| ())),
+                        (false, true, _) => once(app.save(&mut two)).map(|saved| saved.map(|_| ())),
+                        (false, false, _) => None,
+                    };
+                    let unknown = matches!(&done, None | Some(Ok(()) | Err(Error::Save(SaveError::Unknown { .. }))));
+                    prop_assert!(unknown, "{:?}", done);
+                    line.fates.lock().unwrap().clear();
+                }
+            }
+        }
+        block_on(app.save((&mut one, &mut two))).unwrap();
+        for tally in [&one, &two] {
+            prop_assert!(tally.pending().is_empty());
+            let again = block_on(app.get::<Tally>(tally.id())).unwrap();
+            prop_assert_eq!(&again, tally);
+            prop_assert!(again.marks.iter().copied().eq(1..=again.marks.len() as u64));
+        }
+        let log = block_on(app.log().read(Position::START, 1_000)).unwrap();
+        prop_assert_eq!(log.len(), 2 + one.marks.len() + two.marks.len());
+    }
+}
