@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::categories::Categories;
-use super::save::{self, Save, SaveError, Saved};
+use super::save::{Save, SaveError, Saved, staging};
 use super::{LoadError, LogError, Past};
 use crate::domain::{Aggregate, AggregateId, Attempt, Position, Replay, StreamId, Version};
 use crate::persistence::{
@@ -128,13 +128,13 @@ impl Repository {
         mut what: S,
     ) -> Result<Saved<S::Versions>, SaveError> {
         let mut position = None;
-        while let Some(doubt) = save::in_doubt(&mut what) {
+        while let Some(doubt) = staging::in_doubt(&mut what) {
             position = self.settle(&mut what, doubt, metadata).await?;
         }
-        let appends = save::stage(&mut what, &self.categories)?;
+        let appends = staging::stage(&mut what, &self.categories)?;
         if !appends.is_empty() {
             let id = CommitId::draw();
-            save::attempted(&mut what, id, appends.len());
+            staging::attempted(&mut what, id, appends.len());
             position = self.commit(&mut what, id, appends, metadata).await?;
         }
         Ok(Saved {
@@ -160,11 +160,11 @@ impl Repository {
                 source: Some(Box::new(error)),
             })?;
         if let Some(committed) = outcome {
-            save::settled(what, commit, Some(committed.time));
+            staging::settled(what, commit, Some(committed.time));
             return Ok(committed.position);
         }
         // It may be on its way still. Sent again as a whole it is stored once; a part of it would be another commit.
-        let Some(appends) = save::stage_again(what, doubt, &self.categories)? else {
+        let Some(appends) = staging::stage_again(what, doubt, &self.categories)? else {
             return Err(SaveError::Unknown {
                 commit,
                 source: None,
@@ -188,7 +188,7 @@ impl Repository {
         };
         match self.store.commit(commit).await {
             Ok(committed) => {
-                save::settled(what, id, Some(committed.time));
+                staging::settled(what, id, Some(committed.time));
                 Ok(committed.position)
             }
             Err(AppendError::Unavailable(source)) => Err(SaveError::Unknown {
@@ -196,7 +196,7 @@ impl Repository {
                 source: Some(source),
             }),
             Err(refused) => {
-                save::settled(what, id, None);
+                staging::settled(what, id, None);
                 Err(refused.into())
             }
         }

@@ -1,0 +1,111 @@
+//! How saving ends.
+
+mod forms;
+pub(super) mod staging;
+
+pub use forms::Save;
+
+use super::CategoryTaken;
+use crate::domain::{Position, StreamId, Version};
+use crate::persistence::{AppendError, BoxError, CommitId, EncodeError};
+
+/// What was saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Saved<V = Version> {
+    /// The version of the aggregate; of several, their versions in the same form.
+    pub version: V,
+    /// The position of the last event; `None` where nothing was pending.
+    pub position: Option<Position>,
+}
+
+/// Why a save failed. Everything is pending still, and nothing was stored, except as [`Unknown`](SaveError::Unknown) says.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SaveError {
+    /// An aggregate with this id was created before.
+    #[error("`{stream}` exists already; get it instead of creating it")]
+    AlreadyExists {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// Another writer was faster.
+    #[error(
+        "stream `{stream}` is at version {actual}, expected {expected}; get it again and decide again, as `update` does"
+    )]
+    Conflict {
+        /// The stream.
+        stream: StreamId,
+        /// The version that the aggregate was at when it was got.
+        expected: Version,
+        /// The version that it has by now.
+        actual: Version,
+    },
+    /// The aggregate was made without an event, so it has no id.
+    #[error("no event created this `{category}`; make it by an event method that returns `Self`")]
+    NotCreated {
+        /// The aggregate's stored name.
+        category: &'static str,
+    },
+    /// The body of one of its events panicked, so its state may be half changed.
+    #[error("an event of `{stream}` panicked, so its state cannot be trusted; get it again")]
+    Broken {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// The decision of an update put another aggregate in the place of the one it was given.
+    #[error(
+        "the decision about `{stream}` put another aggregate in its place; change the one it is given"
+    )]
+    Replaced {
+        /// The stream of the one that was given.
+        stream: StreamId,
+    },
+    /// One aggregate was to be saved twice in one save.
+    #[error("`{stream}` occurs twice in one save; change and save one copy of it")]
+    Twice {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// Another type of aggregate is stored under the same name.
+    #[error(transparent)]
+    CategoryTaken(#[from] CategoryTaken),
+    /// An event has no stored form.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A commit was sent, and whether it is stored is not known. Saving the same aggregates again finds out, and stores it once.
+    #[error(
+        "whether commit `{commit}` is stored is not known; save the same aggregates again, or ask for its outcome"
+    )]
+    Unknown {
+        /// The commit.
+        commit: CommitId,
+        /// Why there was no answer; nothing where the commit was given up before, or where an aggregate of it is missing in this save.
+        source: Option<BoxError>,
+    },
+    /// The store refused the commit.
+    #[error("the store did not take the commit")]
+    Store(#[source] AppendError),
+}
+
+impl From<AppendError> for SaveError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict {
+                stream,
+                expected: Version::NEW,
+                ..
+            } => Self::AlreadyExists { stream },
+            AppendError::Conflict {
+                stream,
+                expected,
+                actual,
+            } => Self::Conflict {
+                stream,
+                expected,
+                actual,
+            },
+            error => Self::Store(error),
+        }
+    }
+}
