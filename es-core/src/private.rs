@@ -17,10 +17,10 @@ pub use uuid::Uuid;
 use crate::domain::Outcome;
 pub use crate::domain::{
     AggregateId, Comparable, Declares, Event, EventShape, Events, FieldShape, HasRoot, JsonMap,
-    Misplaced, Opaque, Root, Snapshots, States, UpcastError, open, record,
+    Misplaced, Opaque, Root, Snapshots, States, UpcastError, record, record_creation,
 };
 use crate::persistence::BoxError;
-// Only the benches name these.
+// Only measurements name these.
 pub use crate::persistence::mapper::{decode, encode};
 
 /// Asks that `A` has events: the derive asserts it, so that a missing `#[events]` is told at the struct's name.

@@ -49,7 +49,7 @@ impl Name {
 }
 
 /// Puts the value of a key where it belongs, reading it by [`value`].
-pub(crate) type Store<'a> = &'a mut dyn FnMut(&Key, &Ident, ParseStream) -> syn::Result<()>;
+pub(crate) type Put<'a> = &'a mut dyn FnMut(&Key, &Ident, ParseStream) -> syn::Result<()>;
 
 impl<'a> Arguments<'a> {
     pub(crate) fn new(
@@ -67,10 +67,10 @@ impl<'a> Arguments<'a> {
     }
 
     /// Reads a whole attribute. `#[aggregate]` without brackets has no arguments.
-    pub(crate) fn read_attribute(&mut self, attribute: &Attribute, store: Store) {
+    pub(crate) fn read_attribute(&mut self, attribute: &Attribute, put: Put) {
         match &attribute.meta {
             Meta::Path(_) => {}
-            Meta::List(list) => self.read(list.tokens.clone(), store),
+            Meta::List(list) => self.read(list.tokens.clone(), put),
             Meta::NameValue(pair) => {
                 self.name = Name::Unreadable;
                 self.diagnostics.error_with_help(
@@ -83,10 +83,10 @@ impl<'a> Arguments<'a> {
     }
 
     /// Reads what stands in the brackets.
-    pub(crate) fn read(&mut self, arguments: TokenStream, store: Store) {
+    pub(crate) fn read(&mut self, arguments: TokenStream, put: Put) {
         let read_all = |input: ParseStream| -> syn::Result<()> {
             while !input.is_empty() {
-                if let Err(error) = self.read_one(input, store) {
+                if let Err(error) = self.read_one(input, put) {
                     self.diagnostics.push(error);
                 }
                 skip_to_comma(input)?;
@@ -112,7 +112,7 @@ impl<'a> Arguments<'a> {
         self.name
     }
 
-    fn read_one(&mut self, input: ParseStream, store: Store) -> syn::Result<()> {
+    fn read_one(&mut self, input: ParseStream, put: Put) -> syn::Result<()> {
         if input.peek(Lit) {
             let literal: Lit = input.parse()?;
             self.once("", literal.span());
@@ -156,7 +156,7 @@ impl<'a> Arguments<'a> {
             ));
         };
         self.once(&name, written.span());
-        store(key, &written, input)?;
+        put(key, &written, input)?;
         end_of_argument(input)
     }
 

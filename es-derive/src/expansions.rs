@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{File, Item};
 
-/// What stands before a written item, and what both macros make of it.
+/// What the macros write for these items, without the items themselves.
 fn expanded(source: TokenStream) -> String {
     let file: File = syn::parse2(source).expect("the source is Rust");
     let expanded = file.items.into_iter().flat_map(|item| match item {

@@ -46,9 +46,9 @@ use quote::quote;
 /// |---|---|
 /// | `"Lamp"` | required: the category, the name under which its streams are stored; letters, digits, `_`, `-` and `.` |
 /// | `id = LampId` | the type of its ids, converting from and to `Uuid`; `Uuid` where it is left out |
-/// | `snapshot_every = 100` | after how many events a snapshot is taken; asks for `Serialize` and `Deserialize` |
+/// | `snapshot_every = 100` | after how many events a snapshot is to be taken (declared so far: none is taken yet); asks for `Serialize` and `Deserialize` |
 /// | `snapshot_revision = 2` | to be raised when a snapshot of before must not be read, and the fields of the struct look the same |
-/// | `cached` | copies may be kept in the application's cache; asks for `Clone` |
+/// | `cached` | copies may be kept in a cache (declared so far: there is none yet); asks for `Clone` |
 /// | `crate = path` | where `es_core` is, if not at `::es_core` |
 #[proc_macro_derive(Aggregate, attributes(aggregate))]
 pub fn aggregate(item: TokenStream) -> TokenStream {
@@ -65,8 +65,8 @@ pub fn aggregate(item: TokenStream) -> TokenStream {
 /// - Parameters are owned types, `&str`, `&[T]`, `&T` or `impl Into<T>`. They are stored in their owned form, under their names, and are
 ///   `Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync`. The body sees them as they are written, but for
 ///   `impl Into<T>`, which is a `T` there. `#[serde(..)]` on a parameter reaches the field.
-/// - What an event carries must come back from JSON as it was. NaN, infinity and more than 127 levels of nesting are refused when saving;
-///   `Some(None)` reads as `None`, and integers beyond 64 bits do not survive an upcaster.
+/// - What an event carries must come back from JSON as it was. NaN, infinity, 128-bit integers and more than 127 levels of nesting are
+///   refused when saving; `Some(None)` reads as `None`.
 /// - While the body of an event runs, an event method that it calls by a detour changes the state and records nothing, because replaying
 ///   will do the same; called directly, it is a compile error. `es_core::testing` finds the detours.
 /// - All events of an aggregate stand in one `impl`. The enum is beside it; who re-exports `Lamp` wants `LampEvent` too. An event without

@@ -39,7 +39,8 @@ mod with_macros {
 mod by_hand {
     use es_core::Root;
     use es_core::domain::{
-        Declares, Event, EventShape, Events, FieldShape, HasRoot, Misplaced, open, record,
+        Declares, Event, EventShape, Events, FieldShape, HasRoot, Misplaced, record,
+        record_creation,
     };
     use serde::{Deserialize, Serialize};
     use uuid::Uuid;
@@ -150,7 +151,7 @@ mod by_hand {
             let event = DogEvent::Registered {
                 name: name.to_owned(),
             };
-            open(Uuid::from_u128(name.len() as u128), event, Self::new())
+            record_creation(Uuid::from_u128(name.len() as u128), event, Self::new())
         }
 
         pub(crate) fn add_trick(&mut self, trick: String) {

@@ -67,7 +67,8 @@ impl Repository {
         version: Version,
     ) -> Result<Past<A>, LoadError> {
         let stream = StreamId::new(A::CATEGORY, id.to_uuid());
-        loop {
+        // It may come while it is being looked for, so it is looked for twice.
+        for last in [false, true] {
             if let Some(aggregate) = self.load::<A>(&stream, version).await?
                 && aggregate.version() == version
             {
@@ -79,8 +80,7 @@ impl Repository {
             let Some(newest) = newest.first().map(|record| record.version) else {
                 return Err(LoadError::NotFound { stream });
             };
-            // Otherwise the version came while it was being looked for.
-            if version == Version::NEW || newest < version {
+            if last || version == Version::NEW || newest < version {
                 return Err(LoadError::NoSuchVersion {
                     stream,
                     asked: version,
@@ -88,6 +88,7 @@ impl Repository {
                 });
             }
         }
+        Err(LoadError::NotFound { stream })
     }
 
     /// Gets an aggregate as it was at a time.

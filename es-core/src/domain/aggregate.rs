@@ -56,10 +56,10 @@ pub trait HasRoot: Sized + Send + Sync + 'static {
     /// Its root, to be changed.
     fn root_mut(&mut self) -> &mut Root<Self>;
 
-    /// How its snapshots are taken: `snapshot_every`, which asks for `Serialize` and `Deserialize`.
+    /// How its snapshots are to be taken: `snapshot_every`, which asks for `Serialize` and `Deserialize`. None are taken yet.
     const SNAPSHOTS: Option<Snapshots<Self>> = None;
 
-    /// How a copy for the cache is made: `cached`, which asks for `Clone`.
+    /// How a copy for a cache is made: `cached`, which asks for `Clone`. There is no cache yet.
     const CACHED: Option<fn(&Self) -> Self> = None;
 
     /// What differs between two states, as text for a person; `None` where nothing does, or where the type cannot be compared.
@@ -102,15 +102,15 @@ pub trait Events: HasRoot + Declares {
 ///
 /// What a generated event method without `self` ends with, and what one written by hand ends with.
 #[must_use]
-pub fn open<A: Events>(id: Uuid, event: A::Event, mut state: A) -> A {
-    state.root_mut().open(id, event);
+pub fn record_creation<A: Events>(id: Uuid, event: A::Event, mut state: A) -> A {
+    state.root_mut().begin(id, event);
     state
 }
 
 /// Records an event: changes the state by `apply`, then keeps the event to be saved.
 ///
 /// What a generated event method with `&mut self` does, and what one written by hand does. While an event is being applied, another one
-/// is not recorded, only applied: replaying the first will do both.
+/// is not recorded, only applied: replaying the first will do both. Before an event has created the aggregate nothing is recorded either.
 pub fn record<A: Events>(aggregate: &mut A, event: A::Event, apply: impl FnOnce(&mut A)) {
     if !aggregate.root().is_open() {
         aggregate.root_mut().detoured(event.name());

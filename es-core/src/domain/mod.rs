@@ -9,7 +9,7 @@ mod root;
 mod state;
 mod stream;
 
-pub use aggregate::{Aggregate, AggregateId, Declares, Events, HasRoot, open, record};
+pub use aggregate::{Aggregate, AggregateId, Declares, Events, HasRoot, record, record_creation};
 pub use counter::{Position, Version};
 pub use event::{Event, EventShape, FieldShape, JsonMap, Misplaced, UpcastError};
 pub use outcome::Outcome;

@@ -60,12 +60,7 @@ impl<A: Events> Replay<A> {
         self.version
     }
 
-    #[inline]
-    pub(crate) fn push(&mut self, event: A::Event) -> Result<(), ReplayError> {
-        self.extend([event])
-    }
-
-    /// As [`push`](Replay::push), for each of several events.
+    /// Replays events.
     #[inline]
     pub(crate) fn extend(
         &mut self,
@@ -105,13 +100,13 @@ impl<A: Events> Replay<A> {
         Ok(())
     }
 
-    /// As [`push`](Replay::push), for an event with the time at which it was saved.
+    /// Replays an event with the time at which it was saved.
     pub(crate) fn push_saved(
         &mut self,
         event: A::Event,
         time: SystemTime,
     ) -> Result<(), ReplayError> {
-        self.push(event)?;
+        self.extend([event])?;
         self.created_at.get_or_insert(time);
         self.modified_at = Some(time);
         Ok(())

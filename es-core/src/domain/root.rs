@@ -23,10 +23,10 @@ pub struct Root<A> {
     pending: Option<Box<dyn Pending>>,
     /// The commit that was sent with the oldest of the pending events, until its outcome is known.
     attempt: Option<Attempt>,
-    /// The name of an event that was not recorded, because the body of another one, or of none, called its method.
+    /// The last event that was not recorded: the body of another one called its method, or no event had created the aggregate.
     detour: Option<&'static str>,
     /// The body of an event panicked.
-    broken: bool,
+    panicked: bool,
     aggregate: PhantomData<fn() -> A>,
 }
 
@@ -67,7 +67,7 @@ impl<A> Root<A> {
             pending: None,
             attempt: None,
             detour: None,
-            broken: false,
+            panicked: false,
             aggregate: PhantomData,
         }
     }
@@ -88,17 +88,13 @@ impl<A> Root<A> {
         self.modified_at
     }
 
-    /// Whether an event has created the aggregate.
-    pub(crate) fn is_created(&self) -> bool {
-        self.phase != Phase::Blank
-    }
-
     /// Whether the body of an event panicked, so that the state may be half changed.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.broken
+    pub(crate) fn is_panicked(&self) -> bool {
+        self.panicked
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    /// Whether event methods record: an event created it, and no body of one runs.
+    pub(crate) fn is_open(&self) -> bool {
         self.phase == Phase::Open
     }
 
@@ -176,7 +172,7 @@ impl<A> Root<A> {
 
 impl<A: Declares> Root<A> {
     /// Begins the life of an aggregate with its creation event, whatever its body did to the root.
-    pub(super) fn open(&mut self, id: Uuid, event: A::Event) {
+    pub(super) fn begin(&mut self, id: Uuid, event: A::Event) {
         *self = Self {
             id,
             phase: Phase::Open,
@@ -259,7 +255,7 @@ impl<A> Serialize for Root<A> {
             .pending
             .as_ref()
             .is_some_and(|pending| !pending.is_empty());
-        if self.phase != Phase::Open || self.broken || pending {
+        if self.phase != Phase::Open || self.panicked || pending {
             return Err(ser::Error::custom(
                 "only an aggregate that is saved has a snapshot; save it first",
             ));
@@ -329,7 +325,7 @@ pub(super) struct Applying<'a, A: HasRoot> {
     modified_at: Option<SystemTime>,
     pending: Option<Box<dyn Pending>>,
     attempt: Option<Attempt>,
-    broken: bool,
+    panicked: bool,
     /// The body came to its end.
     finished: bool,
 }
@@ -347,7 +343,7 @@ impl<'a, A: HasRoot> Applying<'a, A> {
             modified_at: root.modified_at.take(),
             pending: root.pending.take(),
             attempt: root.attempt,
-            broken: root.broken,
+            panicked: root.panicked,
             finished: false,
             aggregate,
         }
@@ -369,7 +365,7 @@ impl<'a, A: HasRoot> Applying<'a, A> {
             version: self.version,
             attempt: self.attempt,
             detour: root.detour,
-            broken: self.broken,
+            panicked: self.panicked,
             ..Root::new()
         };
     }
@@ -386,6 +382,6 @@ impl<A: HasRoot> Drop for Applying<'_, A> {
         root.modified_at = self.modified_at;
         root.pending = self.pending.take();
         root.phase = Phase::Open;
-        root.broken |= !self.finished;
+        root.panicked |= !self.finished;
     }
 }

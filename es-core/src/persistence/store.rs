@@ -12,7 +12,7 @@ use crate::domain::{Position, StreamId, Version};
 pub trait EventStore: Send + Sync + 'static {
     /// Writes a commit, whole or not at all.
     ///
-    /// The same commit sent again gives the first result and writes nothing.
+    /// The same commit sent again gives the first result and writes nothing. One without events is not kept: it is checked anew each time.
     ///
     /// # Errors
     /// [`AppendError`]; nothing of the commit is stored, except as [`Unavailable`](AppendError::Unavailable) says.
@@ -36,7 +36,7 @@ pub trait EventStore: Send + Sync + 'static {
         slice: Slice,
     ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>>;
 
-    /// Reads at most `limit` records of the log, the first of them right after `after`.
+    /// Reads `limit` records of the log, the first of them right after `after`; fewer only where there are no more.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -65,7 +65,7 @@ pub struct Slice {
     pub up_to: Version,
     /// Newest first.
     pub descending: bool,
-    /// At most as many records.
+    /// At most as many records, and fewer only where there are no more: readers take a short page for the last.
     pub limit: usize,
 }
 
@@ -108,7 +108,7 @@ impl Slice {
         }
     }
 
-    /// At most `limit` records.
+    /// At most `limit` records; fewer only where there are no more.
     #[must_use]
     pub const fn limit(self, limit: usize) -> Self {
         Self { limit, ..self }

@@ -382,6 +382,11 @@ fn compare_shapes(event: &str, before: &WrittenEvent, now: &WrittenEvent, findin
             "{event} was stored as `{name}` before; write `was = \"{name}\"`"
         ));
     }
+    for name in now.was.difference(&before.was) {
+        findings
+            .new
+            .insert(format!("{event} is read under the name `{name}` too"));
+    }
     for (name, field) in &now.fields {
         match before.fields.get(name) {
             None => findings

@@ -1,6 +1,7 @@
 //! Events as they are stored, without a store.
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::domain::{Event, JsonMap, Position, StreamId, Version};
@@ -15,16 +16,16 @@ pub(super) struct Stored<E> {
 /// Writes an event and reads it again, which must give the same event.
 pub(super) fn written_and_read<E: Event>(event: &E) -> Result<Stored<E>, String> {
     let payload = payload(event)?;
-    let again: E = read(event.name(), event.schema(), &payload)?;
+    let again: E = read(event.name(), event.schema(), payload.clone())?;
     if again != *event {
-        let stored = text(&payload);
+        let stored = String::from_utf8_lossy(&payload);
         return Err(format!(
             "does not come back the same: it is stored as {stored}, which reads as {again:?}"
         ));
     }
     Ok(Stored {
         event: again,
-        payload,
+        payload: object(&payload)?,
     })
 }
 
@@ -34,7 +35,8 @@ pub(super) fn rewrite<E: Event>(
     schema: u32,
     stored: &JsonMap,
 ) -> Result<JsonMap, String> {
-    payload(&read::<E>(name, schema, stored)?)
+    let event: E = read(name, schema, text(stored).into())?;
+    object(&payload(&event)?)
 }
 
 /// A payload as it stands in a store.
@@ -42,24 +44,29 @@ pub(super) fn text(payload: &JsonMap) -> String {
     serde_json::to_string(payload).unwrap_or_default()
 }
 
-fn payload<E: Event>(event: &E) -> Result<JsonMap, String> {
+fn payload<E: Event>(event: &E) -> Result<Bytes, String> {
     let encoded = encode(std::slice::from_ref(event), &stream(), Version::NEW)
         .map_err(|error| format!("cannot be stored: {}", reason(&error)))?;
-    let payload = encoded
-        .first()
-        .map_or(&[][..], |encoded| &encoded.payload[..]);
+    Ok(encoded
+        .into_iter()
+        .next()
+        .map(|encoded| encoded.payload)
+        .unwrap_or_default())
+}
+
+fn object(payload: &[u8]) -> Result<JsonMap, String> {
     serde_json::from_slice(payload)
         .map_err(|error| format!("is not stored as a JSON object: {error}"))
 }
 
-fn read<E: Event>(name: &str, schema: u32, payload: &JsonMap) -> Result<E, String> {
+fn read<E: Event>(name: &str, schema: u32, payload: Bytes) -> Result<E, String> {
     let record = Record {
         stream: stream(),
         version: Version::FIRST,
         position: Position::FIRST,
         event: name.to_owned().into(),
         schema,
-        payload: text(payload).into(),
+        payload,
         time: SystemTime::UNIX_EPOCH,
         commit: CommitId::from(Uuid::nil()),
         metadata: Metadata::new(),

@@ -163,6 +163,12 @@ pub(super) fn of(syntax: Syntax, diagnostics: &mut Diagnostics) -> Events {
 
 fn event(marked: Marked<EventArguments>, self_type: &Type, diagnostics: &mut Diagnostics) -> Event {
     let errors = diagnostics.count();
+    let EventArguments {
+        id,
+        was,
+        schema,
+        retired,
+    } = marked.arguments;
     let mut method = marked.method;
     let inputs = method.sig.inputs.iter_mut();
     let parameters = inputs
@@ -176,22 +182,23 @@ fn event(marked: Marked<EventArguments>, self_type: &Type, diagnostics: &mut Dia
         method,
         marks: marked.marks,
         name: marked.name,
-        id: marked.arguments.id,
-        was: marked.arguments.was,
-        schema: marked.arguments.schema,
-        retired: marked.arguments.retired,
+        id,
+        was,
+        schema,
+        retired,
         parameters,
         broken: marked.unreadable || diagnostics.count() > errors,
     }
 }
 
 fn upcaster(marked: Marked<UpcastArguments>) -> Upcaster {
+    let UpcastArguments { from } = marked.arguments;
     Upcaster {
         place: marked.place,
         method: marked.method,
         marks: marked.marks,
         event: marked.name,
-        from: marked.arguments.from,
+        from,
         broken: marked.unreadable,
     }
 }

@@ -216,7 +216,10 @@ fn upcaster(
         UPCAST_KEYS,
         diagnostics,
         |read: &mut UpcastArguments, key, written, input| {
-            read.from = Some(number(key, written, input)?);
+            match key.name {
+                "from" => read.from = Some(number(key, written, input)?),
+                _ => return Err(unread(written)),
+            }
             Ok(())
         },
     )
@@ -351,5 +354,37 @@ fn type_name(ty: &Type) -> Option<Ident> {
     match types::ungrouped(ty) {
         Type::Path(path) if path.qself.is_none() => Some(path.path.segments.last()?.ident.clone()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_read_and_documented() {
+        let documentation = include_str!("../lib.rs");
+        for key in EVENTS_KEYS.iter().chain(EVENT_KEYS).chain(UPCAST_KEYS) {
+            let documented = documentation.contains(&format!("| `{}", key.name))
+                || documentation.contains(&format!(", {} = ", key.name));
+            assert!(
+                documented,
+                "`{}` is not in the documentation of the macros",
+                key.name
+            );
+        }
+        let example = |keys: &[Key]| {
+            let examples: Vec<_> = keys.iter().map(|key| key.example).collect();
+            examples.join(", ")
+        };
+        let mut diagnostics = Diagnostics::default();
+        let arguments = example(EVENTS_KEYS).parse().unwrap();
+        let (event, upcast) = (example(EVENT_KEYS), example(UPCAST_KEYS));
+        let item = format!(
+            "impl Dog {{ #[event(\"A\", {event})] fn a() -> Self {{}} #[upcast(\"A\", {upcast})] fn b() {{}} }}"
+        );
+        read(arguments, item.parse().unwrap(), &mut diagnostics).unwrap();
+        let errors = diagnostics.into_compile_errors();
+        assert!(errors.is_empty(), "{errors}");
     }
 }

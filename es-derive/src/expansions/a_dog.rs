@@ -134,7 +134,7 @@ impl Dog {
         let event = DogEvent::Registered {
             name: ::es_core::__private::ToOwned::to_owned(name),
         };
-        ::es_core::__private::open(id, event, Self::__create_register(name))
+        ::es_core::__private::record_creation(id, event, Self::__create_register(name))
     }
     fn __create_register(name: &str) -> Self {
         Self {

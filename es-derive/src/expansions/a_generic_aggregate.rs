@@ -155,7 +155,7 @@ where
     fn weave() -> Self {
         let id: facade::es_core::__private::Uuid = facade::es_core::__private::Uuid::now_v7();
         let event = BasketEvent::Woven {};
-        facade::es_core::__private::open(id, event, Self::__create_weave())
+        facade::es_core::__private::record_creation(id, event, Self::__create_weave())
     }
     fn __create_weave() -> Self {
         Self {

@@ -253,7 +253,11 @@ impl Account {
             owner: ::es_core::__private::Clone::clone(&owner),
             balance: ::es_core::__private::Clone::clone(&balance),
         };
-        ::es_core::__private::open(id, event, Self::__create_open(owner, balance))
+        ::es_core::__private::record_creation(
+            id,
+            event,
+            Self::__create_open(owner, balance),
+        )
     }
     fn __create_open(owner: OwnerId, balance: Money) -> Self {
         Self { root: Root::new(), balance }

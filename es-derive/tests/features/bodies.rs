@@ -117,7 +117,7 @@ fn a_state_that_a_panic_left_half_changed_is_not_saved() {
     let app = Application::new(MemoryStore::new());
     let refused = block_on(app.save(&mut note)).unwrap_err();
     assert!(
-        matches!(&refused, Error::Save(SaveError::Broken { stream }) if stream.id == note.id()),
+        matches!(&refused, Error::Save(SaveError::Panicked { stream }) if stream.id == note.id()),
         "{refused:?}"
     );
     assert_eq!(note.pending().len(), 2, "nothing pending is lost");
@@ -125,4 +125,61 @@ fn a_state_that_a_panic_left_half_changed_is_not_saved() {
     note.clear();
     assert_eq!(note.pending().len(), 4, "later events are not muted");
     assert!(block_on(app.save(&mut note)).is_err(), "no event mends it");
+}
+
+#[derive(Aggregate, Debug, PartialEq)]
+#[aggregate("Chain")]
+struct Chain {
+    root: Root<Self>,
+    title: String,
+    previous: Option<Box<Chain>>,
+}
+
+#[events]
+impl Chain {
+    #[event("Begun")]
+    fn begin() -> Self {
+        Self {
+            root: Root::new(),
+            title: String::new(),
+            previous: None,
+        }
+    }
+
+    #[event("Titled")]
+    fn title(self: &mut Chain, title: &str) {
+        self.title = title.to_owned();
+    }
+
+    #[event("Pushed")]
+    fn push(&mut self) {
+        let fresh = Self {
+            root: Root::new(),
+            title: String::new(),
+            previous: None,
+        };
+        self.previous = Some(Box::new(std::mem::replace(self, fresh)));
+    }
+}
+
+#[test]
+fn a_state_that_a_body_moved_away_is_no_aggregate_any_more() -> es_core::Result<()> {
+    let app = Application::new(MemoryStore::new());
+    let mut chain = Chain::begin();
+    chain.title("one");
+    block_on(app.save(&mut chain))?;
+    chain.push();
+    es_core::testing::assert_replays(&Chain::begin());
+    let mut before = *chain.previous.take().unwrap();
+    before.title("two");
+    let refused = block_on(app.save(&mut before)).unwrap_err();
+    assert!(
+        matches!(refused, Error::Save(SaveError::NotCreated { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(
+        (chain.version(), chain.pending().len()),
+        (Version::from(3), 1)
+    );
+    Ok(())
 }

@@ -152,3 +152,54 @@ fn the_shapes_say_all_that_is_declared() {
     assert_eq!(fields, [("name", "String"), ("stars", "u8")]);
     assert_eq!(barked.name, "Barked");
 }
+
+#[derive(Aggregate)]
+#[aggregate("Cat")]
+struct Cat {
+    root: Root<Self>,
+    lives: u32,
+}
+
+#[events]
+impl Cat {
+    #[event("Born")]
+    fn bear() -> Self {
+        Self {
+            root: Root::new(),
+            lives: 9,
+        }
+    }
+
+    #[cfg(any())]
+    #[event("Died")]
+    fn die(&mut self) {}
+
+    #[cfg(not(any()))]
+    #[event("Died", schema = 2)]
+    fn die(&mut self, times: u32) {
+        self.lives -= times;
+    }
+
+    #[cfg(any())]
+    #[upcast("Died", from = 1)]
+    fn how_often(payload: &mut JsonMap) {
+        payload.clear();
+    }
+
+    #[cfg(not(any()))]
+    #[upcast("Died", from = 1)]
+    fn how_often(payload: &mut JsonMap) {
+        payload.insert("times".to_owned(), 1.into());
+    }
+}
+
+#[test]
+fn upcasters_may_stand_under_conditions() -> es_core::Result<()> {
+    let cat: Cat = load(&[
+        ("Born", 1, "{}"),
+        ("Died", 1, "{}"),
+        ("Died", 2, r#"{"times":3}"#),
+    ])?;
+    assert_eq!(cat.lives, 5);
+    Ok(())
+}

@@ -9,7 +9,6 @@ mod generics;
 mod odd_types;
 mod regressions;
 mod typed_ids;
-mod values;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

@@ -49,7 +49,7 @@ pub enum SaveError {
     },
     /// The body of one of its events panicked, so its state may be half changed.
     #[error("an event of `{stream}` panicked, so its state cannot be trusted; get it again")]
-    Broken {
+    Panicked {
         /// The stream.
         stream: StreamId,
     },

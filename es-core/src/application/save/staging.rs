@@ -29,13 +29,13 @@ pub trait Unsaved {
 impl<A: Aggregate> Unsaved for A {
     fn stage(&self, categories: &Categories, count: usize) -> Result<Option<Append>, SaveError> {
         categories.claim::<A>()?;
-        if !self.root().is_created() {
+        if !self.root().is_open() {
             return Err(SaveError::NotCreated {
                 category: A::CATEGORY,
             });
         }
-        if self.root().is_broken() {
-            return Err(SaveError::Broken {
+        if self.root().is_panicked() {
+            return Err(SaveError::Panicked {
                 stream: StreamId::new(A::CATEGORY, self.root().id()),
             });
         }
@@ -83,7 +83,9 @@ pub(in crate::application) fn stage(
     what.each(
         &mut |aggregate| match aggregate.stage(categories, usize::MAX) {
             Ok(append) => appends.extend(append),
-            Err(error) => refused = refused.take().or(Some(error)),
+            Err(error) => {
+                refused.get_or_insert(error);
+            }
         },
     );
     if let Some(error) = refused {
@@ -152,7 +154,9 @@ pub(in crate::application) fn stage_again(
         };
         match aggregate.stage(categories, attempt.events) {
             Ok(append) => appends.extend(append.map(|append| (attempt.place, append))),
-            Err(error) => refused = refused.take().or(Some(error)),
+            Err(error) => {
+                refused.get_or_insert(error);
+            }
         }
     });
     if let Some(error) = refused {

@@ -16,7 +16,9 @@ use crate::domain::{Event, EventShape, JsonMap, StreamId, UpcastError, Version};
 pub enum EncodeError {
     /// The event's values have no JSON form that reads as the same values: NaN and infinity, more than 127 levels of nesting, maps whose keys
     /// are no strings or numbers.
-    #[error("`{event}` of `{stream}` at version {version} has no JSON form")]
+    #[error(
+        "`{event}` of `{stream}` at version {version} cannot be stored as JSON; its cause says what to store instead"
+    )]
     NotJson {
         /// The stream.
         stream: StreamId,

@@ -1,14 +1,15 @@
-//! The laws, a file for each chapter. To add one, write it beside its neighbours and name it in `suite.rs`.
+//! The laws, a file for each chapter. To add one, write it beside its neighbours, name it in `suite.rs` and in the list below, and write a store
+//! that breaks it in `tests/broken_stores.rs`.
 //!
 //! A law is an async function that takes a fresh, empty store and panics where the store breaks it. The laws are numbered, so that they can
-//! be talked about; those that are written so far:
+//! be talked about; those that are written so far (the others await what they are about):
 //!
 //! 1. A commit without events changes nothing, though the versions it names are checked.
 //! 2. Records come back exactly as written; to a store, a payload is any bytes.
 //! 3. A version already present is a conflict that names stream, expected and actual version; nothing of the commit is stored.
 //! 4. A commit over several streams is all or nothing, also when one stream occurs twice in it.
 //! 5. Versions of a stream have no holes.
-//! 6. A stream is read from both ends and in part; one that does not exist is empty.
+//! 6. A stream is read from both ends and in part, and a page is short only at its end; one that does not exist is empty.
 //! 7. Two categories with one id are two streams.
 //! 8. Of two writers racing for one version exactly one wins.
 //! 9. The same commit sent again gives the first result, which can be asked for by its id; a commit with the id of another is refused.

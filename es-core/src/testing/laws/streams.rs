@@ -218,6 +218,22 @@ pub async fn a_stream_is_read_from_both_ends_and_in_part(store: impl EventStore)
     assert_eq!(read(&store, &stream(9), all).await, []);
 }
 
+/// Law 6.
+pub async fn a_page_is_short_only_where_there_is_no_more(store: impl EventStore) {
+    write(&store, [append(&stream(1), 0, 2_500)]).await;
+    let (mut of_stream, mut of_log) = (Vec::new(), Vec::new());
+    for after in [0, 1_000, 2_000] {
+        let slice = Slice::all().after(Version::from(after)).limit(1_000);
+        of_stream.push(read(&store, &stream(1), slice).await.len());
+        let log = store.read_log(Position::from(after), 1_000).await;
+        of_log.push(log.expect("readable").len());
+    }
+    assert_eq!(
+        (of_stream, of_log),
+        (vec![1_000, 1_000, 500], vec![1_000, 1_000, 500])
+    );
+}
+
 /// Law 7.
 pub async fn two_categories_with_one_id_are_two_streams(store: impl EventStore) {
     let (dog, cat) = (stream(1), StreamId::new("Cat", stream(1).id));

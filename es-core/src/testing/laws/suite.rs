@@ -62,6 +62,7 @@ macro_rules! each_law {
             streams::one_stream_may_occur_twice_in_a_commit
             streams::a_commit_that_would_leave_a_hole_is_refused
             streams::a_stream_is_read_from_both_ends_and_in_part
+            streams::a_page_is_short_only_where_there_is_no_more
             streams::two_categories_with_one_id_are_two_streams
             streams::of_two_writers_racing_for_one_version_exactly_one_wins
             streams::the_same_commit_sent_again_gives_the_first_result

@@ -29,7 +29,7 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
         old_names(event, diagnostics);
         schema(event, diagnostics);
         plain_function(event, diagnostics);
-        receiver(event, diagnostics);
+        receiver(event, &aggregate, diagnostics);
         return_type(event, &aggregate, diagnostics);
         nothing_generic(event, diagnostics);
         event.broken |= names_a_parameter_twice(event);
@@ -166,14 +166,14 @@ fn plain_function(event: &Event, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn receiver(event: &Event, diagnostics: &mut Diagnostics) {
+fn receiver(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) {
     let Some(receiver) = event.receiver() else {
         return;
     };
     let changes = match &receiver.kind {
         ReceiverKind::Reference(_, None, Some(_)) => true,
         ReceiverKind::Typed(_, ty) => {
-            matches!(&**ty, Type::Reference(to) if to.mutability.is_some() && to.lifetime.is_none() && is_self(&to.elem))
+            matches!(&**ty, Type::Reference(to) if to.mutability.is_some() && to.lifetime.is_none() && types::names(&to.elem, aggregate))
         }
         _ => false,
     };
@@ -212,10 +212,6 @@ fn return_type(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) 
             "decide in a method without `#[event]`, then call the event",
         );
     }
-}
-
-fn is_self(ty: &Type) -> bool {
-    matches!(ty, Type::Path(path) if path.path.is_ident("Self"))
 }
 
 fn nothing_generic(event: &Event, diagnostics: &mut Diagnostics) {

@@ -2,12 +2,12 @@
 use std::collections::HashMap;
 
 use quote::ToTokens;
-use syn::{FnArg, ImplItemFn, LitInt, Type};
+use syn::{FnArg, ImplItemFn, LitInt, Safety, Type};
 
 use crate::arguments::{Name, Number};
 use crate::diagnostics::{Diagnostics, did_you_mean};
 use crate::events::generics;
-use crate::events::model::{Event, Events, Upcaster};
+use crate::events::model::{Event, Events, Upcaster, is_condition};
 
 pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
     let mut steps = HashMap::new();
@@ -15,7 +15,9 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
         let errors = diagnostics.count();
         signature(&upcaster.method, diagnostics);
         if let Some((event, from)) = step(upcaster, &model.events, diagnostics) {
-            one_for_each_step(event, from, &mut steps, diagnostics);
+            // Of two under a condition, one may be absent.
+            let conditional = upcaster.method.attrs.iter().any(is_condition);
+            one_for_each_step(event, from, conditional, &mut steps, diagnostics);
         }
         upcaster.broken |= diagnostics.count() > errors;
     }
@@ -31,12 +33,21 @@ const FORM: &str = "`fn name(payload: &mut es_core::JsonMap)`, with or without a
 
 fn signature(method: &ImplItemFn, diagnostics: &mut Diagnostics) {
     let signature = &method.sig;
-    let asks: Option<&dyn ToTokens> =
-        match (&signature.asyncness, signature.generics.params.first()) {
-            (Some(keyword), _) => Some(keyword),
-            (None, Some(parameter)) => Some(parameter),
-            (None, None) => None,
-        };
+    let unusual = [
+        signature.asyncness.map(|keyword| keyword.to_token_stream()),
+        signature.constness.map(|keyword| keyword.to_token_stream()),
+        signature.abi.as_ref().map(ToTokens::to_token_stream),
+        match &signature.safety {
+            Safety::Unsafe(keyword) => Some(keyword.to_token_stream()),
+            _ => None,
+        },
+        signature
+            .generics
+            .params
+            .first()
+            .map(ToTokens::to_token_stream),
+    ];
+    let asks = unusual.iter().flatten().next();
     let inputs: Vec<_> = signature.inputs.iter().collect();
     let place: &dyn ToTokens = match (asks, &inputs[..]) {
         (Some(place), _) => place,
@@ -70,7 +81,9 @@ fn step<'a>(
         return None;
     };
     let name = literal.value();
-    let Some(event) = events.iter().find(|event| event.stored_name() == name) else {
+    // Of two events of that name, under conditions, the one that has come further.
+    let named = events.iter().filter(|event| event.stored_name() == name);
+    let Some(event) = named.max_by_key(|event| event.schema()) else {
         let names: Vec<_> = events.iter().map(Event::stored_name).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let help = match did_you_mean(&name, &names) {
@@ -111,11 +124,13 @@ fn step<'a>(
 fn one_for_each_step(
     event: &Event,
     from: &Number,
+    conditional: bool,
     steps: &mut HashMap<(String, u32), LitInt>,
     diagnostics: &mut Diagnostics,
 ) {
     let name = event.stored_name();
     match steps.get(&(name.clone(), from.value)) {
+        Some(_) if conditional => {}
         Some(first) => {
             let fact = format!("two upcasters bring `{name}` from schema {}", from.value);
             diagnostics.twice(&from.literal, first, fact);

@@ -197,9 +197,9 @@ fn arms(
 }
 
 /// Types of which everyone knows that they can be recorded.
-const KNOWN: [&str; 18] = [
-    "String", "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8",
-    "u16", "u32", "u64", "u128", "usize", "Uuid",
+const KNOWN: [&str; 16] = [
+    "String", "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "isize", "u8", "u16", "u32",
+    "u64", "usize", "Uuid",
 ];
 
 /// Asks of each type that it can be recorded, at the place where it is written. This comes first, so that what is missing is told in our

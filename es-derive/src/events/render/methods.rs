@@ -81,7 +81,7 @@ fn recording(model: &Events, event: &Event) -> TokenStream {
             quote! {
                 let #id: #krate::__private::Uuid = #chosen;
                 let #recorded = #enumeration::#variant { #(#fields),* };
-                #krate::__private::open(#id, #recorded, Self::#body(#(#arguments),*))
+                #krate::__private::record_creation(#id, #recorded, Self::#body(#(#arguments),*))
             }
         }
         Some(receiver) => {

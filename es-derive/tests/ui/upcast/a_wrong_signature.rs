@@ -14,7 +14,7 @@ impl Dog {
         Self { root: Root::new(), tricks: Vec::new() }
     }
 
-    #[event("TrickAdded", schema = 5)]
+    #[event("TrickAdded", schema = 6)]
     fn add_trick(&mut self) {}
 
     #[upcast("TrickAdded", from = 1)]
@@ -30,6 +30,9 @@ impl Dog {
 
     #[upcast("TrickAdded", from = 4)]
     async fn fourth(payload: &mut es_core::JsonMap) {}
+
+    #[upcast("TrickAdded", from = 5)]
+    unsafe fn fifth(payload: &mut es_core::JsonMap) {}
 }
 
 fn main() {}
