@@ -23,6 +23,22 @@ use crate::persistence::BoxError;
 // Only measurements name these.
 pub use crate::persistence::mapper::{decode, encode};
 
+/// The events of an `impl` that could not be read: none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Unread {}
+
+impl Event for Unread {
+    const SHAPES: &'static [EventShape] = &[];
+
+    fn name(&self) -> &'static str {
+        match *self {}
+    }
+
+    fn schema(&self) -> u32 {
+        match *self {}
+    }
+}
+
 /// Asks that `A` has events: the derive asserts it, so that a missing `#[events]` is told at the struct's name.
 pub const fn declares_events<A: Declares>() {}
 

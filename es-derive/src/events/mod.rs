@@ -14,7 +14,7 @@ use crate::diagnostics::Diagnostics;
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
-    match parse::read(arguments, item.clone(), &mut diagnostics) {
+    match parse::read(arguments.clone(), item.clone(), &mut diagnostics) {
         Ok(syntax) => {
             let mut model = model::of(syntax, &mut diagnostics);
             check::all(&mut model, &mut diagnostics);
@@ -23,10 +23,40 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
         Err(error) => {
             diagnostics.push(error);
             let errors = diagnostics.into_compile_errors();
+            let inert = arguments.is_empty().then(|| inert(item.clone()));
             let item = without_marks(item);
-            quote!(#errors #item)
+            quote!(#errors #inert #item)
         }
     }
+}
+
+/// While an `impl` cannot be read, as it is being typed, its type is an aggregate without events all the same: one mistake, one error.
+fn inert(item: TokenStream) -> Option<TokenStream> {
+    let mut tokens = item
+        .into_iter()
+        .skip_while(|token| !matches!(token, TokenTree::Ident(word) if word == "impl"));
+    tokens.next()?;
+    let (aggregate, rest) = (tokens.next()?, tokens.next()?);
+    let is_whole =
+        matches!(&rest, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
+    if !is_whole || !matches!(aggregate, TokenTree::Ident(_)) {
+        return None;
+    }
+    Some(quote! {
+        impl ::es_core::__private::Declares for #aggregate {
+            type Event = ::es_core::__private::Unread;
+        }
+
+        impl ::es_core::__private::Events for #aggregate {
+            fn create(event: ::es_core::__private::Unread) -> ::es_core::__private::Result<Self, ::es_core::__private::Misplaced> {
+                match event {}
+            }
+
+            fn apply(&mut self, event: ::es_core::__private::Unread) -> ::es_core::__private::Result<(), ::es_core::__private::Misplaced> {
+                match event {}
+            }
+        }
+    })
 }
 
 /// Takes `#[event(..)]` and `#[upcast(..)]` off what could not be read, about which there would only be more errors.
