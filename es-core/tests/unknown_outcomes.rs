@@ -286,6 +286,53 @@ fn an_update_whose_answer_is_lost_is_not_decided_again() {
 }
 
 #[test]
+fn a_copy_made_in_a_body_is_not_in_the_commit_of_the_original() {
+    #[derive(Aggregate, Debug, Clone, PartialEq)]
+    #[aggregate("Page")]
+    struct Page {
+        root: Root<Self>,
+        before: Option<Box<Page>>,
+    }
+
+    #[events]
+    impl Page {
+        #[event("Opened")]
+        fn open() -> Self {
+            Self {
+                root: Root::new(),
+                before: None,
+            }
+        }
+
+        #[event("Kept")]
+        fn keep(&mut self) {
+            self.before = Some(Box::new(self.clone()));
+        }
+    }
+
+    let (line, app) = on_a_bad_line();
+    let mut page = Page::open();
+    line.next(Stuck);
+    assert!(once(app.save(&mut page)).is_none());
+    page.keep();
+    let mut copy = page.before.as_deref().cloned().expect("it was kept");
+    assert_eq!(
+        block_on(app.save(&mut copy)).unwrap().position,
+        None,
+        "it has nothing to say"
+    );
+    assert_eq!(
+        block_on(app.save(&mut page)).unwrap().version,
+        Version::from(2),
+        "the original does"
+    );
+    assert_eq!(
+        block_on(app.log().read(Position::START, 10)).unwrap().len(),
+        2
+    );
+}
+
+#[test]
 fn no_future_that_is_dropped_before_it_began_does_anything() {
     let (_, app) = on_a_bad_line();
     let mut tally = Tally::begin();

@@ -67,28 +67,37 @@ impl Repository {
         version: Version,
     ) -> Result<Past<A>, LoadError> {
         let stream = StreamId::new(A::CATEGORY, id.to_uuid());
-        // It may come while it is being looked for, so it is looked for twice.
-        for last in [false, true] {
-            if let Some(aggregate) = self.load::<A>(&stream, version).await?
-                && aggregate.version() == version
-            {
-                return Ok(Past::new(aggregate));
-            }
-            let newest = self
-                .read(&stream, Slice::all().descending().limit(1))
-                .await?;
-            let Some(newest) = newest.first().map(|record| record.version) else {
-                return Err(LoadError::NotFound { stream });
-            };
-            if last || version == Version::NEW || newest < version {
-                return Err(LoadError::NoSuchVersion {
-                    stream,
-                    asked: version,
-                    newest,
-                });
-            }
+        if let Some(past) = self.find_at(&stream, version).await? {
+            return Ok(past);
         }
-        Err(LoadError::NotFound { stream })
+        let newest = self
+            .read(&stream, Slice::all().descending().limit(1))
+            .await?;
+        let Some(newest) = newest.first().map(|record| record.version) else {
+            return Err(LoadError::NotFound { stream });
+        };
+        // It may have come while it was looked for.
+        if (Version::FIRST..=newest).contains(&version)
+            && let Some(past) = self.find_at(&stream, version).await?
+        {
+            return Ok(past);
+        }
+        Err(LoadError::NoSuchVersion {
+            stream,
+            asked: version,
+            newest,
+        })
+    }
+
+    async fn find_at<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        version: Version,
+    ) -> Result<Option<Past<A>>, LoadError> {
+        let reached: Option<A> = self.load(stream, version).await?;
+        Ok(reached
+            .filter(|aggregate| aggregate.version() == version)
+            .map(Past::new))
     }
 
     /// Gets an aggregate as it was at a time.

@@ -19,7 +19,7 @@ pub struct Updated<T> {
     pub position: Option<Position>,
 }
 
-/// Why an update changed nothing.
+/// Why an update did not succeed. Nothing was stored, except as [`SaveError::Unknown`] says.
 #[derive(Debug)]
 pub enum UpdateError<E> {
     /// The decision refused the command.

@@ -342,7 +342,7 @@ impl<'a, A: HasRoot> Applying<'a, A> {
             created_at: root.created_at.take(),
             modified_at: root.modified_at.take(),
             pending: root.pending.take(),
-            attempt: root.attempt,
+            attempt: root.attempt.take(),
             panicked: root.panicked,
             finished: false,
             aggregate,
@@ -363,7 +363,6 @@ impl<'a, A: HasRoot> Applying<'a, A> {
         *root = Root {
             id: self.id,
             version: self.version,
-            attempt: self.attempt,
             detour: root.detour,
             panicked: self.panicked,
             ..Root::new()
@@ -381,6 +380,7 @@ impl<A: HasRoot> Drop for Applying<'_, A> {
         root.created_at = self.created_at;
         root.modified_at = self.modified_at;
         root.pending = self.pending.take();
+        root.attempt = self.attempt;
         root.phase = Phase::Open;
         root.panicked |= !self.finished;
     }

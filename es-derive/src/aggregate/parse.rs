@@ -78,3 +78,25 @@ pub(super) fn read(item: TokenStream, diagnostics: &mut Diagnostics) -> syn::Res
     syntax.category = arguments.into_name();
     Ok(syntax)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_read_and_documented() {
+        let documentation = include_str!("../lib.rs");
+        for key in KEYS {
+            let documented = documentation.contains(&format!("/// | `{}", key.name));
+            assert!(
+                documented,
+                "`{}` is not in the documentation of the macro",
+                key.name
+            );
+            let item = format!("#[aggregate(\"Dog\", {})] struct Dog {{}}", key.example);
+            let mut diagnostics = Diagnostics::default();
+            assert!(read(item.parse().unwrap(), &mut diagnostics).is_ok());
+            assert!(diagnostics.is_empty(), "`{}` is not read", key.example);
+        }
+    }
+}

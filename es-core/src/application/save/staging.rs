@@ -91,16 +91,25 @@ pub(in crate::application) fn stage(
     if let Some(error) = refused {
         return Err(error);
     }
+    none_occurs_twice(&appends)?;
+    Ok(appends)
+}
+
+fn none_occurs_twice(appends: &[Append]) -> Result<(), SaveError> {
+    // Most saves are of one aggregate, and need no set.
+    if appends.len() < 2 {
+        return Ok(());
+    }
     let mut streams = HashSet::with_capacity(appends.len());
-    if let Some(append) = appends
+    match appends
         .iter()
         .find(|append| !streams.insert(&append.stream))
     {
-        return Err(SaveError::Twice {
+        Some(append) => Err(SaveError::Twice {
             stream: append.stream.clone(),
-        });
+        }),
+        None => Ok(()),
     }
-    Ok(appends)
 }
 
 /// Notes in every aggregate with pending events that they are sent in this commit.
