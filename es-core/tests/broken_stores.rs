@@ -8,10 +8,10 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use es_core::persistence::{
-    Append, AppendError, Commit, CommitId, Committed, EventStore, Metadata, ReadError, Record,
-    Slice,
+    Append, AppendError, Commit, CommitId, Committed, EventStore, Filter, LogPage, Metadata,
+    ReadError, Record, Slice, Span,
 };
-use es_core::testing::laws;
+use es_core::testing::{Intercept, Intercepted, laws};
 use es_core::{Position, StreamId, Version};
 use es_store_memory::MemoryStore;
 use futures_core::future::BoxFuture;
@@ -211,6 +211,7 @@ impl Broken {
                         time: commit.time,
                         metadata: commit.metadata.clone(),
                         appends: vec![append],
+                        checkpoint: None,
                     };
                     self.store.commit(part).await?;
                 }
@@ -311,14 +312,15 @@ impl Broken {
 
     async fn read_log_wrongly(
         &self,
-        mut after: Position,
-        limit: usize,
-    ) -> Result<Vec<Record>, ReadError> {
-        if self.fault == StartsPagesTwice && after > Position::START {
-            after = Position::from(after.get() - 1);
+        mut span: Span,
+        filter: &Filter,
+    ) -> Result<LogPage, ReadError> {
+        if self.fault == StartsPagesTwice && span.after > Position::START {
+            span.after = Position::from(span.after.get() - 1);
         }
-        let mut records = self.store.read_log(after, limit).await?;
-        self.spoil(&mut records);
+        let mut page = self.store.read_log(span, filter).await?;
+        let records = &mut page.records;
+        self.spoil(records);
         if self.fault == ShowsEventsOutOfOrder
             && self.count().is_multiple_of(3)
             && records.len() > 1
@@ -326,7 +328,7 @@ impl Broken {
             // What one writer committed last is seen before what another did.
             records.remove(0);
         }
-        Ok(records)
+        Ok(page)
     }
 
     fn spoil(&self, records: &mut Vec<Record>) {
@@ -362,7 +364,13 @@ impl Broken {
     }
 }
 
-impl EventStore for Broken {
+impl Intercept for Broken {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(self.commit_wrongly(commit))
     }
@@ -384,21 +392,24 @@ impl EventStore for Broken {
         Box::pin(self.read_stream_wrongly(stream, slice))
     }
 
-    fn read_log(
-        &self,
-        after: Position,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Record>, ReadError>> {
-        Box::pin(self.read_log_wrongly(after, limit))
+    fn read_log<'a>(
+        &'a self,
+        span: Span,
+        filter: &'a Filter,
+    ) -> BoxFuture<'a, Result<LogPage, ReadError>> {
+        Box::pin(self.read_log_wrongly(span, filter))
     }
 }
 
 /// The laws that a store breaks.
 fn broken_laws(fault: Fault) -> Vec<&'static str> {
-    let broken = laws::all::<Broken>().into_iter().filter(|law| {
-        let run = AssertUnwindSafe(|| pollster::block_on((law.run)(Broken::new(fault))));
-        panic::catch_unwind(run).is_err()
-    });
+    let broken = laws::all::<Intercepted<Broken>>()
+        .into_iter()
+        .filter(|law| {
+            let run =
+                AssertUnwindSafe(|| pollster::block_on((law.run)(Intercepted(Broken::new(fault)))));
+            panic::catch_unwind(run).is_err()
+        });
     broken.map(|law| law.name).collect()
 }
 
@@ -422,7 +433,7 @@ fn every_law_is_broken_by_a_store_and_catches_it() {
             "`{law}` does not catch {fault:?}, only {caught:?}"
         );
     }
-    for law in laws::all::<Broken>() {
+    for law in laws::all::<Intercepted<Broken>>() {
         assert!(
             CAUGHT.iter().any(|(_, by)| *by == law.name),
             "no store breaks `{}`",

@@ -1,4 +1,6 @@
 //! A commit that is given up, or not answered, is stored once, whatever became of it.
+#![cfg(feature = "testing")]
+
 use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::pin::pin;
@@ -6,12 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use es_core::application::SaveError;
-use es_core::persistence::{
-    AppendError, Commit, CommitId, Committed, EventStore, ReadError, Record, Slice,
-};
-use es_core::{
-    Aggregate, Application, Error, Position, Root, StreamId, UpdateError, Version, events,
-};
+use es_core::persistence::{AppendError, Commit, CommitId, Committed, EventStore};
+use es_core::testing::{Intercept, Intercepted};
+use es_core::{Aggregate, Application, Error, Position, Root, UpdateError, Version, events};
 use es_store_memory::MemoryStore;
 use futures_core::future::BoxFuture;
 use pollster::block_on;
@@ -51,7 +50,13 @@ impl BadLine {
     }
 }
 
-impl EventStore for BadLine {
+impl Intercept for BadLine {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         let fate = self
             .fates
@@ -73,26 +78,6 @@ impl EventStore for BadLine {
                 _ => answer,
             }
         })
-    }
-
-    fn outcome(&self, commit: CommitId) -> BoxFuture<'_, Result<Option<Committed>, ReadError>> {
-        self.store.outcome(commit)
-    }
-
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        slice: Slice,
-    ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
-        self.store.read_stream(stream, slice)
-    }
-
-    fn read_log(
-        &self,
-        after: Position,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Record>, ReadError>> {
-        self.store.read_log(after, limit)
     }
 }
 
@@ -135,7 +120,7 @@ fn once<T>(future: impl Future<Output = T>) -> Option<T> {
 
 fn on_a_bad_line() -> (BadLine, Application) {
     let line = BadLine::default();
-    (line.clone(), Application::new(line))
+    (line.clone(), Application::new(Intercepted(line)))
 }
 
 fn stored(app: &Application, tally: &Tally) -> Vec<u64> {

@@ -10,39 +10,85 @@
 //! # let _ = app;
 //! ```
 mod log;
+mod snapshots;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use es_core::persistence::{
-    AppendError, Commit, CommitId, Committed, EventStore, ReadError, Record, Slice,
+    AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter, FollowerId,
+    LogPage, ReadError, Record, Slice, Snapshot, SnapshotError, SnapshotStore, Span,
 };
-use es_core::{Position, StreamId};
+use es_core::{Position, StreamId, Version};
+use event_listener::Event;
 use futures_core::future::BoxFuture;
+use uuid::Uuid;
 
 use crate::log::Log;
+use crate::snapshots::Snapshots;
 
-/// An event store in memory. Its clones share one log, which is gone with the last of them.
-#[derive(Debug, Clone, Default)]
+/// A store in memory. Its clones share one log, which is gone with the last of them.
+#[derive(Debug, Clone)]
 pub struct MemoryStore {
-    log: Arc<Mutex<Log>>,
+    shared: Arc<Shared>,
+    payload_limit: usize,
 }
+
+#[derive(Debug, Default)]
+struct Shared {
+    log: Mutex<Log>,
+    snapshots: Mutex<Snapshots>,
+    changed: Event,
+}
+
+/// The largest payload that is taken unless another limit is set: what SQLite takes.
+const PAYLOAD_LIMIT: usize = 1_000_000_000;
 
 impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            shared: Arc::default(),
+            payload_limit: PAYLOAD_LIMIT,
+        }
     }
 
-    /// The log is never left half changed, so a panic elsewhere under the lock does not spoil it.
-    fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The same store, refusing to take payloads of more than `bytes` bytes; 1 000 000 000 unless this is set.
+    #[must_use]
+    pub fn payload_limit(self, bytes: usize) -> Self {
+        Self {
+            payload_limit: bytes,
+            ..self
+        }
     }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        locked(&self.shared.log)
+    }
+
+    fn snapshots(&self) -> MutexGuard<'_, Snapshots> {
+        locked(&self.shared.snapshots)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What is kept is never left half changed, so a panic elsewhere under the lock does not spoil it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl EventStore for MemoryStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
-        Box::pin(async move { self.log().commit(commit) })
+        Box::pin(async move {
+            let committed = self.log().commit(commit, self.payload_limit)?;
+            self.shared.changed.notify(usize::MAX);
+            Ok(committed)
+        })
     }
 
     fn outcome(&self, commit: CommitId) -> BoxFuture<'_, Result<Option<Committed>, ReadError>> {
@@ -57,11 +103,68 @@ impl EventStore for MemoryStore {
         Box::pin(async move { Ok(self.log().read_stream(stream, slice)) })
     }
 
-    fn read_log(
-        &self,
-        after: Position,
+    fn read_log<'a>(
+        &'a self,
+        span: Span,
+        filter: &'a Filter,
+    ) -> BoxFuture<'a, Result<LogPage, ReadError>> {
+        Box::pin(async move { Ok(self.log().read(span, filter)) })
+    }
+
+    fn read_ids<'a>(
+        &'a self,
+        category: &'a str,
+        after: Option<Uuid>,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Record>, ReadError>> {
-        Box::pin(async move { Ok(self.log().read(after, limit)) })
+    ) -> BoxFuture<'a, Result<Vec<Uuid>, ReadError>> {
+        Box::pin(async move { Ok(self.log().read_ids(category, after, limit)) })
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position, ReadError>> {
+        Box::pin(async move { Ok(self.log().head()) })
+    }
+
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(self.shared.changed.listen())
+    }
+
+    fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {
+        Box::pin(async move { Ok(self.log().owner(name).to_owned()) })
+    }
+}
+
+impl CheckpointStore for MemoryStore {
+    fn checkpoint<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Position, ReadError>> {
+        Box::pin(async move { Ok(self.log().checkpoint(follower)) })
+    }
+}
+
+impl SnapshotStore for MemoryStore {
+    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotError>> {
+        Box::pin(async move {
+            self.snapshots().keep(snapshot);
+            Ok(())
+        })
+    }
+
+    fn read_snapshot<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        up_to: Version,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>, ReadError>> {
+        Box::pin(async move { Ok(self.snapshots().newest(stream, up_to)) })
+    }
+
+    fn drop_snapshots<'a>(
+        &'a self,
+        stream: Option<&'a StreamId>,
+    ) -> BoxFuture<'a, Result<(), SnapshotError>> {
+        Box::pin(async move {
+            self.snapshots().forget(stream);
+            Ok(())
+        })
     }
 }

@@ -1,12 +1,15 @@
 //! The records in order, and what finds them.
-use std::collections::HashMap;
-use std::ops::Range;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::{Bound, Range};
 use std::time::SystemTime;
 
 use es_core::persistence::{
-    Append, AppendError, Commit, CommitId, Committed, Metadata, Record, Slice,
+    Advance, Append, AppendError, Commit, CommitId, Committed, Filter, FollowerId, LogPage,
+    Metadata, Record, Slice, Span,
 };
 use es_core::{Position, StreamId, Version};
+use uuid::Uuid;
 
 #[derive(Debug, Default)]
 pub(crate) struct Log {
@@ -14,16 +17,28 @@ pub(crate) struct Log {
     records: Vec<Record>,
     /// Where the events of a stream are: version n is at index n - 1.
     streams: HashMap<StreamId, Vec<usize>>,
+    /// The ids of the streams of a category.
+    ids: HashMap<Cow<'static, str>, BTreeSet<Uuid>>,
     /// Where the events of a commit are.
     commits: HashMap<CommitId, Range<usize>>,
+    checkpoints: HashMap<FollowerId, Position>,
+    owner: Option<String>,
 }
 
 impl Log {
-    pub(crate) fn commit(&mut self, commit: Commit) -> Result<Committed, AppendError> {
+    pub(crate) fn commit(
+        &mut self,
+        commit: Commit,
+        payload_limit: usize,
+    ) -> Result<Committed, AppendError> {
         if let Some(range) = self.commits.get(&commit.id) {
             return self.committed_before(&commit, range.clone());
         }
+        check_sizes(&commit.appends, payload_limit)?;
         self.check_versions(&commit.appends)?;
+        if let Some(advance) = &commit.checkpoint {
+            self.check_checkpoint(advance)?;
+        }
 
         let time = self
             .records
@@ -33,11 +48,13 @@ impl Log {
         for append in commit.appends {
             self.append(append, commit.id, time, &commit.metadata);
         }
-        let range = first..self.records.len();
-        if range.is_empty() {
-            return Ok(committed(commit.id, range, time));
+        if let Some(Advance { follower, to, .. }) = commit.checkpoint {
+            self.checkpoints.insert(follower, to);
         }
-        self.commits.insert(commit.id, range.clone());
+        let range = first..self.records.len();
+        if !range.is_empty() {
+            self.commits.insert(commit.id, range.clone());
+        }
         Ok(committed(commit.id, range, time))
     }
 
@@ -63,13 +80,54 @@ impl Log {
         }
     }
 
-    pub(crate) fn read(&self, after: Position, limit: usize) -> Vec<Record> {
-        self.records
+    pub(crate) fn read(&self, span: Span, filter: &Filter) -> LogPage {
+        let after = index(span.after.get()).min(self.records.len());
+        let end = index(span.up_to.get()).clamp(after, self.records.len());
+        let chosen = self.records[after..end]
             .iter()
-            .skip(index(after.get()))
-            .take(limit)
-            .cloned()
-            .collect()
+            .filter(|record| filter.admits(&record.stream.category, &record.event));
+        let records: Vec<_> = chosen.take(span.limit).cloned().collect();
+        let read_to = match records.last() {
+            Some(last) if records.len() == span.limit => last.position,
+            None if span.limit == 0 => span.after,
+            _ => span.after.max(Position::from(end as u64)),
+        };
+        LogPage { records, read_to }
+    }
+
+    pub(crate) fn read_ids(&self, category: &str, after: Option<Uuid>, limit: usize) -> Vec<Uuid> {
+        let Some(ids) = self.ids.get(category) else {
+            return Vec::new();
+        };
+        let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let chosen = ids.range((begin, Bound::Unbounded));
+        chosen.take(limit).copied().collect()
+    }
+
+    pub(crate) fn head(&self) -> Position {
+        Position::from(self.records.len() as u64)
+    }
+
+    pub(crate) fn checkpoint(&self, follower: &FollowerId) -> Position {
+        self.checkpoints.get(follower).copied().unwrap_or_default()
+    }
+
+    /// Whose log this is: `name`'s, where it was nobody's.
+    pub(crate) fn owner(&mut self, name: &str) -> &str {
+        self.owner.get_or_insert_with(|| name.to_owned())
+    }
+
+    fn check_checkpoint(&self, advance: &Advance) -> Result<(), AppendError> {
+        let actual = self.checkpoint(&advance.follower);
+        if advance.from == actual && advance.to > actual {
+            return Ok(());
+        }
+        Err(AppendError::Checkpoint {
+            follower: advance.follower.clone(),
+            from: advance.from,
+            to: advance.to,
+            actual,
+        })
     }
 
     /// Checks every append against the version its stream will have by then, before anything is written.
@@ -96,6 +154,10 @@ impl Log {
     fn append(&mut self, append: Append, commit: CommitId, time: SystemTime, metadata: &Metadata) {
         if append.events.is_empty() {
             return;
+        }
+        if append.expected == Version::NEW {
+            let ids = self.ids.entry(append.stream.category.clone()).or_default();
+            ids.insert(append.stream.id);
         }
         let places = self.streams.entry(append.stream.clone()).or_default();
         let mut version = append.expected;
@@ -146,6 +208,25 @@ impl Log {
         }
         Ok(committed(commit.id, range, records[0].time))
     }
+}
+
+fn check_sizes(appends: &[Append], limit: usize) -> Result<(), AppendError> {
+    for append in appends {
+        let mut version = append.expected;
+        for event in &append.events {
+            version = version.next();
+            if event.payload.len() > limit {
+                return Err(AppendError::TooLarge {
+                    stream: append.stream.clone(),
+                    version,
+                    event: event.name.clone().into_owned(),
+                    size: event.payload.len(),
+                    limit,
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn committed(commit: CommitId, range: Range<usize>, time: SystemTime) -> Committed {

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use super::{Repository, Result};
 use crate::domain::Position;
-use crate::persistence::{ReadError, Record};
+use crate::persistence::{Filter, ReadError, Record, Span};
 
 /// The events of an application in position order, for readers elsewhere: positions are 1, 2, 3 … with no holes, and a reader that has
 /// seen one has seen everything before it.
@@ -41,7 +41,12 @@ impl NotificationLog {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Record>>> + Send + use<> {
         let repository = self.repository.clone();
-        async move { Ok(repository.read_log(after, limit).await?) }
+        async move {
+            Ok(repository
+                .read_log(Span::after(after).limit(limit), &Filter::everything())
+                .await?
+                .records)
+        }
     }
 }
 

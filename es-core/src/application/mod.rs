@@ -23,7 +23,7 @@ pub use save::{Save, SaveError, Saved};
 pub use update::{UpdateError, Updated};
 
 use crate::domain::{Aggregate, AggregateId, Outcome, StreamId, Version};
-use crate::persistence::{CommitId, Committed, EventStore, Metadata};
+use crate::persistence::{CommitId, Committed, Metadata, Store};
 
 /// The use cases of one bounded context stand in front of this: it gets, changes and saves aggregates of any type.
 ///
@@ -74,7 +74,7 @@ pub struct Application {
 
 impl Application {
     /// An application that keeps its events in `store`.
-    pub fn new(store: impl EventStore) -> Self {
+    pub fn new(store: impl Store) -> Self {
         Self {
             repository: Repository::new(store),
             metadata: Metadata::new(),

@@ -1,14 +1,15 @@
 //! Gets aggregates by replaying their streams, and saves what they recorded.
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use super::categories::Categories;
 use super::save::{Save, SaveError, Saved, staging};
 use super::{LoadError, LogError, Past};
 use crate::domain::{Aggregate, AggregateId, Attempt, Position, Replay, StreamId, Version};
 use crate::persistence::{
-    Append, AppendError, Commit, CommitId, Committed, EventStore, Metadata, Record, Slice, decode,
+    Append, AppendError, Commit, CommitId, Committed, Filter, LogPage, Metadata, Record, Slice,
+    Span, Store, decode, whole_microseconds,
 };
 
 /// How many records are read at once, so that a long stream does not fill the memory.
@@ -17,13 +18,13 @@ pub(super) const PAGE: usize = 1_000;
 /// Gets and saves aggregates; an [`Application`](super::Application) has one, and adds the rest.
 #[derive(Clone)]
 pub struct Repository {
-    store: Arc<dyn EventStore>,
+    store: Arc<dyn Store>,
     categories: Arc<Categories>,
 }
 
 impl Repository {
     /// A repository that keeps its events in `store`.
-    pub fn new(store: impl EventStore) -> Self {
+    pub fn new(store: impl Store) -> Self {
         Self {
             store: Arc::new(store),
             categories: Arc::default(),
@@ -192,9 +193,10 @@ impl Repository {
     ) -> Result<Option<Position>, SaveError> {
         let commit = Commit {
             id,
-            time: now(),
+            time: whole_microseconds(SystemTime::now()),
             metadata: metadata.clone(),
             appends,
+            checkpoint: None,
         };
         match self.store.commit(commit).await {
             Ok(committed) => {
@@ -264,12 +266,8 @@ impl Repository {
         Ok(self.categories.claim::<A>()?)
     }
 
-    pub(super) async fn read_log(
-        &self,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<Record>, LogError> {
-        Ok(self.store.read_log(after, limit).await?)
+    pub(super) async fn read_log(&self, span: Span, filter: &Filter) -> Result<LogPage, LogError> {
+        Ok(self.store.read_log(span, filter).await?)
     }
 
     pub(super) async fn read(
@@ -304,13 +302,4 @@ pub(super) fn follows(record: &Record, after: Version) -> Result<Version, LoadEr
         expected,
         found: record.version,
     })
-}
-
-/// The time now in whole microseconds, which is what every store keeps.
-fn now() -> SystemTime {
-    let now = SystemTime::now();
-    let finer = now
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.subsec_nanos() % 1_000);
-    now - Duration::from_nanos(finer.into())
 }

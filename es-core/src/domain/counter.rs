@@ -12,6 +12,8 @@ macro_rules! counter {
             pub const $zero: Self = Self(0);
             /// The place of the first event.
             pub const FIRST: Self = Self(1);
+            /// The largest number there can be, for "no upper bound".
+            pub const MAX: Self = Self(u64::MAX);
             /// The place right after this one; the largest number stays where it is.
             #[must_use]
             pub const fn next(self) -> Self {
@@ -62,9 +64,4 @@ counter! {
     /// ```
     Position, START,
     /// Stands before the first event and names none: the head of an empty log.
-}
-
-impl Version {
-    /// The largest version there can be, for "no upper bound".
-    pub const MAX: Self = Self(u64::MAX);
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::Metadata;
+use super::{Advance, Metadata};
 use crate::domain::{Position, StreamId, Version};
 
 /// Names one commit, so that sending it again is recognised.
@@ -39,9 +39,9 @@ impl fmt::Display for CommitId {
     }
 }
 
-/// Events of one or more streams that become visible together or not at all.
+/// Events of one or more streams, and a follower's checkpoint, that become visible together or not at all.
 ///
-/// Without events it changes nothing.
+/// Without either it changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
     /// Its name.
@@ -52,6 +52,8 @@ pub struct Commit {
     pub metadata: Metadata,
     /// What it appends, in the order in which it is to stand in the log. A stream may occur more than once.
     pub appends: Vec<Append>,
+    /// The checkpoint that it moves.
+    pub checkpoint: Option<Advance>,
 }
 
 /// Events for the end of one stream.

@@ -3,15 +3,26 @@
 /// Any error that can cross threads.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+mod checkpoint;
+mod clock;
 mod commit;
+mod filter;
 pub(crate) mod mapper;
 mod metadata;
 mod record;
+mod snapshot;
 mod store;
 
+pub use checkpoint::{Advance, CheckpointStore, FollowerId};
+#[cfg(feature = "tokio")]
+pub use clock::TokioClock;
+pub(crate) use clock::whole_microseconds;
+pub use clock::{Clock, SystemClock};
 pub use commit::{Append, Commit, CommitId, Committed, EncodedEvent};
+pub use filter::{Filter, FilterPart};
 pub use mapper::{DecodeError, EncodeError};
 pub(crate) use mapper::{decode, encode};
 pub use metadata::Metadata;
 pub use record::{Record, Recorded};
-pub use store::{AppendError, EventStore, ReadError, Slice};
+pub use snapshot::{Snapshot, SnapshotError, SnapshotStore};
+pub use store::{AppendError, EventStore, LogPage, ReadError, Slice, Span, Store};

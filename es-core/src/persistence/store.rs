@@ -2,9 +2,18 @@
 //!
 //! Appending is all or nothing and checked against the expected version.
 use futures_core::future::BoxFuture;
+use uuid::Uuid;
 
-use super::{BoxError, Commit, CommitId, Committed, Record};
+use super::{
+    BoxError, CheckpointStore, Commit, CommitId, Committed, Filter, FollowerId, Record,
+    SnapshotStore,
+};
 use crate::domain::{Position, StreamId, Version};
+
+/// Everything an application needs of a database: events, checkpoints, snapshots. Whoever has all three is a store.
+pub trait Store: EventStore + CheckpointStore + SnapshotStore {}
+
+impl<S: EventStore + CheckpointStore + SnapshotStore> Store for S {}
 
 /// Appends commits and reads them back.
 ///
@@ -36,15 +45,107 @@ pub trait EventStore: Send + Sync + 'static {
         slice: Slice,
     ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>>;
 
-    /// Reads `limit` records of the log, the first of them right after `after`; fewer only where there are no more.
+    /// Reads what a filter admits of a part of the log, oldest first; fewer than the limit only where there are no more.
     ///
     /// # Errors
     /// [`ReadError`].
-    fn read_log(
-        &self,
-        after: Position,
+    fn read_log<'a>(
+        &'a self,
+        span: Span,
+        filter: &'a Filter,
+    ) -> BoxFuture<'a, Result<LogPage, ReadError>>;
+
+    /// Reads at most `limit` ids of the streams of a category, in ascending order, the first of them right after `after`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn read_ids<'a>(
+        &'a self,
+        category: &'a str,
+        after: Option<Uuid>,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Record>, ReadError>>;
+    ) -> BoxFuture<'a, Result<Vec<Uuid>, ReadError>>;
+
+    /// The position of the newest event; [`Position::START`] where there is none.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn head(&self) -> BoxFuture<'_, Result<Position, ReadError>>;
+
+    /// Ends when something is committed, events or a checkpoint, after this was called: not after it is first polled, so that who calls, then
+    /// reads, and then waits, misses nothing.
+    ///
+    /// A hint, which only shortens the wait of those who look again from time to time: it may end without a reason, or not at all.
+    fn changed(&self) -> BoxFuture<'static, ()>;
+
+    /// Says which application the log belongs to: the one that asked first, which is `name` where nobody did before.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>>;
+}
+
+/// Which part of the log to read.
+///
+/// ```
+/// use es_core::Position;
+/// use es_core::persistence::Span;
+///
+/// let next_ten = Span::after(Position::from(20)).limit(10);
+/// let until_the_third = Span::all().up_to(Position::from(3));
+/// # let _ = (next_ten, until_the_third);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Only positions after this one.
+    pub after: Position,
+    /// Only positions up to and including this one.
+    pub up_to: Position,
+    /// At most as many records.
+    pub limit: usize,
+}
+
+impl Span {
+    /// The whole log.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self::after(Position::START)
+    }
+
+    /// What comes after `position`.
+    #[must_use]
+    pub const fn after(position: Position) -> Self {
+        Self {
+            after: position,
+            up_to: Position::MAX,
+            limit: usize::MAX,
+        }
+    }
+
+    /// Leaves out the positions after `position`.
+    #[must_use]
+    pub const fn up_to(self, position: Position) -> Self {
+        Self {
+            up_to: position,
+            ..self
+        }
+    }
+
+    /// At most `limit` records.
+    #[must_use]
+    pub const fn limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+}
+
+/// A part of the log, as far as a filter admits it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPage {
+    /// The records, oldest first.
+    pub records: Vec<Record>,
+    /// How far the log was read: nothing up to here that the filter admits is missing, so the next page begins after it. Where the limit was
+    /// reached it is the position of the last record; otherwise the end of the span or of the log, whichever comes first.
+    pub read_to: Position,
 }
 
 /// Which part of a stream to read, and from which end.
@@ -128,6 +229,37 @@ pub enum AppendError {
         expected: Version,
         /// The version that the stream has.
         actual: Version,
+    },
+    /// The checkpoint is not where its writer believed, or would not move forward; nothing was stored.
+    #[error(
+        "the checkpoint of {follower} cannot go from {from} to {to}: it is at {actual}; read it again"
+    )]
+    Checkpoint {
+        /// Whose checkpoint.
+        follower: FollowerId,
+        /// Where its writer believed it to be.
+        from: Position,
+        /// Where it was to go.
+        to: Position,
+        /// Where it is.
+        actual: Position,
+    },
+    /// A payload is larger than the store takes; nothing was stored.
+    #[error(
+        "`{event}` of `{stream}` at version {version} is {size} bytes large, and the store takes {limit}; keep large things elsewhere and \
+         record where"
+    )]
+    TooLarge {
+        /// The stream.
+        stream: StreamId,
+        /// The version it would have.
+        version: Version,
+        /// Its stored name.
+        event: String,
+        /// The size of its payload, in bytes.
+        size: usize,
+        /// The largest payload the store takes, in bytes.
+        limit: usize,
     },
     /// The commit's id belongs to another commit; nothing was stored.
     #[error("commit id `{commit}` belongs to another commit; draw a new one")]

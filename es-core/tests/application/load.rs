@@ -134,6 +134,7 @@ async fn stored(store: &MemoryStore, stream: &StreamId, events: &[(&str, u32, &s
             expected,
             events,
         }],
+        checkpoint: None,
     };
     store.commit(commit).await.expect("stored");
 }

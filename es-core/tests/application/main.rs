@@ -1,4 +1,6 @@
 //! What an application promises, over the memory store.
+#![cfg(feature = "testing")]
+
 mod lamp;
 mod load;
 mod log;
@@ -10,14 +12,13 @@ use std::time::Duration;
 
 use es_core::application::{LoadError, SaveError};
 use es_core::persistence::{
-    Append, AppendError, Commit, CommitId, Committed, DecodeError, EncodedEvent, EventStore,
-    Metadata, ReadError, Record, Slice,
+    Append, Commit, CommitId, DecodeError, EncodedEvent, EventStore, Metadata, Slice,
 };
+use es_core::testing::{Intercept, Intercepted};
 use es_core::{
     Aggregate, Application, Error, Position, Result, Root, StreamId, UpdateError, Version, events,
 };
 use es_store_memory::MemoryStore;
-use futures_core::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::lamp::{Burnt, Lamp, LampEvent};

@@ -37,32 +37,20 @@ async fn saving_goes_on_where_it_ended() -> Result<()> {
 /// A store that must not be asked.
 struct Unasked;
 
-impl EventStore for Unasked {
-    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
-        panic!("{commit:?}")
-    }
+impl Intercept for Unasked {
+    type Store = MemoryStore;
 
-    fn outcome(&self, commit: CommitId) -> BoxFuture<'_, Result<Option<Committed>, ReadError>> {
-        panic!("{commit}")
-    }
-
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        _: Slice,
-    ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
-        panic!("{stream}")
-    }
-
-    fn read_log(&self, after: Position, _: usize) -> BoxFuture<'_, Result<Vec<Record>, ReadError>> {
-        panic!("{after}")
+    fn store(&self) -> &MemoryStore {
+        panic!("the store was asked");
     }
 }
 
 #[tokio::test]
 async fn saving_with_nothing_pending_does_nothing() -> Result<()> {
     let mut lamp = saved_lamp(&app(), 3).await;
-    let saved = Application::new(Unasked).save(&mut lamp).await?;
+    let saved = Application::new(Intercepted(Unasked))
+        .save(&mut lamp)
+        .await?;
     assert_eq!((saved.version, saved.position), (Version::from(3), None));
     Ok(())
 }

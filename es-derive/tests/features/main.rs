@@ -44,6 +44,7 @@ fn load<A: Aggregate>(stored: &[(&str, u32, &str)]) -> es_core::Result<A> {
             expected: Version::NEW,
             events: events.collect(),
         }],
+        checkpoint: None,
     };
     block_on(store.commit(commit)).expect("stored");
     block_on(Application::new(store).get::<A>(A::Id::from_uuid(id)))

@@ -2,17 +2,10 @@
 use std::sync::Arc;
 use std::thread;
 
-use super::{append, at, commit, stream};
+use super::{append, at, commit, read_log, stream};
 use crate::domain::Position;
 use crate::persistence::{Commit, EventStore, Record};
 use crate::testing::block_on;
-
-async fn read(store: &impl EventStore, after: u64, limit: usize) -> Vec<Record> {
-    store
-        .read_log(Position::from(after), limit)
-        .await
-        .expect("the log can be read")
-}
 
 fn positions(records: &[Record]) -> Vec<u64> {
     records.iter().map(|record| record.position.get()).collect()
@@ -31,7 +24,7 @@ pub async fn positions_have_no_holes_after_refused_commits(store: impl EventStor
             .await
             .expect_err("it is stale");
     }
-    assert_eq!(positions(&read(&store, 0, 10).await), [1, 2, 3, 4, 5]);
+    assert_eq!(positions(&read_log(&store, 0, 10).await), [1, 2, 3, 4, 5]);
 }
 
 /// Law 11.
@@ -48,7 +41,7 @@ pub async fn events_of_one_commit_are_neighbours_in_order(store: impl EventStore
     let committed = store.commit(sent.clone()).await.expect("stored");
     assert_eq!(committed.position, Some(Position::from(5)));
 
-    let records = read(&store, 1, 10).await;
+    let records = read_log(&store, 1, 10).await;
     let order: Vec<_> = records
         .iter()
         .map(|record| (record.stream.clone(), record.version.get()))
@@ -67,17 +60,17 @@ pub async fn events_of_one_commit_are_neighbours_in_order(store: impl EventStore
 
 /// Law 13.
 pub async fn the_log_is_read_page_by_page(store: impl EventStore) {
-    assert_eq!(read(&store, 0, 10).await, []);
+    assert_eq!(read_log(&store, 0, 10).await, []);
     store
         .commit(commit([append(&stream(1), 0, 5)]))
         .await
         .expect("stored");
-    assert_eq!(positions(&read(&store, 0, 2).await), [1, 2]);
-    assert_eq!(positions(&read(&store, 2, 2).await), [3, 4]);
-    assert_eq!(positions(&read(&store, 4, 2).await), [5]);
-    assert_eq!(read(&store, 5, 2).await, []);
-    assert_eq!(read(&store, u64::MAX, 2).await, []);
-    assert_eq!(read(&store, 0, 0).await, []);
+    assert_eq!(positions(&read_log(&store, 0, 2).await), [1, 2]);
+    assert_eq!(positions(&read_log(&store, 2, 2).await), [3, 4]);
+    assert_eq!(positions(&read_log(&store, 4, 2).await), [5]);
+    assert_eq!(read_log(&store, 5, 2).await, []);
+    assert_eq!(read_log(&store, u64::MAX, 2).await, []);
+    assert_eq!(read_log(&store, 0, 0).await, []);
 }
 
 /// Law 12.
@@ -103,7 +96,7 @@ pub async fn a_reader_misses_nothing_while_others_write(store: impl EventStore) 
     let mut seen = Vec::new();
     loop {
         let done = writers.iter().all(thread::JoinHandle::is_finished);
-        let records = read(&*store, seen.len() as u64, 100).await;
+        let records = read_log(&*store, seen.len() as u64, 100).await;
         let idle = records.is_empty();
         seen.extend(records);
         // A store that gives something twice may never be idle.
@@ -116,7 +109,7 @@ pub async fn a_reader_misses_nothing_while_others_write(store: impl EventStore) 
     }
     assert_eq!(positions(&seen), (1..=EVENTS).collect::<Vec<_>>());
     assert_eq!(
-        read(&*store, 0, usize::MAX).await,
+        read_log(&*store, 0, usize::MAX).await,
         seen,
         "what was seen does not change"
     );
@@ -139,7 +132,7 @@ pub async fn time_never_runs_backwards_along_the_log(store: impl EventStore) {
         };
         assert_eq!(store.commit(sent).await.expect("stored").time, at(kept));
     }
-    let times: Vec<_> = read(&store, 0, 10)
+    let times: Vec<_> = read_log(&store, 0, 10)
         .await
         .iter()
         .map(|record| record.time)

@@ -29,13 +29,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::domain::{StreamId, Version};
-use crate::persistence::{Append, Commit, CommitId, EncodedEvent, Metadata};
+use crate::domain::{Position, StreamId, Version};
+use crate::persistence::{
+    Append, Commit, CommitId, EncodedEvent, EventStore, Filter, Metadata, Record, Span,
+};
 
 pub use suite::{Law, all};
 
 fn stream(id: u128) -> StreamId {
     StreamId::new("Dog", Uuid::from_u128(id))
+}
+
+/// Reads everything in a part of the log.
+async fn read_log(store: &impl EventStore, after: u64, limit: usize) -> Vec<Record> {
+    let span = Span::after(Position::from(after)).limit(limit);
+    let page = store.read_log(span, &Filter::everything()).await;
+    page.expect("the log can be read").records
 }
 
 fn event(payload: impl Into<String>) -> EncodedEvent {
@@ -63,6 +72,7 @@ fn commit(appends: impl Into<Vec<Append>>) -> Commit {
         time: at(1),
         metadata: Metadata::new(),
         appends: appends.into(),
+        checkpoint: None,
     }
 }
 
