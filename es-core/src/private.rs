@@ -21,6 +21,7 @@ pub use crate::domain::{
 };
 use crate::persistence::BoxError;
 // Only measurements name these.
+use crate::persistence::mapper::write_state;
 pub use crate::persistence::mapper::{decode, encode};
 
 /// The events of an `impl` that could not be read: none.
@@ -124,7 +125,7 @@ pub trait Snapshotted: Sized {
 #[diagnostic::do_not_recommend]
 impl<A: Serialize + serde::de::DeserializeOwned> Snapshotted for A {
     fn write(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(self)
+        write_state(self)
     }
 
     fn read(state: &[u8]) -> serde_json::Result<Self> {

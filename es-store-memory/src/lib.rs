@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use es_core::persistence::{
     AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter, FollowerId,
-    LogPage, ReadError, Record, Slice, Snapshot, SnapshotError, SnapshotStore, Span,
+    KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore, Span,
 };
 use es_core::{Position, StreamId, Version};
 use event_listener::Event;
@@ -143,7 +143,7 @@ impl CheckpointStore for MemoryStore {
 }
 
 impl SnapshotStore for MemoryStore {
-    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotError>> {
+    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), KeepError>> {
         Box::pin(async move {
             self.snapshots().keep(snapshot);
             Ok(())
@@ -161,7 +161,7 @@ impl SnapshotStore for MemoryStore {
     fn drop_snapshots<'a>(
         &'a self,
         stream: Option<&'a StreamId>,
-    ) -> BoxFuture<'a, Result<(), SnapshotError>> {
+    ) -> BoxFuture<'a, Result<(), KeepError>> {
         Box::pin(async move {
             self.snapshots().forget(stream);
             Ok(())

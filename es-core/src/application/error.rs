@@ -1,5 +1,5 @@
 //! What a use case can fail with.
-use super::{LoadError, LogError, SaveError, UpdateError};
+use super::{LoadError, LogError, SaveError, SnapshotError, UpdateError, WaitError};
 use crate::persistence::BoxError;
 
 /// The result of what an [`Application`](super::Application) does.
@@ -18,6 +18,12 @@ pub enum Error {
     /// Reading the log failed.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// Taking a snapshot failed.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// Waiting for a follower failed.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
     /// The closure of an update refused the command.
     #[error(transparent)]
     Refused(BoxError),
@@ -31,3 +37,6 @@ impl<E: Into<BoxError>> From<UpdateError<E>> for Error {
         }
     }
 }
+
+// Beyond 128 bytes clippy's `result_large_err` would tell every user to box what we return.
+const _: () = assert!(size_of::<Error>() <= 112);

@@ -1,18 +1,17 @@
 //! The story of one aggregate, event by event.
 use std::fmt;
 use std::future::poll_fn;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::vec;
 
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 
+use super::pages::{Page, Pages, Then};
 use super::repository::{PAGE, follows};
 use super::{LoadError, Repository, Result};
 use crate::domain::{Aggregate, StreamId, Version};
-use crate::persistence::{Record, Recorded, Slice, decode};
+use crate::persistence::{Recorded, Slice, decode};
 
 /// The events of one aggregate with version, position and time, oldest first; read page by page.
 ///
@@ -38,15 +37,11 @@ use crate::persistence::{Record, Recorded, Slice, decode};
 /// # Ok(())
 /// # }
 /// ```
-pub struct History<A> {
+pub struct History<A: Aggregate> {
     repository: Repository,
     stream: StreamId,
     after: Version,
-    page: vec::IntoIter<Record>,
-    reading: Option<BoxFuture<'static, Result<Vec<Record>, LoadError>>>,
-    /// No page comes after the one at hand.
-    last: bool,
-    aggregate: PhantomData<fn() -> A>,
+    pages: Pages<Recorded<A::Event>, LoadError>,
 }
 
 impl<A: Aggregate> History<A> {
@@ -55,10 +50,7 @@ impl<A: Aggregate> History<A> {
             repository,
             stream,
             after: Version::NEW,
-            page: Vec::new().into_iter(),
-            reading: None,
-            last: false,
-            aggregate: PhantomData,
+            pages: Pages::new(),
         }
     }
 
@@ -74,50 +66,56 @@ impl<A: Aggregate> History<A> {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Recorded<A::Event>>>> {
-        loop {
-            if let Some(record) = self.page.next() {
-                let recorded = self.recorded(record);
-                if recorded.is_err() {
-                    self.last = true;
-                    self.page = Vec::new().into_iter();
-                }
-                return Poll::Ready(Some(recorded.map_err(Into::into)));
-            }
-            if self.last {
-                return Poll::Ready(None);
-            }
-            let page = ready!(self.read().as_mut().poll(context));
-            self.reading = None;
-            match page {
-                Ok(records) => {
-                    self.last = records.len() < PAGE;
-                    self.page = records.into_iter();
-                }
-                Err(error) => {
-                    self.last = true;
-                    return Poll::Ready(Some(Err(error.into())));
-                }
-            }
-        }
+        let read = || self.repository.page::<A>(self.stream.clone(), self.after);
+        let next = ready!(self.pages.poll_next(context, read));
+        Poll::Ready(next.map(|recorded| {
+            let recorded = recorded?;
+            self.after = recorded.version;
+            Ok(recorded)
+        }))
     }
+}
 
-    fn recorded(&mut self, record: Record) -> Result<Recorded<A::Event>, LoadError> {
-        self.after = follows(&record, self.after)?;
-        let event = decode(&record)?;
-        Ok(Recorded::new(record, event))
-    }
-
-    /// The page being read, begun where none is.
-    fn read(&mut self) -> &mut BoxFuture<'static, Result<Vec<Record>, LoadError>> {
-        self.reading.get_or_insert_with(|| {
-            let repository = self.repository.clone();
-            let stream = self.stream.clone();
-            let slice = Slice::all().after(self.after).limit(PAGE);
-            Box::pin(async move {
-                repository.claim::<A>()?;
-                repository.read(&stream, slice).await
-            })
+impl Repository {
+    /// Reads and decodes a page of a stream, up to the first record that is not what it should be.
+    fn page<A: Aggregate>(
+        &self,
+        stream: StreamId,
+        after: Version,
+    ) -> BoxFuture<'static, Page<Recorded<A::Event>, LoadError>> {
+        let repository = self.clone();
+        Box::pin(async move {
+            let mut items = Vec::new();
+            let then = match repository.read_page::<A>(&stream, after, &mut items).await {
+                Ok(then) => then,
+                Err(error) => Then::Failure(error),
+            };
+            Page { items, then }
         })
+    }
+
+    async fn read_page<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        mut after: Version,
+        items: &mut Vec<Recorded<A::Event>>,
+    ) -> Result<Then<LoadError>, LoadError> {
+        self.claim::<A>()?;
+        let records = self
+            .read(stream, Slice::all().after(after).limit(PAGE))
+            .await?;
+        let then = if records.len() < PAGE {
+            Then::Nothing
+        } else {
+            Then::More
+        };
+        items.reserve(records.len());
+        for record in records {
+            after = follows(&record, after)?;
+            let event = decode(&record)?;
+            items.push(Recorded::new(record, event));
+        }
+        Ok(then)
     }
 }
 
@@ -129,7 +127,7 @@ impl<A: Aggregate> Stream for History<A> {
     }
 }
 
-impl<A> fmt::Debug for History<A> {
+impl<A: Aggregate> fmt::Debug for History<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("History")
             .field("stream", &self.stream)

@@ -2,7 +2,7 @@
 use std::ops::Deref;
 use std::time::SystemTime;
 
-use super::CategoryTaken;
+use super::{CategoryTaken, OpenError};
 use crate::domain::{ReplayError, StreamId, Version};
 use crate::persistence::{DecodeError, ReadError};
 
@@ -10,6 +10,9 @@ use crate::persistence::{DecodeError, ReadError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
+    /// The store is not this application's.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// No event created it.
     #[error("`{stream}` does not exist; create it, or use `find` where it need not exist")]
     NotFound {
@@ -57,6 +60,14 @@ pub enum LoadError {
         stream: StreamId,
         /// Which event is in the wrong place.
         source: ReplayError,
+    },
+    /// The ids of a category could not be read.
+    #[error("cannot read the ids of `{category}`")]
+    Ids {
+        /// The aggregate's stored name.
+        category: &'static str,
+        /// Why.
+        source: ReadError,
     },
     /// The store could not be read.
     #[error("cannot read `{stream}`")]

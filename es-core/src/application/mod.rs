@@ -1,29 +1,45 @@
 //! One bounded context: aggregates are got, changed and saved here.
 
+mod builder;
+mod cache;
 mod categories;
 mod error;
 mod history;
+mod ids;
 mod load;
 mod log;
+mod owner;
+mod pages;
 mod repository;
+mod retry;
 mod save;
+mod snapshots;
 mod update;
+mod wait;
 
 use std::fmt;
 use std::future::Future;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+pub use builder::ApplicationBuilder;
 pub use categories::CategoryTaken;
 pub use error::{Error, Result};
 pub use history::History;
+pub use ids::Ids;
 pub use load::{LoadError, Past};
-pub use log::{LogError, NotificationLog};
+pub use log::{
+    LogError, NotificationLog, Section, SectionId, SectionIdError, Stopper, Subscription,
+};
+pub use owner::OpenError;
 pub use repository::Repository;
+pub use retry::Retry;
 pub use save::{Save, SaveError, Saved};
-pub use update::{UpdateError, Updated};
+pub use snapshots::{SnapshotError, SnapshotPolicy};
+pub use update::{Decision, UpdateError, UpdateResult, Updated};
+pub use wait::WaitError;
 
-use crate::domain::{Aggregate, AggregateId, Outcome, StreamId, Version};
-use crate::persistence::{CommitId, Committed, Metadata, Store};
+use crate::domain::{Aggregate, AggregateId, Outcome, Position, StreamId, Version};
+use crate::persistence::{CommitId, Committed, FollowerId, Metadata, Store};
 
 /// The use cases of one bounded context stand in front of this: it gets, changes and saves aggregates of any type.
 ///
@@ -75,10 +91,19 @@ pub struct Application {
 impl Application {
     /// An application that keeps its events in `store`.
     pub fn new(store: impl Store) -> Self {
-        Self {
-            repository: Repository::new(store),
-            metadata: Metadata::new(),
-        }
+        Self::builder(store).build()
+    }
+
+    /// An application that keeps its events in `store`, and is told more: its name, when snapshots are taken, what is cached, which clock it
+    /// goes by.
+    pub fn builder(store: impl Store) -> ApplicationBuilder {
+        ApplicationBuilder::new(store)
+    }
+
+    /// Its name, where it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.repository.name()
     }
 
     /// The same application, saving every event with who did it and why.
@@ -194,25 +219,127 @@ impl Application {
         NotificationLog::new(self.repository.clone())
     }
 
+    /// The ids of all aggregates of a type, in ascending order.
+    #[must_use]
+    pub fn ids<A: Aggregate>(&self) -> Ids<A> {
+        Ids::new(self.repository.clone())
+    }
+
+    /// Takes a snapshot of an aggregate as it is now, in the place of one at the same version, and says the version.
+    ///
+    /// # Errors
+    /// [`SnapshotError`], as [`Error::Snapshot`].
+    pub fn snapshot<A: Aggregate>(
+        &self,
+        id: A::Id,
+    ) -> impl Future<Output = Result<Version>> + Send + use<A> {
+        let repository = self.repository.clone();
+        async move { Ok(repository.snapshot::<A>(id).await?) }
+    }
+
+    /// Drops all snapshots: what comes next is replayed from the first event, and gives the same.
+    ///
+    /// # Errors
+    /// [`SnapshotError`], as [`Error::Snapshot`].
+    pub fn drop_snapshots(&self) -> impl Future<Output = Result<()>> + Send + use<> {
+        let repository = self.repository.clone();
+        async move { Ok(repository.drop_snapshots().await?) }
+    }
+
+    /// Waits until a follower that keeps its checkpoint in this store has seen a position, and says how far it is then.
+    ///
+    /// Ends at once where it has seen it already, or where there is no position to wait for.
+    ///
+    /// # Errors
+    /// [`WaitError`], as [`Error::Wait`]; [`WaitError::TimedOut`] after `at_most`.
+    pub fn wait_for<P: Into<Option<Position>>>(
+        &self,
+        follower: FollowerId,
+        position: P,
+        at_most: Duration,
+    ) -> impl Future<Output = Result<Position>> + Send + use<P> {
+        let repository = self.repository.clone();
+        let awaited = position.into().unwrap_or_default();
+        async move { Ok(wait::wait_for(&repository, follower, awaited, at_most).await?) }
+    }
+
     /// Gets an aggregate, lets `decide` change it, and saves it; where another writer was faster, gets it again and decides again.
     ///
     /// `decide` returns nothing or a `Result`; an error refuses the command, and nothing is saved. It may run several times,
     /// each time on a fresh aggregate, so it clones what it hands on. Name its type: `|dog: &mut Dog| ..`, or give a method: `Dog::bark`.
     ///
     /// # Errors
-    /// [`UpdateError::Refused`] with what `decide` answered; [`UpdateError::Failed`] where getting or saving failed.
+    /// [`UpdateError::Refused`] with what `decide` answered; [`UpdateError::Failed`] where getting or saving failed, or where others were
+    /// faster as often as [`Retry`] allows.
     pub fn update<A, F, R>(
         &self,
         id: A::Id,
         decide: F,
-    ) -> impl Future<Output = Result<Updated<R::Value>, UpdateError<R::Refusal>>> + Send + use<A, F, R>
+    ) -> impl Future<Output = UpdateResult<R>> + Send + use<A, F, R>
     where
         A: Aggregate,
         F: FnMut(&mut A) -> R + Send,
         R: Outcome<Value: Send, Refusal: Send>,
     {
-        let stream = StreamId::new(A::CATEGORY, id.to_uuid());
-        update::update(self.clone(), stream, decide)
+        update::update(self.clone(), update::One::new::<A>(&id, decide))
+    }
+
+    /// Gets several aggregates, lets `decide` change them, and saves them, all or nothing; where another writer changed one of them, gets them
+    /// again and decides again. The versions of those that `decide` only looks at are checked too.
+    ///
+    /// ```
+    /// # use es_core::{Aggregate, Application, Root, UpdateError, events};
+    /// # use uuid::Uuid;
+    /// # #[derive(Aggregate)]
+    /// # #[aggregate("Account")]
+    /// # struct Account { root: Root<Self>, balance: u64 }
+    /// # #[derive(Debug)]
+    /// # struct Overdrawn { balance: u64 }
+    /// # #[events]
+    /// # impl Account {
+    /// #     #[event("Opened")]
+    /// #     fn open(balance: u64) -> Self { Self { root: Root::new(), balance } }
+    /// #     #[event("Withdrawn")]
+    /// #     fn withdrawn(&mut self, amount: u64) { self.balance -= amount; }
+    /// #     #[event("Deposited")]
+    /// #     fn deposit(&mut self, amount: u64) { self.balance += amount; }
+    /// #     fn withdraw(&mut self, amount: u64) -> Result<(), Overdrawn> {
+    /// #         if amount > self.balance { return Err(Overdrawn { balance: self.balance }); }
+    /// #         self.withdrawn(amount);
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # async fn transfer(app: Application, from: Uuid, to: Uuid, amount: u64) {
+    /// let moved = app.update_all((from, to), |(from, to): (&mut Account, &mut Account)| {
+    ///     from.withdraw(amount)?;
+    ///     to.deposit(amount);
+    ///     Ok(())
+    /// }).await;
+    /// match moved {
+    ///     Ok(moved) => println!("now at versions {} and {}", moved.version.0, moved.version.1),
+    ///     Err(UpdateError::Refused(Overdrawn { balance })) => println!("only {balance} there"),
+    ///     Err(UpdateError::Failed(error)) => println!("{error}"),
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// [`Decision`] says which forms ids and `decide` can have.
+    ///
+    /// # Errors
+    /// As for [`update`](Application::update); [`SaveError::Twice`] where an id occurs twice.
+    pub fn update_all<I, F, T, R>(
+        &self,
+        ids: I,
+        decide: F,
+    ) -> impl Future<Output = UpdateResult<R, <(I, F) as Decision<T, R>>::Versions>>
+    + Send
+    + use<I, F, T, R>
+    where
+        (I, F): Decision<T, R>,
+        T: Send,
+        R: Outcome<Value: Send, Refusal: Send>,
+    {
+        update::update_all(self.clone(), (ids, decide))
     }
 }
 

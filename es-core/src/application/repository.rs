@@ -1,34 +1,104 @@
 //! Gets aggregates by replaying their streams, and saves what they recorded.
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use futures_core::future::BoxFuture;
+use futures_lite::future;
+use uuid::Uuid;
+
+use super::cache::Cache;
 use super::categories::Categories;
-use super::save::{Save, SaveError, Saved, staging};
-use super::{LoadError, LogError, Past};
-use crate::domain::{Aggregate, AggregateId, Attempt, Position, Replay, StreamId, Version};
+use super::owner::Owner;
+use super::save::staging::{self, Keeping, Unchanged};
+use super::{
+    Application, LoadError, LogError, OpenError, Past, Retry, Save, SaveError, Saved,
+    SnapshotError, SnapshotPolicy, WaitError, snapshots,
+};
+use crate::domain::{Aggregate, AggregateId, Position, Replay, StreamId, Version};
 use crate::persistence::{
-    Append, AppendError, Commit, CommitId, Committed, Filter, LogPage, Metadata, Record, Slice,
-    Span, Store, decode, whole_microseconds,
+    Append, AppendError, Clock, Commit, CommitId, Committed, Filter, FollowerId, LogPage, Metadata,
+    Record, Slice, Span, Store, decode, whole_microseconds,
 };
 
 /// How many records are read at once, so that a long stream does not fill the memory.
 pub(super) const PAGE: usize = 1_000;
 
+/// After how long somebody who waits for a change looks whether there was one.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How reading the log goes on after it failed: for ever.
+const RECONNECT: Retry = Retry::without_end(Duration::from_millis(50), Duration::from_secs(10));
+
 /// Gets and saves aggregates; an [`Application`](super::Application) has one, and adds the rest.
 #[derive(Clone)]
 pub struct Repository {
+    shared: Arc<Shared>,
+}
+
+/// What a repository goes by.
+pub(super) struct Settings {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) name: Option<String>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) retry: Retry,
+    pub(super) snapshots: SnapshotPolicy,
+    /// How many aggregates.
+    pub(super) cache: usize,
+    pub(super) fast_forward: bool,
+}
+
+struct Shared {
+    /// Only [`Repository::store`] gives it out.
     store: Arc<dyn Store>,
-    categories: Arc<Categories>,
+    owner: Owner,
+    clock: Arc<dyn Clock>,
+    retry: Retry,
+    keeping: Keeping,
+    categories: Categories,
+}
+
+/// How new an aggregate must be.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Seen {
+    /// As the store has it now.
+    Now,
+    /// As it was when it was seen last, which may be long ago.
+    AtSomeTime,
 }
 
 impl Repository {
     /// A repository that keeps its events in `store`.
     pub fn new(store: impl Store) -> Self {
+        Application::new(store).repository
+    }
+
+    pub(super) fn with(settings: Settings) -> Self {
         Self {
-            store: Arc::new(store),
-            categories: Arc::default(),
+            shared: Arc::new(Shared {
+                store: settings.store,
+                owner: Owner::new(settings.name),
+                clock: settings.clock,
+                retry: settings.retry,
+                keeping: Keeping {
+                    snapshots: settings.snapshots,
+                    cache: Cache::new(settings.cache, settings.fast_forward),
+                },
+                categories: Categories::default(),
+            }),
         }
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        self.shared.owner.name.as_deref()
+    }
+
+    /// The store, once it is known to be this application's.
+    async fn store(&self) -> Result<&dyn Store, OpenError> {
+        let store = &*self.shared.store;
+        self.shared.owner.check(store).await?;
+        Ok(store)
     }
 
     /// Gets an aggregate as it is now.
@@ -36,17 +106,9 @@ impl Repository {
     /// # Errors
     /// [`LoadError`]; [`LoadError::NotFound`] where no event created it.
     pub async fn get<A: Aggregate>(&self, id: A::Id) -> Result<A, LoadError> {
-        self.get_stream(&StreamId::new(A::CATEGORY, id.to_uuid()))
-            .await
-    }
-
-    pub(super) async fn get_stream<A: Aggregate>(&self, stream: &StreamId) -> Result<A, LoadError> {
-        match self.load(stream, Version::MAX).await? {
-            Some(aggregate) => Ok(aggregate),
-            None => Err(LoadError::NotFound {
-                stream: stream.clone(),
-            }),
-        }
+        let stream = StreamId::new(A::CATEGORY, id.to_uuid());
+        let (aggregate, _) = self.get_seen(&stream, self.usual()).await?;
+        Ok(aggregate)
     }
 
     /// Gets an aggregate as it is now, or `None` where no event created it.
@@ -54,8 +116,61 @@ impl Repository {
     /// # Errors
     /// [`LoadError`].
     pub async fn find<A: Aggregate>(&self, id: A::Id) -> Result<Option<A>, LoadError> {
-        self.load(&StreamId::new(A::CATEGORY, id.to_uuid()), Version::MAX)
+        let stream = StreamId::new(A::CATEGORY, id.to_uuid());
+        let found = self.find_seen(&stream, self.usual()).await?;
+        Ok(found.map(|(aggregate, _)| aggregate))
+    }
+
+    fn usual(&self) -> Seen {
+        if self.shared.keeping.cache.fast_forward() {
+            Seen::Now
+        } else {
+            Seen::AtSomeTime
+        }
+    }
+
+    /// Gets an aggregate, and says whether it is as the store has it now.
+    pub(super) async fn get_seen<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        seen: Seen,
+    ) -> Result<(A, bool), LoadError> {
+        match self.find_seen(stream, seen).await? {
+            Some(found) => Ok(found),
+            None => Err(LoadError::NotFound {
+                stream: stream.clone(),
+            }),
+        }
+    }
+
+    async fn find_seen<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        seen: Seen,
+    ) -> Result<Option<(A, bool)>, LoadError> {
+        self.claim::<A>()?;
+        let cache = &self.shared.keeping.cache;
+        let cached: Option<A> = cache.copy(stream);
+        if seen == Seen::AtSomeTime
+            && let Some(cached) = cached
+        {
+            return Ok(Some((cached, false)));
+        }
+        let known = cached.as_ref().map(Aggregate::version);
+        let replay = match cached {
+            Some(cached) => Replay::resume(cached),
+            None => self.begin(stream, Version::MAX).await?,
+        };
+        let found: Option<A> = self
+            .replay(stream, replay, Version::MAX, |_| true)
             .await
+            .inspect_err(|_| cache.forget(stream))?;
+        if let Some(aggregate) = &found
+            && Some(aggregate.version()) != known
+        {
+            cache.keep(stream, aggregate);
+        }
+        Ok(found.map(|aggregate| (aggregate, true)))
     }
 
     /// Gets an aggregate as it was at a version.
@@ -95,7 +210,8 @@ impl Repository {
         stream: &StreamId,
         version: Version,
     ) -> Result<Option<Past<A>>, LoadError> {
-        let reached: Option<A> = self.load(stream, version).await?;
+        let replay = self.begin(stream, version).await?;
+        let reached: Option<A> = self.replay(stream, replay, version, |_| true).await?;
         Ok(reached
             .filter(|aggregate| aggregate.version() == version)
             .map(Past::new))
@@ -111,10 +227,9 @@ impl Repository {
         time: SystemTime,
     ) -> Result<Past<A>, LoadError> {
         let stream = StreamId::new(A::CATEGORY, id.to_uuid());
-        if let Some(aggregate) = self
-            .load_while(&stream, Version::MAX, |record| record.time <= time)
-            .await?
-        {
+        let begun = self.begin_as_of(&stream, time).await?;
+        let in_time = |record: &Record| record.time <= time;
+        if let Some(aggregate) = self.replay(&stream, begun, Version::MAX, in_time).await? {
             return Ok(Past::new(aggregate));
         }
         if self.read(&stream, Slice::all().limit(1)).await?.is_empty() {
@@ -124,6 +239,81 @@ impl Repository {
             stream,
             asked: time,
         })
+    }
+
+    /// Begins with the newest snapshot that is old enough, or with nothing.
+    async fn begin_as_of<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        time: SystemTime,
+    ) -> Result<Replay<A>, LoadError> {
+        let mut up_to = Version::MAX;
+        while let Some(snapshot) = self.newest_snapshot::<A>(stream, up_to).await? {
+            if snapshot
+                .modified_at()
+                .is_some_and(|modified| modified <= time)
+            {
+                return Ok(Replay::resume(snapshot));
+            }
+            up_to = Version::from(snapshot.version().get() - 1);
+        }
+        Ok(Replay::new(stream.id))
+    }
+
+    /// Begins with the newest snapshot at or below a version, or with nothing.
+    async fn begin<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        up_to: Version,
+    ) -> Result<Replay<A>, LoadError> {
+        Ok(match self.newest_snapshot(stream, up_to).await? {
+            Some(snapshot) => Replay::resume(snapshot),
+            None => Replay::new(stream.id),
+        })
+    }
+
+    async fn newest_snapshot<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        up_to: Version,
+    ) -> Result<Option<A>, LoadError> {
+        if A::SNAPSHOTS.is_none() || self.shared.keeping.snapshots == SnapshotPolicy::Off {
+            return Ok(None);
+        }
+        let snapshot = self.store().await?.read_snapshot(stream, up_to).await;
+        let snapshot = snapshot.map_err(|source| LoadError::Store {
+            stream: stream.clone(),
+            source,
+        })?;
+        Ok(snapshot.as_ref().and_then(snapshots::restore))
+    }
+
+    /// Takes a snapshot of an aggregate as it is now.
+    pub(super) async fn snapshot<A: Aggregate>(&self, id: A::Id) -> Result<Version, SnapshotError> {
+        let Some(snapshots) = A::SNAPSHOTS else {
+            return Err(SnapshotError::NotDeclared {
+                category: A::CATEGORY,
+            });
+        };
+        if self.shared.keeping.snapshots == SnapshotPolicy::Off {
+            return Err(SnapshotError::Off);
+        }
+        let stream = StreamId::new(A::CATEGORY, id.to_uuid());
+        let (aggregate, _) = self.get_seen::<A>(&stream, Seen::Now).await?;
+        let snapshot = snapshots::take(&aggregate, &snapshots)?;
+        let store = self.store().await.map_err(LoadError::from)?;
+        match store.keep_snapshot(snapshot).await {
+            Ok(()) => Ok(aggregate.version()),
+            Err(source) => Err(SnapshotError::Keep { stream, source }),
+        }
+    }
+
+    pub(super) async fn drop_snapshots(&self) -> Result<(), SnapshotError> {
+        let store = self.store().await.map_err(LoadError::from)?;
+        store
+            .drop_snapshots(None)
+            .await
+            .map_err(SnapshotError::Drop)
     }
 
     /// Saves the pending events of one or several aggregates, all or nothing, with who and why.
@@ -136,17 +326,27 @@ impl Repository {
     pub async fn save<S: Save>(
         &self,
         metadata: &Metadata,
+        what: S,
+    ) -> Result<Saved<S::Versions>, SaveError> {
+        self.save_checked(metadata, what, Unchanged::LeftOut).await
+    }
+
+    pub(super) async fn save_checked<S: Save>(
+        &self,
+        metadata: &Metadata,
         mut what: S,
+        unchanged: Unchanged,
     ) -> Result<Saved<S::Versions>, SaveError> {
         let mut position = None;
         while let Some(doubt) = staging::in_doubt(&mut what) {
             position = self.settle(&mut what, doubt, metadata).await?;
         }
-        let appends = staging::stage(&mut what, &self.categories)?;
+        let appends = staging::stage(&mut what, &self.shared.categories, unchanged)?;
         if !appends.is_empty() {
+            let store = self.store().await?;
             let id = CommitId::draw();
-            staging::attempted(&mut what, id, appends.len());
-            position = self.commit(&mut what, id, appends, metadata).await?;
+            staging::attempted(&mut what, id, &appends, false);
+            position = self.commit(store, &mut what, id, appends, metadata).await?;
         }
         Ok(Saved {
             version: what.versions(),
@@ -158,34 +358,32 @@ impl Repository {
     async fn settle<S: Save>(
         &self,
         what: &mut S,
-        doubt: Attempt,
+        commit: CommitId,
         metadata: &Metadata,
     ) -> Result<Option<Position>, SaveError> {
-        let commit = CommitId::from(doubt.commit);
-        let outcome = self
-            .store
-            .outcome(commit)
-            .await
-            .map_err(|error| SaveError::Unknown {
-                commit,
-                source: Some(Box::new(error)),
-            })?;
+        let store = self.store().await?;
+        let outcome = store.outcome(commit).await;
+        let outcome = outcome.map_err(|error| SaveError::Unknown {
+            commit,
+            source: Some(Box::new(error)),
+        })?;
         if let Some(committed) = outcome {
-            staging::settled(what, commit, Some(committed.time));
+            self.stored(store, what, committed).await;
             return Ok(committed.position);
         }
         // It may be on its way still. Sent again as a whole it is stored once; a part of it would be another commit.
-        let Some(appends) = staging::stage_again(what, doubt, &self.categories)? else {
+        let Some(appends) = staging::stage_again(what, commit)? else {
             return Err(SaveError::Unknown {
                 commit,
                 source: None,
             });
         };
-        self.commit(what, commit, appends, metadata).await
+        self.commit(store, what, commit, appends, metadata).await
     }
 
     async fn commit<S: Save>(
         &self,
+        store: &dyn Store,
         what: &mut S,
         id: CommitId,
         appends: Vec<Append>,
@@ -193,14 +391,14 @@ impl Repository {
     ) -> Result<Option<Position>, SaveError> {
         let commit = Commit {
             id,
-            time: whole_microseconds(SystemTime::now()),
+            time: whole_microseconds(self.now()),
             metadata: metadata.clone(),
             appends,
             checkpoint: None,
         };
-        match self.store.commit(commit).await {
+        match store.commit(commit).await {
             Ok(committed) => {
-                staging::settled(what, id, Some(committed.time));
+                self.stored(store, what, committed).await;
                 Ok(committed.position)
             }
             Err(AppendError::Unavailable(source)) => Err(SaveError::Unknown {
@@ -208,35 +406,36 @@ impl Repository {
                 source: Some(source),
             }),
             Err(refused) => {
-                staging::settled(what, id, None);
+                staging::settled(what, id, None, &self.shared.keeping);
                 Err(refused.into())
             }
         }
     }
 
+    /// Takes note that a commit is stored, and keeps the snapshots that are due. One that cannot be kept is only a longer way later.
+    async fn stored<S: Save>(&self, store: &dyn Store, what: &mut S, committed: Committed) {
+        let keeping = &self.shared.keeping;
+        let due = staging::settled(what, committed.commit, Some(committed.time), keeping);
+        for snapshot in due {
+            drop(store.keep_snapshot(snapshot).await);
+        }
+    }
+
     /// What became of a commit.
     pub(super) async fn outcome(&self, commit: CommitId) -> Result<Option<Committed>, LogError> {
-        Ok(self.store.outcome(commit).await?)
+        Ok(self.store().await?.outcome(commit).await?)
     }
 
-    /// Replays a stream up to a version; `None` where there is nothing to replay.
-    async fn load<A: Aggregate>(
+    /// Replays what comes next in a stream, up to a version and up to the first record that does not belong; `None` where nothing was
+    /// replayed.
+    async fn replay<A: Aggregate>(
         &self,
         stream: &StreamId,
-        up_to: Version,
-    ) -> Result<Option<A>, LoadError> {
-        self.load_while(stream, up_to, |_| true).await
-    }
-
-    /// As [`load`](Repository::load), and up to the first record that does not belong.
-    async fn load_while<A: Aggregate>(
-        &self,
-        stream: &StreamId,
+        mut replay: Replay<A>,
         up_to: Version,
         belongs: impl Fn(&Record) -> bool + Send,
     ) -> Result<Option<A>, LoadError> {
         self.claim::<A>()?;
-        let mut replay = Replay::<A>::new(stream.id);
         loop {
             let slice = Slice::all()
                 .after(replay.version())
@@ -263,11 +462,7 @@ impl Repository {
 
     /// Claims its category for a type of aggregate.
     pub(super) fn claim<A: Aggregate>(&self) -> Result<(), LoadError> {
-        Ok(self.categories.claim::<A>()?)
-    }
-
-    pub(super) async fn read_log(&self, span: Span, filter: &Filter) -> Result<LogPage, LogError> {
-        Ok(self.store.read_log(span, filter).await?)
+        Ok(self.shared.categories.claim::<A>()?)
     }
 
     pub(super) async fn read(
@@ -275,13 +470,82 @@ impl Repository {
         stream: &StreamId,
         slice: Slice,
     ) -> Result<Vec<Record>, LoadError> {
-        self.store
-            .read_stream(stream, slice)
-            .await
-            .map_err(|source| LoadError::Store {
-                stream: stream.clone(),
-                source,
-            })
+        let records = self.store().await?.read_stream(stream, slice).await;
+        records.map_err(|source| LoadError::Store {
+            stream: stream.clone(),
+            source,
+        })
+    }
+
+    pub(super) async fn read_ids<A: Aggregate>(
+        &self,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Uuid>, LoadError> {
+        self.claim::<A>()?;
+        let ids = self
+            .store()
+            .await?
+            .read_ids(A::CATEGORY, after, limit)
+            .await;
+        ids.map_err(|source| LoadError::Ids {
+            category: A::CATEGORY,
+            source,
+        })
+    }
+
+    pub(super) async fn read_log(&self, span: Span, filter: &Filter) -> Result<LogPage, LogError> {
+        Ok(self.store().await?.read_log(span, filter).await?)
+    }
+
+    pub(super) async fn head(&self) -> Result<Position, LogError> {
+        Ok(self.store().await?.head().await?)
+    }
+
+    pub(super) async fn checkpoint(&self, follower: &FollowerId) -> Result<Position, WaitError> {
+        let checkpoint = self.store().await?.checkpoint(follower).await;
+        checkpoint.map_err(|source| WaitError::Store {
+            follower: follower.clone(),
+            source,
+        })
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        self.shared.clock.now()
+    }
+
+    /// Ends when the store changes after this call, as far as it says so.
+    pub(super) fn changed(&self) -> BoxFuture<'static, ()> {
+        self.shared.store.changed()
+    }
+
+    /// Waits for a change, but not so long that one which nobody told of stays unseen.
+    pub(super) async fn until(&self, changed: BoxFuture<'static, ()>, at_most: Duration) {
+        let sleep = self.shared.clock.sleep(at_most.min(LOOK_AGAIN));
+        future::or(changed, sleep).await;
+    }
+
+    /// Waits before an update is tried again; `false`: it is not.
+    pub(super) async fn pause_before_retry(&self, failed_attempts: u32) -> bool {
+        let pause = self.shared.retry.pause(failed_attempts);
+        self.pause(pause).await;
+        pause.is_some()
+    }
+
+    /// Waits before something that must not be given up is tried again.
+    pub(super) async fn pause_after(&self, failures: u32) {
+        let pause = if failures == 0 {
+            None
+        } else {
+            RECONNECT.pause(failures)
+        };
+        self.pause(pause).await;
+    }
+
+    async fn pause(&self, pause: Option<Duration>) {
+        if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
+            self.shared.clock.sleep(pause).await;
+        }
     }
 }
 

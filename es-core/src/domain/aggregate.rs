@@ -56,10 +56,10 @@ pub trait HasRoot: Sized + Send + Sync + 'static {
     /// Its root, to be changed.
     fn root_mut(&mut self) -> &mut Root<Self>;
 
-    /// How its snapshots are to be taken: `snapshot_every`, which asks for `Serialize` and `Deserialize`. None are taken yet.
+    /// How its snapshots are to be taken: `snapshot_every`, which asks for `Serialize` and `Deserialize`.
     const SNAPSHOTS: Option<Snapshots<Self>> = None;
 
-    /// How a copy for a cache is made: `cached`, which asks for `Clone`. There is no cache yet.
+    /// How a copy for a cache is made: `cached`, which asks for `Clone`.
     const CACHED: Option<fn(&Self) -> Self> = None;
 
     /// What differs between two states, as text for a person; `None` where nothing does, or where the type cannot be compared.

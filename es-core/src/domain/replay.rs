@@ -55,6 +55,19 @@ impl<A: Events> Replay<A> {
         }
     }
 
+    /// Goes on from a state that was saved.
+    pub(crate) fn resume(mut state: A) -> Self {
+        let root = state.root_mut();
+        root.begin_replay();
+        Self {
+            id: root.id(),
+            version: root.version(),
+            created_at: root.created_at(),
+            modified_at: root.modified_at(),
+            state: Some(state),
+        }
+    }
+
     /// The version of the last event that was replayed.
     pub(crate) fn version(&self) -> Version {
         self.version

@@ -2,6 +2,7 @@
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
@@ -19,10 +20,8 @@ pub struct Root<A> {
     phase: Phase,
     created_at: Option<SystemTime>,
     modified_at: Option<SystemTime>,
-    /// A `Vec<A::Event>` whose type is named where it is used; absent until the first event is recorded.
+    /// A `PendingEvents<A::Event>` whose type is named where it is used; absent until the first event is recorded.
     pending: Option<Box<dyn Pending>>,
-    /// The commit that was sent with the oldest of the pending events, until its outcome is known.
-    attempt: Option<Attempt>,
     /// The last event that was not recorded: the body of another one called its method, or no event had created the aggregate.
     detour: Option<&'static str>,
     /// The body of an event panicked.
@@ -31,7 +30,7 @@ pub struct Root<A> {
 }
 
 /// A commit that was sent and not answered yet, as one of its aggregates knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Attempt {
     pub(crate) commit: Uuid,
     /// How many of the pending events are in it, the oldest.
@@ -40,6 +39,8 @@ pub struct Attempt {
     pub(crate) place: usize,
     /// How many aggregates are in it.
     pub(crate) members: usize,
+    /// What was sent, where the same events made into bytes again would be other bytes.
+    pub(crate) sent: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,6 @@ impl<A> Root<A> {
             created_at: None,
             modified_at: None,
             pending: None,
-            attempt: None,
             detour: None,
             panicked: false,
             aggregate: PhantomData,
@@ -139,26 +139,22 @@ impl<A> Root<A> {
     }
 
     /// The commit whose outcome is not known.
-    pub(crate) fn attempt(&self) -> Option<Attempt> {
-        self.attempt
+    pub(crate) fn attempt(&self) -> Option<&Attempt> {
+        self.pending.as_ref()?.attempt()
     }
 
-    /// The pending events are on their way to the store, in that commit.
-    pub(crate) fn attempted(&mut self, commit: Uuid, place: usize, members: usize) {
-        self.attempt = Some(Attempt {
-            commit,
-            events: self.pending.as_ref().map_or(0, |pending| pending.len()),
-            place,
-            members,
-        });
+    /// The oldest of the pending events are on their way to the store.
+    pub(crate) fn attempted(&mut self, attempt: Attempt) {
+        if let Some(pending) = &mut self.pending {
+            pending.set_attempt(attempt);
+        }
     }
 
     /// The events of the attempt are in the store since `time`.
     pub(crate) fn committed(&mut self, time: SystemTime) {
-        if let Some(attempt) = self.attempt.take()
-            && let Some(pending) = &mut self.pending
+        if let Some(pending) = &mut self.pending
+            && pending.drop_attempted()
         {
-            pending.drop_oldest(attempt.events);
             self.created_at.get_or_insert(time);
             self.modified_at = Some(time);
         }
@@ -166,7 +162,14 @@ impl<A> Root<A> {
 
     /// The events of the attempt are not in the store, and never will be.
     pub(crate) fn refused(&mut self) {
-        self.attempt = None;
+        if let Some(pending) = &mut self.pending {
+            pending.forget_attempt();
+        }
+    }
+
+    /// Event methods record nothing from here on, until [`end_replay`](Root::end_replay).
+    pub(super) fn begin_replay(&mut self) {
+        self.phase = Phase::Applying;
     }
 }
 
@@ -186,10 +189,11 @@ impl<A: Declares> Root<A> {
         self.version = self.version.next();
         let pending = self
             .pending
-            .get_or_insert_with(|| Box::new(Vec::<A::Event>::new()));
+            .get_or_insert_with(|| Box::new(PendingEvents::<A::Event>::none()));
         (pending.as_mut() as &mut dyn Any)
-            .downcast_mut::<Vec<A::Event>>()
+            .downcast_mut::<PendingEvents<A::Event>>()
             .expect("only events of its own aggregate are put in a root")
+            .events
             .push(event);
     }
 
@@ -197,9 +201,10 @@ impl<A: Declares> Root<A> {
         let Some(pending) = self.pending.as_deref() else {
             return &[];
         };
-        (pending as &dyn Any)
-            .downcast_ref::<Vec<A::Event>>()
+        &(pending as &dyn Any)
+            .downcast_ref::<PendingEvents<A::Event>>()
             .expect("only events of its own aggregate are put in a root")
+            .events
     }
 }
 
@@ -289,29 +294,62 @@ impl<'de, A> Deserialize<'de> for Root<A> {
     }
 }
 
+/// Events that were recorded and are not in the store, as far as is known.
+#[derive(Clone)]
+struct PendingEvents<E> {
+    events: Vec<E>,
+    /// The commit that was sent with the oldest of them, until its outcome is known.
+    attempt: Option<Attempt>,
+}
+
+impl<E> PendingEvents<E> {
+    fn none() -> Self {
+        Self {
+            events: Vec::new(),
+            attempt: None,
+        }
+    }
+}
+
 /// Pending events of some type, so that `Root<A>` needs no bound on `A`.
 trait Pending: Any + Send + Sync {
     fn boxed_clone(&self) -> Box<dyn Pending>;
     fn is_empty(&self) -> bool;
-    fn len(&self) -> usize;
-    fn drop_oldest(&mut self, count: usize);
+    fn attempt(&self) -> Option<&Attempt>;
+    fn set_attempt(&mut self, attempt: Attempt);
+    fn forget_attempt(&mut self);
+
+    /// Drops the events of the attempt, and says whether there was one.
+    fn drop_attempted(&mut self) -> bool;
 }
 
-impl<E: Event> Pending for Vec<E> {
+impl<E: Event> Pending for PendingEvents<E> {
     fn boxed_clone(&self) -> Box<dyn Pending> {
         Box::new(self.clone())
     }
 
     fn is_empty(&self) -> bool {
-        Vec::is_empty(self)
+        self.events.is_empty()
     }
 
-    fn len(&self) -> usize {
-        Vec::len(self)
+    fn attempt(&self) -> Option<&Attempt> {
+        self.attempt.as_ref()
     }
 
-    fn drop_oldest(&mut self, count: usize) {
-        self.drain(..count.min(Vec::len(self)));
+    fn set_attempt(&mut self, attempt: Attempt) {
+        self.attempt = Some(attempt);
+    }
+
+    fn forget_attempt(&mut self) {
+        self.attempt = None;
+    }
+
+    fn drop_attempted(&mut self) -> bool {
+        let Some(attempt) = self.attempt.take() else {
+            return false;
+        };
+        self.events.drain(..attempt.events.min(self.events.len()));
+        true
     }
 }
 
@@ -324,7 +362,6 @@ pub(super) struct Applying<'a, A: HasRoot> {
     created_at: Option<SystemTime>,
     modified_at: Option<SystemTime>,
     pending: Option<Box<dyn Pending>>,
-    attempt: Option<Attempt>,
     panicked: bool,
     /// The body came to its end.
     finished: bool,
@@ -342,7 +379,6 @@ impl<'a, A: HasRoot> Applying<'a, A> {
             created_at: root.created_at.take(),
             modified_at: root.modified_at.take(),
             pending: root.pending.take(),
-            attempt: root.attempt.take(),
             panicked: root.panicked,
             finished: false,
             aggregate,
@@ -380,7 +416,6 @@ impl<A: HasRoot> Drop for Applying<'_, A> {
         root.created_at = self.created_at;
         root.modified_at = self.modified_at;
         root.pending = self.pending.take();
-        root.attempt = self.attempt;
         root.phase = Phase::Open;
         root.panicked |= !self.finished;
     }

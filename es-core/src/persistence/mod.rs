@@ -24,5 +24,5 @@ pub use mapper::{DecodeError, EncodeError};
 pub(crate) use mapper::{decode, encode};
 pub use metadata::Metadata;
 pub use record::{Record, Recorded};
-pub use snapshot::{Snapshot, SnapshotError, SnapshotStore};
+pub use snapshot::{KeepError, Snapshot, SnapshotStore};
 pub use store::{AppendError, EventStore, LogPage, ReadError, Slice, Span, Store};

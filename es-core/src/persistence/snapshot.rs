@@ -23,8 +23,8 @@ pub trait SnapshotStore: Send + Sync + 'static {
     /// Keeps a snapshot, in the place of one at the same version.
     ///
     /// # Errors
-    /// [`SnapshotError`]; what was kept is kept still.
-    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotError>>;
+    /// [`KeepError`]; what was kept is kept still.
+    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), KeepError>>;
 
     /// The newest snapshot of a stream at or below a version.
     ///
@@ -39,17 +39,17 @@ pub trait SnapshotStore: Send + Sync + 'static {
     /// Drops the snapshots of a stream, or all there are.
     ///
     /// # Errors
-    /// [`SnapshotError`].
+    /// [`KeepError`].
     fn drop_snapshots<'a>(
         &'a self,
         stream: Option<&'a StreamId>,
-    ) -> BoxFuture<'a, Result<(), SnapshotError>>;
+    ) -> BoxFuture<'a, Result<(), KeepError>>;
 }
 
 /// Why snapshots could not be kept or dropped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SnapshotError {
+pub enum KeepError {
     /// The store cannot be reached.
     #[error("cannot reach the store")]
     Unavailable(#[source] BoxError),

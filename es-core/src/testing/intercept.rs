@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{
     AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter, FollowerId,
-    LogPage, ReadError, Record, Slice, Snapshot, SnapshotError, SnapshotStore, Span, Store,
+    KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Store,
 };
 
 /// Changes some of what a store does; what is not written is passed on.
@@ -103,7 +103,7 @@ pub trait Intercept: Send + Sync + 'static {
     }
 
     /// See [`SnapshotStore::keep_snapshot`].
-    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotError>> {
+    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), KeepError>> {
         self.store().keep_snapshot(snapshot)
     }
 
@@ -120,7 +120,7 @@ pub trait Intercept: Send + Sync + 'static {
     fn drop_snapshots<'a>(
         &'a self,
         stream: Option<&'a StreamId>,
-    ) -> BoxFuture<'a, Result<(), SnapshotError>> {
+    ) -> BoxFuture<'a, Result<(), KeepError>> {
         self.store().drop_snapshots(stream)
     }
 }
@@ -186,7 +186,7 @@ impl<I: Intercept> CheckpointStore for Intercepted<I> {
 }
 
 impl<I: Intercept> SnapshotStore for Intercepted<I> {
-    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotError>> {
+    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), KeepError>> {
         self.0.keep_snapshot(snapshot)
     }
 
@@ -201,7 +201,7 @@ impl<I: Intercept> SnapshotStore for Intercepted<I> {
     fn drop_snapshots<'a>(
         &'a self,
         stream: Option<&'a StreamId>,
-    ) -> BoxFuture<'a, Result<(), SnapshotError>> {
+    ) -> BoxFuture<'a, Result<(), KeepError>> {
         self.0.drop_snapshots(stream)
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! - [`given`], [`when_created`] and [`assert_replays`]: what a command records, without a store.
 //! - [`schema_guard`]: no stored event becomes unreadable unnoticed.
+//! - [`VirtualClock`]: time that passes when the test says so.
 //! - [`Intercept`]: what happens when a store fails, waits or lies.
 //! - [`store_laws!`](crate::store_laws): the laws every store must keep, as a suite that a store runs with one line.
 
+mod clock;
 mod given;
 mod intercept;
 #[expect(
@@ -17,6 +19,7 @@ mod stored;
 
 use std::future::Future;
 
+pub use clock::VirtualClock;
 pub use given::{Created, Given, Then, assert_replays, given, when_created};
 pub use intercept::{Intercept, Intercepted};
 pub use schema_guard::{SchemaGuard, schema_guard};

@@ -1,30 +1,60 @@
 //! What an application promises, over the memory store.
 #![cfg(feature = "testing")]
+#![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
 
+mod cache;
+mod cancellation;
+mod ids;
 mod lamp;
 mod load;
 mod log;
+mod owner;
+mod purse;
 mod save;
+mod sections;
+mod slow;
+mod snapshots;
+mod subscriptions;
 mod update;
+mod update_all;
+mod wait;
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use es_core::application::{LoadError, SaveError};
-use es_core::persistence::{
-    Append, Commit, CommitId, DecodeError, EncodedEvent, EventStore, Metadata, Slice,
+use es_core::application::{
+    LoadError, LogError, OpenError, Retry, SaveError, SnapshotError, SnapshotPolicy, WaitError,
 };
-use es_core::testing::{Intercept, Intercepted};
+use es_core::persistence::{
+    Advance, Append, Clock, Commit, CommitId, DecodeError, EncodedEvent, EventStore, Filter,
+    FollowerId, LogPage, Metadata, ReadError, Record, Slice, Snapshot, SnapshotStore, Span,
+};
+use es_core::testing::{Intercept, Intercepted, VirtualClock};
 use es_core::{
     Aggregate, Application, Error, Position, Result, Root, StreamId, UpdateError, Version, events,
 };
 use es_store_memory::MemoryStore;
+use futures_core::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::lamp::{Burnt, Lamp, LampEvent};
+use crate::purse::{Empty, Purse};
+use crate::slow::Slow;
 
 fn app() -> Application {
     Application::new(MemoryStore::new())
+}
+
+/// An application that yields before whatever its store does, so that tasks meet; with or without a cache.
+fn slow_app(cached: bool) -> Application {
+    Application::builder(Intercepted(Slow(MemoryStore::new())))
+        .cache(if cached { 100 } else { 0 })
+        .snapshots(if cached {
+            SnapshotPolicy::AsDeclared
+        } else {
+            SnapshotPolicy::Off
+        })
+        .build()
 }
 
 fn stream(lamp: &Lamp) -> StreamId {
@@ -108,11 +138,26 @@ fn an_application_and_its_futures_can_go_anywhere() {
     task(app.get_at::<Lamp>(id, Version::FIRST));
     task(app.get_as_of::<Lamp>(id, std::time::UNIX_EPOCH));
     task(app.update(id, Lamp::switch));
+    task(
+        app.update_all((id, id), |(one, two): (&mut Lamp, &mut Lamp)| {
+            one.switch();
+            two.switch();
+        }),
+    );
+    task(app.snapshot::<Purse>(id));
+    task(app.drop_snapshots());
+    task(app.wait_for(FollowerId::new("f", "log"), None, Duration::ZERO));
+    task(app.log().head());
+    task(app.log().section("1,10".parse().unwrap()));
     let trick = String::new();
     sendable(app.update(id, |_: &mut Lamp| drop(trick.clone())));
     sendable(app.save(&mut Lamp::mount("hall")));
     let mut history = app.history::<Lamp>(id);
     sendable(history.next());
+    let mut ids = app.ids::<Lamp>();
+    sendable(ids.next());
+    let mut subscription = app.log().subscribe(Position::START);
+    sendable(subscription.next());
     task(async move {
         let mut lamp = Lamp::mount("hall");
         app.save(&mut lamp).await

@@ -3,7 +3,10 @@ use super::*;
 
 #[tokio::test]
 async fn a_conflict_that_never_ends_is_given_back() -> Result<()> {
-    let app = app();
+    let app = Application::builder(MemoryStore::new())
+        .retry(Retry::attempts(16))
+        .clock(VirtualClock::at(SystemTime::UNIX_EPOCH).hurried())
+        .build();
     let lamp = saved_lamp(&app, 1).await;
     let mut decided = 0;
     let refused = app
@@ -83,29 +86,110 @@ async fn an_update_decides_again_when_another_writer_was_faster() -> Result<()> 
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_update_of_many_tasks_lands_once() -> Result<()> {
-    const TASKS: usize = 100;
-    let app = app();
+#[tokio::test]
+async fn between_two_decisions_it_waits_by_the_clock() -> Result<()> {
+    let (begin, pause) = (SystemTime::UNIX_EPOCH, Duration::from_secs(3600));
+    let clock = VirtualClock::at(begin).hurried();
+    let app = Application::builder(MemoryStore::new())
+        .retry(Retry::attempts(9).pauses(pause..=pause * 2))
+        .clock(clock.clone())
+        .build();
     let lamp = saved_lamp(&app, 1).await;
-    let tasks: Vec<_> = (0..TASKS)
-        .map(|_| {
-            let (app, id) = (app.clone(), lamp.id());
-            tokio::spawn(async move {
-                loop {
-                    match app.update(id, Lamp::switch).await {
-                        Ok(_) => return,
-                        Err(UpdateError::Failed(Error::Save(SaveError::Conflict { .. }))) => {}
-                        Err(error) => panic!("{error:?}"),
-                    }
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    let version = app.get::<Lamp>(lamp.id()).await?.version();
-    assert_eq!(version, Version::from(1 + TASKS as u64));
+    let mut times = Vec::new();
+    app.update(lamp.id(), |lamp: &mut Lamp| {
+        times.push(clock.now());
+        if times.len() < 9 {
+            interfere(&app, lamp.id());
+        }
+        lamp.switch();
+    })
+    .await?;
+    let pauses = times
+        .windows(2)
+        .map(|two| two[1].duration_since(two[0]).unwrap());
+    let limits = [1, 2, 2, 2, 2, 2, 2, 2].map(|times| pause * times);
+    assert!(pauses.zip(limits).all(|(pause, limit)| pause <= limit));
+    assert!(
+        times[8] > begin,
+        "eight pauses are drawn, and not all are none"
+    );
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hundred_tasks_updating_one_aggregate_each_land_once() -> Result<()> {
+    const TASKS: u64 = 100;
+    for app in [slow_app(false), slow_app(true)] {
+        let mut purse = Purse::open(0);
+        app.save(&mut purse).await?;
+        let id = purse.id();
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|_| {
+                let app = app.clone();
+                tokio::spawn(async move { app.update(id, |purse: &mut Purse| purse.put(1)).await })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap()?;
+        }
+        let purse = app.get::<Purse>(id).await?;
+        assert_eq!((purse.coins(), purse.version().get()), (TASKS, 1 + TASKS));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tasks_updating_many_aggregates_lose_and_double_nothing() -> Result<()> {
+    const TASKS: usize = 64;
+    const PURSES: usize = 8;
+    const EACH: usize = 10;
+    for app in [slow_app(false), slow_app(true)] {
+        let mut purses: Vec<_> = (0..PURSES).map(|_| Purse::open(100)).collect();
+        app.save(&mut purses).await?;
+        let ids: Vec<_> = purses.iter().map(Purse::id).collect();
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|task| {
+                let (app, ids) = (app.clone(), ids.clone());
+                tokio::spawn(async move {
+                    for turn in 0..EACH {
+                        let from = ids[(task + turn) % PURSES];
+                        let to = ids[(task + 3 * turn + 1) % PURSES];
+                        if from == to {
+                            app.update(to, |purse: &mut Purse| purse.put(0)).await?;
+                            continue;
+                        }
+                        let moved = app
+                            .update_all((from, to), |(from, to): (&mut Purse, &mut Purse)| {
+                                from.take(3)?;
+                                to.put(3);
+                                Ok::<_, Empty>(())
+                            })
+                            .await;
+                        match moved {
+                            Ok(_) | Err(UpdateError::Refused(Empty)) => {}
+                            Err(UpdateError::Failed(error)) => return Err(error),
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap()?;
+        }
+        let mut coins = 0;
+        for id in ids {
+            let purse = app.get::<Purse>(id).await?;
+            assert_eq!(purse, *app.get_at::<Purse>(id, purse.version()).await?);
+            coins += purse.coins();
+        }
+        assert_eq!(coins, 100 * PURSES as u64);
+    }
+    Ok(())
+}
+
+fn interfere(app: &Application, id: Uuid) {
+    let mut other = pollster::block_on(app.get::<Lamp>(id)).unwrap();
+    other.switch();
+    pollster::block_on(app.save(&mut other)).unwrap();
 }

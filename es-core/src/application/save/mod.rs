@@ -5,7 +5,7 @@ pub(super) mod staging;
 
 pub use forms::Save;
 
-use super::CategoryTaken;
+use super::{CategoryTaken, OpenError};
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{AppendError, BoxError, CommitId, EncodeError};
 
@@ -23,6 +23,9 @@ pub struct Saved<V = Version> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SaveError {
+    /// The store is not this application's.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// An aggregate with this id was created before.
     #[error("`{stream}` exists already; get it instead of creating it")]
     AlreadyExists {

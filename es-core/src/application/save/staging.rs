@@ -1,33 +1,50 @@
 //! From aggregates to a commit, and back to aggregates that know what became of it.
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Save, SaveError};
+use crate::application::SnapshotPolicy;
+use crate::application::cache::Cache;
 use crate::application::categories::Categories;
+use crate::application::snapshots;
 use crate::domain::{Aggregate, Attempt, StreamId, Version};
-use crate::persistence::{Append, CommitId, encode};
+use crate::persistence::{Append, CommitId, Snapshot, encode};
 
 /// One aggregate whose type does not matter.
 #[doc(hidden)]
 pub trait Unsaved {
-    /// What its oldest `count` pending events append; `None` where there are none.
-    fn stage(&self, categories: &Categories, count: usize) -> Result<Option<Append>, SaveError>;
+    /// What its pending events append; where there are none, an append without any, which only asks for its version.
+    fn stage(&self, categories: &Categories) -> Result<Append, SaveError>;
+
+    /// What it appended in the commit whose outcome is not known.
+    fn stage_again(&self, attempt: &Attempt) -> Result<Append, SaveError>;
 
     /// Whether it has pending events.
     fn is_pending(&self) -> bool;
 
     /// The commit of its whose outcome is not known.
-    fn attempt(&self) -> Option<Attempt>;
+    fn attempt(&self) -> Option<&Attempt>;
 
-    /// Its pending events are sent in this commit.
-    fn attempted(&mut self, commit: CommitId, place: usize, members: usize);
+    /// Its pending events are sent.
+    fn attempted(&mut self, attempt: Attempt);
 
-    /// What was sent is in the store since then; `None`: it is not, and never will be.
-    fn settled(&mut self, time: Option<SystemTime>);
+    /// What was sent is not in the store, and never will be.
+    fn refused(&mut self);
+
+    /// What was sent is in the store since then; gives the snapshot that is due.
+    fn settled(&mut self, time: SystemTime, keeping: &Keeping) -> Option<Snapshot>;
+}
+
+/// What is kept of an aggregate that was saved, besides its events.
+#[doc(hidden)]
+pub struct Keeping {
+    pub(in crate::application) snapshots: SnapshotPolicy,
+    pub(in crate::application) cache: Cache,
 }
 
 impl<A: Aggregate> Unsaved for A {
-    fn stage(&self, categories: &Categories, count: usize) -> Result<Option<Append>, SaveError> {
+    fn stage(&self, categories: &Categories) -> Result<Append, SaveError> {
         categories.claim::<A>()?;
         if !self.root().is_open() {
             return Err(SaveError::NotCreated {
@@ -36,62 +53,98 @@ impl<A: Aggregate> Unsaved for A {
         }
         if self.root().is_panicked() {
             return Err(SaveError::Panicked {
-                stream: StreamId::new(A::CATEGORY, self.root().id()),
+                stream: stream(self),
             });
         }
+        append(self, self.pending())
+    }
+
+    fn stage_again(&self, attempt: &Attempt) -> Result<Append, SaveError> {
         let pending = self.pending();
-        if pending.is_empty() {
-            return Ok(None);
+        let oldest = &pending[..attempt.events.min(pending.len())];
+        if let Some(sent) = attempt.sent.as_ref().and_then(|sent| sent.downcast_ref()) {
+            return Ok(Append {
+                stream: stream(self),
+                expected: saved_version(self),
+                events: Vec::clone(sent),
+            });
         }
-        let stream = StreamId::new(A::CATEGORY, self.root().id());
-        let expected = Version::from(self.version().get() - pending.len() as u64);
-        let oldest = &pending[..count.min(pending.len())];
-        Ok(Some(Append {
-            events: encode(oldest, &stream, expected)?,
-            stream,
-            expected,
-        }))
+        append(self, oldest)
     }
 
     fn is_pending(&self) -> bool {
         !self.pending().is_empty()
     }
 
-    fn attempt(&self) -> Option<Attempt> {
+    fn attempt(&self) -> Option<&Attempt> {
         self.root().attempt()
     }
 
-    fn attempted(&mut self, commit: CommitId, place: usize, members: usize) {
-        self.root_mut().attempted(commit.into(), place, members);
+    fn attempted(&mut self, attempt: Attempt) {
+        self.root_mut().attempted(attempt);
     }
 
-    fn settled(&mut self, time: Option<SystemTime>) {
-        match time {
-            Some(time) => self.root_mut().committed(time),
-            None => self.root_mut().refused(),
+    fn refused(&mut self) {
+        self.root_mut().refused();
+    }
+
+    fn settled(&mut self, time: SystemTime, keeping: &Keeping) -> Option<Snapshot> {
+        let before = saved_version(self);
+        self.root_mut().committed(time);
+        if A::CACHED.is_some() {
+            keeping.cache.keep(&stream(self), self);
         }
+        snapshots::due(keeping.snapshots, self, before)
     }
 }
 
-/// Encodes everything that is pending, before any I/O.
+fn append<A: Aggregate>(aggregate: &A, events: &[A::Event]) -> Result<Append, SaveError> {
+    let (stream, expected) = (stream(aggregate), saved_version(aggregate));
+    Ok(Append {
+        events: encode(events, &stream, expected)?,
+        stream,
+        expected,
+    })
+}
+
+fn stream<A: Aggregate>(aggregate: &A) -> StreamId {
+    StreamId::new(A::CATEGORY, aggregate.root().id())
+}
+
+/// The version without the pending events.
+pub(in crate::application) fn saved_version<A: Aggregate>(aggregate: &A) -> Version {
+    Version::from(aggregate.version().get() - aggregate.pending().len() as u64)
+}
+
+/// Whether the versions of aggregates without pending events are checked too.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::application) enum Unchanged {
+    LeftOut,
+    Checked,
+}
+
+/// Encodes everything that is pending, before any I/O; nothing where nothing is.
 pub(in crate::application) fn stage(
     what: &mut impl Save,
     categories: &Categories,
+    unchanged: Unchanged,
 ) -> Result<Vec<Append>, SaveError> {
     let mut appends = Vec::new();
     let mut refused = None;
-    what.each(
-        &mut |aggregate| match aggregate.stage(categories, usize::MAX) {
-            Ok(append) => appends.extend(append),
-            Err(error) => {
-                refused.get_or_insert(error);
-            }
-        },
-    );
+    what.each(&mut |aggregate| match aggregate.stage(categories) {
+        Ok(append) if append.events.is_empty() && unchanged == Unchanged::LeftOut => {}
+        Ok(append) => appends.push(append),
+        Err(error) => {
+            refused.get_or_insert(error);
+        }
+    });
     if let Some(error) = refused {
         return Err(error);
     }
     none_occurs_twice(&appends)?;
+    if appends.iter().all(|append| append.events.is_empty()) {
+        appends.clear();
+    }
     Ok(appends)
 }
 
@@ -113,56 +166,76 @@ fn none_occurs_twice(appends: &[Append]) -> Result<(), SaveError> {
 }
 
 /// Notes in every aggregate with pending events that they are sent in this commit.
-pub(in crate::application) fn attempted(what: &mut impl Save, commit: CommitId, members: usize) {
-    let mut place = 0;
+pub(in crate::application) fn attempted(
+    what: &mut impl Save,
+    commit: CommitId,
+    appends: &[Append],
+    sealed: bool,
+) {
+    let members = || appends.iter().filter(|append| !append.events.is_empty());
+    let (count, mut members) = (members().count(), members().enumerate());
     what.each(&mut |aggregate| {
-        if aggregate.is_pending() {
-            aggregate.attempted(commit, place, members);
-            place += 1;
+        if !aggregate.is_pending() {
+            return;
+        }
+        if let Some((place, append)) = members.next() {
+            aggregate.attempted(Attempt {
+                commit: commit.into(),
+                events: append.events.len(),
+                place,
+                members: count,
+                sent: sealed.then(|| Arc::new(append.events.clone()) as _),
+            });
         }
     });
 }
 
-/// Settles a commit in every aggregate that is in it.
+/// Takes note of the fate of a commit in every aggregate that is in it: stored since a time, or refused. Gives the snapshots that are due.
 pub(in crate::application) fn settled(
     what: &mut impl Save,
     commit: CommitId,
-    time: Option<SystemTime>,
-) {
+    stored: Option<SystemTime>,
+    keeping: &Keeping,
+) -> Vec<Snapshot> {
+    let mut due = Vec::new();
     what.each(&mut |aggregate| {
-        if aggregate
-            .attempt()
-            .is_some_and(|attempt| CommitId::from(attempt.commit) == commit)
-        {
-            aggregate.settled(time);
+        if aggregate.attempt().map(id) != Some(commit) {
+            return;
+        }
+        match stored {
+            Some(time) => due.extend(aggregate.settled(time, keeping)),
+            None => aggregate.refused(),
         }
     });
+    due
+}
+
+fn id(attempt: &Attempt) -> CommitId {
+    CommitId::from(attempt.commit)
 }
 
 /// A commit whose outcome is not known, in the first aggregate that has one.
-pub(in crate::application) fn in_doubt(what: &mut impl Save) -> Option<Attempt> {
+pub(in crate::application) fn in_doubt(what: &mut impl Save) -> Option<CommitId> {
     let mut found = None;
-    what.each(&mut |aggregate| found = found.or(aggregate.attempt()));
+    what.each(&mut |aggregate| found = found.or(aggregate.attempt().map(id)));
     found
 }
 
 /// The commit in doubt as it was sent; `None` where not all of its aggregates are here.
 pub(in crate::application) fn stage_again(
     what: &mut impl Save,
-    doubt: Attempt,
-    categories: &Categories,
+    commit: CommitId,
 ) -> Result<Option<Vec<Append>>, SaveError> {
     let mut appends = Vec::new();
     let mut refused = None;
+    let mut members = 0;
     what.each(&mut |aggregate| {
-        let Some(attempt) = aggregate
-            .attempt()
-            .filter(|attempt| attempt.commit == doubt.commit)
-        else {
+        let Some(attempt) = aggregate.attempt().filter(|attempt| id(attempt) == commit) else {
             return;
         };
-        match aggregate.stage(categories, attempt.events) {
-            Ok(append) => appends.extend(append.map(|append| (attempt.place, append))),
+        members = attempt.members;
+        match aggregate.stage_again(attempt) {
+            Ok(append) => appends.push((attempt.place, append)),
             Err(error) => {
                 refused.get_or_insert(error);
             }
@@ -172,6 +245,6 @@ pub(in crate::application) fn stage_again(
         return Err(error);
     }
     appends.sort_by_key(|(place, _)| *place);
-    let whole = appends.iter().map(|(place, _)| *place).eq(0..doubt.members);
+    let whole = appends.iter().map(|(place, _)| *place).eq(0..members);
     Ok(whole.then(|| appends.into_iter().map(|(_, append)| append).collect()))
 }

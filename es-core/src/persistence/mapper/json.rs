@@ -24,6 +24,13 @@ pub(super) fn write_payload<E: Serialize>(
     event.serialize(FieldsOnly(Faithful::new(&mut writer)))
 }
 
+/// Writes the state of an aggregate, by the same rules.
+pub(crate) fn write_state<A: Serialize>(aggregate: &A) -> serde_json::Result<Vec<u8>> {
+    let mut state = Vec::new();
+    aggregate.serialize(Faithful::new(&mut serde_json::Serializer::new(&mut state)))?;
+    Ok(state)
+}
+
 #[inline]
 pub(super) fn from_payload<E: DeserializeOwned>(
     name: &str,

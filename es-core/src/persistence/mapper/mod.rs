@@ -3,6 +3,8 @@
 mod faithful;
 mod json;
 
+pub(crate) use json::write_state;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -79,7 +81,7 @@ pub enum DecodeError {
         /// The schema version the code reads.
         known: u32,
         /// Which step failed.
-        source: UpcastError,
+        source: Box<UpcastError>,
     },
     /// The payload is not what the event's fields need.
     #[error(
@@ -228,7 +230,7 @@ impl Stored<'_> {
             event: self.event.to_owned(),
             found,
             known,
-            source,
+            source: Box::new(source),
         }
     }
 

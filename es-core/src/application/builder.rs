@@ -1,0 +1,89 @@
+//! What an application can be told when it is made.
+use std::sync::Arc;
+
+use super::repository::Settings;
+use super::{Application, Repository, Retry, SnapshotPolicy};
+use crate::persistence::{Clock, Metadata, Store, SystemClock};
+
+/// Makes an [`Application`] that is not as [`Application::new`] makes it.
+///
+/// ```
+/// use es_core::Application;
+/// use es_core::application::SnapshotPolicy;
+/// use es_store_memory::MemoryStore;
+///
+/// let app = Application::builder(MemoryStore::new())
+///     .name("school")
+///     .snapshots(SnapshotPolicy::Off)
+///     .cache(10_000)
+///     .build();
+/// assert_eq!(app.name(), Some("school"));
+/// ```
+#[must_use = "`build` makes the application"]
+pub struct ApplicationBuilder {
+    settings: Settings,
+}
+
+impl ApplicationBuilder {
+    pub(super) fn new(store: impl Store) -> Self {
+        Self {
+            settings: Settings {
+                store: Arc::new(store),
+                name: None,
+                clock: Arc::new(SystemClock),
+                retry: Retry::default(),
+                snapshots: SnapshotPolicy::default(),
+                cache: 1_000,
+                fast_forward: true,
+            },
+        }
+    }
+
+    /// Names the application. Its log is then its own: another name is refused when it is first used.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.settings.name = Some(name.into());
+        self
+    }
+
+    /// Says when snapshots are taken and used; as the aggregates declare unless this is set.
+    pub fn snapshots(mut self, policy: SnapshotPolicy) -> Self {
+        self.settings.snapshots = policy;
+        self
+    }
+
+    /// Keeps at most so many aggregates in memory, of those types that ask for it by `cached`; 1000 unless this is set, none by 0.
+    pub fn cache(mut self, aggregates: usize) -> Self {
+        self.settings.cache = aggregates;
+        self
+    }
+
+    /// Says whether a cached aggregate is brought up to date before it is given out, by reading what came since; it is, unless this is set
+    /// to `false`.
+    ///
+    /// Without it, an application sees what others wrote to the same log late: use it only where no other writes to it.
+    pub fn fast_forward(mut self, yes: bool) -> Self {
+        self.settings.fast_forward = yes;
+        self
+    }
+
+    /// Says how often, and after which pauses, an update decides anew when another writer was faster.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.settings.retry = retry;
+        self
+    }
+
+    /// Takes the time from another clock, and waits by it: a virtual one in tests.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.settings.clock = Arc::new(clock);
+        self
+    }
+
+    /// Makes the application. The store is not asked.
+    #[must_use]
+    pub fn build(self) -> Application {
+        Application {
+            repository: Repository::with(self.settings),
+            metadata: Metadata::new(),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Snapshots of aggregates: when they are taken, and which are good enough to be used.
+use std::num::NonZeroU64;
+
+use bytes::Bytes;
+
+use super::LoadError;
+use crate::domain::{Aggregate, Snapshots, StreamId, Version};
+use crate::persistence::{BoxError, KeepError, Snapshot};
+
+/// When the application takes snapshots of those aggregates that can have any: `#[aggregate("Dog", snapshot_every = 100)]`.
+///
+/// ```
+/// use es_core::Application;
+/// use es_core::application::SnapshotPolicy;
+/// use es_store_memory::MemoryStore;
+///
+/// let app = Application::builder(MemoryStore::new())
+///     .snapshots(SnapshotPolicy::ByHand) // a scheduled job calls `app.snapshot`
+///     .build();
+/// # let _ = app;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SnapshotPolicy {
+    /// As often as the aggregate declares: when a save reaches or passes a multiple of that many events.
+    #[default]
+    AsDeclared,
+    /// Whenever a save reaches or passes a multiple of so many events.
+    Every(NonZeroU64),
+    /// Only when [`Application::snapshot`](super::Application::snapshot) is called.
+    ByHand,
+    /// Never, and those there are stay unused.
+    Off,
+}
+
+impl SnapshotPolicy {
+    /// Whether a save that made the aggregate `now` from `before` takes a snapshot.
+    fn is_due(self, declared: u64, before: Version, now: Version) -> bool {
+        let every = match self {
+            Self::AsDeclared => declared,
+            Self::Every(every) => every.get(),
+            Self::ByHand | Self::Off => return false,
+        };
+        now.get().checked_div(every) > before.get().checked_div(every)
+    }
+}
+
+/// Why no snapshot was taken, or none dropped. The aggregates are what they were.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// The aggregate does not say that it can have any.
+    #[error(
+        "`{category}` cannot have snapshots; write `#[aggregate(\"{category}\", snapshot_every = 100)]`"
+    )]
+    NotDeclared {
+        /// The aggregate's stored name.
+        category: &'static str,
+    },
+    /// The application does not use snapshots.
+    #[error(
+        "the application has its snapshots off; choose `SnapshotPolicy::ByHand` to take them by hand"
+    )]
+    Off,
+    /// The aggregate could not be got.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The state does not come back as it was.
+    #[error(
+        "the state of `{stream}` at version {version} does not come back from a snapshot as it was; its cause says where"
+    )]
+    NotFaithful {
+        /// The stream.
+        stream: StreamId,
+        /// Its version.
+        version: Version,
+        /// What serde says, or what differs.
+        source: BoxError,
+    },
+    /// The store could not drop them.
+    #[error("cannot drop the snapshots")]
+    Drop(#[source] KeepError),
+    /// The store could not keep it.
+    #[error("cannot keep a snapshot of `{stream}`")]
+    Keep {
+        /// The stream.
+        stream: StreamId,
+        /// Why.
+        source: KeepError,
+    },
+}
+
+/// The snapshot that a save that made the aggregate from version `before` asks for.
+///
+/// One that does not come back as it was is none: it would be an optimisation no longer.
+pub(super) fn due<A: Aggregate>(
+    policy: SnapshotPolicy,
+    aggregate: &A,
+    before: Version,
+) -> Option<Snapshot> {
+    let snapshots = A::SNAPSHOTS?;
+    let due = aggregate.pending().is_empty()
+        && policy.is_due(snapshots.every, before, aggregate.version());
+    if !due {
+        return None;
+    }
+    take(aggregate, &snapshots).ok()
+}
+
+/// Makes a snapshot, and checks that the state comes back.
+pub(super) fn take<A: Aggregate>(
+    aggregate: &A,
+    snapshots: &Snapshots<A>,
+) -> Result<Snapshot, SnapshotError> {
+    let stream = StreamId::new(A::CATEGORY, aggregate.root().id());
+    let version = aggregate.version();
+    let state =
+        checked_state(aggregate, snapshots).map_err(|source| SnapshotError::NotFaithful {
+            stream: stream.clone(),
+            version,
+            source,
+        })?;
+    Ok(Snapshot {
+        stream,
+        version,
+        fingerprint: fingerprint(snapshots),
+        state: Bytes::from(state),
+    })
+}
+
+fn checked_state<A: Aggregate>(
+    aggregate: &A,
+    snapshots: &Snapshots<A>,
+) -> Result<Vec<u8>, BoxError> {
+    let state = (snapshots.write)(aggregate)?;
+    let again = (snapshots.read)(&state)?;
+    match aggregate.difference(&again) {
+        None => Ok(state),
+        Some(difference) => Err(difference.into()),
+    }
+}
+
+/// The aggregate that a snapshot is of; `None` where other code made it, or it is none of that stream and version.
+pub(super) fn restore<A: Aggregate>(snapshot: &Snapshot) -> Option<A> {
+    let snapshots = A::SNAPSHOTS?;
+    if snapshot.fingerprint != fingerprint(&snapshots) {
+        return None;
+    }
+    let aggregate = (snapshots.read)(&snapshot.state).ok()?;
+    let root = aggregate.root();
+    (root.id() == snapshot.stream.id && root.version() == snapshot.version).then_some(aggregate)
+}
+
+/// Of the struct and of the event bodies: a change of either makes other states.
+fn fingerprint<A: Aggregate>(snapshots: &Snapshots<A>) -> u64 {
+    snapshots.fingerprint.rotate_left(32) ^ A::FINGERPRINT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_due_when_a_multiple_is_reached_or_passed() {
+        let due = |policy: SnapshotPolicy, before: u64, now: u64| {
+            policy.is_due(10, Version::from(before), Version::from(now))
+        };
+        let declared = SnapshotPolicy::AsDeclared;
+        let every_three = SnapshotPolicy::Every(NonZeroU64::new(3).unwrap());
+        assert!(due(declared, 0, 10) && due(declared, 9, 10) && due(declared, 9, 31));
+        assert!(!due(declared, 0, 9) && !due(declared, 10, 10) && !due(declared, 10, 19));
+        assert!(due(every_three, 2, 3) && !due(every_three, 3, 5));
+        assert!(!due(SnapshotPolicy::ByHand, 9, 10) && !due(SnapshotPolicy::Off, 9, 10));
+    }
+}

@@ -1,0 +1,67 @@
+//! Waiting until a follower has seen what was written.
+use std::time::{Duration, SystemTime};
+
+use super::{OpenError, Repository};
+use crate::domain::Position;
+use crate::persistence::{FollowerId, ReadError};
+
+/// Why waiting for a follower ended without it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The follower did not get there in time.
+    #[error(
+        "{follower} has reached position {reached} after {waited:?}, not {awaited}; is it running?"
+    )]
+    TimedOut {
+        /// The follower.
+        follower: FollowerId,
+        /// Where it had to be.
+        awaited: Position,
+        /// Where it is.
+        reached: Position,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The store is not this application's.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The checkpoint could not be read.
+    #[error("cannot read the checkpoint of {follower}")]
+    Store {
+        /// The follower.
+        follower: FollowerId,
+        /// Why.
+        source: ReadError,
+    },
+}
+
+pub(super) async fn wait_for(
+    repository: &Repository,
+    follower: FollowerId,
+    awaited: Position,
+    at_most: Duration,
+) -> Result<Position, WaitError> {
+    let end = repository.now().checked_add(at_most);
+    loop {
+        let changed = repository.changed();
+        let reached = repository.checkpoint(&follower).await?;
+        if reached >= awaited {
+            return Ok(reached);
+        }
+        let left = end.map_or(Duration::MAX, |end| left(repository.now(), end));
+        if left.is_zero() {
+            return Err(WaitError::TimedOut {
+                follower,
+                awaited,
+                reached,
+                waited: at_most,
+            });
+        }
+        repository.until(changed, left).await;
+    }
+}
+
+fn left(now: SystemTime, end: SystemTime) -> Duration {
+    end.duration_since(now).unwrap_or_default()
+}

@@ -1,0 +1,209 @@
+//! Snapshots: taken by policy and by hand, used where they can be, and never the truth.
+use super::*;
+
+fn with(store: &MemoryStore, policy: SnapshotPolicy) -> Application {
+    Application::builder(store.clone())
+        .cache(0)
+        .snapshots(policy)
+        .build()
+}
+
+async fn versions(store: &MemoryStore, purse: &Purse) -> Vec<u64> {
+    let stream = StreamId::new("Purse", purse.id());
+    let (mut versions, mut up_to) = (Vec::new(), Version::MAX);
+    while let Some(snapshot) = store.read_snapshot(&stream, up_to).await.unwrap() {
+        versions.push(snapshot.version.get());
+        up_to = Version::from(snapshot.version.get() - 1);
+    }
+    versions.reverse();
+    versions
+}
+
+async fn purse_of_eleven(app: &Application) -> Purse {
+    let mut purse = Purse::open(1);
+    for coins in 2..=11 {
+        app.save(&mut purse).await.unwrap();
+        purse.put(coins);
+    }
+    app.save(&mut purse).await.unwrap();
+    purse
+}
+
+#[tokio::test]
+async fn snapshots_are_taken_as_the_policy_says() {
+    for (policy, expected) in [
+        (SnapshotPolicy::AsDeclared, vec![5, 10]),
+        (SnapshotPolicy::Every(4.try_into().unwrap()), vec![4, 8]),
+        (SnapshotPolicy::ByHand, vec![]),
+        (SnapshotPolicy::Off, vec![]),
+    ] {
+        let store = MemoryStore::new();
+        let purse = purse_of_eleven(&with(&store, policy)).await;
+        assert_eq!(versions(&store, &purse).await, expected, "{policy:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_save_that_passes_a_multiple_takes_one_of_what_it_reached() -> Result<()> {
+    let store = MemoryStore::new();
+    let app = with(&store, SnapshotPolicy::AsDeclared);
+    let mut purse = Purse::open(1);
+    for _ in 0..12 {
+        purse.put(1);
+    }
+    app.save(&mut purse).await?;
+    assert_eq!(versions(&store, &purse).await, [13]);
+    assert_eq!(app.get::<Purse>(purse.id()).await?, purse);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_snapshot_is_taken_by_hand() -> Result<()> {
+    let store = MemoryStore::new();
+    let app = with(&store, SnapshotPolicy::ByHand);
+    let purse = purse_of_eleven(&app).await;
+    assert_eq!(app.snapshot::<Purse>(purse.id()).await?, Version::from(11));
+    assert_eq!(
+        app.snapshot::<Purse>(purse.id()).await?,
+        Version::from(11),
+        "again is harmless"
+    );
+    assert_eq!(versions(&store, &purse).await, [11]);
+    app.drop_snapshots().await?;
+    assert_eq!(versions(&store, &purse).await, [0; 0]);
+    assert_eq!(app.get::<Purse>(purse.id()).await?, purse);
+    Ok(())
+}
+
+#[tokio::test]
+async fn why_no_snapshot_was_taken_is_told() {
+    let store = MemoryStore::new();
+    let app = with(&store, SnapshotPolicy::Off);
+    let purse = purse_of_eleven(&app).await;
+    let error = app.snapshot::<Purse>(purse.id()).await.unwrap_err();
+    assert!(matches!(error, Error::Snapshot(SnapshotError::Off)));
+    let error = app.snapshot::<Lamp>(purse.id()).await.unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Snapshot(SnapshotError::NotDeclared { category: "Lamp" })
+    ));
+    let error = with(&store, SnapshotPolicy::ByHand)
+        .snapshot::<Purse>(Uuid::nil())
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Snapshot(SnapshotError::Load(LoadError::NotFound { .. }))
+    ));
+}
+
+/// What the state says is another number than the events do.
+async fn lie(store: &MemoryStore, purse: &Purse, change: impl Fn(&mut Snapshot)) {
+    let stream = StreamId::new("Purse", purse.id());
+    let mut snapshot = store
+        .read_snapshot(&stream, Version::MAX)
+        .await
+        .unwrap()
+        .unwrap();
+    let state = String::from_utf8(snapshot.state.to_vec()).unwrap();
+    snapshot.state = state.replace("\"coins\":55", "\"coins\":7").into();
+    change(&mut snapshot);
+    store.keep_snapshot(snapshot).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_snapshot_is_used_where_other_code_did_not_make_it() -> Result<()> {
+    let store = MemoryStore::new();
+    let app = with(&store, SnapshotPolicy::AsDeclared);
+    let purse = purse_of_eleven(&app).await;
+    let coins = async || app.get::<Purse>(purse.id()).await.unwrap().coins();
+    assert_eq!(coins().await, 66);
+    lie(&store, &purse, |_| {}).await;
+    assert_eq!(
+        coins().await,
+        18,
+        "it is used: 7 and the 11 that came after it"
+    );
+    assert_eq!(
+        with(&store, SnapshotPolicy::Off)
+            .get::<Purse>(purse.id())
+            .await?
+            .coins(),
+        66
+    );
+
+    lie(&store, &purse, |snapshot| snapshot.fingerprint += 1).await;
+    assert_eq!(coins().await, 66, "other code made it");
+    lie(&store, &purse, |snapshot| {
+        snapshot.fingerprint -= 1;
+        snapshot.state = "{\"coins\":".into();
+    })
+    .await;
+    assert_eq!(coins().await, 66, "it cannot be read");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_snapshot_of_another_aggregate_is_not_used() -> Result<()> {
+    let store = MemoryStore::new();
+    let app = with(&store, SnapshotPolicy::AsDeclared);
+    let (one, two) = (purse_of_eleven(&app).await, purse_of_eleven(&app).await);
+    let stream = StreamId::new("Purse", one.id());
+    let mut snapshot = store
+        .read_snapshot(&stream, Version::MAX)
+        .await
+        .unwrap()
+        .unwrap();
+    snapshot.stream = StreamId::new("Purse", two.id());
+    store.keep_snapshot(snapshot).await.unwrap();
+    assert_eq!(app.get::<Purse>(two.id()).await?, two);
+    Ok(())
+}
+
+mod unfaithful {
+    use es_core::{Aggregate, Root, events};
+    use serde::{Deserialize, Serialize};
+
+    /// Its notes are in no snapshot.
+    #[derive(Aggregate, Debug, PartialEq, Serialize, Deserialize)]
+    #[aggregate("Diary", snapshot_every = 2)]
+    pub(super) struct Diary {
+        root: Root<Self>,
+        #[serde(skip)]
+        pub(super) notes: Vec<String>,
+    }
+
+    #[events]
+    impl Diary {
+        #[event("Begun")]
+        pub(super) fn begin() -> Self {
+            Self {
+                root: Root::new(),
+                notes: Vec::new(),
+            }
+        }
+
+        #[event("Noted")]
+        pub(super) fn note(&mut self, text: &str) {
+            self.notes.push(text.to_owned());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_does_not_come_back_is_not_kept() -> Result<()> {
+    use unfaithful::Diary;
+    let app = app();
+    let mut diary = Diary::begin();
+    diary.note("rain");
+    diary.note("sun");
+    app.save(&mut diary).await?;
+    let again = app.get::<Diary>(diary.id()).await?;
+    assert_eq!(again.notes, ["rain", "sun"]);
+    let error = app.snapshot::<Diary>(diary.id()).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Snapshot(SnapshotError::NotFaithful { source, .. }) if source.to_string().contains("rain")),
+        "{error:?}"
+    );
+    Ok(())
+}
