@@ -132,20 +132,17 @@ impl Log {
 
     /// Checks every append against the version its stream will have by then, before anything is written.
     fn check_versions(&self, appends: &[Append]) -> Result<(), AppendError> {
+        let now = |append: &Append| self.streams.get(&append.stream).map_or(0, Vec::len);
+        // Most commits are of one append, and need no map.
+        if let [append] = appends {
+            return check_version(append, now(append));
+        }
         let mut versions = HashMap::with_capacity(appends.len());
         for append in appends {
-            let stream = &append.stream;
             let version = versions
-                .entry(stream)
-                .or_insert_with(|| self.streams.get(stream).map_or(0, Vec::len));
-            let actual = Version::from(*version as u64);
-            if append.expected != actual {
-                return Err(AppendError::Conflict {
-                    stream: stream.clone(),
-                    expected: append.expected,
-                    actual,
-                });
-            }
+                .entry(&append.stream)
+                .or_insert_with(|| now(append));
+            check_version(append, *version)?;
             *version += append.events.len();
         }
         Ok(())
@@ -208,6 +205,18 @@ impl Log {
         }
         Ok(committed(commit.id, range, records[0].time))
     }
+}
+
+fn check_version(append: &Append, actual: usize) -> Result<(), AppendError> {
+    let actual = Version::from(actual as u64);
+    if append.expected == actual {
+        return Ok(());
+    }
+    Err(AppendError::Conflict {
+        stream: append.stream.clone(),
+        expected: append.expected,
+        actual,
+    })
 }
 
 fn check_sizes(appends: &[Append], limit: usize) -> Result<(), AppendError> {

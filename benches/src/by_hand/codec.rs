@@ -23,9 +23,14 @@ pub(crate) struct Encoded<P> {
 
 #[inline(always)]
 pub(crate) fn decode(stored: &Stored) -> Result<DogEvent> {
-    match stored.name.as_str() {
-        REGISTERED => serde_json::from_slice(&stored.payload).map(DogEvent::Registered),
-        TRICK_ADDED => serde_json::from_slice(&stored.payload).map(DogEvent::TrickAdded),
+    decode_payload(&stored.name, &stored.payload)
+}
+
+#[inline(always)]
+pub(super) fn decode_payload(name: &str, payload: &[u8]) -> Result<DogEvent> {
+    match name {
+        REGISTERED => serde_json::from_slice(payload).map(DogEvent::Registered),
+        TRICK_ADDED => serde_json::from_slice(payload).map(DogEvent::TrickAdded),
         name => Err(Error::unknown_variant(name, &[REGISTERED, TRICK_ADDED])),
     }
 }

@@ -76,6 +76,23 @@ impl Dog {
         }
     }
 
+    pub(crate) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    pub(crate) fn pending(&self) -> &[DogEvent] {
+        &self.pending
+    }
+
+    /// The version without what is pending.
+    pub(crate) fn saved_version(&self) -> u64 {
+        self.version - self.pending.len() as u64
+    }
+
+    pub(crate) fn saved(&mut self) {
+        self.pending.clear();
+    }
+
     pub(crate) fn seen(&self) -> Seen {
         Seen {
             id: self.id,

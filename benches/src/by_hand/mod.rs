@@ -4,6 +4,8 @@
 
 mod codec;
 mod dog;
+mod memory;
 
 pub(crate) use codec::{Encoded, Stored, decode, encode, encode_into};
 pub(crate) use dog::{Dog, DogEvent, Registered, TrickAdded};
+pub(crate) use memory::Memory;

@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod memory;
 mod record;
 mod replay;
 
@@ -14,4 +15,5 @@ pub(crate) fn all(effort: &Effort) {
     decode::run(effort);
     encode::run(effort, 1);
     encode::run(effort, effort.short);
+    memory::run(effort);
 }

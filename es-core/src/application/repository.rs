@@ -344,9 +344,11 @@ impl Repository {
         let appends = staging::stage(&mut what, &self.shared.categories, unchanged)?;
         if !appends.is_empty() {
             let store = self.store().await?;
-            let id = CommitId::draw();
+            let now = self.now();
+            let id = CommitId::draw_at(now);
             staging::attempted(&mut what, id, &appends, false);
-            position = self.commit(store, &mut what, id, appends, metadata).await?;
+            let commit = commit(id, now, metadata, appends);
+            position = self.commit(store, &mut what, commit).await?;
         }
         Ok(Saved {
             version: what.versions(),
@@ -378,24 +380,17 @@ impl Repository {
                 source: None,
             });
         };
-        self.commit(store, what, commit, appends, metadata).await
+        let commit = self::commit(commit, self.now(), metadata, appends);
+        self.commit(store, what, commit).await
     }
 
     async fn commit<S: Save>(
         &self,
         store: &dyn Store,
         what: &mut S,
-        id: CommitId,
-        appends: Vec<Append>,
-        metadata: &Metadata,
+        commit: Commit,
     ) -> Result<Option<Position>, SaveError> {
-        let commit = Commit {
-            id,
-            time: whole_microseconds(self.now()),
-            metadata: metadata.clone(),
-            appends,
-            checkpoint: None,
-        };
+        let id = commit.id;
         match store.commit(commit).await {
             Ok(committed) => {
                 self.stored(store, what, committed).await;
@@ -552,6 +547,16 @@ impl Repository {
 impl fmt::Debug for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Repository").finish_non_exhaustive()
+    }
+}
+
+fn commit(id: CommitId, now: SystemTime, metadata: &Metadata, appends: Vec<Append>) -> Commit {
+    Commit {
+        id,
+        time: whole_microseconds(now),
+        metadata: metadata.clone(),
+        appends,
+        checkpoint: None,
     }
 }
 
