@@ -66,6 +66,9 @@ impl Broken {
             ForgetsCommitIdsOfOtherHandles if self.handle == Handle::Another => {
                 commit.id = CommitId::draw();
             }
+            KeepsIdsOfRefusedCommits if self.was_refused(&commit) => {
+                return Err(AppendError::IdTaken { commit: commit.id });
+            }
             ChecksTheIdThenWrites => self.race_with_itself(&mut commit).await,
             ChecksThenWrites => self.check_apart(&commit).await?,
             SpreadsACommit => commit.appends.sort_by_key(|append| append.stream.id),
@@ -185,8 +188,16 @@ impl Broken {
                 self.world.taken_along.store(5, Ordering::SeqCst);
                 Err(refused)
             }
+            (KeepsIdsOfRefusedCommits, refused) => {
+                locked(&self.world.refused).push(sent.id);
+                Err(refused)
+            }
             (_, refused) => Err(refused),
         }
+    }
+
+    fn was_refused(&self, commit: &Commit) -> bool {
+        locked(&self.world.refused).contains(&commit.id)
     }
 
     fn takes_along(&self) -> bool {

@@ -48,6 +48,7 @@ faults! {
     ChecksTheCheckpointBeforeTheId: a_commit_that_was_given_up_is_stored_once,
     ChecksTheIdThenWrites: a_commit_sent_twice_at_once_is_stored_once,
     TrustsCommitIds: a_commit_id_used_for_another_commit_is_refused,
+    KeepsIdsOfRefusedCommits: random_histories_agree_with_the_model,
     ForgetsOutcomes: the_outcome_of_a_commit_is_told_by_its_id,
     StaysDisconnected: a_handle_recovers_when_its_connections_are_cut,
     SendsACommitTwice: a_handle_recovers_when_its_connections_are_cut,
@@ -56,6 +57,7 @@ faults! {
     ReadsWhatWasThereWhenOpened: every_handle_sees_everything,
     SpreadsACommit: events_of_one_commit_are_neighbours_in_order,
     ShowsEventsOutOfOrder: a_reader_misses_nothing_while_others_write,
+    LagsBehindNowAndThen: concurrent_histories_can_be_explained,
     SaysTheHeadIsTheNextPosition: the_head_is_the_newest_position_and_the_start_of_an_empty_log,
     KeepsTheClockOfTheWriter: time_never_runs_backwards_along_the_log,
 

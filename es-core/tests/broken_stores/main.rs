@@ -68,6 +68,14 @@ fn every_law_is_broken_by_a_store_and_catches_it() {
     for ((fault, _), caught) in CAUGHT.iter().zip(caught) {
         println!("{fault:?} — {}", caught.join(", "));
     }
+    for law in [
+        "random_histories_agree_with_the_model",
+        "concurrent_histories_can_be_explained",
+    ] {
+        let alone = caught.iter().filter(|caught| caught.contains(&law));
+        let (alone, all) = (alone.count(), CAUGHT.len());
+        println!("{law} alone: {alone} of {all} faults");
+    }
     assert_eq!(sound, &[""; 0], "a store without a fault breaks no law");
     for ((fault, law), caught) in CAUGHT.iter().zip(caught) {
         assert!(
@@ -81,6 +89,21 @@ fn every_law_is_broken_by_a_store_and_catches_it() {
             "no store breaks `{name}`"
         );
     }
+}
+
+#[test]
+fn a_failing_history_is_printed_with_its_seed_and_few_steps() {
+    let mut laws = laws::all::<Broken>().into_iter();
+    let law = laws.find(|law| law.name == "random_histories_agree_with_the_model");
+    let law = law.expect("it is in the suite");
+    let failed = panic::catch_unwind(|| with_fault(Fault::KeepsTheFirstSnapshot, law.run));
+    let report = failed.expect_err("the fault is caught");
+    let report = report.downcast_ref::<String>().expect("a report");
+    println!("{report}");
+    assert!(report.starts_with("the history of seed "), "{report}");
+    // Two snapshots at one version, and reading it.
+    assert!(report.contains("  3. ReadSnapshot"), "{report}");
+    assert!(!report.contains("  4. "), "{report}");
 }
 
 /// What the laws see: a store between them and a memory store.

@@ -37,6 +37,7 @@ pub(crate) struct World {
     pub(crate) astray: Mutex<HashMap<FollowerId, Position>>,
     /// How many commits still have to fail for the sake of another.
     pub(crate) taken_along: AtomicU64,
+    pub(crate) refused: Mutex<Vec<CommitId>>,
     pub(crate) waiting: AtomicU64,
     /// Connections are cut, which the next commit finds out.
     pub(crate) cut: AtomicBool,

@@ -68,7 +68,7 @@ pub async fn a_refused_commit_fails_alone<H: Harness>(harness: H) {
 
 /// Law 8.
 pub async fn of_two_writers_racing_for_one_version_exactly_one_wins<H: Harness>(harness: H) {
-    const ROUNDS: u64 = 200;
+    const ROUNDS: u64 = 100;
     let store = harness.open().await;
     for version in 1..=ROUNDS {
         let start = Barrier::new(2);

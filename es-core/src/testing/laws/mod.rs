@@ -31,13 +31,21 @@
 //!     changes no event.
 //!
 //! Without a number: the ids of a category are read page by page, and the first who asks owns the log.
+//!
+//! Two laws stand for all of them. Random histories are played on the store and on a [model](self::histories) that is plain enough to be
+//! believed, and every answer must agree; random concurrent histories must have [an explanation](self::concurrency). They are played for at
+//! most a second; `ES_HISTORIES=10000` plays as many.
 
 pub mod changes;
 pub mod checkpoints;
 pub mod commits;
+pub mod concurrency;
 pub mod connections;
+mod drawing;
 mod harness;
+pub mod histories;
 pub mod log;
+mod model;
 pub mod names;
 pub mod pages;
 pub mod snapshots;

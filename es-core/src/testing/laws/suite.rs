@@ -1,6 +1,7 @@
 //! The suite: every law, by name.
 use super::{
-    Harness, changes, checkpoints, commits, connections, log, names, pages, snapshots, streams,
+    Harness, changes, checkpoints, commits, concurrency, connections, histories, log, names, pages,
+    snapshots, streams,
 };
 
 /// A law, ready to be tried.
@@ -110,6 +111,8 @@ macro_rules! each_law {
             snapshots::dropping_snapshots_changes_no_event
             names::the_ids_of_a_category_are_read_page_by_page
             names::the_first_who_asks_owns_the_log
+            histories::random_histories_agree_with_the_model
+            concurrency::concurrent_histories_can_be_explained
         }
     };
 }
