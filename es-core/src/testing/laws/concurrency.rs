@@ -36,11 +36,21 @@ pub async fn concurrent_histories_can_be_explained<H: Harness>(harness: H) {
         let log = read_log(&handles[0], 0, usize::MAX).await;
         let explained = explain(&handles[1], &log, &histories).await;
         if let Err(contradiction) = explained {
-            panic!(
-                "the history of seed {seed} cannot be explained: {contradiction}\nthe threads: {histories:#?}\nthe log: {log:#?}"
-            );
+            let report = report(&log, &histories);
+            panic!("the history of seed {seed} cannot be explained: {contradiction}\n{report}");
         }
     }
+}
+
+fn report(log: &[Record], histories: &[Vec<Seen>]) -> String {
+    let mut lines = Vec::new();
+    for (number, seen) in (1..).zip(histories) {
+        lines.push(format!("thread {number}"));
+        lines.extend(seen.iter().map(|seen| format!("  {seen:?}")));
+    }
+    lines.push("the log".to_owned());
+    lines.extend(log.iter().map(|record| format!("  {record:?}")));
+    lines.join("\n")
 }
 
 /// What a thread did, and what it was told.
@@ -208,7 +218,7 @@ fn replayed(log: &[Record], histories: &[Vec<Seen>]) -> Result<Model, String> {
     if model.log == log {
         return Ok(model);
     }
-    Err(format!("the commits replayed give {:#?}", model.log))
+    Err(format!("the commits replayed give {:?}", model.log))
 }
 
 /// What one thread was told must fit the log at some moment, and these moments must follow one another.
@@ -267,7 +277,7 @@ fn explain_answers(model: &Model, seen: &[Seen]) -> Explained {
             }
         };
         if !fits {
-            return Err(format!("{answer:#?}"));
+            return Err(format!("{answer:?}"));
         }
     }
     Ok(())

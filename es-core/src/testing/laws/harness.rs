@@ -53,7 +53,8 @@ pub trait Harness: Send + Sized + 'static {
         None
     }
 
-    /// Cuts the connections of a handle, which has to recover by itself. `None` where the store has no connections that can be cut.
+    /// Cuts the connections of a handle, which has to recover by itself within two seconds, and is
+    /// [unavailable](crate::persistence::AppendError::Unavailable) until then. `None` where the store has no connections that can be cut.
     fn disconnect<'a>(&'a self, store: &'a Self::Store) -> Option<BoxFuture<'a, ()>> {
         let _ = store;
         None
