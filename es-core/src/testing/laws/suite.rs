@@ -1,51 +1,65 @@
 //! The suite: every law, by name.
-use futures_core::future::BoxFuture;
+use super::{
+    Harness, changes, checkpoints, commits, concurrency, connections, histories, log, names, pages,
+    snapshots, streams,
+};
 
-use super::{log, streams};
-use crate::persistence::EventStore;
-
-/// A law, ready to be tried on a store.
-pub struct Law<S> {
+/// A law, ready to be tried.
+pub struct Law {
     /// Its name, which is what it says.
     pub name: &'static str,
-    /// Tries it on a fresh, empty store; panics where the store breaks it.
-    pub run: fn(S) -> BoxFuture<'static, ()>,
+    /// Tries it on a fresh log; panics where the store breaks it.
+    pub run: fn(),
 }
 
 /// Every law, in order. [`store_laws!`](crate::store_laws) makes tests of them; this is for running them otherwise.
 #[must_use]
-pub fn all<S: EventStore>() -> Vec<Law<S>> {
+pub fn all<H: Harness>() -> Vec<Law> {
     macro_rules! table {
         ({} $($chapter:ident :: $law:ident)*) => {
-            vec![$(Law { name: stringify!($law), run: |store| Box::pin($chapter::$law(store)) }),*]
+            vec![$(Law {
+                name: stringify!($law),
+                run: || H::block_on(async { $chapter::$law(H::fresh().await).await }),
+            }),*]
         };
     }
     crate::each_law!(table! {})
 }
 
-/// Makes one `#[test]` of every law, each on a fresh store: an expression that is evaluated anew for each of them.
+/// Makes one `#[test]` of every law, each on a fresh log of a [`Harness`](crate::testing::laws::Harness).
 ///
 /// In a test file of the store's crate, with `es-core`'s feature `testing`:
 ///
 /// ```
+/// # use es_core::testing::laws::Harness;
 /// # use es_store_memory::MemoryStore;
-/// es_core::store_laws!(MemoryStore::new());
+/// # use futures_core::future::BoxFuture;
+/// # struct MemoryHarness(MemoryStore);
+/// # impl Harness for MemoryHarness {
+/// #     type Store = MemoryStore;
+/// #     fn fresh() -> BoxFuture<'static, Self> { Box::pin(async { Self(MemoryStore::new()) }) }
+/// #     fn open(&self) -> BoxFuture<'_, MemoryStore> { Box::pin(async { self.0.clone() }) }
+/// # }
+/// es_core::store_laws!(MemoryHarness);
 /// ```
 #[macro_export]
 macro_rules! store_laws {
-    ($fresh_store:expr) => {
+    ($harness:ty) => {
         use $crate::__law_tests;
-        $crate::each_law!(__law_tests! { $fresh_store });
+        $crate::each_law!(__law_tests! { $harness });
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __law_tests {
-    ({ $fresh_store:expr } $($chapter:ident :: $law:ident)*) => {$(
+    ({ $harness:ty } $($chapter:ident :: $law:ident)*) => {$(
         #[test]
         fn $law() {
-            $crate::testing::block_on($crate::testing::laws::$chapter::$law($fresh_store));
+            use $crate::testing::laws::{Harness, $chapter};
+            <$harness as Harness>::block_on(async {
+                $chapter::$law(<$harness as Harness>::fresh().await).await;
+            });
         }
     )*};
 }
@@ -64,15 +78,41 @@ macro_rules! each_law {
             streams::a_stream_is_read_from_both_ends_and_in_part
             streams::a_page_is_short_only_where_there_is_no_more
             streams::two_categories_with_one_id_are_two_streams
-            streams::of_two_writers_racing_for_one_version_exactly_one_wins
-            streams::the_same_commit_sent_again_gives_the_first_result
-            streams::the_outcome_of_a_commit_is_told_by_its_id
-            streams::a_commit_id_used_for_another_commit_is_refused
+            commits::a_refused_commit_fails_alone
+            commits::of_two_writers_racing_for_one_version_exactly_one_wins
+            commits::the_same_commit_sent_again_gives_the_first_result
+            commits::a_commit_sent_again_moves_no_checkpoint_again
+            commits::a_commit_sent_twice_at_once_is_stored_once
+            commits::a_commit_that_was_given_up_is_stored_once
+            commits::the_outcome_of_a_commit_is_told_by_its_id
+            commits::a_commit_id_used_for_another_commit_is_refused
+            connections::a_handle_recovers_when_its_connections_are_cut
             log::positions_have_no_holes_after_refused_commits
+            log::every_handle_sees_everything
             log::events_of_one_commit_are_neighbours_in_order
-            log::the_log_is_read_page_by_page
             log::a_reader_misses_nothing_while_others_write
+            log::a_reader_on_another_handle_misses_nothing_while_others_write
+            pages::the_log_is_read_page_by_page
+            pages::a_filter_admits_by_category_and_event_name
+            pages::a_page_says_how_far_the_log_was_read
+            changes::a_commit_ends_the_wait_for_a_change
+            changes::everyone_who_waits_for_a_change_is_woken
+            changes::a_change_between_asking_and_waiting_is_not_missed
+            log::the_head_is_the_newest_position_and_the_start_of_an_empty_log
             log::time_never_runs_backwards_along_the_log
+            checkpoints::a_checkpoint_is_stored_with_its_events_or_not_at_all
+            checkpoints::a_checkpoint_moves_without_events_too
+            checkpoints::a_checkpoint_only_moves_forward_from_where_its_writer_believed_it
+            checkpoints::of_two_writers_racing_for_one_checkpoint_exactly_one_wins
+            checkpoints::checkpoints_are_kept_per_follower_and_log
+            snapshots::the_newest_snapshot_at_or_below_a_version_is_found
+            snapshots::a_snapshot_comes_back_exactly_as_it_was_kept
+            snapshots::a_second_snapshot_at_a_version_replaces_the_first
+            snapshots::dropping_snapshots_changes_no_event
+            names::the_ids_of_a_category_are_read_page_by_page
+            names::the_first_who_asks_owns_the_log
+            histories::random_histories_agree_with_the_model
+            concurrency::concurrent_histories_can_be_explained
         }
     };
 }

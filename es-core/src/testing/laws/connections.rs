@@ -1,0 +1,66 @@
+//! Law 9, where a connection is what fails: an answer that is lost, a commit that is sent again.
+use std::fmt::Debug;
+use std::time::Duration;
+
+use super::{Harness, advance, append, not_run, stream};
+use crate::domain::Position;
+use crate::persistence::{
+    AppendError, CheckpointStore, EventStore, Filter, FollowerId, ReadError, Span,
+};
+
+/// Laws 9 and 14: without loss, without repetition, and without a new handle.
+pub async fn a_handle_recovers_when_its_connections_are_cut<H: Harness>(harness: H) {
+    const CUTS: u64 = 6;
+    let store = harness.open().await;
+    let follower = FollowerId::new("certificates", "school");
+    let everything = Filter::everything();
+    for version in 0..CUTS {
+        let Some(cut) = harness.disconnect(&store) else {
+            return not_run::<H>("law 9", "with cut connections", "cannot cut connections");
+        };
+        cut.await;
+        let log = async || store.read_log(Span::all(), &everything).await;
+        if version % 2 > 0 {
+            let before = until_answered(log, unread).await;
+            assert_eq!(before.read_to, Position::from(version));
+        }
+        let appends = [append(&stream(1), version, 1)];
+        let sent = advance(&follower, version, version + 1, appends);
+        let commit = async || store.commit(sent.clone()).await;
+        let committed = until_answered(commit, in_doubt).await;
+        assert_eq!(committed.position, Some(Position::from(version + 1)));
+
+        // Each of them may be the first to use another connection that was cut.
+        let outcome = until_answered(async || store.outcome(sent.id).await, unread).await;
+        assert_eq!(outcome, Some(committed));
+        let page = until_answered(log, unread).await;
+        assert_eq!(page.records.len() as u64, version + 1);
+        let moved = until_answered(async || store.checkpoint(&follower).await, unread).await;
+        assert_eq!(moved, Position::from(version + 1));
+    }
+}
+
+fn in_doubt(error: &AppendError) -> bool {
+    matches!(error, AppendError::Unavailable(_))
+}
+
+fn unread(error: &ReadError) -> bool {
+    matches!(error, ReadError::Unavailable(_))
+}
+
+/// Asks again while the store cannot be reached, for two seconds at most.
+async fn until_answered<T, E: Debug>(
+    ask: impl AsyncFn() -> Result<T, E>,
+    lost: impl Fn(&E) -> bool,
+) -> T {
+    for attempt in 0..11 {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) if lost(&error) => {
+                futures_timer::Delay::new(Duration::from_millis(1 << attempt)).await;
+            }
+            Err(error) => panic!("a handle that recovers gives the right answer, not {error:?}"),
+        }
+    }
+    panic!("the store does not recover within two seconds");
+}

@@ -1,0 +1,93 @@
+//! What a law is tried on: a log of its own, and what can be done to it from outside.
+use std::any::type_name;
+use std::future::Future;
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use futures_core::future::BoxFuture;
+
+use crate::persistence::Store;
+use crate::testing::block_on;
+
+/// Gives the laws logs to be tried on, and does to them what an operator or an accident would.
+///
+/// What belongs to one log (a temporary folder, a schema on a server) lives as long as its harness, which a law drops last. The methods with a
+/// default are parts that a store may lack. A law says on standard error what it could not run without them, and a store that lacks one may
+/// not call itself durable.
+///
+/// ```
+/// use es_core::testing::laws::Harness;
+/// use es_store_memory::MemoryStore;
+/// use futures_core::future::BoxFuture;
+///
+/// struct MemoryHarness(MemoryStore);
+///
+/// impl Harness for MemoryHarness {
+///     type Store = MemoryStore;
+///
+///     fn fresh() -> BoxFuture<'static, Self> {
+///         Box::pin(async { Self(MemoryStore::new()) })
+///     }
+///
+///     fn open(&self) -> BoxFuture<'_, MemoryStore> {
+///         Box::pin(async { self.0.clone() })
+///     }
+/// }
+///
+/// es_core::store_laws!(MemoryHarness);
+/// ```
+pub trait Harness: Send + Sized + 'static {
+    /// The store.
+    type Store: Store;
+
+    /// An empty log that nobody else has.
+    fn fresh() -> BoxFuture<'static, Self>;
+
+    /// A handle on the log. Called again it is a second one, with connections of its own where the store has any: what another process would
+    /// have.
+    fn open(&self) -> BoxFuture<'_, Self::Store>;
+
+    /// Closes all that is still open and opens the log again, as after the end of the process; its handles have been dropped before. `None`
+    /// where the store cannot.
+    fn reopen(&mut self) -> Option<BoxFuture<'_, Self::Store>> {
+        None
+    }
+
+    /// Cuts the connections of a handle, which has to recover by itself within two seconds, and is
+    /// [unavailable](crate::persistence::AppendError::Unavailable) until then. `None` where the store has no connections that can be cut.
+    fn disconnect<'a>(&'a self, store: &'a Self::Store) -> Option<BoxFuture<'a, ()>> {
+        let _ = store;
+        None
+    }
+
+    /// A payload that the store refuses as too large. `None` where there is none that fits into memory.
+    fn refused_payload(&self) -> Option<Bytes> {
+        None
+    }
+
+    /// Runs a future to its end on this thread; laws call it on several at once, and block theirs. Override it where the store needs an async
+    /// runtime, by one with threads of its own that lives as long as the tests.
+    fn block_on<F: Future>(future: F) -> F::Output {
+        block_on(future)
+    }
+}
+
+/// Drops the only handle and opens the log again; where that cannot be done, says so and gives a fresh handle.
+pub(super) async fn reopened<H: Harness>(law: &str, harness: &mut H, store: H::Store) -> H::Store {
+    drop(store);
+    if let Some(reopened) = harness.reopen() {
+        return reopened.await;
+    }
+    not_run::<H>(law, "after reopening", "cannot reopen");
+    harness.open().await
+}
+
+/// Says that a part of a law was not run, also where the output of tests that pass is hidden.
+pub(super) fn not_run<H: Harness>(law: &str, part: &str, lack: &str) {
+    let store = type_name::<H::Store>();
+    let line = format!(
+        "{law} not run {part}: the harness of `{store}` {lack}; such a store may not call itself durable\n"
+    );
+    // Nobody listening is no reason to fail.
+    let _ = io::stderr().write_all(line.as_bytes());
+}

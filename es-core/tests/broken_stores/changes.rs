@@ -1,0 +1,39 @@
+//! Faults of waiting.
+use std::future;
+use std::sync::atomic::Ordering;
+
+use es_core::persistence::EventStore;
+use futures_core::future::BoxFuture;
+
+use crate::faults::Fault::*;
+use crate::store::Broken;
+
+impl Broken {
+    pub(crate) fn changed_wrongly(&self) -> BoxFuture<'static, ()> {
+        let store = self.store.clone();
+        match self.fault {
+            TellsOfNoChange => Box::pin(future::pending()),
+            WakesOneOfThree if !self.is_the_third() => Box::pin(future::pending()),
+            ListensOnlyWhenPolled => Box::pin(async move { store.changed().await }),
+            TellsOfEventsAlone => {
+                let head = pollster::block_on(store.head()).expect("memory can be read");
+                let mut changed = store.changed();
+                Box::pin(async move {
+                    loop {
+                        changed.await;
+                        changed = store.changed();
+                        if store.head().await.expect("memory can be read") > head {
+                            return;
+                        }
+                    }
+                })
+            }
+            _ => store.changed(),
+        }
+    }
+
+    fn is_the_third(&self) -> bool {
+        let before = self.world.waiting.fetch_add(1, Ordering::SeqCst);
+        before.is_multiple_of(3)
+    }
+}

@@ -1,0 +1,109 @@
+//! What can be wrong with a store, and who finds out.
+
+macro_rules! faults {
+    ($($fault:ident: $law:ident,)*) => {
+        /// What is wrong with a store.
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub(crate) enum Fault {
+            Nothing,
+            $($fault,)*
+        }
+
+        /// Every fault, and a law that must catch it.
+        pub(crate) const CAUGHT: &[(Fault, &str)] = &[$((Fault::$fault, stringify!($law)),)*];
+    };
+}
+
+faults! {
+    DoesNothing: records_come_back_exactly_as_written,
+    RefusesEmptyCommits: an_empty_commit_changes_nothing,
+    DropsOneEventInAThousand: a_reader_misses_nothing_while_others_write,
+    SwapsNeighbours: a_stream_is_read_from_both_ends_and_in_part,
+    DeliversTwice: records_come_back_exactly_as_written,
+    WritesHalfACommit: a_commit_over_several_streams_is_all_or_nothing,
+    IgnoresTheExpectedVersion: a_version_already_present_is_a_conflict_and_nothing_is_stored,
+    MeansAnotherVersionInAConflict: of_two_writers_racing_for_one_version_exactly_one_wins,
+    LeavesHoles: a_commit_that_would_leave_a_hole_is_refused,
+    ForgetsOnReopen: positions_have_no_holes_after_refused_commits,
+    ShowsEventsBeforeTheCommit: a_reader_on_another_handle_misses_nothing_while_others_write,
+    ReadsStale: a_version_already_present_is_a_conflict_and_nothing_is_stored,
+    MixesCategories: two_categories_with_one_id_are_two_streams,
+    CutsAt64KiB: records_come_back_exactly_as_written,
+    LosesFloatPrecision: records_come_back_exactly_as_written,
+    ReadsTextOnly: records_come_back_exactly_as_written,
+    ForgetsTheSchema: records_come_back_exactly_as_written,
+    ForgetsMetadata: records_come_back_exactly_as_written,
+    ChecksThenWrites: one_stream_may_occur_twice_in_a_commit,
+
+    CutsPages: a_page_is_short_only_where_there_is_no_more,
+    ForgetsTheOrder: a_stream_is_read_from_both_ends_and_in_part,
+    IgnoresTheLimit: a_stream_is_read_from_both_ends_and_in_part,
+    StopsOneBefore: a_stream_is_read_from_both_ends_and_in_part,
+
+    StoresTheRestOfARefusedCommit: a_refused_commit_fails_alone,
+    TakesOthersAlong: a_refused_commit_fails_alone,
+    ForgetsCommitIds: the_same_commit_sent_again_gives_the_first_result,
+    ForgetsCommitIdsOnReopen: a_commit_sent_again_moves_no_checkpoint_again,
+    ForgetsCommitIdsOfOtherHandles: a_commit_sent_again_moves_no_checkpoint_again,
+    ChecksTheCheckpointBeforeTheId: a_commit_that_was_given_up_is_stored_once,
+    ChecksTheIdThenWrites: a_commit_sent_twice_at_once_is_stored_once,
+    TrustsCommitIds: a_commit_id_used_for_another_commit_is_refused,
+    KeepsIdsOfRefusedCommits: random_histories_agree_with_the_model,
+    ForgetsOutcomes: the_outcome_of_a_commit_is_told_by_its_id,
+    StaysDisconnected: a_handle_recovers_when_its_connections_are_cut,
+    SendsACommitTwice: a_handle_recovers_when_its_connections_are_cut,
+
+    CountsRefusedCommits: positions_have_no_holes_after_refused_commits,
+    ReadsWhatWasThereWhenOpened: every_handle_sees_everything,
+    SpreadsACommit: events_of_one_commit_are_neighbours_in_order,
+    ShowsEventsOutOfOrder: a_reader_misses_nothing_while_others_write,
+    LagsBehindNowAndThen: concurrent_histories_can_be_explained,
+    SaysTheHeadIsTheNextPosition: the_head_is_the_newest_position_and_the_start_of_an_empty_log,
+    KeepsTheClockOfTheWriter: time_never_runs_backwards_along_the_log,
+
+    StartsPagesTwice: the_log_is_read_page_by_page,
+    ReadsTheLogToItsEnd: a_page_says_how_far_the_log_was_read,
+    IgnoresTheFilter: a_filter_admits_by_category_and_event_name,
+    FiltersByCategoryAlone: a_filter_admits_by_category_and_event_name,
+    KeepsOnePartOfACategory: a_filter_admits_by_category_and_event_name,
+    CountsFilteredEventsAnew: a_filter_admits_by_category_and_event_name,
+    FiltersAfterTheLimit: a_page_says_how_far_the_log_was_read,
+    SaysItReadToTheLastRecord: a_page_says_how_far_the_log_was_read,
+    SaysItReadToTheEnd: a_page_says_how_far_the_log_was_read,
+    SaysItReadToTheEndOfTheSpan: a_page_says_how_far_the_log_was_read,
+
+    TellsOfNoChange: a_commit_ends_the_wait_for_a_change,
+    TellsOfEventsAlone: a_commit_ends_the_wait_for_a_change,
+    WakesOneOfThree: everyone_who_waits_for_a_change_is_woken,
+    ListensOnlyWhenPolled: a_change_between_asking_and_waiting_is_not_missed,
+
+    StoresTheCheckpointFirst: a_checkpoint_is_stored_with_its_events_or_not_at_all,
+    StoresTheEventsFirst: a_checkpoint_is_stored_with_its_events_or_not_at_all,
+    ForgetsCheckpointsOnReopen: a_checkpoint_is_stored_with_its_events_or_not_at_all,
+    DropsACheckpointWithoutEvents: a_checkpoint_moves_without_events_too,
+    TrustsWhoMovesACheckpoint: a_checkpoint_only_moves_forward_from_where_its_writer_believed_it,
+    MovesCheckpointsBackwards: a_checkpoint_only_moves_forward_from_where_its_writer_believed_it,
+    MeansAnotherPositionInARefusal: a_checkpoint_only_moves_forward_from_where_its_writer_believed_it,
+    ChecksACheckpointThenMovesIt: of_two_writers_racing_for_one_checkpoint_exactly_one_wins,
+    MixesFollowers: checkpoints_are_kept_per_follower_and_log,
+    MixesLogs: checkpoints_are_kept_per_follower_and_log,
+    CutsNamesAtNul: checkpoints_are_kept_per_follower_and_log,
+    GluesNames: checkpoints_are_kept_per_follower_and_log,
+
+    FindsTheNewestSnapshotOfAll: the_newest_snapshot_at_or_below_a_version_is_found,
+    FindsSnapshotsAtTheVersionAlone: the_newest_snapshot_at_or_below_a_version_is_found,
+    MixesCategoriesOfSnapshots: the_newest_snapshot_at_or_below_a_version_is_found,
+    KeepsTheNewestSnapshotAlone: the_newest_snapshot_at_or_below_a_version_is_found,
+    CutsSnapshotsAt64KiB: a_snapshot_comes_back_exactly_as_it_was_kept,
+    RoundsFingerprints: a_snapshot_comes_back_exactly_as_it_was_kept,
+    KeepsTheFirstSnapshot: a_second_snapshot_at_a_version_replaces_the_first,
+    DropsNoSnapshots: dropping_snapshots_changes_no_event,
+    DropsAllSnapshots: dropping_snapshots_changes_no_event,
+
+    ReadsIdsOfEveryEvent: the_ids_of_a_category_are_read_page_by_page,
+    ReadsIdsBackwards: the_ids_of_a_category_are_read_page_by_page,
+    StartsIdsTwice: the_ids_of_a_category_are_read_page_by_page,
+    ReadsIdsOfEveryCategory: the_ids_of_a_category_are_read_page_by_page,
+    BelongsToWhoeverAsks: the_first_who_asks_owns_the_log,
+    ForgetsTheOwnerOnReopen: the_first_who_asks_owns_the_log,
+}

@@ -1,0 +1,110 @@
+//! The laws can fail: each is broken by a store that is wrong in one way, and catches it.
+//!
+//! `cargo test -p es-core --all-features --test broken_stores -- --nocapture` prints which.
+#![cfg(feature = "testing")]
+
+mod changes;
+mod commits;
+mod faults;
+mod harness;
+mod reads;
+mod snapshots;
+mod store;
+
+use std::panic;
+use std::thread;
+
+use es_core::testing::Intercepted;
+use es_core::testing::laws::{self, Law};
+
+use crate::faults::{CAUGHT, Fault};
+use crate::harness::{Broken, with_fault};
+
+/// The laws that a store breaks.
+fn broken_laws(fault: Fault) -> Vec<&'static str> {
+    let broken = laws::all::<Broken>()
+        .into_iter()
+        .filter(|law| panic::catch_unwind(|| with_fault(fault, law.run)).is_err());
+    broken.map(|law| law.name).collect()
+}
+
+/// Tries faults on several threads at once, since some laws wait.
+fn tried(faults: &[Fault]) -> Vec<Vec<&'static str>> {
+    let threads = 4;
+    let share = |number: usize| {
+        let own = faults.iter().skip(number).step_by(threads);
+        own.map(|fault| broken_laws(*fault)).collect::<Vec<_>>()
+    };
+    thread::scope(|scope| {
+        let shares: Vec<_> = (0..threads)
+            .map(|number| scope.spawn(move || share(number)))
+            .collect();
+        let mut shares: Vec<_> = shares
+            .into_iter()
+            .map(|share| {
+                share
+                    .join()
+                    .expect("a law that panics is caught")
+                    .into_iter()
+            })
+            .collect();
+        (0..faults.len())
+            .filter_map(|place| shares[place % threads].next())
+            .collect()
+    })
+}
+
+#[test]
+fn every_law_is_broken_by_a_store_and_catches_it() {
+    let faults: Vec<_> = [Fault::Nothing]
+        .into_iter()
+        .chain(CAUGHT.iter().map(|(fault, _)| *fault))
+        .collect();
+    panic::set_hook(Box::new(|_| {}));
+    let caught = tried(&faults);
+    let _ = panic::take_hook();
+
+    let (sound, caught) = caught.split_first().expect("the sound store was tried");
+    for ((fault, _), caught) in CAUGHT.iter().zip(caught) {
+        println!("{fault:?} — {}", caught.join(", "));
+    }
+    for law in [
+        "random_histories_agree_with_the_model",
+        "concurrent_histories_can_be_explained",
+    ] {
+        let alone = caught.iter().filter(|caught| caught.contains(&law));
+        let (alone, all) = (alone.count(), CAUGHT.len());
+        println!("{law} alone: {alone} of {all} faults");
+    }
+    assert_eq!(sound, &[""; 0], "a store without a fault breaks no law");
+    for ((fault, law), caught) in CAUGHT.iter().zip(caught) {
+        assert!(
+            caught.contains(law),
+            "`{law}` does not catch {fault:?}, only {caught:?}"
+        );
+    }
+    for Law { name, .. } in laws::all::<Broken>() {
+        assert!(
+            CAUGHT.iter().any(|(_, by)| *by == name),
+            "no store breaks `{name}`"
+        );
+    }
+}
+
+#[test]
+fn a_failing_history_is_printed_with_its_seed_and_few_steps() {
+    let mut laws = laws::all::<Broken>().into_iter();
+    let law = laws.find(|law| law.name == "random_histories_agree_with_the_model");
+    let law = law.expect("it is in the suite");
+    let failed = panic::catch_unwind(|| with_fault(Fault::KeepsTheFirstSnapshot, law.run));
+    let report = failed.expect_err("the fault is caught");
+    let report = report.downcast_ref::<String>().expect("a report");
+    println!("{report}");
+    assert!(report.starts_with("the history of seed "), "{report}");
+    // Two snapshots at one version, and reading it.
+    assert!(report.contains("  3. ReadSnapshot"), "{report}");
+    assert!(!report.contains("  4. "), "{report}");
+}
+
+/// What the laws see: a store between them and a memory store.
+type BrokenStore = Intercepted<store::Broken>;

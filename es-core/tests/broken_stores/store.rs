@@ -1,0 +1,197 @@
+//! A memory store with one fault.
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use es_core::persistence::{
+    AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter, FollowerId,
+    LogPage, ReadError, Record, Slice, Snapshot, SnapshotError, Span,
+};
+use es_core::testing::Intercept;
+use es_core::{Position, StreamId, Version};
+use es_store_memory::MemoryStore;
+use futures_core::future::BoxFuture;
+use uuid::Uuid;
+
+use crate::faults::Fault::{self, *};
+
+/// Which handle of its log a store is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Handle {
+    First,
+    Another,
+    Reopened,
+}
+
+/// What the handles of a broken log share, beside the memory store.
+#[derive(Default)]
+pub(crate) struct World {
+    /// How many events, commits or reads came so far.
+    count: AtomicU64,
+    /// What the writers' clocks said.
+    pub(crate) times: Mutex<Vec<SystemTime>>,
+    /// Events of commits that are not yet stored, and may never be.
+    pub(crate) early: Mutex<Vec<Record>>,
+    /// Checkpoints that went where they must not.
+    pub(crate) astray: Mutex<HashMap<FollowerId, Position>>,
+    /// How many commits still have to fail for the sake of another.
+    pub(crate) taken_along: AtomicU64,
+    pub(crate) refused: Mutex<Vec<CommitId>>,
+    pub(crate) waiting: AtomicU64,
+    /// Connections are cut, which the next commit finds out.
+    pub(crate) cut: AtomicBool,
+}
+
+pub(crate) struct Broken {
+    pub(crate) fault: Fault,
+    pub(crate) store: MemoryStore,
+    pub(crate) world: Arc<World>,
+    pub(crate) handle: Handle,
+    pub(crate) seen_when_opened: Position,
+}
+
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Broken {
+    pub(crate) fn count(&self) -> u64 {
+        self.world.count.fetch_add(1, Ordering::SeqCst)
+    }
+
+    pub(crate) fn counted(&self) -> u64 {
+        self.world.count.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn reopened(&self) -> bool {
+        self.handle == Handle::Reopened
+    }
+
+    pub(crate) async fn version(&self, stream: &StreamId) -> u64 {
+        let newest = Slice::all().descending().limit(1);
+        let newest = self.store.read_stream(stream, newest).await;
+        let newest = newest.expect("memory can be read");
+        newest.first().map_or(0, |record| record.version.get())
+    }
+
+    /// The follower under whose name a checkpoint is kept.
+    pub(crate) fn kept_for(&self, follower: &FollowerId) -> FollowerId {
+        let (name, log) = (follower.name.clone(), follower.log.clone());
+        let cut = |name: &str| name.split('\0').next().unwrap_or_default().to_owned();
+        match self.fault {
+            MixesFollowers => FollowerId::new("any", log),
+            MixesLogs => FollowerId::new(name, "any"),
+            CutsNamesAtNul => FollowerId::new(cut(&name), cut(&log)),
+            GluesNames => FollowerId::new(format!("{name}/{log}"), ""),
+            _ => FollowerId::new(name, log),
+        }
+    }
+}
+
+impl Intercept for Broken {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
+        Box::pin(self.commit_wrongly(commit))
+    }
+
+    fn outcome(&self, commit: CommitId) -> BoxFuture<'_, Result<Option<Committed>, ReadError>> {
+        Box::pin(async move {
+            match self.fault {
+                ForgetsOutcomes => Ok(None),
+                ForgetsCommitIdsOnReopen if self.reopened() => Ok(None),
+                _ => self.store.outcome(commit).await,
+            }
+        })
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+    ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
+        Box::pin(self.read_stream_wrongly(stream, slice))
+    }
+
+    fn read_log<'a>(
+        &'a self,
+        span: Span,
+        filter: &'a Filter,
+    ) -> BoxFuture<'a, Result<LogPage, ReadError>> {
+        Box::pin(self.read_log_wrongly(span, filter))
+    }
+
+    fn read_ids<'a>(
+        &'a self,
+        category: &'a str,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Uuid>, ReadError>> {
+        Box::pin(self.read_ids_wrongly(category, after, limit))
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position, ReadError>> {
+        Box::pin(async move {
+            let head = self.store.head().await?;
+            Ok(match self.fault {
+                SaysTheHeadIsTheNextPosition => head.next(),
+                ReadsWhatWasThereWhenOpened => head.min(self.seen_when_opened),
+                _ => head,
+            })
+        })
+    }
+
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        self.changed_wrongly()
+    }
+
+    fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {
+        Box::pin(async move {
+            match self.fault {
+                BelongsToWhoeverAsks => Ok(name.to_owned()),
+                ForgetsTheOwnerOnReopen if self.reopened() => Ok(name.to_owned()),
+                _ => self.store.owner(name).await,
+            }
+        })
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Position, ReadError>> {
+        Box::pin(async move {
+            if self.fault == ForgetsCheckpointsOnReopen && self.reopened() {
+                return Ok(Position::START);
+            }
+            let astray = locked(&self.world.astray).get(follower).copied();
+            match astray {
+                Some(position) => Ok(position),
+                None => self.store.checkpoint(&self.kept_for(follower)).await,
+            }
+        })
+    }
+
+    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotError>> {
+        Box::pin(self.keep_snapshot_wrongly(snapshot))
+    }
+
+    fn read_snapshot<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        up_to: Version,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>, ReadError>> {
+        Box::pin(self.read_snapshot_wrongly(stream, up_to))
+    }
+
+    fn drop_snapshots<'a>(
+        &'a self,
+        stream: Option<&'a StreamId>,
+    ) -> BoxFuture<'a, Result<(), SnapshotError>> {
+        Box::pin(self.drop_snapshots_wrongly(stream))
+    }
+}
