@@ -50,7 +50,7 @@ impl Memory {
             .collect::<Result<_>>()
             .map_err(|_| Conflict)?;
         let (id, time) = (dog.id(), SystemTime::now());
-        let mut version = dog.saved_version();
+        let version = dog.saved_version();
 
         let mut guard = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let log = &mut *guard;
@@ -64,8 +64,7 @@ impl Memory {
         let first = log.records.len();
         // Nobody asks for a commit from elsewhere, so counting is enough.
         let commit = log.commits.len() as u64;
-        for event in encoded {
-            version += 1;
+        for (version, event) in (version + 1..).zip(encoded) {
             places.push(log.records.len());
             log.records.push(Record {
                 category: CATEGORY,

@@ -106,7 +106,7 @@ pub struct Committed {
     pub commit: CommitId,
     /// The position of its last event; `None` where it had none.
     pub position: Option<Position>,
-    /// The time that its records carry.
+    /// The time that its records carry; that of the commit where it had none.
     pub time: SystemTime,
 }
 

@@ -21,7 +21,8 @@ impl<S: EventStore + CheckpointStore + SnapshotStore> Store for S {}
 pub trait EventStore: Send + Sync + 'static {
     /// Writes a commit, whole or not at all.
     ///
-    /// The same commit sent again gives the first result and writes nothing. One without events is not kept: it is checked anew each time.
+    /// The same commit sent again gives the first result and writes nothing: the same by its id, and by stream, version, name, schema and
+    /// payload of its events. One without events is not kept: it is checked anew each time.
     ///
     /// # Errors
     /// [`AppendError`]; nothing of the commit is stored, except as [`Unavailable`](AppendError::Unavailable) says.
@@ -75,7 +76,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// Ends when something is committed, events or a checkpoint, after this was called: not after it is first polled, so that who calls, then
     /// reads, and then waits, misses nothing.
     ///
-    /// A hint, which only shortens the wait of those who look again from time to time: it may end without a reason, or not at all.
+    /// A hint, which only shortens the wait of those who look again from time to time: it may end without a reason, and need not end for what
+    /// was committed through another handle.
     fn changed(&self) -> BoxFuture<'static, ()>;
 
     /// Says which application the log belongs to: the one that asked first, which is `name` where nobody did before.
@@ -144,7 +146,8 @@ pub struct LogPage {
     /// The records, oldest first.
     pub records: Vec<Record>,
     /// How far the log was read: nothing up to here that the filter admits is missing, so the next page begins after it. Where the limit was
-    /// reached it is the position of the last record; otherwise the end of the span or of the log, whichever comes first.
+    /// reached it is the position of the last record; otherwise the end of the span or of the log, whichever comes first. Never before the
+    /// beginning of the span: where that lies beyond the log, where the span is empty, or where the limit is 0, it is just that.
     pub read_to: Position,
 }
 

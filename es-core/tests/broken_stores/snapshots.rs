@@ -1,5 +1,5 @@
 //! Faults of snapshots.
-use es_core::persistence::{ReadError, Snapshot, SnapshotError, SnapshotStore};
+use es_core::persistence::{KeepError, ReadError, Snapshot, SnapshotStore};
 use es_core::{StreamId, Version};
 
 use crate::faults::Fault::*;
@@ -9,7 +9,7 @@ impl Broken {
     pub(crate) async fn keep_snapshot_wrongly(
         &self,
         mut snapshot: Snapshot,
-    ) -> Result<(), SnapshotError> {
+    ) -> Result<(), KeepError> {
         match self.fault {
             CutsSnapshotsAt64KiB => snapshot.state.truncate(65_536),
             RoundsFingerprints => snapshot.fingerprint &= u64::MAX >> 1,
@@ -59,7 +59,7 @@ impl Broken {
     pub(crate) async fn drop_snapshots_wrongly(
         &self,
         stream: Option<&StreamId>,
-    ) -> Result<(), SnapshotError> {
+    ) -> Result<(), KeepError> {
         match self.fault {
             DropsNoSnapshots => Ok(()),
             DropsAllSnapshots => self.store.drop_snapshots(None).await,

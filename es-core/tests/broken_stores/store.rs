@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use es_core::persistence::{
     AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter, FollowerId,
-    LogPage, ReadError, Record, Slice, Snapshot, SnapshotError, Span,
+    KeepError, LogPage, ReadError, Record, Slice, Snapshot, Span,
 };
 use es_core::testing::Intercept;
 use es_core::{Position, StreamId, Version};
@@ -176,7 +176,7 @@ impl Intercept for Broken {
         })
     }
 
-    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotError>> {
+    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), KeepError>> {
         Box::pin(self.keep_snapshot_wrongly(snapshot))
     }
 
@@ -191,7 +191,7 @@ impl Intercept for Broken {
     fn drop_snapshots<'a>(
         &'a self,
         stream: Option<&'a StreamId>,
-    ) -> BoxFuture<'a, Result<(), SnapshotError>> {
+    ) -> BoxFuture<'a, Result<(), KeepError>> {
         Box::pin(self.drop_snapshots_wrongly(stream))
     }
 }
