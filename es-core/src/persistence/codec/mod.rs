@@ -23,6 +23,8 @@ mod place;
 mod provider;
 #[cfg(feature = "aes")]
 mod random;
+#[cfg(test)]
+mod tests;
 
 #[cfg(feature = "aes")]
 use std::sync::Arc;
