@@ -57,6 +57,32 @@ const TEST: &[Step] = &[
         &[("RUSTFLAGS", "--deny warnings")],
     ),
     (
+        "the core with `zstd` alone",
+        &[
+            "check",
+            "--locked",
+            "--package",
+            "es-core",
+            "--no-default-features",
+            "--features",
+            "zstd",
+        ],
+        &[("RUSTFLAGS", "--deny warnings")],
+    ),
+    (
+        "the core with `aes` alone",
+        &[
+            "check",
+            "--locked",
+            "--package",
+            "es-core",
+            "--no-default-features",
+            "--features",
+            "aes",
+        ],
+        &[("RUSTFLAGS", "--deny warnings")],
+    ),
+    (
         "the example `dog_school`",
         &[
             "run",

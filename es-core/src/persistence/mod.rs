@@ -1,10 +1,12 @@
-//! How it is kept: what a store takes and gives, and the mapper between events and bytes.
+//! How it is kept: what a store takes and gives, and the mapper between events and JSON, and the codecs between JSON and bytes.
 
 /// Any error that can cross threads.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 mod checkpoint;
 mod clock;
+#[allow(dead_code, reason = "the application does not use it yet")]
+mod codec;
 mod commit;
 mod filter;
 pub(crate) mod mapper;
@@ -18,6 +20,13 @@ pub use checkpoint::{Advance, CheckpointStore, FollowerId};
 pub use clock::TokioClock;
 pub(crate) use clock::whole_microseconds;
 pub use clock::{Clock, SystemClock};
+pub use codec::{CodecError, Compression};
+#[allow(unused_imports, reason = "the application does not use them yet")]
+pub(crate) use codec::{Codecs, Place};
+#[cfg(feature = "aes")]
+pub use codec::{Key, KeyError, KeyId, KeyProvider, Keys, KeysError, NoRandomness, ParseKeyError};
+#[cfg(feature = "zstd")]
+pub use codec::{ZstdLevel, ZstdLevelError};
 pub use commit::{Append, Commit, CommitId, Committed, EncodedEvent};
 pub use filter::{Filter, FilterPart};
 pub use mapper::{DecodeError, EncodeError};

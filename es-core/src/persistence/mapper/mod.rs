@@ -1,4 +1,4 @@
-//! Between events and bytes. What is done to the bytes themselves (compression, encryption) belongs here, after [`json`].
+//! Between events and JSON. What is done to the bytes themselves is done by the [codecs](super::codec), after [`encode`] and before [`decode`].
 
 mod faithful;
 mod json;
@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{EncodedEvent, Record};
+use super::{CodecError, EncodedEvent, Record};
 use crate::domain::{Event, EventShape, JsonMap, StreamId, UpcastError, Version};
 
 /// An event that cannot be stored. Nothing was written; the event is pending still.
@@ -30,6 +30,20 @@ pub enum EncodeError {
         event: &'static str,
         /// What serde says.
         source: serde_json::Error,
+    },
+    /// Its payload cannot be compressed or encrypted.
+    #[error(
+        "the payload of `{event}` of `{stream}` at version {version} cannot be brought into its stored form; its cause says why"
+    )]
+    Codec {
+        /// The stream.
+        stream: StreamId,
+        /// The version it would have.
+        version: Version,
+        /// Its stored name.
+        event: String,
+        /// Why.
+        source: CodecError,
     },
 }
 
@@ -96,6 +110,33 @@ pub enum DecodeError {
         event: String,
         /// What serde says.
         source: serde_json::Error,
+    },
+    /// The payload is compressed or encrypted, and cannot be had again: it was changed or moved, or its key or a feature of `es-core` is missing.
+    #[error(
+        "the stored payload of `{event}` of `{stream}` at version {version} cannot be opened; its cause says what is in the way"
+    )]
+    Codec {
+        /// The stream.
+        stream: StreamId,
+        /// Its place in the stream.
+        version: Version,
+        /// Its stored name.
+        event: String,
+        /// What is in the way.
+        source: CodecError,
+    },
+    /// The payload is encrypted, and its key was destroyed: the event took place, and nobody can read it.
+    #[error(
+        "`{event}` of `{stream}` at version {version} is erased; the key of the stream was destroyed on purpose, and its events cannot be read \
+         any more"
+    )]
+    Erased {
+        /// The stream.
+        stream: StreamId,
+        /// Its place in the stream.
+        version: Version,
+        /// Its stored name.
+        event: String,
     },
 }
 

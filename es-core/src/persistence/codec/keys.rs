@@ -1,0 +1,155 @@
+//! Keys for everyday use: the same for all streams, from a setting.
+use std::fmt;
+use std::str::FromStr;
+
+use futures_core::future::BoxFuture;
+
+use super::{Key, KeyError, KeyId, KeyProvider, ParseKeyError};
+use crate::domain::StreamId;
+
+/// Keys by id, the same for all streams: the first encrypts, all decrypt.
+///
+/// To rotate, put a new key in front and keep the old ones for as long as there are payloads that they encrypted:
+///
+/// ```
+/// use es_core::persistence::{Key, Keys};
+///
+/// let keys = Keys::new(2, Key::generate()?).and(1, Key::generate()?)?;
+///
+/// // The same from a setting, such as ES_KEYS="2:Vjl…=,1:q0x…="
+/// # let setting = format!("2:{},1:{}", *Key::generate()?.expose_base64(), *Key::generate()?.expose_base64());
+/// let keys: Keys = setting.parse()?;
+/// assert_eq!(format!("{keys:?}"), "Keys([2, 1])");
+/// # Ok::<(), es_core::BoxError>(())
+/// ```
+#[derive(Clone)]
+pub struct Keys {
+    first: (KeyId, Key),
+    others: Vec<(KeyId, Key)>,
+}
+
+impl Keys {
+    /// The key that encrypts.
+    #[must_use]
+    pub fn new(id: impl Into<KeyId>, key: Key) -> Self {
+        Self {
+            first: (id.into(), key),
+            others: Vec::new(),
+        }
+    }
+
+    /// A key that decrypts what was encrypted with it earlier.
+    ///
+    /// # Errors
+    /// [`KeysError::Twice`] where the id has a key already.
+    pub fn and(mut self, id: impl Into<KeyId>, key: Key) -> Result<Self, KeysError> {
+        let id = id.into();
+        if self.find(id).is_some() {
+            return Err(KeysError::Twice { id });
+        }
+        self.others.push((id, key));
+        Ok(self)
+    }
+
+    fn find(&self, id: KeyId) -> Option<&Key> {
+        self.iter()
+            .find_map(|(known, key)| (*known == id).then_some(key))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &(KeyId, Key)> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+impl KeyProvider for Keys {
+    fn current<'a>(&'a self, _: &'a StreamId) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+        Box::pin(async { Ok(self.first.clone()) })
+    }
+
+    fn key<'a>(&'a self, _: &'a StreamId, id: KeyId) -> BoxFuture<'a, Result<Key, KeyError>> {
+        Box::pin(async move { self.find(id).cloned().ok_or(KeyError::Unknown { id }) })
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(")?;
+        f.debug_list()
+            .entries(self.iter().map(|(id, _)| id.get()))
+            .finish()?;
+        f.write_str(")")
+    }
+}
+
+impl FromStr for Keys {
+    type Err = KeysError;
+
+    /// Reads `ID:KEY`, or several separated by commas: the id a number, the key as [`Key::from_base64`] reads it.
+    fn from_str(setting: &str) -> Result<Self, KeysError> {
+        if setting.trim().is_empty() {
+            return Err(KeysError::Empty);
+        }
+        let mut entries = setting.split(',').zip(1..).map(parse_entry);
+        let Some(first) = entries.next() else {
+            return Err(KeysError::Empty);
+        };
+        let (id, key) = first?;
+        entries.try_fold(Self::new(id, key), |keys, entry| {
+            let (id, key) = entry?;
+            keys.and(id, key)
+        })
+    }
+}
+
+fn parse_entry((entry, place): (&str, usize)) -> Result<(KeyId, Key), KeysError> {
+    let (id, key) = entry.split_once(':').ok_or(KeysError::NoId { place })?;
+    // The text is not repeated: it may be a key in the wrong place.
+    let id = id
+        .trim()
+        .parse::<u32>()
+        .map_err(|_| KeysError::IdNotANumber { place })?;
+    let id = KeyId::from(id);
+    let key = Key::from_base64(key).map_err(|source| KeysError::Key { id, source })?;
+    Ok((id, key))
+}
+
+/// Why keys do not go together, or a setting does not name any.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// The setting is empty.
+    #[error(
+        "there is no key; write `ID:KEY`, or several separated by commas, the first of which encrypts"
+    )]
+    Empty,
+    /// An entry has no colon.
+    #[error(
+        "entry {place} of the keys has no id; write `ID:KEY`, such as `1:` and 32 random bytes in base64"
+    )]
+    NoId {
+        /// Which entry, counted from 1.
+        place: usize,
+    },
+    /// The id of an entry is no number that fits.
+    #[error(
+        "the id of entry {place} of the keys is not a number from 0 to 4294967295; write `ID:KEY`"
+    )]
+    IdNotANumber {
+        /// Which entry, counted from 1.
+        place: usize,
+    },
+    /// The key of an entry cannot be read.
+    #[error("key {id} cannot be read")]
+    Key {
+        /// Its id.
+        id: KeyId,
+        /// Why.
+        source: ParseKeyError,
+    },
+    /// Two keys have one id.
+    #[error("two keys have the id {id}; give the new one an id that was never used")]
+    Twice {
+        /// The id.
+        id: KeyId,
+    },
+}

@@ -1,0 +1,110 @@
+//! Who has the keys.
+use std::sync::Arc;
+
+use futures_core::future::BoxFuture;
+
+use super::{Key, KeyId};
+use crate::domain::StreamId;
+use crate::persistence::BoxError;
+
+/// Hands out the keys that payloads are encrypted with.
+///
+/// [`Keys`](super::Keys) is the one for everyday use. Implement this to keep the keys elsewhere, or to have a key for each stream, so that
+/// destroying the key erases the stream: its events are still there, and nobody can read them.
+///
+/// What is hidden is the payload alone: stream, event name, version, time and metadata stay readable, and so does the size. What is encrypted
+/// cannot be changed or moved unnoticed; but plain payloads are read too, so who can write to the database can put a plain one in its place.
+///
+/// It is asked once for the events that are saved to a stream, and once for each payload that is read: answer from memory where you can.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+///
+/// use es_core::StreamId;
+/// use es_core::persistence::{Key, KeyError, KeyId, KeyProvider};
+/// use futures_core::future::BoxFuture;
+///
+/// /// A key for each stream. In earnest, a new key is in a database before it is handed out: what it encrypts is lost without it.
+/// #[derive(Default)]
+/// struct KeyPerStream(Mutex<HashMap<StreamId, Option<Key>>>);
+///
+/// impl KeyPerStream {
+///     fn destroy(&self, stream: StreamId) {
+///         // That there was one must be remembered, so that nobody draws a new one.
+///         self.0.lock().unwrap().insert(stream, None);
+///     }
+/// }
+///
+/// impl KeyProvider for KeyPerStream {
+///     fn current<'a>(&'a self, stream: &'a StreamId) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+///         Box::pin(async move {
+///             let drawn = Key::generate().map_err(|error| KeyError::Unavailable(error.into()))?;
+///             let mut keys = self.0.lock().unwrap();
+///             let key = keys.entry(stream.clone()).or_insert(Some(drawn));
+///             key.clone().map(|key| (KeyId::from(1), key)).ok_or(KeyError::Destroyed)
+///         })
+///     }
+///
+///     fn key<'a>(&'a self, stream: &'a StreamId, id: KeyId) -> BoxFuture<'a, Result<Key, KeyError>> {
+///         Box::pin(async move {
+///             match self.0.lock().unwrap().get(stream) {
+///                 Some(Some(key)) => Ok(key.clone()),
+///                 Some(None) => Err(KeyError::Destroyed),
+///                 None => Err(KeyError::Unknown { id }),
+///             }
+///         })
+///     }
+/// }
+/// # let keys = KeyPerStream::default();
+/// # keys.destroy(StreamId::new("Dog", uuid::Uuid::nil()));
+/// ```
+pub trait KeyProvider: Send + Sync + 'static {
+    /// The key that new payloads of a stream are encrypted with, and the id under which it will be asked for.
+    ///
+    /// # Errors
+    /// [`KeyError`]; the events are not saved.
+    fn current<'a>(&'a self, stream: &'a StreamId)
+    -> BoxFuture<'a, Result<(KeyId, Key), KeyError>>;
+
+    /// The key that a payload of a stream was encrypted with.
+    ///
+    /// # Errors
+    /// [`KeyError`]; the payload is not read.
+    fn key<'a>(&'a self, stream: &'a StreamId, id: KeyId) -> BoxFuture<'a, Result<Key, KeyError>>;
+}
+
+impl<P: KeyProvider + ?Sized> KeyProvider for Arc<P> {
+    fn current<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+        (**self).current(stream)
+    }
+
+    fn key<'a>(&'a self, stream: &'a StreamId, id: KeyId) -> BoxFuture<'a, Result<Key, KeyError>> {
+        (**self).key(stream, id)
+    }
+}
+
+/// Why a key cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The key was destroyed on purpose.
+    #[error(
+        "the key was destroyed on purpose; what it encrypted cannot be read any more, and nothing can be added to it"
+    )]
+    Destroyed,
+    /// There is no key of that id.
+    #[error(
+        "there is no key {id}; give the program the key that had this id when the payload was written"
+    )]
+    Unknown {
+        /// The id that the payload names.
+        id: KeyId,
+    },
+    /// Whoever has the keys cannot be reached.
+    #[error("cannot reach the keys")]
+    Unavailable(#[source] BoxError),
+}
