@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::repository::Settings;
 use super::{Application, Repository, Retry, SnapshotPolicy};
-use crate::persistence::{Clock, Metadata, Store, SystemClock};
+use crate::persistence::{Clock, Codecs, Compression, Metadata, Store, SystemClock};
 
 /// Makes an [`Application`] that is not as [`Application::new`] makes it.
 ///
@@ -31,6 +31,7 @@ impl ApplicationBuilder {
                 store: Arc::new(store),
                 name: None,
                 clock: Arc::new(SystemClock),
+                codecs: Codecs::default(),
                 retry: Retry::default(),
                 snapshots: SnapshotPolicy::default(),
                 cache: 1_000,
@@ -42,6 +43,30 @@ impl ApplicationBuilder {
     /// Names the application. Its log is then its own: another name is refused when it is first used.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = Some(name.into());
+        self
+    }
+
+    /// Compresses what is written from here on; what is stored is read whatever is chosen.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.settings.codecs.compression = compression;
+        self
+    }
+
+    /// Encrypts what is written from here on, events and snapshots, and decrypts what is stored (feature `aes`).
+    ///
+    /// ```
+    /// use es_core::Application;
+    /// use es_core::persistence::{Key, Keys};
+    /// use es_store_memory::MemoryStore;
+    ///
+    /// let keys = Keys::new(1, Key::generate()?);
+    /// let app = Application::builder(MemoryStore::new()).keys(keys).build();
+    /// # let _ = app;
+    /// # Ok::<(), es_core::BoxError>(())
+    /// ```
+    #[cfg(feature = "aes")]
+    pub fn keys(mut self, keys: impl crate::persistence::KeyProvider) -> Self {
+        self.settings.codecs.keys = Some(Arc::new(keys));
         self
     }
 

@@ -110,8 +110,9 @@ impl Repository {
             Then::More
         };
         items.reserve(records.len());
-        for record in records {
+        for mut record in records {
             after = follows(&record, after)?;
+            self.open(&mut record).await?;
             let event = decode(&record)?;
             items.push(Recorded::new(record, event));
         }

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::domain::{Aggregate, AggregateId, Position, Replay, StreamId, Version};
 use crate::persistence::{
-    Append, AppendError, Clock, Commit, CommitId, Committed, Filter, FollowerId, LogPage, Metadata,
-    Record, Slice, Span, Store, decode, whole_microseconds,
+    Append, AppendError, Clock, Codecs, Commit, CommitId, Committed, DecodeError, Filter,
+    FollowerId, LogPage, Metadata, Record, Slice, Span, Store, decode, whole_microseconds,
 };
 
 /// How many records are read at once, so that a long stream does not fill the memory.
@@ -41,6 +41,7 @@ pub(super) struct Settings {
     pub(super) store: Arc<dyn Store>,
     pub(super) name: Option<String>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) codecs: Codecs,
     pub(super) retry: Retry,
     pub(super) snapshots: SnapshotPolicy,
     /// How many aggregates.
@@ -53,6 +54,7 @@ struct Shared {
     store: Arc<dyn Store>,
     owner: Owner,
     clock: Arc<dyn Clock>,
+    codecs: Codecs,
     retry: Retry,
     keeping: Keeping,
     categories: Categories,
@@ -80,6 +82,7 @@ impl Repository {
                 store: settings.store,
                 owner: Owner::new(settings.name),
                 clock: settings.clock,
+                codecs: settings.codecs,
                 retry: settings.retry,
                 keeping: Keeping {
                     snapshots: settings.snapshots,
@@ -285,7 +288,10 @@ impl Repository {
             stream: stream.clone(),
             source,
         })?;
-        Ok(snapshot.as_ref().and_then(snapshots::restore))
+        match snapshot {
+            Some(snapshot) => Ok(snapshots::restore(snapshot, &self.shared.codecs).await),
+            None => Ok(None),
+        }
     }
 
     /// Takes a snapshot of an aggregate as it is now.
@@ -301,6 +307,7 @@ impl Repository {
         let stream = StreamId::new(A::CATEGORY, id.to_uuid());
         let (aggregate, _) = self.get_seen::<A>(&stream, Seen::Now).await?;
         let snapshot = snapshots::take(&aggregate, &snapshots)?;
+        let snapshot = snapshots::sealed(snapshot, &self.shared.codecs).await?;
         let store = self.store().await.map_err(LoadError::from)?;
         match store.keep_snapshot(snapshot).await {
             Ok(()) => Ok(aggregate.version()),
@@ -341,12 +348,16 @@ impl Repository {
         while let Some(doubt) = staging::in_doubt(&mut what) {
             position = self.settle(&mut what, doubt, metadata).await?;
         }
-        let appends = staging::stage(&mut what, &self.shared.categories, unchanged)?;
+        let mut appends = staging::stage(&mut what, &self.shared.categories, unchanged)?;
         if !appends.is_empty() {
             let store = self.store().await?;
+            let sealed = !self.shared.codecs.are_none();
+            if sealed {
+                self.seal(&mut appends).await?;
+            }
             let now = self.now();
             let id = CommitId::draw_at(now);
-            staging::attempted(&mut what, id, &appends, false);
+            staging::attempted(&mut what, id, &appends, sealed);
             let commit = commit(id, now, metadata, appends);
             position = self.commit(store, &mut what, commit).await?;
         }
@@ -354,6 +365,17 @@ impl Repository {
             version: what.versions(),
             position,
         })
+    }
+
+    async fn seal(&self, appends: &mut [Append]) -> Result<(), SaveError> {
+        let codecs = &self.shared.codecs;
+        for append in appends {
+            let (stream, after) = (&append.stream, append.expected);
+            codecs
+                .seal_events(stream, after, &mut append.events)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Finds out what became of a commit, and sends it again where it is not stored.
@@ -412,7 +434,9 @@ impl Repository {
         let keeping = &self.shared.keeping;
         let due = staging::settled(what, committed.commit, Some(committed.time), keeping);
         for snapshot in due {
-            drop(store.keep_snapshot(snapshot).await);
+            if let Ok(snapshot) = snapshots::sealed(snapshot, &self.shared.codecs).await {
+                drop(store.keep_snapshot(snapshot).await);
+            }
         }
     }
 
@@ -436,12 +460,15 @@ impl Repository {
                 .after(replay.version())
                 .up_to(up_to)
                 .limit(PAGE);
-            let page = self.read(stream, slice).await?;
-            for record in &page {
+            let mut page = self.read(stream, slice).await?;
+            for record in &mut page {
                 if !belongs(record) {
                     return Ok(replay.finish());
                 }
                 follows(record, replay.version())?;
+                if !Codecs::is_plain(&record.payload) {
+                    self.open(record).await?;
+                }
                 replay
                     .push_saved(decode(record)?, record.time)
                     .map_err(|source| LoadError::Replay {
@@ -453,6 +480,11 @@ impl Repository {
                 return Ok(replay.finish());
             }
         }
+    }
+
+    /// Makes the payload of a record JSON again.
+    pub(super) async fn open(&self, record: &mut Record) -> Result<(), DecodeError> {
+        self.shared.codecs.open_record(record).await
     }
 
     /// Claims its category for a type of aggregate.

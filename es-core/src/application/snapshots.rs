@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::LoadError;
 use crate::domain::{Aggregate, Snapshots, StreamId, Version};
-use crate::persistence::{BoxError, KeepError, Snapshot};
+use crate::persistence::{BoxError, CodecError, Codecs, KeepError, Place, Snapshot};
 
 /// When the application takes snapshots of those aggregates that can have any: `#[aggregate("Dog", snapshot_every = 100)]`.
 ///
@@ -76,6 +76,14 @@ pub enum SnapshotError {
         /// What serde says, or what differs.
         source: BoxError,
     },
+    /// The state could not be compressed or encrypted.
+    #[error("cannot make a snapshot of `{stream}` ready for the store")]
+    Codec {
+        /// The stream.
+        stream: StreamId,
+        /// Why.
+        source: CodecError,
+    },
     /// The store could not drop them.
     #[error("cannot drop the snapshots")]
     Drop(#[source] KeepError),
@@ -139,13 +147,37 @@ fn checked_state<A: Aggregate>(
     }
 }
 
-/// The aggregate that a snapshot is of; `None` where other code made it, or it is none of that stream and version.
-pub(super) fn restore<A: Aggregate>(snapshot: &Snapshot) -> Option<A> {
+/// The snapshot as it is stored.
+pub(super) async fn sealed(snapshot: Snapshot, codecs: &Codecs) -> Result<Snapshot, SnapshotError> {
+    if codecs.are_none() {
+        return Ok(snapshot);
+    }
+    match codecs.seal(place(&snapshot), snapshot.state.clone()).await {
+        Ok(state) => Ok(Snapshot { state, ..snapshot }),
+        Err(source) => Err(SnapshotError::Codec {
+            stream: snapshot.stream,
+            source,
+        }),
+    }
+}
+
+fn place(snapshot: &Snapshot) -> Place<'_> {
+    Place {
+        stream: &snapshot.stream,
+        version: snapshot.version,
+        name: Place::SNAPSHOT,
+    }
+}
+
+/// The aggregate that a stored snapshot is of; `None` where other code made it, where it is none of that stream and version, or where it
+/// cannot be opened.
+pub(super) async fn restore<A: Aggregate>(snapshot: Snapshot, codecs: &Codecs) -> Option<A> {
     let snapshots = A::SNAPSHOTS?;
     if snapshot.fingerprint != fingerprint(&snapshots) {
         return None;
     }
-    let aggregate = (snapshots.read)(&snapshot.state).ok()?;
+    let state = codecs.open(place(&snapshot), snapshot.state.clone()).await;
+    let aggregate = (snapshots.read)(&state.ok()?).ok()?;
     let root = aggregate.root();
     (root.id() == snapshot.stream.id && root.version() == snapshot.version).then_some(aggregate)
 }

@@ -5,7 +5,6 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 mod checkpoint;
 mod clock;
-#[allow(dead_code, reason = "the application does not use it yet")]
 mod codec;
 mod commit;
 mod filter;
@@ -21,7 +20,6 @@ pub use clock::TokioClock;
 pub(crate) use clock::whole_microseconds;
 pub use clock::{Clock, SystemClock};
 pub use codec::{CodecError, Compression};
-#[allow(unused_imports, reason = "the application does not use them yet")]
 pub(crate) use codec::{Codecs, Place};
 #[cfg(feature = "aes")]
 pub use codec::{Key, KeyError, KeyId, KeyProvider, Keys, KeysError, NoRandomness, ParseKeyError};

@@ -117,9 +117,11 @@ impl NotificationLog {
     /// [`DecodeError`], as [`LogError::Decode`] in [`Error::Log`](super::Error::Log), where it is none that `E` declares.
     pub fn decode<E: Event>(
         &self,
-        record: Record,
+        mut record: Record,
     ) -> impl Future<Output = Result<Recorded<E>>> + Send + use<E> {
+        let repository = self.repository.clone();
         async move {
+            repository.open(&mut record).await.map_err(LogError::from)?;
             let event = decode(&record).map_err(LogError::from)?;
             Ok(Recorded::new(record, event))
         }
