@@ -3,6 +3,10 @@ use crate::domain::{StreamId, Version};
 
 /// Where a payload belongs. An encrypted one is bound to its place, and read at no other.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(feature = "aes"),
+    expect(dead_code, reason = "only encryption looks at all of it")
+)]
 pub(crate) struct Place<'a> {
     pub(crate) stream: &'a StreamId,
     pub(crate) version: Version,
