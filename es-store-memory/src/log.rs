@@ -1,6 +1,6 @@
 //! The records in order, and what finds them.
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::{Bound, Range};
 use std::time::SystemTime;
 
@@ -9,6 +9,7 @@ use es_core::persistence::{
     Metadata, Record, Slice, Span,
 };
 use es_core::{Position, StreamId, Version};
+use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
 #[derive(Debug, Default)]
@@ -16,12 +17,12 @@ pub(crate) struct Log {
     /// The record at position n is at index n - 1.
     records: Vec<Record>,
     /// Where the events of a stream are: version n is at index n - 1.
-    streams: HashMap<StreamId, Vec<usize>>,
+    streams: FxHashMap<StreamId, Vec<usize>>,
     /// The ids of the streams of a category.
-    ids: HashMap<Cow<'static, str>, BTreeSet<Uuid>>,
+    ids: FxHashMap<Cow<'static, str>, BTreeSet<Uuid>>,
     /// Where the events of a commit are.
-    commits: HashMap<CommitId, Range<usize>>,
-    checkpoints: HashMap<FollowerId, Position>,
+    commits: FxHashMap<CommitId, Range<usize>>,
+    checkpoints: FxHashMap<FollowerId, Position>,
     owner: Option<String>,
 }
 
@@ -137,7 +138,7 @@ impl Log {
         if let [append] = appends {
             return check_version(append, now(append));
         }
-        let mut versions = HashMap::with_capacity(appends.len());
+        let mut versions = FxHashMap::default();
         for append in appends {
             let version = versions
                 .entry(&append.stream)

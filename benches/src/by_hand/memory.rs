@@ -1,9 +1,10 @@
 //! The records of all dogs in memory, found by position, by stream, by commit and by id, behind a mutex.
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
+use rustc_hash::FxHashMap;
 use serde_json::Result;
 use uuid::Uuid;
 
@@ -17,9 +18,9 @@ pub(crate) struct Memory {
 #[derive(Default)]
 struct Log {
     records: Vec<Record>,
-    streams: HashMap<(&'static str, Uuid), Vec<usize>>,
-    ids: HashMap<&'static str, BTreeSet<Uuid>>,
-    commits: HashMap<u64, Range<usize>>,
+    streams: FxHashMap<(&'static str, Uuid), Vec<usize>>,
+    ids: FxHashMap<&'static str, BTreeSet<Uuid>>,
+    commits: FxHashMap<u64, Range<usize>>,
 }
 
 /// What a row of the framework's log has, too.

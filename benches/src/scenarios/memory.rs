@@ -44,12 +44,7 @@ fn append(effort: &Effort) {
         )
         .contestant(
             "by hand",
-            move || {
-                (
-                    notebook.app(),
-                    by_hand::Dog::register(Uuid::now_v7(), dog::NAME),
-                )
-            },
+            move || (notebook.app(), registered_by_hand()),
             |(memory, mut dog): (Rc<Memory>, _)| {
                 memory.save(&mut dog).expect("nobody else writes");
                 dog
@@ -171,6 +166,11 @@ fn registered() -> Dog {
     Dog::register(&Uuid::now_v7().to_string())
 }
 
+fn registered_by_hand() -> by_hand::Dog {
+    let id = Uuid::now_v7();
+    by_hand::Dog::register(id, &id.to_string())
+}
+
 fn keep(app: &Application, count: usize) -> Uuid {
     let mut dog = registered();
     dog::tricks(count - 1)
@@ -181,7 +181,7 @@ fn keep(app: &Application, count: usize) -> Uuid {
 }
 
 fn keep_by_hand(memory: &Memory, count: usize) -> Uuid {
-    let mut dog = by_hand::Dog::register(Uuid::now_v7(), dog::NAME);
+    let mut dog = registered_by_hand();
     dog::tricks(count - 1)
         .into_iter()
         .for_each(|trick| dog.add_trick(trick));

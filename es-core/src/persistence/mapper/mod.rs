@@ -151,27 +151,52 @@ pub fn encode<E: Event>(
     stream: &StreamId,
     after: Version,
 ) -> Result<Vec<EncodedEvent>, EncodeError> {
+    // Most saves are of one event, and need no list of where each ends.
+    if let [event] = events {
+        let mut payload = Vec::with_capacity(USUAL_PAYLOAD);
+        write(&mut payload, event, stream, after.next())?;
+        return Ok(vec![encoded(event, payload.into())]);
+    }
     let mut payloads = Vec::with_capacity(events.len() * USUAL_PAYLOAD);
     let mut ends = Vec::with_capacity(events.len());
     let mut version = after;
     for event in events {
         version = version.next();
-        json::write_payload(&mut payloads, event).map_err(|source| EncodeError::NotJson {
-            stream: stream.clone(),
-            version,
-            event: event.name(),
-            source,
-        })?;
+        write(&mut payloads, event, stream, version)?;
         ends.push(payloads.len());
     }
     let payloads = Bytes::from(payloads);
     let mut start = 0;
-    let encoded = events.iter().zip(ends).map(|(event, end)| EncodedEvent {
+    let ranges = ends
+        .into_iter()
+        .map(|end| std::mem::replace(&mut start, end)..end);
+    let all = events.iter().zip(ranges);
+    Ok(all
+        .map(|(event, range)| encoded(event, payloads.slice(range)))
+        .collect())
+}
+
+/// Writes the payload of an event at the end of `payloads`.
+fn write<E: Event>(
+    payloads: &mut Vec<u8>,
+    event: &E,
+    stream: &StreamId,
+    version: Version,
+) -> Result<(), EncodeError> {
+    json::write_payload(payloads, event).map_err(|source| EncodeError::NotJson {
+        stream: stream.clone(),
+        version,
+        event: event.name(),
+        source,
+    })
+}
+
+fn encoded<E: Event>(event: &E, payload: Bytes) -> EncodedEvent {
+    EncodedEvent {
         name: Cow::Borrowed(event.name()),
         schema: event.schema(),
-        payload: payloads.slice(std::mem::replace(&mut start, end)..end),
-    });
-    Ok(encoded.collect())
+        payload,
+    }
 }
 
 /// How many bytes are set aside for the payload of an event.
