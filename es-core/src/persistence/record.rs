@@ -41,7 +41,7 @@ pub struct Recorded<E> {
     pub position: Position,
     /// The event.
     pub event: E,
-    /// The JSON object of its fields, as it was stored.
+    /// The JSON object of its fields, as it was before it was compressed or encrypted.
     pub payload: Bytes,
     /// When it was committed, in microseconds.
     pub time: SystemTime,
