@@ -107,6 +107,18 @@ const TEST: &[Step] = &[
         &[],
     ),
     (
+        "the example `bank_account`",
+        &[
+            "run",
+            "--locked",
+            "--package",
+            "examples",
+            "--example",
+            "bank_account",
+        ],
+        &[],
+    ),
+    (
         "the benches, for their results alone",
         &["run", "--locked", "--package", "benches", "--", "--tiny"],
         &[],
