@@ -106,10 +106,6 @@ impl Account {
 
 /// What happened to an account: facts, which are never refused.
 #[events]
-#[expect(
-    unused_variables,
-    reason = "an event says more than the balance needs; written `_to`, it would be stored as `_to`"
-)]
 impl Account {
     #[event("Opened", id = AccountId::of(number))]
     pub fn open(number: &str, owner: &str) -> Self {

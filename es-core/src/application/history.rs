@@ -54,6 +54,16 @@ impl<A: Aggregate> History<A> {
         }
     }
 
+    /// Leaves out what was up to and including that version.
+    #[must_use]
+    pub fn after(self, version: Version) -> Self {
+        Self {
+            after: version,
+            pages: Pages::new(),
+            ..self
+        }
+    }
+
     /// The next event; `None` after the newest.
     ///
     /// # Errors

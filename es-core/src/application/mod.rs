@@ -38,7 +38,7 @@ pub use snapshots::{SnapshotError, SnapshotPolicy};
 pub use update::{Decision, UpdateError, UpdateResult, Updated};
 pub use wait::WaitError;
 
-use crate::domain::{Aggregate, AggregateId, Outcome, Position, StreamId, Version};
+use crate::domain::{Aggregate, Outcome, Position, StreamId, Version};
 use crate::persistence::{CommitId, Committed, FollowerId, Metadata, Store};
 
 /// The use cases of one bounded context stand in front of this: it gets, changes and saves aggregates of any type.
@@ -207,10 +207,7 @@ impl Application {
 
     /// Reads the events of an aggregate, oldest first; of one that does not exist there are none.
     pub fn history<A: Aggregate>(&self, id: A::Id) -> History<A> {
-        History::new(
-            self.repository.clone(),
-            StreamId::new(A::CATEGORY, id.to_uuid()),
-        )
+        History::new(self.repository.clone(), StreamId::of::<A>(&id))
     }
 
     /// The notification log: everything that happened, in order.

@@ -15,7 +15,7 @@ use super::{
     Application, LoadError, LogError, OpenError, Past, Retry, Save, SaveError, Saved,
     SnapshotError, SnapshotPolicy, WaitError, snapshots,
 };
-use crate::domain::{Aggregate, AggregateId, Position, Replay, StreamId, Version};
+use crate::domain::{Aggregate, Position, Replay, StreamId, Version};
 use crate::persistence::{
     Append, AppendError, Clock, Codecs, Commit, CommitId, Committed, DecodeError, Filter,
     FollowerId, LogPage, Metadata, Record, Slice, Span, Store, decode, whole_microseconds,
@@ -109,7 +109,7 @@ impl Repository {
     /// # Errors
     /// [`LoadError`]; [`LoadError::NotFound`] where no event created it.
     pub async fn get<A: Aggregate>(&self, id: A::Id) -> Result<A, LoadError> {
-        let stream = StreamId::new(A::CATEGORY, id.to_uuid());
+        let stream = StreamId::of::<A>(&id);
         let (aggregate, _) = self.get_seen(&stream, self.usual()).await?;
         Ok(aggregate)
     }
@@ -119,7 +119,7 @@ impl Repository {
     /// # Errors
     /// [`LoadError`].
     pub async fn find<A: Aggregate>(&self, id: A::Id) -> Result<Option<A>, LoadError> {
-        let stream = StreamId::new(A::CATEGORY, id.to_uuid());
+        let stream = StreamId::of::<A>(&id);
         let found = self.find_seen(&stream, self.usual()).await?;
         Ok(found.map(|(aggregate, _)| aggregate))
     }
@@ -185,7 +185,7 @@ impl Repository {
         id: A::Id,
         version: Version,
     ) -> Result<Past<A>, LoadError> {
-        let stream = StreamId::new(A::CATEGORY, id.to_uuid());
+        let stream = StreamId::of::<A>(&id);
         if let Some(past) = self.find_at(&stream, version).await? {
             return Ok(past);
         }
@@ -229,7 +229,7 @@ impl Repository {
         id: A::Id,
         time: SystemTime,
     ) -> Result<Past<A>, LoadError> {
-        let stream = StreamId::new(A::CATEGORY, id.to_uuid());
+        let stream = StreamId::of::<A>(&id);
         let begun = self.begin_as_of(&stream, time).await?;
         let in_time = |record: &Record| record.time <= time;
         if let Some(aggregate) = self.replay(&stream, begun, Version::MAX, in_time).await? {
@@ -304,7 +304,7 @@ impl Repository {
         if self.shared.keeping.snapshots == SnapshotPolicy::Off {
             return Err(SnapshotError::Off);
         }
-        let stream = StreamId::new(A::CATEGORY, id.to_uuid());
+        let stream = StreamId::of::<A>(&id);
         let (aggregate, _) = self.get_seen::<A>(&stream, Seen::Now).await?;
         let snapshot = snapshots::take(&aggregate, &snapshots)?;
         let snapshot = snapshots::sealed(snapshot, &self.shared.codecs).await?;

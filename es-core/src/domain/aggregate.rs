@@ -134,7 +134,8 @@ pub trait Aggregate: Events {
         Self::Id::from_uuid(self.root().id())
     }
 
-    /// The version of this state: the number of events that made it, pending ones included.
+    /// The version of this state: the number of events that made it, pending ones included. In the body of an event, that one is not counted
+    /// yet, neither when it is recorded nor when it is replayed.
     fn version(&self) -> Version {
         self.root().version()
     }

@@ -1,10 +1,13 @@
 //! The two counters of a log, as types that cannot be mixed up.
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 macro_rules! counter {
     ($(#[$doc:meta])* $name:ident, $zero:ident, $(#[$zero_doc:meta])*) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+        #[serde(transparent)]
         pub struct $name(u64);
 
         impl $name {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use super::{AggregateId, HasRoot};
+
 /// Names the stream of one aggregate: its category and its id.
 ///
 /// Two aggregates of different categories may have the same id; their streams are two.
@@ -16,6 +18,25 @@ pub struct StreamId {
 }
 
 impl StreamId {
+    /// Names the stream of an aggregate.
+    ///
+    /// ```
+    /// # use es_core::{Aggregate, Root, StreamId, events};
+    /// # #[derive(Aggregate)]
+    /// # #[aggregate("Lamp")]
+    /// # struct Lamp { root: Root<Self> }
+    /// # #[events]
+    /// # impl Lamp {
+    /// #     #[event("Mounted")]
+    /// #     fn mount() -> Self { Self { root: Root::new() } }
+    /// # }
+    /// let lamp = Lamp::mount();
+    /// assert_eq!(StreamId::of::<Lamp>(&lamp.id()), StreamId::new("Lamp", lamp.id()));
+    /// ```
+    pub fn of<A: HasRoot>(id: &A::Id) -> Self {
+        Self::new(A::CATEGORY, id.to_uuid())
+    }
+
     /// Names a stream.
     ///
     /// ```

@@ -11,6 +11,9 @@ use crate::persistence::Clock;
 
 /// A clock that stands still until the test moves it. Its clones show the same time.
 ///
+/// Who sleeps by it, as an update does before it decides again, waits until then: in a test that does not move it, take a
+/// [hurried](VirtualClock::hurried) one.
+///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
 ///

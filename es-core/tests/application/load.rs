@@ -104,6 +104,12 @@ async fn a_stream_longer_than_a_page_is_read_whole() -> Result<()> {
             assert_eq!(recorded?.version, Version::from(seen));
         }
         assert_eq!(seen, count);
+        let mut rest = app
+            .history::<Lamp>(lamp.id())
+            .after(Version::from(count - 2));
+        assert_eq!(rest.next().await.unwrap()?.version.get(), count - 1);
+        assert_eq!(rest.next().await.unwrap()?.version.get(), count);
+        assert!(rest.next().await.is_none());
     }
     Ok(())
 }

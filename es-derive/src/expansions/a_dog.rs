@@ -137,6 +137,7 @@ impl Dog {
         ::es_core::__private::record_creation(id, event, Self::__create_register(name))
     }
     fn __create_register(name: &str) -> Self {
+        let _ = &name;
         Self {
             root: Root::new(),
             name: name.to_owned(),

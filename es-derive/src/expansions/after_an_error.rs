@@ -96,6 +96,7 @@ impl Dog {
         ::es_core::__private::record_creation(id, event, Self::__create_register(name))
     }
     fn __create_register(name: &str) -> Self {
+        let _ = &name;
         Self { name: name.to_owned() }
     }
     #[allow(dead_code, unused_variables, unused_mut)]

@@ -260,6 +260,7 @@ impl Account {
         )
     }
     fn __create_open(owner: OwnerId, balance: Money) -> Self {
+        let _ = &owner;
         Self { root: Root::new(), balance }
     }
     fn deposit(&mut self, amount: &Money, tags: &[Tag], receipt: &Path) {
@@ -275,6 +276,8 @@ impl Account {
         );
     }
     fn __apply_deposit(&mut self, amount: &Money, tags: &[Tag], receipt: &Path) {
+        let _ = &tags;
+        let _ = &receipt;
         self.balance += amount;
     }
     #[allow(dead_code, unused_variables, clippy::all, clippy::pedantic)]

@@ -52,6 +52,12 @@ impl Door {
         self.opened = colours;
     }
 
+    /// Locks it; who did is for the readers of the story alone.
+    #[event("Locked")]
+    pub fn lock(&mut self, by: &str, reason: Option<String>) {
+        self.limit = 0;
+    }
+
     /// Oils it.
     #[event("Oiled")]
     #[expect(clippy::cast_possible_truncation)]
@@ -92,7 +98,10 @@ impl Window {
 #[test]
 fn conditions_hold_for_the_variant_its_arms_and_its_shape() {
     let names: Vec<_> = DoorFact::SHAPES.iter().map(|shape| shape.name).collect();
-    assert_eq!(names, ["Hung", "Opened", "Slammed", "Painted", "Oiled"]);
+    assert_eq!(
+        names,
+        ["Hung", "Opened", "Slammed", "Painted", "Locked", "Oiled"]
+    );
     assert!(!Window::fit().wide);
     assert_eq!(WindowEvent::SHAPES.len(), 1);
 }

@@ -64,8 +64,10 @@ pub enum SaveError {
         /// The stream of the one that was given.
         stream: StreamId,
     },
-    /// One aggregate was to be saved twice in one save.
-    #[error("`{stream}` occurs twice in one save; change and save one copy of it")]
+    /// One aggregate was to be saved, or its id was given, twice.
+    #[error(
+        "`{stream}` occurs twice in what is to be one commit; name it once and change one copy of it"
+    )]
     Twice {
         /// The stream.
         stream: StreamId,

@@ -4,7 +4,7 @@ use std::future::Future;
 use crate::application::repository::Seen;
 use crate::application::save::staging::saved_version;
 use crate::application::{LoadError, Repository, Save};
-use crate::domain::{Aggregate, AggregateId, StreamId, Version};
+use crate::domain::{Aggregate, StreamId, Version};
 
 /// What [`Application::update_all`](crate::Application::update_all) takes: ids, and a closure that is given the aggregates in the same form.
 ///
@@ -61,7 +61,7 @@ pub(in crate::application) struct One<F> {
 impl<F> One<F> {
     pub(in crate::application) fn new<A: Aggregate>(id: &A::Id, decide: F) -> Self {
         Self {
-            stream: stream::<A>(id),
+            stream: StreamId::of::<A>(id),
             decide,
         }
     }
@@ -109,7 +109,7 @@ where
     type Saving<'a> = &'a mut Vec<A>;
 
     fn streams(&self) -> Vec<StreamId> {
-        self.0.iter().map(stream::<A>).collect()
+        self.0.iter().map(StreamId::of::<A>).collect()
     }
 
     async fn get(
@@ -158,7 +158,7 @@ macro_rules! tuples {
             type Saving<'a> = ($(&'a mut $A,)+);
 
             fn streams(&self) -> Vec<StreamId> {
-                vec![$(stream::<$A>(&self.0.$place)),+]
+                vec![$(StreamId::of::<$A>(&self.0.$place)),+]
             }
 
             async fn get(
@@ -167,7 +167,7 @@ macro_rules! tuples {
                 seen: Seen,
             ) -> Result<(($($A,)+), bool), LoadError> {
                 let several = ($(
-                    repository.get_seen::<$A>(&stream::<$A>(&self.0.$place), seen).await?,
+                    repository.get_seen::<$A>(&StreamId::of::<$A>(&self.0.$place), seen).await?,
                 )+);
                 let newest = $(several.$place.1)&&+;
                 Ok((($(several.$place.0,)+), newest))
@@ -187,7 +187,7 @@ macro_rules! tuples {
 
             fn replaced(&self, several: &($($A,)+), got: &Self::Versions) -> Option<StreamId> {
                 $(
-                    let asked = stream::<$A>(&self.0.$place);
+                    let asked = StreamId::of::<$A>(&self.0.$place);
                     if !is_there(&several.$place, &asked, got.$place) {
                         return Some(asked);
                     }
@@ -211,10 +211,6 @@ tuples! {
     (A 0, B 1, C 2, D 3)
     (A 0, B 1, C 2, D 3, E 4)
     (A 0, B 1, C 2, D 3, E 4, G 5)
-}
-
-fn stream<A: Aggregate>(id: &A::Id) -> StreamId {
-    StreamId::new(A::CATEGORY, id.to_uuid())
 }
 
 /// Whether it is the aggregate of that stream, as it was got at that version, whatever is pending since.

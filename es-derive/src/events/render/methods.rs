@@ -1,5 +1,5 @@
 //! The `impl` as it was written, its event methods recording.
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{FnArg, ImplItemFn, Pat};
@@ -148,11 +148,8 @@ fn body(event: &Event) -> TokenStream {
     let receiver = event.receiver().map(ToTokens::to_token_stream);
     let inputs = receiver.into_iter().chain(parameters);
     let signature = &event.method.sig;
-    let (output, where_clause, block) = (
-        &signature.output,
-        &signature.generics.where_clause,
-        &event.method.block,
-    );
+    let (output, where_clause) = (&signature.output, &signature.generics.where_clause);
+    let block = with_every_parameter(event);
     let many = (event.parameters.len() > 6).then(|| quote!(#[allow(clippy::too_many_arguments)]));
     quote! {
         #(#conditions)*
@@ -160,6 +157,42 @@ fn body(event: &Event) -> TokenStream {
         #(#lints)*
         fn #ident(#(#inputs),*) #output #where_clause #block
     }
+}
+
+/// The user's body, in which no parameter is unused: much of what a fact says is for its readers, and nothing that the state needs.
+fn with_every_parameter(event: &Event) -> TokenStream {
+    let block = &event.method.block;
+    let body = block.to_token_stream();
+    let unmentioned: Vec<_> = event
+        .parameters
+        .iter()
+        .map(|parameter| &parameter.ident)
+        .filter(|ident| !ident.to_string().starts_with('_') && !mentions(body.clone(), ident))
+        .collect();
+    if unmentioned.is_empty() {
+        return body;
+    }
+    let statements = &block.stmts;
+    quote!({
+        #(let _ = &#unmentioned;)*
+        #(#statements)*
+    })
+}
+
+/// Whether the variable of that name is mentioned: not a field, a method or a part of a path. To find too few is harmless.
+fn mentions(tokens: TokenStream, name: &Ident) -> bool {
+    let tokens: Vec<_> = tokens.into_iter().collect();
+    let is_one_of = |token: Option<&TokenTree>, signs: &[char]| matches!(token, Some(TokenTree::Punct(punct)) if signs.contains(&punct.as_char()));
+    tokens.iter().enumerate().any(|(place, token)| match token {
+        TokenTree::Group(group) => mentions(group.stream(), name),
+        TokenTree::Ident(ident) => {
+            let before = place.checked_sub(1).and_then(|place| tokens.get(place));
+            ident == name
+                && !is_one_of(before, &['.', ':'])
+                && !is_one_of(tokens.get(place + 1), &[':'])
+        }
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
 }
 
 /// For each retired event a type of its method's name, which is what a caller is told of.
