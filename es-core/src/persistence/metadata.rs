@@ -1,6 +1,7 @@
 //! Who, and why: what is stored beside every event of a commit.
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::domain::JsonMap;
@@ -24,12 +25,35 @@ pub struct Metadata {
     fields: Option<Arc<Fields>>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Fields {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     actor: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     correlation: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     causation: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "JsonMap::is_empty")]
     keys: JsonMap,
+}
+
+/// As a store may keep it: an object with `actor`, `correlation`, `causation` and `keys`, as far as they are said.
+impl Serialize for Metadata {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.fields {
+            Some(fields) => fields.serialize(serializer),
+            None => Fields::default().serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = Fields::deserialize(deserializer)?;
+        Ok(Self {
+            fields: (fields != Fields::default()).then(|| Arc::new(fields)),
+        })
+    }
 }
 
 impl Metadata {

@@ -270,6 +270,9 @@ pub enum AppendError {
         /// The id.
         commit: CommitId,
     },
+    /// The store could not write; nothing was stored.
+    #[error("the store could not write the commit; nothing of it is stored")]
+    Failed(#[source] BoxError),
     /// The store cannot be reached, or was lost before it answered: the commit may be stored or not. Sent again under its id it is stored once.
     #[error("cannot reach the store; whether it has the commit is not known")]
     Unavailable(#[source] BoxError),

@@ -1,0 +1,119 @@
+//! What a store can be told when it is opened.
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::{OpenError, SqliteStore};
+
+/// How far a commit is on its way to the disk when it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// On the disk: `synchronous=FULL`.
+    #[default]
+    Full,
+    /// With the operating system: `synchronous=NORMAL`. A crash of the process loses nothing, but a power cut loses the commits since the last
+    /// checkpoint of the write-ahead log, though they were answered. The file stays sound.
+    LosesCommitsOnPowerCut,
+}
+
+/// Opens a [`SqliteStore`] that is not as [`SqliteStore::open`] makes it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("school.db");
+/// use std::time::Duration;
+///
+/// use es_store_sqlite::SqliteStore;
+///
+/// let store = SqliteStore::builder(path)
+///     .table_prefix("school_")
+///     .busy_timeout(Duration::from_secs(30))
+///     .open()
+///     .await?;
+/// # let _ = store;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "`open` opens the store"]
+pub struct SqliteStoreBuilder {
+    pub(crate) path: PathBuf,
+    pub(crate) durability: Durability,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) table_prefix: String,
+    pub(crate) payload_limit: usize,
+    pub(crate) cache: usize,
+    pub(crate) migrate: bool,
+    pub(crate) read_only: bool,
+}
+
+impl SqliteStoreBuilder {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            durability: Durability::default(),
+            busy_timeout: Duration::from_secs(5),
+            table_prefix: "es_".to_owned(),
+            payload_limit: 16 * 1024 * 1024,
+            cache: 16 * 1024 * 1024,
+            migrate: true,
+            read_only: false,
+        }
+    }
+
+    /// How far a commit is on its way to the disk when it is answered; [`Durability::Full`] unless this is set.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How long to wait for another process that writes; 5 s unless this is set.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// How the names of the tables begin, so that several logs fit into one file; `es_` unless this is set. At most 32 letters, digits and
+    /// underscores, a letter first.
+    pub fn table_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.table_prefix = prefix.into();
+        self
+    }
+
+    /// Refuses payloads of more than `bytes` bytes; 16 MiB unless this is set, and at most the 1 000 000 000 that SQLite takes.
+    pub fn payload_limit(mut self, bytes: usize) -> Self {
+        self.payload_limit = bytes;
+        self
+    }
+
+    /// How many bytes of the file each connection keeps in memory; 16 MiB unless this is set.
+    pub fn cache(mut self, bytes: usize) -> Self {
+        self.cache = bytes;
+        self
+    }
+
+    /// Whether missing or older tables are brought up to date when the store is opened; they are, unless this is set to `false`.
+    pub fn migrate(mut self, yes: bool) -> Self {
+        self.migrate = yes;
+        self
+    }
+
+    /// Opens a file that exists, to be read alone: commits fail.
+    pub fn read_only(mut self, yes: bool) -> Self {
+        self.read_only = yes;
+        self
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the file is what it was.
+    #[expect(
+        clippy::unused_async,
+        reason = "as with stores that are reached over a network"
+    )]
+    pub async fn open(self) -> Result<SqliteStore, OpenError> {
+        SqliteStore::with(&self)
+    }
+}

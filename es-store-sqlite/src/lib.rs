@@ -1,0 +1,37 @@
+//! The embedded event store: one SQLite file, durable, no server.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("school.db");
+//! use es_core::Application;
+//! use es_store_sqlite::SqliteStore;
+//!
+//! let app = Application::new(SqliteStore::open(path).await?);
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is committed is on the disk: write-ahead log, synchronised at each commit (`synchronous=FULL`). Commits that wait at the same time are
+//! written by one thread in one transaction, and each has its own outcome. Several processes may share the file.
+//!
+//! Reading blocks the thread that asks for it for as long as SQLite takes, which is microseconds where the file is cached, and less than handing
+//! the question to another thread. No async runtime is needed.
+mod builder;
+mod checksum;
+mod commit;
+mod connection;
+mod error;
+mod reads;
+mod records;
+mod schema;
+mod snapshots;
+mod sql;
+mod store;
+mod writer;
+
+pub use builder::{Durability, SqliteStoreBuilder};
+pub use error::OpenError;
+pub use store::SqliteStore;

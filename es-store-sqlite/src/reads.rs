@@ -1,0 +1,164 @@
+//! What readers ask.
+use std::time::SystemTime;
+
+use es_core::persistence::{CommitId, Committed, Filter, FollowerId, LogPage, Record, Slice, Span};
+use es_core::{Position, StreamId};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Result, params, params_from_iter};
+use uuid::Uuid;
+
+use crate::records::{limit, record, signed, time, unsigned};
+use crate::sql::Sql;
+
+pub(crate) fn stream(
+    connection: &Connection,
+    sql: &Sql,
+    stream: &StreamId,
+    slice: Slice,
+) -> Result<Vec<Record>> {
+    let statement = if slice.descending {
+        &sql.read_stream_backwards
+    } else {
+        &sql.read_stream
+    };
+    let mut statement = connection.prepare_cached(statement)?;
+    let rows = statement.query_map(
+        params![
+            stream.category,
+            stream.id,
+            signed(slice.after.get()),
+            signed(slice.up_to.get()),
+            limit(slice.limit)
+        ],
+        |row| record(row, Some(stream)),
+    )?;
+    rows.collect()
+}
+
+pub(crate) fn log(
+    connection: &Connection,
+    sql: &Sql,
+    span: Span,
+    filter: &Filter,
+) -> Result<LogPage> {
+    // The head first, in the same snapshot: what is committed after it is no part of this page.
+    let transaction = connection.unchecked_transaction()?;
+    let end = head(&transaction, sql)?.min(span.up_to);
+    let records = match filter.parts() {
+        None => {
+            let mut statement = transaction.prepare_cached(&sql.read_log)?;
+            let bounds = params![signed(span.after.get()), signed(end.get()), limit(span.limit)];
+            statement
+                .query_map(bounds, |row| record(row, None))?
+                .collect::<Result<Vec<_>>>()?
+        }
+        Some(parts) => {
+            let names = |part: &es_core::persistence::FilterPart| part.events.as_ref().map(Vec::len);
+            let statement = sql.filtered_log(parts.iter().map(names));
+            let mut statement = transaction.prepare_cached(&statement)?;
+            let mut values = vec![
+                Value::from(signed(span.after.get())),
+                Value::from(signed(end.get())),
+            ];
+            for part in parts {
+                values.push(Value::from(part.category.clone().into_owned()));
+                let names = part.events.iter().flatten();
+                values.extend(names.map(|name| Value::from(name.clone().into_owned())));
+            }
+            values.push(Value::from(limit(span.limit)));
+            statement
+                .query_map(params_from_iter(values), |row| record(row, None))?
+                .collect::<Result<Vec<_>>>()?
+        }
+    };
+    let read_to = match records.last() {
+        Some(last) if records.len() == span.limit => last.position,
+        None if span.limit == 0 => span.after,
+        _ => span.after.max(end),
+    };
+    Ok(LogPage { records, read_to })
+}
+
+/// Each id is found after the one before it, so that the events of a stream are not read.
+pub(crate) fn ids(
+    connection: &Connection,
+    sql: &Sql,
+    category: &str,
+    after: Option<Uuid>,
+    limit: usize,
+) -> Result<Vec<Uuid>> {
+    let transaction = connection.unchecked_transaction()?;
+    let mut statement = transaction.prepare_cached(&sql.read_ids)?;
+    let mut ids = Vec::new();
+    // Nothing is shorter than no bytes, so every id comes after them.
+    let mut after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
+    while ids.len() < limit {
+        let next: Option<Uuid> = statement
+            .query_row(params![category, after], |row| row.get(0))
+            .optional()?;
+        let Some(id) = next else { break };
+        after = id.as_bytes().to_vec();
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+pub(crate) fn head(connection: &Connection, sql: &Sql) -> Result<Position> {
+    let (head, _) = head_and_time(connection, sql)?;
+    Ok(Position::from(unsigned(head)))
+}
+
+pub(crate) fn head_and_time(connection: &Connection, sql: &Sql) -> Result<(i64, SystemTime)> {
+    let mut statement = connection.prepare_cached(&sql.read_head)?;
+    statement.query_row([], |row| Ok((row.get(0)?, time(row.get(1)?))))
+}
+
+/// What became of a commit.
+pub(crate) fn outcome(
+    connection: &Connection,
+    sql: &Sql,
+    commit: CommitId,
+) -> Result<Option<Committed>> {
+    Ok(found(connection, sql, commit)?.map(|found| found.committed))
+}
+
+/// A commit that is stored, and where its events are.
+pub(crate) struct Found {
+    pub(crate) committed: Committed,
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+}
+
+pub(crate) fn found(
+    connection: &Connection,
+    sql: &Sql,
+    commit: CommitId,
+) -> Result<Option<Found>> {
+    let mut statement = connection.prepare_cached(&sql.read_commit)?;
+    let row = statement.query_row([Uuid::from(commit)], |row| {
+        let (first, count): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let last = first + count - 1;
+        Ok(Found {
+            committed: Committed {
+                commit,
+                position: Some(Position::from(unsigned(last))),
+                time: time(row.get(2)?),
+            },
+            first,
+            last,
+        })
+    });
+    row.optional()
+}
+
+pub(crate) fn checkpoint(
+    connection: &Connection,
+    sql: &Sql,
+    follower: &FollowerId,
+) -> Result<Position> {
+    let mut statement = connection.prepare_cached(&sql.read_checkpoint)?;
+    let position = statement
+        .query_row(params![follower.name, follower.log], |row| row.get(0))
+        .optional()?;
+    Ok(Position::from(unsigned(position.unwrap_or(0))))
+}

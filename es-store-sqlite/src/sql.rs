@@ -1,0 +1,113 @@
+//! Every statement, with the names of one log's tables.
+
+/// The statements of one log. Only its prefix, which is checked, is put into them; values are bound.
+#[derive(Debug)]
+pub(crate) struct Sql {
+    pub(crate) begin_writing: &'static str,
+    pub(crate) read_head: String,
+    pub(crate) write_head: String,
+    pub(crate) read_version: String,
+    pub(crate) insert_event: String,
+    pub(crate) read_commit: String,
+    pub(crate) read_events_of_commit: String,
+    pub(crate) read_checkpoint: String,
+    pub(crate) write_checkpoint: String,
+    pub(crate) read_stream: String,
+    pub(crate) read_stream_backwards: String,
+    pub(crate) read_log: String,
+    pub(crate) read_ids: String,
+    pub(crate) claim: String,
+    pub(crate) read_owner: String,
+    pub(crate) write_snapshot: String,
+    pub(crate) read_snapshot: String,
+    pub(crate) drop_snapshots: String,
+    pub(crate) drop_all_snapshots: String,
+    /// What the filtered log is read by, up to its conditions.
+    filtered_log: String,
+}
+
+/// The columns of a record, in the order in which they are read.
+const RECORD: &str = "position, category, stream, version, event, schema, payload, metadata, time, commit_id";
+
+impl Sql {
+    pub(crate) fn new(prefix: &str) -> Self {
+        let p = prefix;
+        Self {
+            begin_writing: "BEGIN IMMEDIATE",
+            read_head: format!("SELECT head, time FROM {p}log"),
+            write_head: format!("UPDATE {p}log SET head = ?1, time = ?2"),
+            read_version: format!(
+                "SELECT version FROM {p}events WHERE category = ?1 AND stream = ?2 ORDER BY version DESC LIMIT 1"
+            ),
+            insert_event: format!(
+                "INSERT INTO {p}events ({RECORD}, events_in_commit, checksum) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+            ),
+            read_commit: format!(
+                "SELECT position, events_in_commit, time FROM {p}events \
+                 WHERE commit_id = ?1 AND events_in_commit IS NOT NULL"
+            ),
+            read_events_of_commit: format!(
+                "SELECT category, stream, version, event, schema, payload FROM {p}events \
+                 WHERE position BETWEEN ?1 AND ?2 ORDER BY position"
+            ),
+            read_checkpoint: format!(
+                "SELECT position FROM {p}checkpoints WHERE follower = ?1 AND log = ?2"
+            ),
+            write_checkpoint: format!(
+                "INSERT INTO {p}checkpoints (follower, log, position) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (follower, log) DO UPDATE SET position = excluded.position"
+            ),
+            read_stream: format!(
+                "SELECT {RECORD} FROM {p}events \
+                 WHERE category = ?1 AND stream = ?2 AND version > ?3 AND version <= ?4 ORDER BY version LIMIT ?5"
+            ),
+            read_stream_backwards: format!(
+                "SELECT {RECORD} FROM {p}events \
+                 WHERE category = ?1 AND stream = ?2 AND version > ?3 AND version <= ?4 ORDER BY version DESC LIMIT ?5"
+            ),
+            read_log: format!(
+                "SELECT {RECORD} FROM {p}events WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3"
+            ),
+            read_ids: format!(
+                "SELECT stream FROM {p}events WHERE category = ?1 AND stream > ?2 ORDER BY stream LIMIT 1"
+            ),
+            claim: format!("UPDATE {p}log SET owner = ?1 WHERE owner IS NULL"),
+            read_owner: format!("SELECT owner FROM {p}log"),
+            write_snapshot: format!(
+                "INSERT INTO {p}snapshots (category, stream, version, fingerprint, state) VALUES (?1, ?2, ?3, ?4, ?5) \
+                 ON CONFLICT (category, stream, version) \
+                 DO UPDATE SET fingerprint = excluded.fingerprint, state = excluded.state"
+            ),
+            read_snapshot: format!(
+                "SELECT version, fingerprint, state FROM {p}snapshots \
+                 WHERE category = ?1 AND stream = ?2 AND version <= ?3 ORDER BY version DESC LIMIT 1"
+            ),
+            drop_snapshots: format!("DELETE FROM {p}snapshots WHERE category = ?1 AND stream = ?2"),
+            drop_all_snapshots: format!("DELETE FROM {p}snapshots"),
+            filtered_log: format!(
+                "SELECT {RECORD} FROM {p}events WHERE position > ? AND position <= ?"
+            ),
+        }
+    }
+
+    /// The statement for a filter of so many parts; for each part, how many names it has, or that it has all.
+    pub(crate) fn filtered_log(&self, parts: impl IntoIterator<Item = Option<usize>>) -> String {
+        let conditions: Vec<_> = parts
+            .into_iter()
+            .map(|names| match names {
+                None => "category = ?".to_owned(),
+                Some(names) => {
+                    let places = vec!["?"; names].join(", ");
+                    format!("category = ? AND event IN ({places})")
+                }
+            })
+            .collect();
+        let any = if conditions.is_empty() {
+            "FALSE".to_owned()
+        } else {
+            conditions.join(" OR ")
+        };
+        format!("{} AND ({any}) ORDER BY position LIMIT ?", self.filtered_log)
+    }
+}
