@@ -1,7 +1,8 @@
 //! Why a file cannot be opened, and what SQLite's errors mean to a reader or a writer.
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use es_core::persistence::{AppendError, BoxError, KeepError, ReadError};
+use es_core::persistence::{BoxError, KeepError, ReadError};
 use rusqlite::ErrorCode;
 
 /// Why a store could not be opened. The file is what it was.
@@ -75,42 +76,40 @@ pub enum OpenError {
     },
 }
 
-/// A commit that SQLite refused before it was committed: nothing of it is stored.
-pub(crate) fn not_stored(error: rusqlite::Error) -> AppendError {
-    AppendError::Failed(explained(error))
-}
-
-/// A commit of which SQLite did not say whether it is on the disk.
-pub(crate) fn unknown(error: rusqlite::Error) -> AppendError {
-    AppendError::Unavailable(explained(error))
+impl From<OpenError> for es_core::Error {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error.into())
+    }
 }
 
 pub(crate) fn unreadable(error: rusqlite::Error) -> ReadError {
-    ReadError::Unavailable(explained(error))
+    ReadError::Unavailable(explained(&Arc::new(error)))
 }
 
-pub(crate) fn not_kept(error: rusqlite::Error) -> KeepError {
-    KeepError::Unavailable(explained(error))
+pub(crate) fn not_kept(error: BoxError) -> KeepError {
+    KeepError::Unavailable(error)
 }
 
-/// SQLite's error with the way out.
-fn explained(error: rusqlite::Error) -> BoxError {
+/// SQLite's error with the way out; shared by all whom it befell.
+pub(crate) fn explained(error: &Arc<rusqlite::Error>) -> BoxError {
     let way_out = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another process holds the write lock for longer than the busy time-out; find it, or allow more time"
         }
-        Some(ErrorCode::DiskFull) => "the disk is full, or the file as large as it may become; make room",
+        Some(ErrorCode::DiskFull) => {
+            "the disk is full, or the file as large as it may become; make room"
+        }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             "the file may only be read; give this process the right to write to it and to its folder"
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             "the file is damaged; restore it from a backup"
         }
-        _ => return error.into(),
+        _ => return Arc::clone(error).into(),
     };
     Explained {
         way_out,
-        source: error,
+        source: Arc::clone(error),
     }
     .into()
 }
@@ -119,5 +118,5 @@ fn explained(error: rusqlite::Error) -> BoxError {
 #[error("{way_out}")]
 struct Explained {
     way_out: &'static str,
-    source: rusqlite::Error,
+    source: Arc<rusqlite::Error>,
 }

@@ -47,13 +47,18 @@ pub(crate) fn log(
     let records = match filter.parts() {
         None => {
             let mut statement = transaction.prepare_cached(&sql.read_log)?;
-            let bounds = params![signed(span.after.get()), signed(end.get()), limit(span.limit)];
+            let bounds = params![
+                signed(span.after.get()),
+                signed(end.get()),
+                limit(span.limit)
+            ];
             statement
                 .query_map(bounds, |row| record(row, None))?
                 .collect::<Result<Vec<_>>>()?
         }
         Some(parts) => {
-            let names = |part: &es_core::persistence::FilterPart| part.events.as_ref().map(Vec::len);
+            let names =
+                |part: &es_core::persistence::FilterPart| part.events.as_ref().map(Vec::len);
             let statement = sql.filtered_log(parts.iter().map(names));
             let mut statement = transaction.prepare_cached(&statement)?;
             let mut values = vec![
@@ -129,11 +134,7 @@ pub(crate) struct Found {
     pub(crate) last: i64,
 }
 
-pub(crate) fn found(
-    connection: &Connection,
-    sql: &Sql,
-    commit: CommitId,
-) -> Result<Option<Found>> {
+pub(crate) fn found(connection: &Connection, sql: &Sql, commit: CommitId) -> Result<Option<Found>> {
     let mut statement = connection.prepare_cached(&sql.read_commit)?;
     let row = statement.query_row([Uuid::from(commit)], |row| {
         let (first, count): (i64, i64) = (row.get(0)?, row.get(1)?);

@@ -122,7 +122,9 @@ fn version(connection: &Connection, prefix: &str) -> rusqlite::Result<u32> {
         return Ok(0);
     }
     let version = connection
-        .query_row(&format!("SELECT version FROM {prefix}log"), [], |row| row.get(0))
+        .query_row(&format!("SELECT version FROM {prefix}log"), [], |row| {
+            row.get(0)
+        })
         .optional()?;
     Ok(version.unwrap_or(0))
 }

@@ -40,7 +40,9 @@ pub(crate) fn newest(
 
 pub(crate) fn forget(connection: &Connection, sql: &Sql, stream: Option<&StreamId>) -> Result<()> {
     match stream {
-        Some(stream) => connection.execute(&sql.drop_snapshots, params![stream.category, stream.id])?,
+        Some(stream) => {
+            connection.execute(&sql.drop_snapshots, params![stream.category, stream.id])?
+        }
         None => connection.execute(&sql.drop_all_snapshots, [])?,
     };
     Ok(())

@@ -27,7 +27,8 @@ pub(crate) struct Sql {
 }
 
 /// The columns of a record, in the order in which they are read.
-const RECORD: &str = "position, category, stream, version, event, schema, payload, metadata, time, commit_id";
+const RECORD: &str =
+    "position, category, stream, version, event, schema, payload, metadata, time, commit_id";
 
 impl Sql {
     pub(crate) fn new(prefix: &str) -> Self {
@@ -108,6 +109,9 @@ impl Sql {
         } else {
             conditions.join(" OR ")
         };
-        format!("{} AND ({any}) ORDER BY position LIMIT ?", self.filtered_log)
+        format!(
+            "{} AND ({any}) ORDER BY position LIMIT ?",
+            self.filtered_log
+        )
     }
 }

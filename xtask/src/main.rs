@@ -83,6 +83,54 @@ const TEST: &[Step] = &[
         &[("RUSTFLAGS", "--deny warnings")],
     ),
     (
+        "the settings without any store",
+        &[
+            "check",
+            "--locked",
+            "--package",
+            "es-store",
+            "--no-default-features",
+        ],
+        &[("RUSTFLAGS", "--deny warnings")],
+    ),
+    (
+        "the settings with `zstd` alone",
+        &[
+            "check",
+            "--locked",
+            "--package",
+            "es-store",
+            "--no-default-features",
+            "--features",
+            "zstd",
+        ],
+        &[("RUSTFLAGS", "--deny warnings")],
+    ),
+    (
+        "the settings with `aes` alone",
+        &[
+            "check",
+            "--locked",
+            "--package",
+            "es-store",
+            "--no-default-features",
+            "--features",
+            "aes",
+        ],
+        &[("RUSTFLAGS", "--deny warnings")],
+    ),
+    (
+        "what the settings say of features that are missing",
+        &[
+            "test",
+            "--locked",
+            "--package",
+            "es-store",
+            "--no-default-features",
+        ],
+        &[],
+    ),
+    (
         "the example `dog_school`",
         &[
             "run",

@@ -1,6 +1,5 @@
 //! The newest states that were seen, so that only what came since has to be read.
 use std::any::Any;
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
@@ -11,6 +10,8 @@ use crate::domain::{Aggregate, StreamId, Version};
 pub(super) struct Cache {
     /// Each an [`Entry`] of the type that its category stands for. Absent where nothing is cached.
     entries: Option<Mutex<LruCache<StreamId, Entry>>>,
+    /// How many aggregates there is room for.
+    size: usize,
     /// Whether an aggregate that is got from here is brought up to date first.
     fast_forward: bool,
 }
@@ -23,7 +24,9 @@ struct Entry {
 impl Cache {
     pub(super) fn new(size: usize, fast_forward: bool) -> Self {
         Self {
-            entries: NonZeroUsize::new(size).map(|size| Mutex::new(LruCache::new(size))),
+            // Grows as it fills: a bounded one makes all its room at once.
+            entries: (size > 0).then(|| Mutex::new(LruCache::unbounded())),
+            size,
             fast_forward,
         }
     }
@@ -52,14 +55,19 @@ impl Cache {
             version: aggregate.version(),
             aggregate: Arc::new(copy(aggregate)),
         };
-        let replaced = self
-            .entries()
-            .and_then(|mut entries| match entries.get(stream) {
-                Some(newer) if newer.version > entry.version => Some(entry),
-                _ => entries.push(stream.clone(), entry).map(|(_, old)| old),
-            });
-        // Dropped outside of the lock.
-        drop(replaced);
+        // What is in the way is dropped outside of the lock.
+        let mut in_the_way = [None, None];
+        if let Some(mut entries) = self.entries()
+            && entries
+                .get(stream)
+                .is_none_or(|known| known.version <= entry.version)
+        {
+            in_the_way[0] = entries.push(stream.clone(), entry);
+            if entries.len() > self.size {
+                in_the_way[1] = entries.pop_lru();
+            }
+        }
+        drop(in_the_way);
     }
 
     /// Forgets an aggregate: what is known of it is not what is stored.

@@ -9,6 +9,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A store or an application could not be opened.
+    #[error(transparent)]
+    Open(BoxError),
     /// Saving failed.
     #[error(transparent)]
     Save(#[from] SaveError),

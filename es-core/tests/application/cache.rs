@@ -121,6 +121,30 @@ async fn a_sole_writer_may_read_from_the_cache_alone() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_cache_is_as_large_as_it_is_told_and_takes_its_room_as_it_fills() -> Result<()> {
+    let reads = std::sync::Arc::default();
+    let store = Counted(MemoryStore::new(), std::sync::Arc::clone(&reads));
+    let app = Application::builder(Intercepted(store)).cache(2).build();
+    let mut purses = [1, 2, 3].map(Purse::open);
+    app.save(&mut purses).await?;
+    for purse in &purses {
+        app.update(purse.id(), |purse: &mut Purse| purse.put(1))
+            .await?;
+    }
+    assert_eq!(
+        reads.load(std::sync::atomic::Ordering::SeqCst),
+        3,
+        "each was pushed out by the others"
+    );
+
+    let endless = Application::builder(MemoryStore::new())
+        .cache(usize::MAX)
+        .build();
+    endless.save(&mut Purse::open(1)).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_pending_is_not_cached() -> Result<()> {
     let app = app();
     let mut purse = Purse::open(1);

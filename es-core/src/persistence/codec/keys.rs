@@ -16,7 +16,7 @@ use crate::domain::StreamId;
 ///
 /// let keys = Keys::new(2, Key::generate()?).and(1, Key::generate()?)?;
 ///
-/// // The same from a setting, such as ES_KEYS="2:Vjl…=,1:q0x…="
+/// // The same from a setting, such as ES_CIPHER_KEYS="2:Vjl…=,1:q0x…="
 /// # let setting = format!("2:{},1:{}", *Key::generate()?.expose_base64(), *Key::generate()?.expose_base64());
 /// let keys: Keys = setting.parse()?;
 /// assert_eq!(format!("{keys:?}"), "Keys([2, 1])");

@@ -1,0 +1,262 @@
+//! One commit inside a transaction that holds the write lock.
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use es_core::persistence::{
+    Advance, Append, AppendError, Commit, CommitId, Committed, EncodedEvent, Metadata,
+};
+use es_core::{Position, StreamId, Version};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Result, params};
+use uuid::Uuid;
+
+use crate::checksum::Columns;
+use crate::reads::{self, Found};
+use crate::records::{microseconds, signed, time, unsigned};
+use crate::sql::Sql;
+
+/// The end of the log, as a group of commits moves it.
+pub(crate) struct End {
+    pub(crate) head: i64,
+    pub(crate) time: SystemTime,
+}
+
+/// Writes a commit, or says why it is refused, in which case nothing of it was written.
+///
+/// # Errors
+/// What SQLite could not do; part of the commit may be in the transaction.
+pub(crate) fn apply(
+    connection: &Connection,
+    sql: &Sql,
+    end: &mut End,
+    commit: &Commit,
+) -> Result<std::result::Result<Committed, AppendError>> {
+    if let Some(refused) = refusal(connection, sql, commit)? {
+        // What is stored already is in its own way.
+        return Ok(match reads::found(connection, sql, commit.id)? {
+            Some(found) => sent_before(connection, sql, &found, commit)?,
+            None => Err(refused),
+        });
+    }
+    let time = end.time.max(commit.time);
+    let count = commit
+        .appends
+        .iter()
+        .map(|append| append.events.len())
+        .sum();
+    if !insert(connection, sql, end.head, count, time, commit)? {
+        return Ok(match reads::found(connection, sql, commit.id)? {
+            Some(found) => sent_before(connection, sql, &found, commit)?,
+            None => Err(AppendError::IdTaken { commit: commit.id }),
+        });
+    }
+    if let Some(Advance { follower, to, .. }) = &commit.checkpoint {
+        let mut statement = connection.prepare_cached(&sql.write_checkpoint)?;
+        statement.execute(params![follower.name, follower.log, signed(to.get())])?;
+    }
+    if count > 0 {
+        end.head += signed(count as u64);
+        end.time = time;
+    }
+    Ok(Ok(Committed {
+        commit: commit.id,
+        position: (count > 0).then(|| Position::from(unsigned(end.head))),
+        time,
+    }))
+}
+
+/// Why a commit cannot be stored: versions and checkpoint are looked at before anything is written.
+fn refusal(connection: &Connection, sql: &Sql, commit: &Commit) -> Result<Option<AppendError>> {
+    // Most commits are of one append, and need no map.
+    let mut versions: HashMap<&StreamId, u64> = HashMap::new();
+    let several = commit.appends.len() > 1;
+    for append in &commit.appends {
+        let actual = match versions.get(&append.stream) {
+            Some(version) => *version,
+            None => version(connection, sql, &append.stream)?,
+        };
+        if append.expected.get() != actual {
+            return Ok(Some(AppendError::Conflict {
+                stream: append.stream.clone(),
+                expected: append.expected,
+                actual: Version::from(actual),
+            }));
+        }
+        if several {
+            versions.insert(&append.stream, actual + append.events.len() as u64);
+        }
+    }
+    let Some(Advance { follower, from, to }) = &commit.checkpoint else {
+        return Ok(None);
+    };
+    let actual = reads::checkpoint(connection, sql, follower)?;
+    Ok(
+        (*from != actual || *to <= actual).then(|| AppendError::Checkpoint {
+            follower: follower.clone(),
+            from: *from,
+            to: *to,
+            actual,
+        }),
+    )
+}
+
+fn version(connection: &Connection, sql: &Sql, stream: &StreamId) -> Result<u64> {
+    let mut statement = connection.prepare_cached(&sql.read_version)?;
+    let version = statement
+        .query_row(params![stream.category, stream.id], |row| row.get(0))
+        .optional()?;
+    Ok(unsigned(version.unwrap_or(0)))
+}
+
+/// Writes the events of a commit; `false`: its id is taken, and nothing was written.
+fn insert(
+    connection: &Connection,
+    sql: &Sql,
+    head: i64,
+    count: usize,
+    time: SystemTime,
+    commit: &Commit,
+) -> Result<bool> {
+    let mut row = Row {
+        statement: connection.prepare_cached(&sql.insert_event)?,
+        position: head,
+        metadata: json(&commit.metadata)?,
+        time: microseconds(time),
+        commit: commit.id.into(),
+        events_in_commit: Some(signed(count as u64)),
+    };
+    for append in &commit.appends {
+        let mut version = append.expected;
+        for event in &append.events {
+            version = version.next();
+            let first = row.events_in_commit.is_some();
+            match row.insert(append, version, event) {
+                Err(error) if first && is_taken(&error) => return Ok(false),
+                inserted => inserted?,
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// What the next row has besides its event.
+struct Row<'a> {
+    statement: CachedStatement<'a>,
+    position: i64,
+    metadata: Option<String>,
+    time: i64,
+    commit: Uuid,
+    /// Of the first event of the commit alone.
+    events_in_commit: Option<i64>,
+}
+
+impl Row<'_> {
+    fn insert(&mut self, append: &Append, version: Version, event: &EncodedEvent) -> Result<()> {
+        self.position += 1;
+        let columns = Columns {
+            position: self.position,
+            category: &append.stream.category,
+            stream: append.stream.id,
+            version: signed(version.get()),
+            event: &event.name,
+            schema: event.schema,
+            payload: &event.payload,
+            metadata: self.metadata.as_deref(),
+            time: self.time,
+            commit: self.commit,
+            events_in_commit: self.events_in_commit.take(),
+        };
+        self.statement.execute(params![
+            columns.position,
+            columns.category,
+            columns.stream,
+            columns.version,
+            columns.event,
+            columns.schema,
+            columns.payload,
+            columns.metadata,
+            columns.time,
+            columns.commit,
+            columns.events_in_commit,
+            columns.checksum()
+        ])?;
+        Ok(())
+    }
+}
+
+/// Versions were checked under the lock, so the only index that can refuse is that of commit ids.
+fn is_taken(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+}
+
+fn json(metadata: &Metadata) -> Result<Option<String>> {
+    if metadata.is_empty() {
+        return Ok(None);
+    }
+    serde_json::to_string(metadata)
+        .map(Some)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// The first result of a commit that is sent again.
+fn sent_before(
+    connection: &Connection,
+    sql: &Sql,
+    found: &Found,
+    commit: &Commit,
+) -> Result<std::result::Result<Committed, AppendError>> {
+    let mut statement = connection.prepare_cached(&sql.read_events_of_commit)?;
+    let mut stored = statement.query([found.first, found.last])?;
+    for append in &commit.appends {
+        let mut version = append.expected;
+        for event in &append.events {
+            version = version.next();
+            let same = match stored.next()? {
+                Some(row) => is_same(row, append, version, event)?,
+                None => false,
+            };
+            if !same {
+                return Ok(taken(commit.id));
+            }
+        }
+    }
+    if stored.next()?.is_some() {
+        return Ok(taken(commit.id));
+    }
+    Ok(Ok(found.committed))
+}
+
+fn taken(commit: CommitId) -> std::result::Result<Committed, AppendError> {
+    Err(AppendError::IdTaken { commit })
+}
+
+fn is_same(
+    row: &rusqlite::Row<'_>,
+    append: &Append,
+    version: Version,
+    event: &EncodedEvent,
+) -> Result<bool> {
+    Ok(row.get_ref(0)?.as_str()? == append.stream.category
+        && row.get::<_, Uuid>(1)? == append.stream.id
+        && row.get::<_, i64>(2)? == signed(version.get())
+        && row.get_ref(3)?.as_str()? == event.name
+        && row.get::<_, u32>(4)? == event.schema
+        && row.get_ref(5)?.as_blob()? == &*event.payload)
+}
+
+/// The end of the log, under the lock.
+pub(crate) fn end(connection: &Connection, sql: &Sql) -> Result<End> {
+    let mut statement = connection.prepare_cached(&sql.read_head)?;
+    statement.query_row([], |row| {
+        Ok(End {
+            head: row.get(0)?,
+            time: time(row.get(1)?),
+        })
+    })
+}
+
+/// Moves the end of the log.
+pub(crate) fn move_end(connection: &Connection, sql: &Sql, end: &End) -> Result<()> {
+    let mut statement = connection.prepare_cached(&sql.write_head)?;
+    statement.execute(params![end.head, microseconds(end.time)])?;
+    Ok(())
+}

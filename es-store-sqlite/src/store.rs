@@ -1,0 +1,248 @@
+//! The store itself: readers beside one writer.
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use es_core::persistence::{
+    Append, AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter,
+    FollowerId, KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore, Span,
+};
+use es_core::{Position, StreamId, Version};
+use event_listener::Event;
+use futures_core::future::BoxFuture;
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use crate::builder::SqliteStoreBuilder;
+use crate::connection::{self, Readers};
+use crate::error::{not_kept, unreadable};
+use crate::sql::Sql;
+use crate::writer::Writer;
+use crate::{OpenError, reads, snapshots};
+
+/// A log in one SQLite file. Its clones share their connections, which are closed with the last of them.
+///
+/// Dropping the last one waits until what was accepted is written.
+#[derive(Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    sql: Arc<Sql>,
+    readers: Readers,
+    /// Absent where the file is only read.
+    writer: Option<Writer>,
+    changed: Arc<Event>,
+    payload_limit: usize,
+}
+
+impl SqliteStore {
+    /// Opens a file, which is created where there is none, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the file is what it was.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder(path).open().await
+    }
+
+    /// A store of which more is said before it is opened.
+    pub fn builder(path: impl AsRef<Path>) -> SqliteStoreBuilder {
+        SqliteStoreBuilder::new(path.as_ref().to_owned())
+    }
+
+    pub(crate) fn with(settings: &SqliteStoreBuilder) -> Result<Self, OpenError> {
+        check_prefix(&settings.table_prefix)?;
+        let sql = Arc::new(Sql::new(&settings.table_prefix));
+        let changed = Arc::new(Event::new());
+        let connection = connection::writing(settings)?;
+        let writer = if settings.read_only {
+            None
+        } else {
+            let writer = Writer::start(connection, Arc::clone(&sql), Arc::clone(&changed));
+            Some(writer.map_err(OpenError::Thread)?)
+        };
+        Ok(Self {
+            shared: Arc::new(Shared {
+                sql,
+                readers: Readers::new(settings.clone()),
+                writer,
+                changed,
+                payload_limit: settings.payload_limit,
+            }),
+        })
+    }
+
+    /// Reads on this thread: SQLite answers from memory, mostly, and sooner than another thread would be awake.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection, &Sql) -> rusqlite::Result<T>,
+    ) -> Result<T, ReadError> {
+        let reader = self.shared.readers.take().map_err(unreadable)?;
+        read(&reader, &self.shared.sql).map_err(unreadable)
+    }
+
+    async fn write(
+        &self,
+        run: impl Fn(&Connection, &Sql) -> rusqlite::Result<()> + Send + 'static,
+    ) -> Result<(), es_core::BoxError> {
+        match &self.shared.writer {
+            Some(writer) => writer.run(run).await,
+            None => Err(READ_ONLY.into()),
+        }
+    }
+}
+
+const READ_ONLY: &str = "the store was opened to be read alone; open it without `read_only`";
+
+fn check_prefix(prefix: &str) -> Result<(), OpenError> {
+    let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let is_name = prefix.len() <= 32
+        && prefix.starts_with(|first: char| first.is_ascii_alphabetic())
+        && prefix.chars().all(is_word)
+        && !prefix.to_ascii_lowercase().starts_with("sqlite_");
+    if is_name {
+        return Ok(());
+    }
+    Err(OpenError::Prefix {
+        prefix: prefix.to_owned(),
+    })
+}
+
+impl EventStore for SqliteStore {
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
+        Box::pin(async move {
+            check_sizes(&commit.appends, self.shared.payload_limit)?;
+            match &self.shared.writer {
+                Some(writer) => writer.commit(commit).await,
+                None => Err(AppendError::Failed(READ_ONLY.into())),
+            }
+        })
+    }
+
+    fn outcome(&self, commit: CommitId) -> BoxFuture<'_, Result<Option<Committed>, ReadError>> {
+        Box::pin(async move { self.read(|reader, sql| reads::outcome(reader, sql, commit)) })
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+    ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
+        Box::pin(async move { self.read(|reader, sql| reads::stream(reader, sql, stream, slice)) })
+    }
+
+    fn read_log<'a>(
+        &'a self,
+        span: Span,
+        filter: &'a Filter,
+    ) -> BoxFuture<'a, Result<LogPage, ReadError>> {
+        Box::pin(async move { self.read(|reader, sql| reads::log(reader, sql, span, filter)) })
+    }
+
+    fn read_ids<'a>(
+        &'a self,
+        category: &'a str,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Uuid>, ReadError>> {
+        Box::pin(
+            async move { self.read(|reader, sql| reads::ids(reader, sql, category, after, limit)) },
+        )
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position, ReadError>> {
+        Box::pin(async move { self.read(reads::head) })
+    }
+
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(self.shared.changed.listen())
+    }
+
+    fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {
+        Box::pin(async move {
+            let owner = || {
+                self.read(|reader, sql| {
+                    reader.query_row(&sql.read_owner, [], |row| row.get::<_, Option<String>>(0))
+                })
+            };
+            if let Some(owner) = owner()? {
+                return Ok(owner);
+            }
+            let claimed = name.to_owned();
+            self.write(move |connection, sql| {
+                connection.execute(&sql.claim, [&claimed]).map(|_| ())
+            })
+            .await
+            .map_err(ReadError::Unavailable)?;
+            // Another process may have been faster.
+            Ok(owner()?.unwrap_or_else(|| name.to_owned()))
+        })
+    }
+}
+
+fn check_sizes(appends: &[Append], limit: usize) -> Result<(), AppendError> {
+    for append in appends {
+        let mut version = append.expected;
+        for event in &append.events {
+            version = version.next();
+            if event.payload.len() > limit {
+                return Err(AppendError::TooLarge {
+                    stream: append.stream.clone(),
+                    version,
+                    event: event.name.clone().into_owned(),
+                    size: event.payload.len(),
+                    limit,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+impl CheckpointStore for SqliteStore {
+    fn checkpoint<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Position, ReadError>> {
+        Box::pin(async move { self.read(|reader, sql| reads::checkpoint(reader, sql, follower)) })
+    }
+}
+
+impl SnapshotStore for SqliteStore {
+    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), KeepError>> {
+        Box::pin(async move {
+            self.write(move |connection, sql| snapshots::keep(connection, sql, &snapshot))
+                .await
+                .map_err(not_kept)
+        })
+    }
+
+    fn read_snapshot<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        up_to: Version,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>, ReadError>> {
+        Box::pin(
+            async move { self.read(|reader, sql| snapshots::newest(reader, sql, stream, up_to)) },
+        )
+    }
+
+    fn drop_snapshots<'a>(
+        &'a self,
+        stream: Option<&'a StreamId>,
+    ) -> BoxFuture<'a, Result<(), KeepError>> {
+        Box::pin(async move {
+            let stream = stream.cloned();
+            self.write(move |connection, sql| snapshots::forget(connection, sql, stream.as_ref()))
+                .await
+                .map_err(not_kept)
+        })
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+//! Why an application is not opened.
+#[cfg(feature = "aes")]
+use es_core::persistence::KeysError;
+
+use crate::Origin;
+
+/// Why an application is not opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The settings cannot be used. No store was opened.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The log belongs to another application, or nobody can say whose it is. Nothing else was read or written.
+    #[error(transparent)]
+    Owner(#[from] es_core::application::OpenError),
+}
+
+impl From<OpenError> for es_core::Error {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error.into())
+    }
+}
+
+/// Why settings cannot be used. Neither key nor password is in any of these.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The application's name makes no prefix that a variable can have in every shell.
+    #[error(
+        "the application's name `{name}` makes no prefix for variables; begin it with a letter from A to Z"
+    )]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// Nothing says where the events are kept.
+    #[error(
+        "no store is chosen; set `{prefixed}` or `{plain}` to a URL (this build of es-store accepts {accepted})"
+    )]
+    Missing {
+        /// The variable with the application's name in front.
+        prefixed: String,
+        /// The variable without.
+        plain: &'static str,
+        /// Which URLs this build accepts.
+        accepted: String,
+    },
+    /// A value that means nothing.
+    #[error("{origin} is `{value}`; write {accepted}")]
+    Wrong {
+        /// Where the value was found.
+        origin: Origin,
+        /// The value.
+        value: String,
+        /// What may be written there.
+        accepted: &'static str,
+    },
+    /// A value of the environment that is not Unicode.
+    #[error("{origin} is `{value}`, which is not Unicode; write {accepted}")]
+    NotUnicode {
+        /// Where the value was found.
+        origin: Origin,
+        /// The value, as far as it can be shown.
+        value: String,
+        /// What may be written there.
+        accepted: &'static str,
+    },
+    /// A value that takes a feature which this build does not have.
+    #[error(
+        "{origin} is `{value}`, which takes the feature `{feature}` of es-store; build with it, or unset the variable"
+    )]
+    NotBuiltIn {
+        /// Where the value was found.
+        origin: Origin,
+        /// The value.
+        value: String,
+        /// The feature.
+        feature: &'static str,
+    },
+    /// Keys that cannot be read; their value is not repeated (feature `aes`).
+    #[cfg(feature = "aes")]
+    #[error(
+        "{origin} cannot be read; write {accepted}, or unset it where nothing is to be encrypted"
+    )]
+    Keys {
+        /// Where the value was found.
+        origin: Origin,
+        /// What may be written there.
+        accepted: &'static str,
+        /// What is wrong with it.
+        source: KeysError,
+    },
+    /// A URL that means no store.
+    #[error("{origin} is `{value}`; write a URL that this build of es-store accepts: {accepted}")]
+    UnknownStore {
+        /// Where the URL was found.
+        origin: Origin,
+        /// The URL, without password.
+        value: String,
+        /// Which URLs this build accepts.
+        accepted: String,
+    },
+    /// The URL of a store that this build does not have.
+    #[error(
+        "{origin} is `{value}`, but this build of es-store has no {store} store; write a URL that it accepts: {accepted}"
+    )]
+    StoreNotBuiltIn {
+        /// Where the URL was found.
+        origin: Origin,
+        /// The URL, without password.
+        value: String,
+        /// The store.
+        store: &'static str,
+        /// Which URLs this build accepts.
+        accepted: String,
+    },
+    /// A name in the map that looks like one of ours and is none.
+    #[error(
+        "the map has `{name}`, which is no setting; write one of {known}, or the same with `{prefix}` in front"
+    )]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: String,
+        /// What may stand in front of them.
+        prefix: String,
+    },
+}
+
+// Beyond 128 bytes clippy's `result_large_err` would tell every user to box what we return.
+const _: () = assert!(size_of::<OpenError>() <= 112);

@@ -1,0 +1,93 @@
+//! Opens an application on a store that is chosen by URL, with settings from the environment, from a map, or from code.
+//!
+//! This is what a binary depends on: which store it uses, and how, is said where it runs.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), es_store::OpenError> {
+//! // ES_STORE=memory:, or SCHOOL_ES_STORE=memory:, where several applications share an environment
+//! let app = es_store::open("school").await?;
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Settings`] takes a map, and what is said in code:
+//!
+//! ```
+//! # #[cfg(feature = "memory")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), es_store::OpenError> {
+//! use es_core::application::SnapshotPolicy;
+//! use es_store::Settings;
+//!
+//! let app = Settings::new("school")
+//!     .map([("ES_STORE", "memory:"), ("ES_CACHE", "0")])
+//!     .snapshots(SnapshotPolicy::ByHand)
+//!     .open()
+//!     .await?;
+//! assert_eq!(app.name(), Some("school"));
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "memory"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Variables
+//!
+//! | variable | what it says | accepted | unless set |
+//! |---|---|---|---|
+//! | `ES_STORE` | where the events are kept, as a URL | `memory:` | an error |
+//! | `ES_COMPRESSION` | how new payloads are compressed (by zstd: feature `zstd`) | `none`, `zstd`, or `zstd:1` to `zstd:22` | `none` |
+//! | `ES_CIPHER_KEYS` | the keys of encrypted payloads (feature `aes`) | `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts | nothing is encrypted |
+//! | `ES_SNAPSHOTS` | when snapshots are taken | `as-declared`, `every:100` or another number of events, `by-hand`, or `off` | `as-declared` |
+//! | `ES_CACHE` | how many aggregates are cached, of those types that ask for it | a number such as `1000`, at most `10000000`, or `0` for none | `1000` |
+//! | `ES_CACHE_FAST_FORWARD` | whether a cached aggregate is brought up to date before it is given out | `on`, or `off` where no other process writes | `on` |
+//!
+//! Each may have the application's name in front, in upper snake case: `SCHOOL_ES_STORE` for `school`, `DOG_SCHOOL_ES_STORE` for `dog-school`
+//! and for `DogSchool`. The first of these that says something counts, and the others are not looked at:
+//!
+//! 1. code;
+//! 2. the map: the variable with the name in front, then without;
+//! 3. the environment: with the name in front, then without.
+//!
+//! Space around a value does not matter, nor do capitals in `ON`, `None` or `MEMORY:`; the variables' own names are as written here. An empty
+//! value is as if unset, with one exception: empty `ES_CIPHER_KEYS` are refused, because a secret that did not arrive must not mean that
+//! events are stored as plain text.
+//!
+//! A map may be a whole configuration: names that do not begin with `ES_` or `SCHOOL_ES_` are ignored there, and others that are not in the
+//! table, such as `ES_SNAPSHOT`, are refused. In the environment they are left alone.
+//!
+//! # What is never shown
+//!
+//! An error names the variable, its value, and what is accepted. It shows no key, and of a URL neither user and password nor query; nor
+//! does `Debug`.
+//!
+//! # Features
+//!
+//! | feature | what comes with it |
+//! |---|---|
+//! | `memory` (default) | `memory:`, an empty store at each opening, gone with the application |
+//! | `zstd` | `ES_COMPRESSION=zstd` |
+//! | `aes` | `ES_CIPHER_KEYS`, and [`Settings`]`::keys` |
+
+mod error;
+mod redacted;
+mod settings;
+mod sources;
+mod stores;
+mod values;
+mod variable;
+
+pub use error::{OpenError, SettingsError};
+pub use settings::Settings;
+pub use sources::Origin;
+
+use es_core::Application;
+
+/// Opens an application by what the environment says, and claims its log under this name.
+///
+/// # Errors
+/// [`OpenError`]; nothing but the name was written.
+pub async fn open(name: impl Into<String>) -> Result<Application, OpenError> {
+    Settings::new(name).open().await
+}

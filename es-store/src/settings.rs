@@ -1,0 +1,306 @@
+//! What an application goes by, from code, a map, and the environment.
+use std::ffi::OsString;
+use std::fmt;
+
+use es_core::Application;
+use es_core::application::{ApplicationBuilder, OpenError as OwnerError, SnapshotPolicy};
+use es_core::persistence::{Compression, Store};
+
+use crate::sources::{Found, Origin, Prefix, Sources};
+use crate::stores::{self, Location};
+use crate::values::{self, Keys, Unusable};
+use crate::variable::{
+    CACHE, CACHE_FAST_FORWARD, CIPHER_KEYS, COMPRESSION, SNAPSHOTS, STORE, Variable,
+};
+use crate::{OpenError, SettingsError};
+
+/// What an application goes by: code beats the map, and the map beats the environment.
+///
+/// The documentation of the [crate](crate#variables) has the variables. They are read when the application is opened.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), es_store::OpenError> {
+/// use es_core::application::Retry;
+/// use es_store::Settings;
+/// use es_store_memory::MemoryStore;
+///
+/// // What has no variable is said to the builder of the application; a store may be opened by hand, too.
+/// let app = Settings::new("school")
+///     .cache(10_000)
+///     .builder_over(MemoryStore::new())
+///     .await?
+///     .retry(Retry::attempts(5))
+///     .build();
+/// # let _ = app;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "`open` makes the application"]
+pub struct Settings {
+    name: String,
+    store: Option<String>,
+    choices: Choices,
+    sources: Sources,
+}
+
+/// What there is to choose beside the store; nothing where the application's own default holds.
+#[derive(Default)]
+struct Choices {
+    compression: Option<Compression>,
+    keys: Option<Keys>,
+    snapshots: Option<SnapshotPolicy>,
+    cache: Option<usize>,
+    fast_forward: Option<bool>,
+}
+
+impl Settings {
+    /// The settings of the application of this name, from the environment until something else is said.
+    ///
+    /// The log is claimed under the name, which is also what may stand in front of the variables: `SCHOOL_ES_STORE`.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            store: None,
+            choices: Choices::default(),
+            sources: Sources::process(),
+        }
+    }
+
+    /// Adds a map, or more to it, that beats the environment; the later of two values of one name counts.
+    ///
+    /// Names that do not begin with `ES_`, or with the application's name and `ES_`, are ignored.
+    pub fn map<N: Into<String>, V: Into<String>>(
+        mut self,
+        values: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let values = values.into_iter();
+        let values = values.map(|(name, value)| (name.into(), value.into()));
+        self.sources.map.extend(values);
+        self
+    }
+
+    /// Looks here for what is otherwise looked up in the environment of the process; `|_| None` is an empty one.
+    ///
+    /// So a test does not depend on where it runs.
+    pub fn environment(
+        mut self,
+        lookup: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static,
+    ) -> Self {
+        self.sources.environment = Box::new(lookup);
+        self
+    }
+
+    /// Keeps the events in the store of this URL.
+    pub fn store(mut self, url: impl Into<String>) -> Self {
+        self.store = Some(url.into());
+        self
+    }
+
+    /// Compresses what is written from here on.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.choices.compression = Some(compression);
+        self
+    }
+
+    /// Encrypts what is written from here on, and decrypts what is stored (feature `aes`).
+    #[cfg(feature = "aes")]
+    pub fn keys(mut self, keys: impl es_core::persistence::KeyProvider) -> Self {
+        self.choices.keys = Some(std::sync::Arc::new(keys));
+        self
+    }
+
+    /// Says when snapshots are taken and used.
+    pub fn snapshots(mut self, policy: SnapshotPolicy) -> Self {
+        self.choices.snapshots = Some(policy);
+        self
+    }
+
+    /// Keeps at most so many aggregates in memory, of those types that ask for it; none by 0.
+    pub fn cache(mut self, aggregates: usize) -> Self {
+        self.choices.cache = Some(aggregates);
+        self
+    }
+
+    /// Says whether a cached aggregate is brought up to date before it is given out.
+    pub fn fast_forward(mut self, yes: bool) -> Self {
+        self.choices.fast_forward = Some(yes);
+        self
+    }
+
+    /// Opens the store and the application, and claims its log.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing but the name was written.
+    pub async fn open(self) -> Result<Application, OpenError> {
+        Ok(self.builder().await?.build())
+    }
+
+    /// Opens the store, claims its log, and goes on with the builder of the application: for a clock, or how updates are tried again.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing but the name was written.
+    pub async fn builder(self) -> Result<ApplicationBuilder, OpenError> {
+        match self.location()? {
+            #[cfg(feature = "memory")]
+            Location::Memory => self.builder_over(es_store_memory::MemoryStore::new()).await,
+        }
+    }
+
+    /// The same over a store that is open already; which one `ES_STORE` names is not looked at.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing but the name was written.
+    pub async fn builder_over(self, store: impl Store) -> Result<ApplicationBuilder, OpenError> {
+        let (name, choices) = self.resolved()?;
+        claim(&store, &name).await?;
+        Ok(choices.told(Application::builder(store).name(name)))
+    }
+
+    /// Where the store is.
+    fn location(&self) -> Result<Location, SettingsError> {
+        let prefix = Prefix::of(&self.name)?;
+        self.sources.refuse_unknown(&prefix)?;
+        let url = match &self.store {
+            Some(url) => Some(Found::new(Origin::Code { method: "store" }, url)),
+            None => self.sources.find(&prefix, &STORE)?,
+        };
+        url.map_or_else(
+            || {
+                Err(SettingsError::Missing {
+                    prefixed: prefix.with(&STORE),
+                    plain: STORE.name,
+                    accepted: stores::accepted(),
+                })
+            },
+            stores::locate,
+        )
+    }
+
+    /// The application's name, and everything but the store.
+    fn resolved(self) -> Result<(String, Choices), SettingsError> {
+        let prefix = Prefix::of(&self.name)?;
+        let sources = &self.sources;
+        sources.refuse_unknown(&prefix)?;
+        let chosen = self.choices;
+        let choices = Choices {
+            compression: match chosen.compression {
+                None => read(sources, &prefix, &COMPRESSION, values::compression)?,
+                chosen => chosen,
+            },
+            keys: match chosen.keys {
+                None => read(sources, &prefix, &CIPHER_KEYS, values::keys)?,
+                chosen => chosen,
+            },
+            snapshots: match chosen.snapshots {
+                None => read(sources, &prefix, &SNAPSHOTS, values::snapshots)?,
+                chosen => chosen,
+            },
+            cache: match chosen.cache {
+                None => read(sources, &prefix, &CACHE, values::cache)?,
+                chosen => chosen,
+            },
+            fast_forward: match chosen.fast_forward {
+                None => read(sources, &prefix, &CACHE_FAST_FORWARD, values::on_or_off)?,
+                chosen => chosen,
+            },
+        };
+        Ok((self.name, choices))
+    }
+}
+
+/// The value of a variable, where it has one.
+fn read<T>(
+    sources: &Sources,
+    prefix: &Prefix,
+    variable: &Variable,
+    parse: fn(&str) -> Result<T, Unusable>,
+) -> Result<Option<T>, SettingsError> {
+    let Some(found) = sources.find(prefix, variable)? else {
+        return Ok(None);
+    };
+    parse(&found.text).map(Some).map_err(|error| match error {
+        Unusable::Wrong => SettingsError::Wrong {
+            value: found.shown(variable),
+            origin: found.origin,
+            accepted: variable.accepted,
+        },
+        #[cfg(not(all(feature = "aes", feature = "zstd")))]
+        Unusable::NotBuiltIn { feature } => SettingsError::NotBuiltIn {
+            value: found.shown(variable),
+            origin: found.origin,
+            feature,
+        },
+        #[cfg(feature = "aes")]
+        Unusable::Keys(source) => SettingsError::Keys {
+            origin: found.origin,
+            accepted: variable.accepted,
+            source,
+        },
+    })
+}
+
+/// Asks at once whose log it is: a program on the wrong store is told so when it starts.
+async fn claim(store: &impl Store, name: &str) -> Result<(), OwnerError> {
+    let owner = store.owner(name).await?;
+    if owner == name {
+        return Ok(());
+    }
+    Err(OwnerError::Foreign {
+        name: name.to_owned(),
+        owner,
+    })
+}
+
+impl Choices {
+    /// The builder, told what was chosen.
+    fn told(self, mut builder: ApplicationBuilder) -> ApplicationBuilder {
+        if let Some(compression) = self.compression {
+            builder = builder.compression(compression);
+        }
+        if let Some(keys) = self.keys {
+            builder = with_keys(builder, keys);
+        }
+        if let Some(policy) = self.snapshots {
+            builder = builder.snapshots(policy);
+        }
+        if let Some(aggregates) = self.cache {
+            builder = builder.cache(aggregates);
+        }
+        if let Some(yes) = self.fast_forward {
+            builder = builder.fast_forward(yes);
+        }
+        builder
+    }
+}
+
+#[cfg(feature = "aes")]
+fn with_keys(builder: ApplicationBuilder, keys: Keys) -> ApplicationBuilder {
+    builder.keys(keys)
+}
+
+#[cfg(not(feature = "aes"))]
+fn with_keys(_: ApplicationBuilder, keys: Keys) -> ApplicationBuilder {
+    match keys {}
+}
+
+/// Shows what was said in code, and the names that are in the map: its values may be secret.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let store = self.store.as_deref().map(crate::redacted::redacted);
+        let names: Vec<_> = self.sources.map.keys().collect();
+        f.debug_struct("Settings")
+            .field("name", &self.name)
+            .field("store", &store)
+            .field("compression", &self.choices.compression)
+            .field("keys", &self.choices.keys.as_ref().map(|_| ".."))
+            .field("snapshots", &self.choices.snapshots)
+            .field("cache", &self.choices.cache)
+            .field("fast_forward", &self.choices.fast_forward)
+            .field("map", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! The stores that a URL can name. A store more is an entry here, a variant of [`Location`], its arm in [`Settings::builder`], and a feature.
+//!
+//! [`Settings::builder`]: crate::Settings::builder
+use crate::SettingsError;
+use crate::sources::Found;
+use crate::variable::STORE;
+
+/// Where a store of this build is.
+#[derive(Debug)]
+pub(crate) enum Location {
+    /// In memory: an empty one.
+    #[cfg(feature = "memory")]
+    Memory,
+}
+
+struct Known {
+    name: &'static str,
+    schemes: &'static [&'static str],
+    /// Its URL, for people.
+    url: &'static str,
+    /// The feature that builds it in; absent where there is no such store yet.
+    feature: Option<&'static str>,
+    /// Reads what follows the colon of its URL; absent where this build does not have it.
+    locate: Option<fn(&str) -> Option<Location>>,
+}
+
+static KNOWN: [Known; 3] = [
+    Known {
+        name: "memory",
+        schemes: &["memory"],
+        url: "memory:",
+        feature: Some("memory"),
+        #[cfg(feature = "memory")]
+        locate: Some(|rest| matches!(rest, "" | "//").then_some(Location::Memory)),
+        #[cfg(not(feature = "memory"))]
+        locate: None,
+    },
+    Known {
+        name: "SQLite",
+        schemes: &["sqlite"],
+        url: "sqlite:PATH",
+        feature: None,
+        locate: None,
+    },
+    Known {
+        name: "Postgres",
+        schemes: &["postgres", "postgresql"],
+        url: "postgres://USER:PASSWORD@HOST/DATABASE",
+        feature: None,
+        locate: None,
+    },
+];
+
+/// Reads the URL of a store.
+pub(crate) fn locate(url: Found) -> Result<Location, SettingsError> {
+    let (scheme, rest) = url.text.split_once(':').unwrap_or_default();
+    let scheme = scheme.to_ascii_lowercase();
+    let known = KNOWN
+        .iter()
+        .find(|known| known.schemes.contains(&scheme.as_str()));
+    let absent = match known {
+        Some(Known { name, locate, .. }) => match locate {
+            Some(locate) => match locate(rest) {
+                Some(location) => return Ok(location),
+                None => None,
+            },
+            None => Some(*name),
+        },
+        None => None,
+    };
+    let value = url.shown(&STORE);
+    let origin = url.origin;
+    let accepted = accepted();
+    Err(match absent {
+        Some(store) => SettingsError::StoreNotBuiltIn {
+            origin,
+            value,
+            store,
+            accepted,
+        },
+        None => SettingsError::UnknownStore {
+            origin,
+            value,
+            accepted,
+        },
+    })
+}
+
+/// Which URLs this build accepts, for people.
+pub(crate) fn accepted() -> String {
+    let built_in = KNOWN.iter().filter(|known| known.locate.is_some());
+    let urls: Vec<_> = built_in.map(|known| format!("`{}`", known.url)).collect();
+    if !urls.is_empty() {
+        return urls.join(", ");
+    }
+    let features: Vec<_> = KNOWN
+        .iter()
+        .filter_map(|known| Some(format!("`{}`", known.feature?)))
+        .collect();
+    format!("none without a feature: {}", features.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_variables_has_every_store_that_there_is() {
+        let urls: Vec<_> = KNOWN
+            .iter()
+            .filter(|known| known.feature.is_some())
+            .map(|known| format!("`{}`", known.url))
+            .collect();
+        assert_eq!(STORE.accepted, urls.join(", "));
+    }
+}

@@ -1,0 +1,181 @@
+//! The settings reach the application, and its log is its own.
+#![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
+
+use std::collections::HashMap;
+
+use es_core::application::{OpenError as OwnerError, SnapshotError};
+use es_core::persistence::{EventStore, Slice};
+use es_core::{Aggregate, Application, Error, Root, StreamId, events};
+use es_store::{OpenError, Settings};
+use es_store_memory::MemoryStore;
+use uuid::Uuid;
+
+#[derive(Aggregate, Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[aggregate("Diary", cached, snapshot_every = 100)]
+struct Diary {
+    root: Root<Self>,
+    text: String,
+}
+
+#[events]
+impl Diary {
+    #[event("Begun")]
+    fn begin() -> Self {
+        Self {
+            root: Root::new(),
+            text: String::new(),
+        }
+    }
+
+    #[event("Written")]
+    fn write(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+}
+/// The settings of an application in this environment.
+fn settings<const N: usize>(
+    name: &str,
+    environment: [(&'static str, &'static str); N],
+) -> Settings {
+    let environment = HashMap::from(environment);
+    Settings::new(name).environment(move |name| environment.get(name).map(Into::into))
+}
+
+async fn over<const N: usize>(
+    store: &MemoryStore,
+    environment: [(&'static str, &'static str); N],
+) -> Application {
+    let builder = settings("school", environment).builder_over(store.clone());
+    builder.await.unwrap().build()
+}
+
+async fn saved(app: &Application, text: &str) -> Diary {
+    let mut diary = Diary::begin();
+    diary.write(text);
+    app.save(&mut diary).await.unwrap();
+    diary
+}
+
+/// How the second event of a diary is stored.
+async fn stored(store: &MemoryStore, id: Uuid) -> Vec<u8> {
+    let stream = StreamId::new("Diary", id);
+    let records = store.read_stream(&stream, Slice::all()).await.unwrap();
+    records[1].payload.to_vec()
+}
+
+#[tokio::test]
+async fn a_log_is_claimed_when_it_is_opened() {
+    let store = MemoryStore::new();
+    let school = over(&store, []).await;
+    assert_eq!(school.name(), Some("school"));
+    let office = settings("office", []).builder_over(store.clone()).await;
+    let Err(OpenError::Owner(error @ OwnerError::Foreign { .. })) = office.map(|_| ()) else {
+        panic!("the log is the school's");
+    };
+    assert_eq!(
+        error.to_string(),
+        "the log belongs to the application `school`, not to `office`; \
+         give `office` a store of its own, for instance by a table prefix"
+    );
+    over(&store, []).await; // again, by its owner
+}
+
+#[cfg(feature = "memory")]
+#[tokio::test]
+async fn each_opening_of_memory_is_an_empty_store() {
+    let opened = || settings("school", [("ES_STORE", "MEMORY://")]).open();
+    let first = opened().await.unwrap();
+    let diary = saved(&first, "dear").await;
+    assert_eq!(first.get::<Diary>(diary.id()).await.unwrap(), diary);
+    let second = opened().await.unwrap();
+    assert_eq!(second.find::<Diary>(diary.id()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn payloads_are_plain_unless_something_else_is_set() {
+    let store = MemoryStore::new();
+    for environment in [("ES_COMPRESSION", ""), ("ES_COMPRESSION", "none")] {
+        let plain = saved(&over(&store, [environment]).await, "dear").await;
+        assert_eq!(stored(&store, plain.id()).await, br#"{"text":"dear"}"#);
+    }
+}
+
+#[cfg(feature = "zstd")]
+#[tokio::test]
+async fn payloads_are_compressed_as_is_set() {
+    let store = MemoryStore::new();
+    let text = "dear diary ".repeat(100);
+    let app = over(&store, [("ES_COMPRESSION", "zstd:19")]).await;
+    let compressed = saved(&app, &text).await;
+    assert!(
+        stored(&store, compressed.id())
+            .await
+            .starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+    );
+}
+
+#[cfg(feature = "aes")]
+#[tokio::test]
+async fn payloads_are_encrypted_with_the_first_key_and_decrypted_with_all() {
+    const FIRST: &str = "1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=";
+    const ROTATED: &str = "2:MjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjI=,1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=";
+    let store = MemoryStore::new();
+    let old = saved(&over(&store, [("ES_CIPHER_KEYS", FIRST)]).await, "old").await;
+    let rotated = over(&store, [("ES_CIPHER_KEYS", ROTATED), ("ES_CACHE", "0")]).await;
+    let new = saved(&rotated, "new").await;
+    assert_eq!(rotated.get::<Diary>(old.id()).await.unwrap().text, "old");
+    assert!(
+        stored(&store, old.id())
+            .await
+            .starts_with(&[0x87, 0, 0, 0, 1])
+    );
+    assert!(
+        stored(&store, new.id())
+            .await
+            .starts_with(&[0x87, 0, 0, 0, 2])
+    );
+    // Those in code beat those of the environment.
+    let keys: es_core::persistence::Keys = FIRST.parse().unwrap();
+    let code = settings("school", [("ES_CIPHER_KEYS", "nonsense")]).keys(keys);
+    let code = code.builder_over(store.clone()).await.unwrap().build();
+    assert_eq!(code.get::<Diary>(old.id()).await.unwrap().text, "old");
+}
+
+#[tokio::test]
+async fn snapshots_are_taken_as_is_set() {
+    let store = MemoryStore::new();
+    let app = over(&store, [("ES_SNAPSHOTS", "by-hand")]).await;
+    let diary = saved(&app, "dear").await;
+    assert_eq!(app.snapshot::<Diary>(diary.id()).await.unwrap().get(), 2);
+    let off = over(&store, [("ES_SNAPSHOTS", "off")]).await;
+    let refused = off.snapshot::<Diary>(diary.id()).await.unwrap_err();
+    assert!(matches!(refused, Error::Snapshot(SnapshotError::Off)));
+}
+
+#[tokio::test]
+async fn the_cache_is_used_as_is_set() {
+    let store = MemoryStore::new();
+    let writer = over(&store, []).await;
+    let late = over(&store, [("ES_CACHE_FAST_FORWARD", "off")]).await;
+    let off = over(
+        &store,
+        [("ES_CACHE_FAST_FORWARD", "off"), ("ES_CACHE", "0")],
+    )
+    .await;
+    let mut diary = saved(&writer, "dear").await;
+    let id = diary.id();
+    for app in [&late, &off] {
+        assert_eq!(app.get::<Diary>(id).await.unwrap().text, "dear");
+    }
+    diary.write(" diary");
+    writer.save(&mut diary).await.unwrap();
+    assert_eq!(late.get::<Diary>(id).await.unwrap().text, "dear");
+    assert_eq!(off.get::<Diary>(id).await.unwrap().text, "dear diary");
+}
+
+#[test]
+fn opening_can_be_awaited_on_any_thread() {
+    fn is_send(_: impl Send) {}
+    is_send(es_store::open("school"));
+    is_send(Settings::new("school").builder_over(MemoryStore::new()));
+}

@@ -1,0 +1,349 @@
+//! What each wrong setting is answered with.
+#![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
+
+use std::error::Error;
+
+use es_store::Settings;
+use es_store_memory::MemoryStore;
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+/// A key, written as it would be in a setting.
+const KEY: &str = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I=";
+
+fn school() -> Settings {
+    Settings::new("school").environment(|_| None)
+}
+
+/// An error with its causes.
+fn text(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}\n  {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn opened(settings: Settings) -> String {
+    text(&pollster::block_on(settings.open()).unwrap_err())
+}
+
+/// Over an open store, so that no URL is needed.
+fn opened_over(settings: Settings) -> String {
+    let builder = pollster::block_on(settings.builder_over(MemoryStore::new()));
+    text(&builder.err().unwrap())
+}
+
+/// What each of these variables of the environment is answered with.
+fn all(variables: impl IntoIterator<Item = (&'static str, &'static str)>) -> String {
+    let texts = variables.into_iter().map(|(variable, value)| {
+        let settings = school().environment(move |name| (name == variable).then(|| value.into()));
+        opened_over(settings) + "\n"
+    });
+    texts.collect()
+}
+
+fn check(actual: &str, expected: &Expect) {
+    assert!(
+        !actual.contains("SECRET") && !actual.contains("c2Vj"),
+        "{actual}"
+    );
+    expected.assert_eq(actual);
+}
+
+#[test]
+fn a_wrong_value_names_its_variable_itself_and_what_is_accepted() {
+    let wrong = [
+        ("ES_COMPRESSION", "gzip"),
+        ("SCHOOL_ES_COMPRESSION", "zstd:fast"),
+        ("ES_COMPRESSION", "zstd:256"),
+        ("ES_SNAPSHOTS", "always"),
+        ("SCHOOL_ES_SNAPSHOTS", "every:0"),
+        ("ES_CACHE", "-1"),
+        ("SCHOOL_ES_CACHE", "10000001"),
+        ("ES_CACHE", "18446744073709551616"),
+        ("ES_CACHE_FAST_FORWARD", "true"),
+        // What got into the wrong variable is no less secret there.
+        (
+            "ES_COMPRESSION",
+            "1:c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I=",
+        ),
+        ("ES_SNAPSHOTS", "postgres://es:SECRET@db/school"),
+    ];
+    check(
+        &all(wrong),
+        &expect![[r#"
+        `ES_COMPRESSION` in the environment is `gzip`; write `none`, `zstd`, or `zstd:1` to `zstd:22`
+        `SCHOOL_ES_COMPRESSION` in the environment is `zstd:fast`; write `none`, `zstd`, or `zstd:1` to `zstd:22`
+        `ES_COMPRESSION` in the environment is `zstd:256`; write `none`, `zstd`, or `zstd:1` to `zstd:22`
+        `ES_SNAPSHOTS` in the environment is `always`; write `as-declared`, `every:100` or another number of events, `by-hand`, or `off`
+        `SCHOOL_ES_SNAPSHOTS` in the environment is `every:0`; write `as-declared`, `every:100` or another number of events, `by-hand`, or `off`
+        `ES_CACHE` in the environment is `-1`; write a number such as `1000`, at most `10000000`, or `0` for none
+        `SCHOOL_ES_CACHE` in the environment is `10000001`; write a number such as `1000`, at most `10000000`, or `0` for none
+        `ES_CACHE` in the environment is `18446744073709551616`; write a number such as `1000`, at most `10000000`, or `0` for none
+        `ES_CACHE_FAST_FORWARD` in the environment is `true`; write `on`, or `off` where no other process writes
+        `ES_COMPRESSION` in the environment is `***`; write `none`, `zstd`, or `zstd:1` to `zstd:22`
+        `ES_SNAPSHOTS` in the environment is `postgres://***@db/school`; write `as-declared`, `every:100` or another number of events, `by-hand`, or `off`
+    "#]],
+    );
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn a_level_that_zstd_has_not_is_a_wrong_value() {
+    check(
+        &all([("ES_COMPRESSION", "zstd:23")]),
+        &expect![[r#"
+        `ES_COMPRESSION` in the environment is `zstd:23`; write `none`, `zstd`, or `zstd:1` to `zstd:22`
+    "#]],
+    );
+}
+
+#[cfg(feature = "aes")]
+#[test]
+fn wrong_keys_are_answered_without_them() {
+    let wrong = [
+        ("ES_CIPHER_KEYS", ""),
+        ("SCHOOL_ES_CIPHER_KEYS", " \n"),
+        (
+            "ES_CIPHER_KEYS",
+            "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I=",
+        ),
+        (
+            "ES_CIPHER_KEYS",
+            "c2Vj:cmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I=",
+        ),
+        ("ES_CIPHER_KEYS", "1:SECRET"),
+        ("ES_CIPHER_KEYS", "1:SECRET!"),
+        (
+            "ES_CIPHER_KEYS",
+            "1:c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I=,1:c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I=",
+        ),
+    ];
+    check(
+        &all(wrong),
+        &expect![[r#"
+            `ES_CIPHER_KEYS` in the environment cannot be read; write `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts, or unset it where nothing is to be encrypted
+              there is no key; write `ID:KEY`, or several separated by commas, the first of which encrypts
+            `SCHOOL_ES_CIPHER_KEYS` in the environment cannot be read; write `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts, or unset it where nothing is to be encrypted
+              there is no key; write `ID:KEY`, or several separated by commas, the first of which encrypts
+            `ES_CIPHER_KEYS` in the environment cannot be read; write `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts, or unset it where nothing is to be encrypted
+              entry 1 of the keys has no id; write `ID:KEY`, such as `1:` and 32 random bytes in base64
+            `ES_CIPHER_KEYS` in the environment cannot be read; write `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts, or unset it where nothing is to be encrypted
+              the id of entry 1 of the keys is not a number from 0 to 4294967295; write `ID:KEY`
+            `ES_CIPHER_KEYS` in the environment cannot be read; write `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts, or unset it where nothing is to be encrypted
+              key 1 cannot be read
+              this is no base64; a key is 32 random bytes in base64, 44 characters with the padding
+            `ES_CIPHER_KEYS` in the environment cannot be read; write `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts, or unset it where nothing is to be encrypted
+              key 1 cannot be read
+              this is no base64; a key is 32 random bytes in base64, 44 characters with the padding
+            `ES_CIPHER_KEYS` in the environment cannot be read; write `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts, or unset it where nothing is to be encrypted
+              two keys have the id 1; give the new one an id that was never used
+        "#]],
+    );
+}
+
+#[cfg(not(feature = "zstd"))]
+#[test]
+fn without_zstd_its_feature_is_named() {
+    let wanted = [
+        ("ES_COMPRESSION", "zstd"),
+        ("SCHOOL_ES_COMPRESSION", "ZSTD:22"),
+    ];
+    check(
+        &all(wanted),
+        &expect![[r#"
+        `ES_COMPRESSION` in the environment is `zstd`, which takes the feature `zstd` of es-store; build with it, or unset the variable
+        `SCHOOL_ES_COMPRESSION` in the environment is `ZSTD:22`, which takes the feature `zstd` of es-store; build with it, or unset the variable
+    "#]],
+    );
+}
+
+#[cfg(not(feature = "aes"))]
+#[test]
+fn without_aes_keys_are_refused_and_its_feature_is_named() {
+    let wanted = [
+        (
+            "ES_CIPHER_KEYS",
+            "1:c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I=",
+        ),
+        ("SCHOOL_ES_CIPHER_KEYS", ""),
+    ];
+    check(
+        &all(wanted),
+        &expect![[r#"
+        `ES_CIPHER_KEYS` in the environment is `***`, which takes the feature `aes` of es-store; build with it, or unset the variable
+        `SCHOOL_ES_CIPHER_KEYS` in the environment is `***`, which takes the feature `aes` of es-store; build with it, or unset the variable
+    "#]],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_value_that_is_not_unicode_is_shown_as_far_as_it_can_be() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let not_unicode = |variable: &'static str, value: &'static [u8]| {
+        let value = OsStr::from_bytes(value);
+        school().environment(move |name| (name == variable).then(|| value.to_owned()))
+    };
+    let texts = [
+        opened(not_unicode("SCHOOL_ES_STORE", b"memory:\xff")),
+        opened(not_unicode(
+            "ES_STORE",
+            b"postgres://es:SECRET\xff@db/school",
+        )),
+        opened_over(not_unicode("ES_CACHE", b"1\xff")),
+        opened_over(not_unicode("ES_CIPHER_KEYS", b"1:SECRET\xff")),
+    ];
+    check(
+        &texts.join("\n"),
+        &expect![[r#"
+            `SCHOOL_ES_STORE` in the environment is `memory:�`, which is not Unicode; write `memory:`
+            `ES_STORE` in the environment is `postgres://***@db/school`, which is not Unicode; write `memory:`
+            `ES_CACHE` in the environment is `1�`, which is not Unicode; write a number such as `1000`, at most `10000000`, or `0` for none
+            `ES_CIPHER_KEYS` in the environment is `***`, which is not Unicode; write `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts"#]],
+    );
+}
+
+#[cfg(feature = "memory")]
+#[test]
+fn a_url_is_answered_by_those_that_are_accepted() {
+    let in_environment = |url: &'static str| {
+        opened(school().environment(move |name| (name == "SCHOOL_ES_STORE").then(|| url.into())))
+    };
+    let texts = [
+        opened(school()),
+        opened(school().store("")),
+        opened(school().store("school.db")),
+        opened(school().map([("ES_STORE", "memory:school")])),
+        in_environment("mysql://es:SECRET@db/school"),
+        in_environment("sqlite:school.db"),
+        in_environment("Postgres://es:SECRET@db:5432/school?sslmode=require"),
+        opened(school().store("postgresql:host=db password=SECRET")),
+        opened(school().map([("ES_STORE", format!("1:{KEY}"))])),
+    ];
+    check(
+        &texts.join("\n"),
+        &expect![[r#"
+        no store is chosen; set `SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts `memory:`)
+        the store set in code is ``; write a URL that this build of es-store accepts: `memory:`
+        the store set in code is `school.db`; write a URL that this build of es-store accepts: `memory:`
+        `ES_STORE` in the map is `memory:school`; write a URL that this build of es-store accepts: `memory:`
+        `SCHOOL_ES_STORE` in the environment is `mysql://***@db/school`; write a URL that this build of es-store accepts: `memory:`
+        `SCHOOL_ES_STORE` in the environment is `sqlite:school.db`, but this build of es-store has no SQLite store; write a URL that it accepts: `memory:`
+        `SCHOOL_ES_STORE` in the environment is `Postgres://***@db:5432/school?***`, but this build of es-store has no Postgres store; write a URL that it accepts: `memory:`
+        the store set in code is `postgresql:***`, but this build of es-store has no Postgres store; write a URL that it accepts: `memory:`
+        `ES_STORE` in the map is `***`; write a URL that this build of es-store accepts: `memory:`"#]],
+    );
+}
+
+#[cfg(not(feature = "memory"))]
+#[test]
+fn a_build_without_stores_says_which_features_have_any() {
+    let texts = [opened(school()), opened(school().store("memory:"))];
+    check(
+        &texts.join("\n"),
+        &expect![[r#"
+            no store is chosen; set `SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts none without a feature: `memory`)
+            the store set in code is `memory:`, but this build of es-store has no memory store; write a URL that it accepts: none without a feature: `memory`"#]],
+    );
+}
+
+#[test]
+fn a_mistyped_name_in_the_map_is_answered_by_those_there_are() {
+    let texts = [
+        "ES_SNAPSHOT",
+        "SCHOOL_ES_STOR",
+        "es_store",
+        "ES_SCHOOL_STORE",
+    ]
+    .map(|name| opened(school().map([(name, KEY)]).store("memory:")));
+    check(
+        &texts.join("\n"),
+        &expect![[r#"
+        the map has `ES_SNAPSHOT`, which is no setting; write one of `ES_STORE`, `ES_COMPRESSION`, `ES_CIPHER_KEYS`, `ES_SNAPSHOTS`, `ES_CACHE`, `ES_CACHE_FAST_FORWARD`, or the same with `SCHOOL_` in front
+        the map has `SCHOOL_ES_STOR`, which is no setting; write one of `ES_STORE`, `ES_COMPRESSION`, `ES_CIPHER_KEYS`, `ES_SNAPSHOTS`, `ES_CACHE`, `ES_CACHE_FAST_FORWARD`, or the same with `SCHOOL_` in front
+        the map has `es_store`, which is no setting; write one of `ES_STORE`, `ES_COMPRESSION`, `ES_CIPHER_KEYS`, `ES_SNAPSHOTS`, `ES_CACHE`, `ES_CACHE_FAST_FORWARD`, or the same with `SCHOOL_` in front
+        the map has `ES_SCHOOL_STORE`, which is no setting; write one of `ES_STORE`, `ES_COMPRESSION`, `ES_CIPHER_KEYS`, `ES_SNAPSHOTS`, `ES_CACHE`, `ES_CACHE_FAST_FORWARD`, or the same with `SCHOOL_` in front"#]],
+    );
+}
+
+#[test]
+fn names_that_are_not_ours_are_ignored_in_the_map() {
+    let settings = school().map([
+        ("DATABASE_URL", "postgres://db"),
+        ("TYPES_STORE", "1"),
+        ("OFFICE_ES_STORE", "sqlite:office.db"),
+        ("ES_CACHE", "7"),
+    ]);
+    assert!(pollster::block_on(settings.builder_over(MemoryStore::new())).is_ok());
+}
+
+#[test]
+fn a_name_that_makes_no_prefix_is_refused() {
+    let nameless = Settings::new("").environment(|_| None).store("memory:");
+    check(
+        &opened(nameless),
+        &expect![
+            "the application's name `` makes no prefix for variables; begin it with a letter from A to Z"
+        ],
+    );
+}
+
+#[test]
+fn debug_shows_neither_keys_nor_passwords() {
+    let settings = school()
+        .map([
+            ("ES_CIPHER_KEYS", format!("1:{KEY}")),
+            ("ES_CACHE", "7".to_owned()),
+        ])
+        .store("postgres://es:SECRET@db/school")
+        .cache(9);
+    #[cfg(feature = "aes")]
+    let settings = settings.keys(es_core::persistence::Keys::new(
+        1,
+        es_core::persistence::Key::from_base64(KEY).unwrap(),
+    ));
+    let shown = format!("{settings:?}");
+    assert!(
+        !shown.contains("SECRET") && !shown.contains("c2Vj"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("***@db") && shown.contains("ES_CIPHER_KEYS"),
+        "{shown}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_key_is_not_shown_whichever_variable_it_got_into(
+        key in "[A-Za-z0-9+/]{43}=",
+        form in 0..4,
+        variable in prop::sample::select(&[
+            "ES_STORE", "ES_COMPRESSION", "ES_CIPHER_KEYS", "ES_SNAPSHOTS", "ES_CACHE", "ES_CACHE_FAST_FORWARD",
+        ][..]),
+    ) {
+        let value = match form {
+            0 => key.clone(),
+            1 => format!("1:{key}"),
+            2 => format!("{key}:1"),
+            _ => format!("2:{key},1:{key},1:{key}"),
+        };
+        let settings = || school().map([(variable, &value)]);
+        let mut shown = format!("{:?}", settings());
+        let over = settings().builder_over(MemoryStore::new());
+        let errors = [
+            pollster::block_on(settings().open()).err(),
+            pollster::block_on(over).err(),
+        ];
+        for error in errors.into_iter().flatten() {
+            shown += &format!(" {error:?} {}", text(&error));
+        }
+        prop_assert!(!shown.contains(&key[..8]) && !shown.contains(&key[36..]), "{shown}");
+    }
+}
