@@ -1,4 +1,4 @@
-//! Findings of a review: each test states what should hold, and fails.
+//! What readers of the code found: each of these failed first.
 #![cfg(feature = "testing")]
 #![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
 
@@ -13,7 +13,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use es_core::application::{Retry, SaveError};
 use es_core::persistence::{
-    AppendError, Commit, Committed, EventStore, FollowerId, Metadata, ReadError, Record, Slice,
+    AppendError, Clock, Commit, Committed, EventStore, FollowerId, Metadata, ReadError, Record,
+    Slice,
 };
 use es_core::testing::{Intercept, Intercepted, VirtualClock};
 use es_core::{
@@ -21,7 +22,6 @@ use es_core::{
 };
 use es_store_memory::MemoryStore;
 use futures_core::future::BoxFuture;
-use futures_lite::future::yield_now;
 use pollster::block_on;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,10 +29,9 @@ enum Fate {
     Answered,
     Stuck,
     StoredAndStuck,
-    StoredAndLost,
 }
 
-use Fate::{Answered, StoredAndLost, StoredAndStuck, Stuck};
+use Fate::{Answered, StoredAndStuck, Stuck};
 
 #[derive(Clone, Default)]
 struct BadLine {
@@ -61,7 +60,6 @@ impl Intercept for BadLine {
             }
             let answer = self.store.commit(commit).await;
             match fate {
-                StoredAndLost => Err(AppendError::Unavailable("the line broke".into())),
                 StoredAndStuck => pending().await,
                 _ => answer,
             }
@@ -108,108 +106,6 @@ fn ends_within(limit: Duration, what: impl FnOnce() + Send + 'static) -> bool {
         let _ = done.send(());
     });
     is_done.recv_timeout(limit).is_ok()
-}
-
-fn alone(line: &BadLine) -> Application {
-    Application::builder(Intercepted(line.clone()))
-        .fast_forward(false)
-        .build()
-}
-
-#[test]
-fn a_sole_writer_without_fast_forward_sees_its_own_commit_whose_answer_was_lost() {
-    for fate in [StoredAndLost, StoredAndStuck] {
-        let line = BadLine::default();
-        let app = alone(&line);
-        let mut tally = Tally::begin();
-        block_on(app.save(&mut tally)).unwrap();
-        line.next(fate);
-        let failed = once(app.update(tally.id(), |tally: &mut Tally| tally.mark(1)));
-        assert!(!matches!(failed, Some(Ok(_))));
-        assert_eq!(line.store.head_now(), Position::from(2), "it is stored");
-        let got = block_on(app.get::<Tally>(tally.id())).unwrap();
-        assert_eq!(got.marks, [1], "{fate:?}");
-    }
-}
-
-trait HeadNow {
-    fn head_now(&self) -> Position;
-}
-
-impl HeadNow for MemoryStore {
-    fn head_now(&self) -> Position {
-        block_on(self.head()).unwrap()
-    }
-}
-
-#[test]
-fn getting_again_after_a_conflict_helps_without_fast_forward_too() {
-    let line = BadLine::default();
-    let app = alone(&line);
-    let mut tally = Tally::begin();
-    block_on(app.save(&mut tally)).unwrap();
-    line.next(StoredAndLost);
-    block_on(app.update(tally.id(), |tally: &mut Tally| tally.mark(1))).unwrap_err();
-    // The error says "get it again and decide again".
-    for _ in 0..10 {
-        let mut again = block_on(app.get::<Tally>(tally.id())).unwrap();
-        again.mark(2);
-        match block_on(app.save(&mut again)) {
-            Ok(_) => return,
-            Err(Error::Save(SaveError::Conflict { .. })) => {}
-            Err(other) => panic!("{other:?}"),
-        }
-    }
-    panic!("a conflict with nobody, for ever");
-}
-
-/// Yields after each read of a stream.
-#[derive(Clone, Default)]
-struct SlowReads(MemoryStore);
-
-impl Intercept for SlowReads {
-    type Store = MemoryStore;
-
-    fn store(&self) -> &MemoryStore {
-        &self.0
-    }
-
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        slice: Slice,
-    ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
-        Box::pin(async move {
-            let read = self.0.read_stream(stream, slice).await;
-            yield_now().await;
-            read
-        })
-    }
-}
-
-#[test]
-fn a_slow_reader_does_not_bring_an_older_state_back_into_the_cache() {
-    let app = Application::builder(Intercepted(SlowReads::default()))
-        .fast_forward(false)
-        .cache(1)
-        .build();
-    let (mut tally, mut other) = (Tally::begin(), Tally::begin());
-    block_on(app.save(&mut tally)).unwrap();
-    block_on(app.save(&mut other)).unwrap(); // `tally` is out of the cache
-    let mut reading = Box::pin(app.get::<Tally>(tally.id()));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(reading.as_mut().poll(&mut context).is_pending()); // it has read version 1
-    tally.mark(1);
-    block_on(app.save(&mut tally)).unwrap(); // version 2 is cached
-    other.mark(1);
-    block_on(app.save(&mut other)).unwrap(); // and out again
-    block_on(reading).unwrap(); // version 1 is cached
-    let got = block_on(app.get::<Tally>(tally.id())).unwrap();
-    assert_eq!(
-        got.marks,
-        [1],
-        "this application wrote it, and nobody else writes"
-    );
 }
 
 #[test]
@@ -307,7 +203,6 @@ fn a_hurried_clock_does_not_run_backwards() {
         .map(|_| {
             let clock = clock.clone();
             std::thread::spawn(move || {
-                use es_core::persistence::Clock;
                 let mut newest = clock.now();
                 let mut back = 0;
                 for _ in 0..100_000 {
@@ -376,7 +271,6 @@ struct SteppedBack(AtomicU64, VirtualClock);
 
 impl es_core::persistence::Clock for SteppedBack {
     fn now(&self) -> SystemTime {
-        use es_core::persistence::Clock;
         let hour = Duration::from_secs(3600);
         match self.0.fetch_add(1, Ordering::SeqCst) {
             0 => self.1.now() + hour,
@@ -385,7 +279,6 @@ impl es_core::persistence::Clock for SteppedBack {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        use es_core::persistence::Clock;
         self.1.sleep(duration)
     }
 }
@@ -397,16 +290,14 @@ fn a_wait_is_not_longer_because_the_machine_was_set_back() {
     let app = Application::builder(MemoryStore::new())
         .clock(clock)
         .build();
-    let begin = es_core::persistence::Clock::now(&time);
+    let begin = time.now();
     block_on(app.wait_for(
         FollowerId::new("f", "log"),
         Position::FIRST,
         Duration::from_secs(2),
     ))
     .unwrap_err();
-    let waited = es_core::persistence::Clock::now(&time)
-        .duration_since(begin)
-        .unwrap();
+    let waited = time.now().duration_since(begin).unwrap();
     assert!(waited <= Duration::from_secs(3), "{waited:?}");
 }
 
@@ -616,7 +507,7 @@ mod erased {
 }
 
 #[test]
-fn a_save_that_fails_stored_nothing_and_left_everything_pending() {
+fn a_save_that_fails_has_settled_what_was_in_doubt_and_keeps_the_rest_pending() {
     let line = BadLine::default();
     let app = Application::new(Intercepted(line.clone()));
     let mut tally = Tally::begin();
@@ -625,17 +516,26 @@ fn a_save_that_fails_stored_nothing_and_left_everything_pending() {
     tally.mark(1);
     let limited = Application::new(line.store.clone().payload_limit(11)); // `Begun` fits, `Marked` does not
     block_on(limited.save(&mut tally)).unwrap_err();
-    // As `SaveError` says: "Everything is pending still, and nothing was stored".
-    assert_eq!(tally.pending().len(), 2);
-    assert_eq!(line.store.head_now(), Position::START);
+    assert_eq!(tally.pending(), [TallyEvent::Marked { number: 1 }]);
+    assert_eq!(block_on(line.store.head()).unwrap(), Position::FIRST);
 }
 
 #[test]
-fn a_section_that_ends_where_the_log_does_has_no_next_one_yet() {
+fn a_section_names_the_next_one_once_it_is_full() {
     let app = Application::new(MemoryStore::new());
     let mut tally = Tally::begin();
     tally.mark(1);
     block_on(app.save(&mut tally)).unwrap();
-    let section = block_on(app.log().section("1,2".parse().unwrap())).unwrap();
-    assert_eq!(section.next, None, "the log does not reach beyond this one yet");
+    let next = |id: &str| {
+        let section = block_on(app.log().section(id.parse().unwrap())).unwrap();
+        section.next.map(|next| next.to_string())
+    };
+    assert_eq!(next("1,2"), Some("3,4".to_owned()));
+    assert_eq!(next("1,3"), None);
+    assert!(
+        "1,10001"
+            .parse::<es_core::application::SectionId>()
+            .is_err()
+    );
+    assert!("1,10000".parse::<es_core::application::SectionId>().is_ok());
 }
