@@ -30,7 +30,7 @@ fn broken_laws(fault: Fault) -> Vec<&'static str> {
 
 /// Tries faults on several threads at once, since some laws wait.
 fn tried(faults: &[Fault]) -> Vec<Vec<&'static str>> {
-    let threads = 4;
+    let threads = 8;
     let share = |number: usize| {
         let own = faults.iter().skip(number).step_by(threads);
         own.map(|fault| broken_laws(*fault)).collect::<Vec<_>>()

@@ -19,7 +19,7 @@ use crate::testing::VirtualClock;
 pub async fn with_and_without_snapshots_and_cache_aggregates_are_equal<H: Harness>(harness: H) {
     const STEPS: usize = 16;
     drop(harness);
-    for seed in seeds(20) {
+    for seed in seeds(10) {
         let harness = H::fresh().await;
         let mut play = Play::begin(&harness, seed).await;
         for _ in 0..STEPS {
@@ -150,9 +150,7 @@ impl Known {
     }
 
     async fn assert_told_by(&self, app: &Application, case: &str) {
-        // Backwards too: nothing that was kept on the way may be taken for another version.
-        let upwards = 1..=self.newest().get();
-        for version in upwards.clone().chain(upwards.rev()).map(Version::from) {
+        for version in (1..=self.newest().get()).map(Version::from) {
             let past = told(app.get_at::<Parcel>(self.id, version).await, case);
             self.assert_is(&past, version, case);
         }

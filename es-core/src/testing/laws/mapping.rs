@@ -22,7 +22,7 @@ pub async fn an_event_comes_back_from_the_store_as_it_was_recorded(mut harness: 
     for contents in limits() {
         parcel.fill(contents);
     }
-    for seed in seeds(50) {
+    for seed in seeds(20) {
         parcel.fill(Draw::new(seed).contents());
     }
     let mut events = parcel.pending().to_vec();

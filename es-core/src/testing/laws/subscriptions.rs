@@ -196,7 +196,7 @@ async fn saved_in_the_end(app: &Application, parcel: &mut Parcel) {
             futures_timer::Delay::new(Duration::from_millis(5)).await;
         }
     };
-    let saved = within(PATIENCE, saving).await;
+    let saved = within(PATIENCE * 2, saving).await;
     saved.expect("the store recovers");
 }
 
@@ -211,6 +211,7 @@ async fn next_in_the_end(subscription: &mut Subscription) -> Record {
             }
         }
     };
-    let next = within(PATIENCE, reading).await;
+    // The store has two seconds for it, and the pauses grow meanwhile.
+    let next = within(PATIENCE * 2, reading).await;
     next.expect("it is taken up again")
 }
