@@ -40,8 +40,7 @@
 //! | `ES_COMPRESSION` | how new payloads are compressed (by zstd: feature `zstd`) | `none`, `zstd`, or `zstd:1` to `zstd:22` | `none` |
 //! | `ES_CIPHER_KEYS` | the keys of encrypted payloads (feature `aes`) | `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts | nothing is encrypted |
 //! | `ES_SNAPSHOTS` | when snapshots are taken | `as-declared`, `every:100` or another number of events, `by-hand`, or `off` | `as-declared` |
-//! | `ES_CACHE` | how many aggregates are cached, of those types that ask for it | a number such as `1000`, at most `10000000`, or `0` for none | `1000` |
-//! | `ES_CACHE_FAST_FORWARD` | whether a cached aggregate is brought up to date before it is given out | `on`, or `off` where no other process writes | `on` |
+//! | `ES_CACHE` | how many aggregates are cached, of those types that ask for it | a number such as `1000`, or `0` for none | `1000` |
 //!
 //! Each may have the application's name in front, in upper snake case: `SCHOOL_ES_STORE` for `school`, `DOG_SCHOOL_ES_STORE` for `dog-school`
 //! and for `DogSchool`. The first of these that says something counts, and the others are not looked at:

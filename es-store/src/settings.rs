@@ -9,9 +9,7 @@ use es_core::persistence::{Compression, Store};
 use crate::sources::{Found, Origin, Prefix, Sources};
 use crate::stores::{self, Location};
 use crate::values::{self, Keys, Unusable};
-use crate::variable::{
-    CACHE, CACHE_FAST_FORWARD, CIPHER_KEYS, COMPRESSION, SNAPSHOTS, STORE, Variable,
-};
+use crate::variable::{CACHE, CIPHER_KEYS, COMPRESSION, SNAPSHOTS, STORE, Variable};
 use crate::{OpenError, SettingsError};
 
 /// What an application goes by: code beats the map, and the map beats the environment.
@@ -51,7 +49,6 @@ struct Choices {
     keys: Option<Keys>,
     snapshots: Option<SnapshotPolicy>,
     cache: Option<usize>,
-    fast_forward: Option<bool>,
 }
 
 impl Settings {
@@ -119,12 +116,6 @@ impl Settings {
     /// Keeps at most so many aggregates in memory, of those types that ask for it; none by 0.
     pub fn cache(mut self, aggregates: usize) -> Self {
         self.choices.cache = Some(aggregates);
-        self
-    }
-
-    /// Says whether a cached aggregate is brought up to date before it is given out.
-    pub fn fast_forward(mut self, yes: bool) -> Self {
-        self.choices.fast_forward = Some(yes);
         self
     }
 
@@ -200,10 +191,6 @@ impl Settings {
                 None => read(sources, &prefix, &CACHE, values::cache)?,
                 chosen => chosen,
             },
-            fast_forward: match chosen.fast_forward {
-                None => read(sources, &prefix, &CACHE_FAST_FORWARD, values::on_or_off)?,
-                chosen => chosen,
-            },
         };
         Ok((self.name, choices))
     }
@@ -267,9 +254,6 @@ impl Choices {
         if let Some(aggregates) = self.cache {
             builder = builder.cache(aggregates);
         }
-        if let Some(yes) = self.fast_forward {
-            builder = builder.fast_forward(yes);
-        }
         builder
     }
 }
@@ -296,7 +280,6 @@ impl fmt::Debug for Settings {
             .field("keys", &self.choices.keys.as_ref().map(|_| ".."))
             .field("snapshots", &self.choices.snapshots)
             .field("cache", &self.choices.cache)
-            .field("fast_forward", &self.choices.fast_forward)
             .field("map", &names)
             .finish_non_exhaustive()
     }

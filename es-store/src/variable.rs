@@ -36,24 +36,11 @@ pub(crate) const SNAPSHOTS: Variable = Variable {
 
 pub(crate) const CACHE: Variable = Variable {
     name: "ES_CACHE",
-    accepted: "a number such as `1000`, at most `10000000`, or `0` for none",
+    accepted: "a number such as `1000`, or `0` for none",
     secret: false,
 };
 
-pub(crate) const CACHE_FAST_FORWARD: Variable = Variable {
-    name: "ES_CACHE_FAST_FORWARD",
-    accepted: "`on`, or `off` where no other process writes",
-    secret: false,
-};
-
-pub(crate) const ALL: [&Variable; 6] = [
-    &STORE,
-    &COMPRESSION,
-    &CIPHER_KEYS,
-    &SNAPSHOTS,
-    &CACHE,
-    &CACHE_FAST_FORWARD,
-];
+pub(crate) const ALL: [&Variable; 5] = [&STORE, &COMPRESSION, &CIPHER_KEYS, &SNAPSHOTS, &CACHE];
 
 #[cfg(test)]
 mod tests {

@@ -2,12 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use es_core::application::{OpenError as OwnerError, SnapshotError};
-use es_core::persistence::{EventStore, Slice};
+use es_core::persistence::{EventStore, ReadError, Record, Slice, Store};
+use es_core::testing::{Intercept, Intercepted};
 use es_core::{Aggregate, Application, Error, Root, StreamId, events};
 use es_store::{OpenError, Settings};
 use es_store_memory::MemoryStore;
+use futures_core::future::BoxFuture;
 use uuid::Uuid;
 
 #[derive(Aggregate, Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -42,7 +46,7 @@ fn settings<const N: usize>(
 }
 
 async fn over<const N: usize>(
-    store: &MemoryStore,
+    store: &(impl Store + Clone),
     environment: [(&'static str, &'static str); N],
 ) -> Application {
     let builder = settings("school", environment).builder_over(store.clone());
@@ -152,25 +156,43 @@ async fn snapshots_are_taken_as_is_set() {
     assert!(matches!(refused, Error::Snapshot(SnapshotError::Off)));
 }
 
+/// Counts how often a stream is read.
+#[derive(Clone)]
+struct Counted(MemoryStore, Arc<AtomicU64>);
+
+impl Intercept for Counted {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.0
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+    ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.read_stream(stream, slice)
+    }
+}
+
 #[tokio::test]
 async fn the_cache_is_used_as_is_set() {
-    let store = MemoryStore::new();
-    let writer = over(&store, []).await;
-    let late = over(&store, [("ES_CACHE_FAST_FORWARD", "off")]).await;
-    let off = over(
-        &store,
-        [("ES_CACHE_FAST_FORWARD", "off"), ("ES_CACHE", "0")],
-    )
-    .await;
-    let mut diary = saved(&writer, "dear").await;
-    let id = diary.id();
-    for app in [&late, &off] {
-        assert_eq!(app.get::<Diary>(id).await.unwrap().text, "dear");
+    for (setting, expected) in [
+        ("ES_CACHE", 0),
+        ("NO_SUCH_CACHE", 0),
+        ("SCHOOL_ES_CACHE", 1),
+    ] {
+        let reads = Arc::new(AtomicU64::new(0));
+        let store = Counted(MemoryStore::new(), Arc::clone(&reads));
+        let size = if expected == 0 { "10" } else { "0" };
+        let app = over(&Intercepted(store), [(setting, size)]).await;
+        let diary = saved(&app, "dear").await;
+        let updated = app.update(diary.id(), |diary: &mut Diary| diary.write("!"));
+        updated.await.unwrap();
+        assert_eq!(reads.load(Ordering::SeqCst), expected, "{setting}={size}");
     }
-    diary.write(" diary");
-    writer.save(&mut diary).await.unwrap();
-    assert_eq!(late.get::<Diary>(id).await.unwrap().text, "dear");
-    assert_eq!(off.get::<Diary>(id).await.unwrap().text, "dear diary");
 }
 
 #[test]

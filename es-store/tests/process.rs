@@ -40,7 +40,7 @@ fn parent() -> Result<(), Box<dyn Error>> {
     assert_eq!(
         opened_with(&wrong)?,
         "`DOG_SCHOOL_ES_CACHE` in the environment is `many`; \
-         write a number such as `1000`, at most `10000000`, or `0` for none"
+         write a number such as `1000`, or `0` for none"
     );
     #[cfg(unix)]
     {

@@ -35,7 +35,6 @@ impl ApplicationBuilder {
                 retry: Retry::default(),
                 snapshots: SnapshotPolicy::default(),
                 cache: 1_000,
-                fast_forward: true,
             },
         }
     }
@@ -79,15 +78,6 @@ impl ApplicationBuilder {
     /// Keeps at most so many aggregates in memory, of those types that ask for it by `cached`; 1000 unless this is set, none by 0.
     pub fn cache(mut self, aggregates: usize) -> Self {
         self.settings.cache = aggregates;
-        self
-    }
-
-    /// Says whether a cached aggregate is brought up to date before it is given out, by reading what came since; it is, unless this is set
-    /// to `false`.
-    ///
-    /// Without it, an application sees what others wrote to the same log late: use it only where no other writes to it.
-    pub fn fast_forward(mut self, yes: bool) -> Self {
-        self.settings.fast_forward = yes;
         self
     }
 

@@ -12,8 +12,6 @@ pub(super) struct Cache {
     entries: Option<Mutex<LruCache<StreamId, Entry>>>,
     /// How many aggregates there is room for.
     size: usize,
-    /// Whether an aggregate that is got from here is brought up to date first.
-    fast_forward: bool,
 }
 
 struct Entry {
@@ -22,17 +20,12 @@ struct Entry {
 }
 
 impl Cache {
-    pub(super) fn new(size: usize, fast_forward: bool) -> Self {
+    pub(super) fn new(size: usize) -> Self {
         Self {
             // Grows as it fills: a bounded one makes all its room at once.
             entries: (size > 0).then(|| Mutex::new(LruCache::unbounded())),
             size,
-            fast_forward,
         }
-    }
-
-    pub(super) fn fast_forward(&self) -> bool {
-        self.fast_forward
     }
 
     /// A copy of an aggregate, as it was when it was seen last.
@@ -43,12 +36,12 @@ impl Cache {
         Some(copy(entry.downcast_ref()?))
     }
 
-    /// Keeps a copy of an aggregate, unless a newer one is here or events are pending in it.
+    /// Keeps a copy of an aggregate, unless a newer one is here, or events are pending in it, or one of them panicked.
     pub(super) fn keep<A: Aggregate>(&self, stream: &StreamId, aggregate: &A) {
         let (Some(copy), Some(_)) = (A::CACHED, &self.entries) else {
             return;
         };
-        if !aggregate.pending().is_empty() {
+        if !aggregate.pending().is_empty() || aggregate.root().is_panicked() {
             return;
         }
         let entry = Entry {

@@ -7,8 +7,9 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 
+use super::load::follows;
 use super::pages::{Page, Pages, Then};
-use super::repository::{PAGE, follows};
+use super::repository::PAGE;
 use super::{LoadError, Repository, Result};
 use crate::domain::{Aggregate, StreamId, Version};
 use crate::persistence::{Recorded, Slice, decode};

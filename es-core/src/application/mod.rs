@@ -106,7 +106,7 @@ impl Application {
         self.repository.name()
     }
 
-    /// The same application, saving every event with who did it and why.
+    /// The same application, saving every event with who did it and why; what was said before holds where this says nothing else.
     ///
     /// ```
     /// # use es_core::{Application, Metadata};
@@ -119,7 +119,7 @@ impl Application {
     pub fn with(&self, metadata: Metadata) -> Self {
         Self {
             repository: self.repository.clone(),
-            metadata,
+            metadata: self.metadata.clone().and(metadata),
         }
     }
 
@@ -132,7 +132,7 @@ impl Application {
     /// Note that `app.save(dog)` moves a `dog: &mut Dog`; to go on using it, write `app.save(&mut *dog)`.
     ///
     /// # Errors
-    /// [`SaveError`], as [`Error::Save`]; everything is pending still.
+    /// [`SaveError`], as [`Error::Save`]; what was pending is pending still, as far as it says.
     pub fn save<S: Save>(
         &self,
         what: S,
@@ -262,8 +262,8 @@ impl Application {
 
     /// Gets an aggregate, lets `decide` change it, and saves it; where another writer was faster, gets it again and decides again.
     ///
-    /// `decide` returns nothing or a `Result`; an error refuses the command, and nothing is saved. It may run several times,
-    /// each time on a fresh aggregate, so it clones what it hands on. Name its type: `|dog: &mut Dog| ..`, or give a method: `Dog::bark`.
+    /// `decide` returns nothing or a `Result`; an error refuses the command, and nothing is saved. It may run several times: first on what is
+    /// cached, where the aggregate is, which is enough where it can be saved; else on what is stored. So it clones what it hands on. Name its type: `|dog: &mut Dog| ..`, or give a method: `Dog::bark`.
     ///
     /// # Errors
     /// [`UpdateError::Refused`] with what `decide` answered; [`UpdateError::Failed`] where getting or saving failed, or where others were
@@ -282,7 +282,8 @@ impl Application {
     }
 
     /// Gets several aggregates, lets `decide` change them, and saves them, all or nothing; where another writer changed one of them, gets them
-    /// again and decides again. The versions of those that `decide` only looks at are checked too.
+    /// again and decides again. The versions of those that `decide` only looks at are checked too, also where it refuses or records nothing: what
+    /// it decided on stood together at one time.
     ///
     /// ```
     /// # use es_core::{Aggregate, Application, Root, UpdateError, events};

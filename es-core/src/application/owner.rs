@@ -25,15 +25,15 @@ pub enum OpenError {
 /// The name of an application, and whether its log is known to be its own.
 #[derive(Debug)]
 pub(super) struct Owner {
-    pub(super) name: Option<String>,
+    pub(super) name: String,
     checked: AtomicBool,
 }
 
 impl Owner {
-    pub(super) fn new(name: Option<String>) -> Self {
+    pub(super) fn new(name: String) -> Self {
         Self {
-            checked: AtomicBool::new(name.is_none()),
             name,
+            checked: AtomicBool::new(false),
         }
     }
 
@@ -42,13 +42,10 @@ impl Owner {
         if self.checked.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let Some(name) = &self.name else {
-            return Ok(());
-        };
-        let owner = store.owner(name).await?;
-        if owner != *name {
+        let owner = store.owner(&self.name).await?;
+        if owner != self.name {
             return Err(OpenError::Foreign {
-                name: name.clone(),
+                name: self.name.clone(),
                 owner,
             });
         }

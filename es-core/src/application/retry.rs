@@ -21,8 +21,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
     attempts: u32,
-    first: Duration,
-    longest: Duration,
+    pauses: Pauses,
 }
 
 impl Retry {
@@ -45,30 +44,17 @@ impl Retry {
     #[must_use]
     pub fn pauses(self, limits: RangeInclusive<Duration>) -> Self {
         Self {
-            first: *limits.start(),
-            longest: *limits.end(),
+            pauses: Pauses {
+                first: *limits.start(),
+                longest: *limits.end(),
+            },
             ..self
-        }
-    }
-
-    /// Attempts without end.
-    pub(super) const fn without_end(first: Duration, longest: Duration) -> Self {
-        Self {
-            attempts: u32::MAX,
-            first,
-            longest,
         }
     }
 
     /// How long to wait after so many failed attempts; `None`: no longer.
     pub(super) fn pause(&self, failed: u32) -> Option<Duration> {
-        (failed < self.attempts).then(|| self.limit(failed).mul_f64(fastrand::f64()))
-    }
-
-    /// The longest pause after so many failed attempts.
-    fn limit(&self, failed: u32) -> Duration {
-        let doubled = 2_u32.saturating_pow(failed.saturating_sub(1));
-        self.first.saturating_mul(doubled).min(self.longest)
+        (failed < self.attempts).then(|| self.pauses.draw(failed))
     }
 }
 
@@ -76,9 +62,30 @@ impl Default for Retry {
     fn default() -> Self {
         Self {
             attempts: 24,
-            first: Duration::from_millis(1),
-            longest: Duration::from_millis(250),
+            pauses: Pauses {
+                first: Duration::from_millis(1),
+                longest: Duration::from_millis(250),
+            },
         }
+    }
+}
+
+/// Pauses that grow from failure to failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pauses {
+    pub(super) first: Duration,
+    pub(super) longest: Duration,
+}
+
+impl Pauses {
+    /// Draws the pause after so many failures in a row, from one up.
+    pub(super) fn draw(&self, failures: u32) -> Duration {
+        self.limit(failures).mul_f64(fastrand::f64())
+    }
+
+    fn limit(&self, failures: u32) -> Duration {
+        let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
+        self.first.saturating_mul(doubled).min(self.longest)
     }
 }
 
@@ -88,8 +95,8 @@ mod tests {
 
     #[test]
     fn the_limit_doubles_up_to_the_longest() {
-        let retry = Retry::attempts(9);
-        let limits = [1, 2, 3, 8, 9, 33, u32::MAX].map(|failed| retry.limit(failed).as_millis());
+        let pauses = Retry::default().pauses;
+        let limits = [1, 2, 3, 8, 9, 33, u32::MAX].map(|failed| pauses.limit(failed).as_millis());
         assert_eq!(limits, [1, 2, 4, 128, 250, 250, 250]);
     }
 
@@ -100,7 +107,7 @@ mod tests {
             assert!(
                 retry
                     .pause(failed)
-                    .is_some_and(|pause| pause <= retry.limit(failed))
+                    .is_some_and(|pause| pause <= retry.pauses.limit(failed))
             );
         }
         assert_eq!(retry.pause(4), None);

@@ -3,7 +3,8 @@ use std::num::NonZeroU64;
 
 use bytes::Bytes;
 
-use super::LoadError;
+use super::load::Seen;
+use super::{LoadError, Repository};
 use crate::domain::{Aggregate, Snapshots, StreamId, Version};
 use crate::persistence::{BoxError, CodecError, Codecs, KeepError, Place, Snapshot};
 
@@ -97,6 +98,37 @@ pub enum SnapshotError {
     },
 }
 
+impl Repository {
+    /// Takes a snapshot of an aggregate as it is now.
+    pub(super) async fn snapshot<A: Aggregate>(&self, id: A::Id) -> Result<Version, SnapshotError> {
+        let Some(snapshots) = A::SNAPSHOTS else {
+            return Err(SnapshotError::NotDeclared {
+                category: A::CATEGORY,
+            });
+        };
+        if self.keeping().snapshots == SnapshotPolicy::Off {
+            return Err(SnapshotError::Off);
+        }
+        let stream = StreamId::of::<A>(&id);
+        let (aggregate, _) = self.get_seen::<A>(&stream, Seen::Now).await?;
+        let snapshot = take(&aggregate, &snapshots)?;
+        let snapshot = sealed(snapshot, self.codecs()).await?;
+        let store = self.store().await.map_err(LoadError::from)?;
+        match store.keep_snapshot(snapshot).await {
+            Ok(()) => Ok(aggregate.version()),
+            Err(source) => Err(SnapshotError::Keep { stream, source }),
+        }
+    }
+
+    pub(super) async fn drop_snapshots(&self) -> Result<(), SnapshotError> {
+        let store = self.store().await.map_err(LoadError::from)?;
+        store
+            .drop_snapshots(None)
+            .await
+            .map_err(SnapshotError::Drop)
+    }
+}
+
 /// The snapshot that a save that made the aggregate from version `before` asks for.
 ///
 /// One that does not come back as it was is none: it would be an optimisation no longer.
@@ -115,10 +147,7 @@ pub(super) fn due<A: Aggregate>(
 }
 
 /// Makes a snapshot, and checks that the state comes back.
-pub(super) fn take<A: Aggregate>(
-    aggregate: &A,
-    snapshots: &Snapshots<A>,
-) -> Result<Snapshot, SnapshotError> {
+fn take<A: Aggregate>(aggregate: &A, snapshots: &Snapshots<A>) -> Result<Snapshot, SnapshotError> {
     let stream = StreamId::new(A::CATEGORY, aggregate.root().id());
     let version = aggregate.version();
     let state =

@@ -1,5 +1,7 @@
 //! Waiting until a follower has seen what was written.
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use futures_lite::future;
 
 use super::{OpenError, Repository};
 use crate::domain::Position;
@@ -42,26 +44,34 @@ pub(super) async fn wait_for(
     awaited: Position,
     at_most: Duration,
 ) -> Result<Position, WaitError> {
-    let end = repository.now().checked_add(at_most);
-    loop {
-        let changed = repository.changed();
-        let reached = repository.checkpoint(&follower).await?;
-        if reached >= awaited {
-            return Ok(reached);
-        }
-        let left = end.map_or(Duration::MAX, |end| left(repository.now(), end));
-        if left.is_zero() {
-            return Err(WaitError::TimedOut {
-                follower,
-                awaited,
-                reached,
-                waited: at_most,
-            });
-        }
-        repository.until(changed, left).await;
+    let mut reached = repository.checkpoint(&follower).await?;
+    if reached >= awaited {
+        return Ok(reached);
     }
-}
-
-fn left(now: SystemTime, end: SystemTime) -> Duration {
-    end.duration_since(now).unwrap_or_default()
+    let in_time = future::or(
+        async {
+            loop {
+                let changed = repository.changed();
+                reached = repository.checkpoint(&follower).await?;
+                if reached >= awaited {
+                    return Ok(true);
+                }
+                repository.until(changed).await;
+            }
+        },
+        async {
+            repository.sleep(at_most).await;
+            Ok(false)
+        },
+    );
+    match in_time.await {
+        Ok(true) => Ok(reached),
+        Ok(false) => Err(WaitError::TimedOut {
+            follower,
+            awaited,
+            reached,
+            waited: at_most,
+        }),
+        Err(error) => Err(error),
+    }
 }

@@ -39,7 +39,9 @@ pub struct Attempt {
     pub(crate) place: usize,
     /// How many aggregates are in it.
     pub(crate) members: usize,
-    /// What was sent, where the same events made into bytes again would be other bytes.
+    /// The time it was made for.
+    pub(crate) time: SystemTime,
+    /// What else was sent, and cannot be made again.
     pub(crate) sent: Option<Arc<dyn Any + Send + Sync>>,
 }
 

@@ -42,8 +42,14 @@ impl Clock for TokioClock {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let now = tokio::time::Instant::now();
         // Tokio's own `sleep` looks for the runtime when it is called, which may be outside of it.
-        Box::pin(async move { tokio::time::sleep(duration).await })
+        Box::pin(async move {
+            match now.checked_add(duration) {
+                Some(end) => tokio::time::sleep_until(end).await,
+                None => std::future::pending().await,
+            }
+        })
     }
 }
 

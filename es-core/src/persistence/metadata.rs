@@ -91,6 +91,36 @@ impl Metadata {
         self
     }
 
+    /// Says what other metadata says too, and where both say something, what the other says.
+    ///
+    /// ```
+    /// use es_core::Metadata;
+    ///
+    /// let both = Metadata::new().actor("alice").with("channel", "web").and(Metadata::new().actor("bob"));
+    /// assert_eq!(both, Metadata::new().actor("bob").with("channel", "web"));
+    /// ```
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        let Some(others) = &other.fields else {
+            return self;
+        };
+        if self.is_empty() {
+            return other;
+        }
+        let fields = self.fields();
+        let Fields {
+            actor,
+            correlation,
+            causation,
+            keys,
+        } = Fields::clone(others);
+        fields.actor = actor.or(fields.actor.take());
+        fields.correlation = correlation.or(fields.correlation);
+        fields.causation = causation.or(fields.causation);
+        fields.keys.extend(keys);
+        self
+    }
+
     /// Who did it.
     #[must_use]
     pub fn get_actor(&self) -> Option<&str> {

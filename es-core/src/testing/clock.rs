@@ -1,11 +1,12 @@
 //! Time that passes when a test says so.
 use std::fmt;
-use std::future::poll_fn;
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
+use event_listener::Event;
 use futures_core::future::BoxFuture;
+use futures_lite::future;
 
 use crate::persistence::Clock;
 
@@ -28,15 +29,14 @@ use crate::persistence::Clock;
 /// ```
 #[derive(Clone)]
 pub struct VirtualClock {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Shared>,
+    /// Sleeping moves the time on by itself.
+    hurried: bool,
 }
 
 struct Shared {
-    now: SystemTime,
-    /// Those who sleep, woken whenever the time changes.
-    sleepers: Vec<Waker>,
-    /// Sleeping moves the time on by itself.
-    hurried: bool,
+    now: Mutex<SystemTime>,
+    moved: Event,
 }
 
 impl VirtualClock {
@@ -44,74 +44,86 @@ impl VirtualClock {
     #[must_use]
     pub fn at(now: SystemTime) -> Self {
         Self {
-            shared: Arc::new(Mutex::new(Shared {
-                now,
-                sleepers: Vec::new(),
-                hurried: false,
-            })),
+            shared: Arc::new(Shared {
+                now: Mutex::new(now),
+                moved: Event::new(),
+            }),
+            hurried: false,
         }
     }
 
-    /// The same clock, on which nobody waits: who sleeps moves the time on.
+    /// The same clock, on which nobody waits: who sleeps by this one lets others go first, and then moves the time on.
     #[must_use]
     pub fn hurried(self) -> Self {
-        self.shared().hurried = true;
-        self
+        Self {
+            hurried: true,
+            ..self
+        }
     }
 
     /// Moves the time on, and wakes those whose time has come.
+    ///
+    /// # Panics
+    /// Where there is no such time.
     pub fn advance(&self, by: Duration) {
-        let now = self.shared().now + by;
-        self.set(now);
+        self.change(|now| now + by);
     }
 
     /// Shows another time, which may be an earlier one.
-    pub fn set(&self, now: SystemTime) {
-        let mut shared = self.shared();
-        shared.now = now;
-        let sleepers = std::mem::take(&mut shared.sleepers);
-        drop(shared);
-        sleepers.into_iter().for_each(Waker::wake);
+    pub fn set(&self, time: SystemTime) {
+        self.change(|_| time);
     }
 
-    fn poll_until(&self, end: SystemTime, context: &Context<'_>) -> Poll<()> {
-        let mut shared = self.shared();
-        if shared.now >= end {
-            return Poll::Ready(());
+    fn change(&self, change: impl FnOnce(SystemTime) -> SystemTime) {
+        let mut now = self.time();
+        *now = change(*now);
+        drop(now);
+        self.shared.moved.notify(usize::MAX);
+    }
+
+    async fn until(&self, end: SystemTime) {
+        loop {
+            let moved = self.shared.moved.listen();
+            if self.now() >= end {
+                return;
+            }
+            moved.await;
         }
-        shared.sleepers.push(context.waker().clone());
-        Poll::Pending
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    fn time(&self) -> MutexGuard<'_, SystemTime> {
+        self.shared
+            .now
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Clock for VirtualClock {
     fn now(&self) -> SystemTime {
-        self.shared().now
+        *self.time()
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let clock = self.clone();
         let Some(end) = self.now().checked_add(duration) else {
-            return Box::pin(std::future::pending());
+            return Box::pin(pending());
         };
-        if self.shared().hurried {
-            return Box::pin(async move {
-                let now = clock.now().max(end);
-                clock.set(now);
-            });
-        }
-        Box::pin(poll_fn(move |context| clock.poll_until(end, context)))
+        let clock = self.clone();
+        Box::pin(async move {
+            if clock.hurried {
+                future::yield_now().await;
+                clock.change(|now| now.max(end));
+            } else {
+                clock.until(end).await;
+            }
+        })
     }
 }
 
 impl fmt::Debug for VirtualClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VirtualClock")
-            .field("now", &self.shared().now)
+            .field("now", &self.now())
             .finish_non_exhaustive()
     }
 }

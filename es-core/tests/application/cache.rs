@@ -87,40 +87,6 @@ async fn an_update_of_what_is_known_reads_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_sole_writer_may_read_from_the_cache_alone() -> Result<()> {
-    let store = MemoryStore::new();
-    let alone = Application::builder(store.clone())
-        .fast_forward(false)
-        .build();
-    let mut purse = Purse::open(1);
-    alone.save(&mut purse).await?;
-    alone
-        .update(purse.id(), |purse: &mut Purse| purse.put(1))
-        .await?;
-    assert_eq!(alone.get::<Purse>(purse.id()).await?.coins(), 2);
-
-    let other = Application::new(store);
-    other
-        .update(purse.id(), |purse: &mut Purse| purse.put(5))
-        .await?;
-    assert_eq!(
-        alone.get::<Purse>(purse.id()).await?.coins(),
-        2,
-        "as it was told"
-    );
-    let updated = alone
-        .update(purse.id(), |purse: &mut Purse| purse.put(1))
-        .await?;
-    assert_eq!(
-        updated.version,
-        Version::from(4),
-        "a commit is checked all the same"
-    );
-    assert_eq!(alone.get::<Purse>(purse.id()).await?.coins(), 8);
-    Ok(())
-}
-
-#[tokio::test]
 async fn a_cache_is_as_large_as_it_is_told_and_takes_its_room_as_it_fills() -> Result<()> {
     let reads = std::sync::Arc::default();
     let store = Counted(MemoryStore::new(), std::sync::Arc::clone(&reads));

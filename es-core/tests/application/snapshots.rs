@@ -1,4 +1,6 @@
 //! Snapshots: taken by policy and by hand, used where they can be, and never the truth.
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 
 fn with(store: &MemoryStore, policy: SnapshotPolicy) -> Application {
@@ -157,6 +159,54 @@ async fn a_snapshot_of_another_aggregate_is_not_used() -> Result<()> {
     snapshot.stream = StreamId::new("Purse", two.id());
     store.keep_snapshot(snapshot).await.unwrap();
     assert_eq!(app.get::<Purse>(two.id()).await?, two);
+    Ok(())
+}
+
+/// A store that gives the newest snapshot, whatever was asked for.
+struct Newest {
+    store: MemoryStore,
+    reads: AtomicU64,
+}
+
+impl Intercept for Newest {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn read_snapshot<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        _: Version,
+    ) -> BoxFuture<'a, std::result::Result<Option<Snapshot>, ReadError>> {
+        let reads = self.reads.fetch_add(1, Ordering::SeqCst);
+        assert!(reads < 100, "it is asked again and again");
+        self.store.read_snapshot(stream, Version::MAX)
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_newer_than_asked_for_keeps_nobody_busy() -> Result<()> {
+    let clock = VirtualClock::at(SystemTime::UNIX_EPOCH);
+    let app = Application::builder(Intercepted(Newest {
+        store: MemoryStore::new(),
+        reads: AtomicU64::new(0),
+    }))
+    .clock(clock.clone())
+    .cache(0)
+    .build();
+    let mut purse = Purse::open(1);
+    app.save(&mut purse).await?;
+    clock.advance(Duration::from_secs(1));
+    for coins in 2..=5 {
+        purse.put(coins);
+    }
+    app.save(&mut purse).await?;
+    let past = app
+        .get_as_of::<Purse>(purse.id(), SystemTime::UNIX_EPOCH)
+        .await?;
+    assert_eq!((past.version(), past.coins()), (Version::FIRST, 1));
     Ok(())
 }
 

@@ -1,6 +1,9 @@
 //! Faults of waiting.
 use std::future;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
 
 use es_core::persistence::EventStore;
 use futures_core::future::BoxFuture;
@@ -26,6 +29,16 @@ impl Broken {
                             return;
                         }
                     }
+                })
+            }
+            BlocksItsThread => {
+                let world = Arc::clone(&self.world);
+                Box::pin(async move {
+                    // Longer than anybody waits; once, since there are many laws.
+                    if world.waiting.fetch_add(1, Ordering::SeqCst) == 0 {
+                        thread::sleep(Duration::from_millis(1_500));
+                    }
+                    store.changed().await;
                 })
             }
             _ => store.changed(),

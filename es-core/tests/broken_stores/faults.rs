@@ -1,7 +1,7 @@
 //! What can be wrong with a store, and who finds out.
 
 macro_rules! faults {
-    ($($fault:ident: $law:ident,)*) => {
+    ($($fault:ident: $($law:ident)|+,)*) => {
         /// What is wrong with a store.
         #[derive(Debug, Clone, Copy, PartialEq)]
         pub(crate) enum Fault {
@@ -9,8 +9,9 @@ macro_rules! faults {
             $($fault,)*
         }
 
-        /// Every fault, and a law that must catch it.
-        pub(crate) const CAUGHT: &[(Fault, &str)] = &[$((Fault::$fault, stringify!($law)),)*];
+        /// Every fault, and the laws that must catch it.
+        pub(crate) const CAUGHT: &[(Fault, &[&str])] =
+            &[$((Fault::$fault, &[$(stringify!($law)),+]),)*];
     };
 }
 
@@ -29,9 +30,12 @@ faults! {
     ReadsStale: a_version_already_present_is_a_conflict_and_nothing_is_stored,
     MixesCategories: two_categories_with_one_id_are_two_streams,
     CutsAt64KiB: records_come_back_exactly_as_written,
-    LosesFloatPrecision: records_come_back_exactly_as_written,
+    LosesFloatPrecision: records_come_back_exactly_as_written
+        | an_event_comes_back_from_the_store_as_it_was_recorded,
     ReadsTextOnly: records_come_back_exactly_as_written,
-    ForgetsTheSchema: records_come_back_exactly_as_written,
+    ForgetsTheSchema: records_come_back_exactly_as_written
+        | upcasters_run_in_order_however_an_event_is_read
+        | an_event_that_the_code_does_not_know_is_an_error_that_names_it,
     ForgetsMetadata: records_come_back_exactly_as_written,
     ChecksThenWrites: one_stream_may_occur_twice_in_a_commit,
 
@@ -50,43 +54,59 @@ faults! {
     TrustsCommitIds: a_commit_id_used_for_another_commit_is_refused,
     KeepsIdsOfRefusedCommits: random_histories_agree_with_the_model,
     ForgetsOutcomes: the_outcome_of_a_commit_is_told_by_its_id,
-    StaysDisconnected: a_handle_recovers_when_its_connections_are_cut,
+    StaysDisconnected: a_handle_recovers_when_its_connections_are_cut
+        | a_subscription_goes_on_after_its_connections_are_cut,
     SendsACommitTwice: a_handle_recovers_when_its_connections_are_cut,
 
     CountsRefusedCommits: positions_have_no_holes_after_refused_commits,
     ReadsWhatWasThereWhenOpened: every_handle_sees_everything,
     SpreadsACommit: events_of_one_commit_are_neighbours_in_order,
-    ShowsEventsOutOfOrder: a_reader_misses_nothing_while_others_write,
+    ShowsEventsOutOfOrder: a_reader_misses_nothing_while_others_write
+        | a_subscription_misses_nothing_while_others_write,
     LagsBehindNowAndThen: concurrent_histories_can_be_explained,
     SaysTheHeadIsTheNextPosition: the_head_is_the_newest_position_and_the_start_of_an_empty_log,
     KeepsTheClockOfTheWriter: time_never_runs_backwards_along_the_log,
 
-    StartsPagesTwice: the_log_is_read_page_by_page,
+    StartsPagesTwice: the_log_is_read_page_by_page
+        | a_subscription_yields_what_is_there_then_what_comes,
     ReadsTheLogToItsEnd: a_page_says_how_far_the_log_was_read,
-    IgnoresTheFilter: a_filter_admits_by_category_and_event_name,
+    IgnoresTheFilter: a_filter_admits_by_category_and_event_name
+        | a_filtered_subscription_yields_what_is_admitted_and_no_more,
     FiltersByCategoryAlone: a_filter_admits_by_category_and_event_name,
     KeepsOnePartOfACategory: a_filter_admits_by_category_and_event_name,
-    CountsFilteredEventsAnew: a_filter_admits_by_category_and_event_name,
+    CountsFilteredEventsAnew: a_filter_admits_by_category_and_event_name
+        | a_filtered_subscription_yields_what_is_admitted_and_no_more,
     FiltersAfterTheLimit: a_page_says_how_far_the_log_was_read,
     SaysItReadToTheLastRecord: a_page_says_how_far_the_log_was_read,
     SaysItReadToTheEnd: a_page_says_how_far_the_log_was_read,
-    SaysItReadToTheEndOfTheSpan: a_page_says_how_far_the_log_was_read,
+    SaysItReadToTheEndOfTheSpan: a_page_says_how_far_the_log_was_read
+        | a_subscription_yields_what_is_there_then_what_comes,
 
     TellsOfNoChange: a_commit_ends_the_wait_for_a_change,
     TellsOfEventsAlone: a_commit_ends_the_wait_for_a_change,
     WakesOneOfThree: everyone_who_waits_for_a_change_is_woken,
     ListensOnlyWhenPolled: a_change_between_asking_and_waiting_is_not_missed,
 
+    BlocksItsThread: a_subscription_ends_when_told,
+    ReadsTheLogFromOnePlaceForAll: two_subscriptions_do_not_disturb_each_other,
+    SkipsWhatCameWhileDisconnected: a_subscription_goes_on_after_its_connections_are_cut,
+    RepeatsAPageOnceReconnected: a_subscription_goes_on_after_its_connections_are_cut,
+
     StoresTheCheckpointFirst: a_checkpoint_is_stored_with_its_events_or_not_at_all,
     StoresTheEventsFirst: a_checkpoint_is_stored_with_its_events_or_not_at_all,
     ForgetsCheckpointsOnReopen: a_checkpoint_is_stored_with_its_events_or_not_at_all,
-    DropsACheckpointWithoutEvents: a_checkpoint_moves_without_events_too,
+    DropsACheckpointWithoutEvents: a_checkpoint_moves_without_events_too
+        | waiting_ends_when_the_follower_gets_there,
     TrustsWhoMovesACheckpoint: a_checkpoint_only_moves_forward_from_where_its_writer_believed_it,
     MovesCheckpointsBackwards: a_checkpoint_only_moves_forward_from_where_its_writer_believed_it,
     MeansAnotherPositionInARefusal: a_checkpoint_only_moves_forward_from_where_its_writer_believed_it,
     ChecksACheckpointThenMovesIt: of_two_writers_racing_for_one_checkpoint_exactly_one_wins,
-    MixesFollowers: checkpoints_are_kept_per_follower_and_log,
-    MixesLogs: checkpoints_are_kept_per_follower_and_log,
+    SaysACheckpointIsOneBefore: waiting_ends_at_once_where_the_follower_has_been,
+    RemembersCheckpoints: waiting_ends_when_the_follower_gets_there,
+    MixesFollowers: checkpoints_are_kept_per_follower_and_log
+        | waiting_ends_by_time_out_otherwise,
+    MixesLogs: checkpoints_are_kept_per_follower_and_log
+        | waiting_ends_by_time_out_otherwise,
     CutsNamesAtNul: checkpoints_are_kept_per_follower_and_log,
     GluesNames: checkpoints_are_kept_per_follower_and_log,
 
@@ -97,8 +117,14 @@ faults! {
     CutsSnapshotsAt64KiB: a_snapshot_comes_back_exactly_as_it_was_kept,
     RoundsFingerprints: a_snapshot_comes_back_exactly_as_it_was_kept,
     KeepsTheFirstSnapshot: a_second_snapshot_at_a_version_replaces_the_first,
+    ForgetsWhatASnapshotCovers: with_and_without_snapshots_and_cache_aggregates_are_equal,
     DropsNoSnapshots: dropping_snapshots_changes_no_event,
     DropsAllSnapshots: dropping_snapshots_changes_no_event,
+
+    ReadsLargeNumbersAsFloats: an_event_comes_back_from_the_store_as_it_was_recorded,
+    LeavesOutNul: an_event_comes_back_from_the_store_as_it_was_recorded,
+    CutsNamesOfEvents: upcasters_run_in_order_however_an_event_is_read
+        | an_event_that_the_code_does_not_know_is_an_error_that_names_it,
 
     ReadsIdsOfEveryEvent: the_ids_of_a_category_are_read_page_by_page,
     ReadsIdsBackwards: the_ids_of_a_category_are_read_page_by_page,

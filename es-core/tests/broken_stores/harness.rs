@@ -79,6 +79,7 @@ impl Harness for Broken {
 
     fn disconnect<'a>(&'a self, _: &'a BrokenStore) -> Option<BoxFuture<'a, ()>> {
         self.world.cut.store(true, Ordering::SeqCst);
+        self.world.log_cut.store(true, Ordering::SeqCst);
         Some(Box::pin(async {}))
     }
 

@@ -1,7 +1,10 @@
 //! Faults of reading.
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use es_core::persistence::{
-    EventStore, Filter, FilterPart, LogPage, Metadata, ReadError, Record, Slice, Span,
+    EventStore, Filter, FilterPart, LogPage, Metadata, ReadError, Record, Slice, SnapshotStore,
+    Span,
 };
 use es_core::{Position, StreamId, Version};
 use uuid::Uuid;
@@ -26,6 +29,11 @@ impl Broken {
             _ => {}
         }
         let mut records = self.store.read_stream(&asked, slice).await?;
+        if self.fault == ForgetsWhatASnapshotCovers {
+            let newest = self.store.read_snapshot(&asked, Version::MAX).await?;
+            let covered = newest.map_or(Version::NEW, |snapshot| snapshot.version);
+            records.retain(|record| record.version > covered);
+        }
         self.spoil(&mut records);
         for record in &mut records {
             record.stream = stream.clone();
@@ -39,7 +47,24 @@ impl Broken {
         filter: &Filter,
     ) -> Result<LogPage, ReadError> {
         let mut filter = filter.clone();
+        if self.world.log_cut.swap(false, Ordering::SeqCst) {
+            let read_to = self.store.head().await?.max(span.after);
+            match self.fault {
+                SkipsWhatCameWhileDisconnected => {
+                    return Ok(LogPage {
+                        records: Vec::new(),
+                        read_to,
+                    });
+                }
+                RepeatsAPageOnceReconnected => span.after = Position::START,
+                _ => return Err(ReadError::Unavailable("the connection was lost".into())),
+            }
+        }
         match self.fault {
+            ReadsTheLogFromOnePlaceForAll if span.after > Position::START => {
+                let read_to = self.world.read_to.load(Ordering::SeqCst);
+                span.after = span.after.max(Position::from(read_to));
+            }
             StartsPagesTwice if span.after > Position::START => {
                 span.after = Position::from(span.after.get() - 1);
             }
@@ -59,6 +84,8 @@ impl Broken {
             _ => {}
         }
         let mut page = self.store.read_log(span, &filter).await?;
+        let read_to = page.read_to.get();
+        self.world.read_to.fetch_max(read_to, Ordering::SeqCst);
         let head = self.store.head().await?;
         let last = page.records.last().map(|record| record.position);
         match self.fault {
@@ -121,6 +148,16 @@ impl Broken {
                 (CutsAt64KiB, _) => record.payload.truncate(65_536),
                 (LosesFloatPrecision, Ok(text)) => {
                     record.payload = Bytes::from(text.replace("0.1,", "0.100000001,"));
+                }
+                (ReadsLargeNumbersAsFloats, Ok(text)) => {
+                    let rounded = text.replace("9007199254740993", "9007199254740992");
+                    record.payload = Bytes::from(rounded);
+                }
+                (LeavesOutNul, Ok(text)) => {
+                    record.payload = Bytes::from(text.replace("\\u0000", ""));
+                }
+                (CutsNamesOfEvents, _) => {
+                    record.event = record.event.chars().take(12).collect::<String>().into();
                 }
                 (ReadsTextOnly, Err(_)) => record.payload = Bytes::from_static(b"?"),
                 (ForgetsTheSchema, _) => record.schema = 1,

@@ -41,6 +41,11 @@ pub(crate) struct World {
     pub(crate) waiting: AtomicU64,
     /// Connections are cut, which the next commit finds out.
     pub(crate) cut: AtomicBool,
+    /// The same, which the next read of the log finds out.
+    pub(crate) log_cut: AtomicBool,
+    /// How far anybody has read the log.
+    pub(crate) read_to: AtomicU64,
+    pub(crate) remembered: Mutex<HashMap<FollowerId, Position>>,
 }
 
 pub(crate) struct Broken {
@@ -169,10 +174,17 @@ impl Intercept for Broken {
                 return Ok(Position::START);
             }
             let astray = locked(&self.world.astray).get(follower).copied();
-            match astray {
-                Some(position) => Ok(position),
-                None => self.store.checkpoint(&self.kept_for(follower)).await,
-            }
+            let position = match astray {
+                Some(position) => position,
+                None => self.store.checkpoint(&self.kept_for(follower)).await?,
+            };
+            Ok(match self.fault {
+                SaysACheckpointIsOneBefore => Position::from(position.get().saturating_sub(1)),
+                RemembersCheckpoints => *locked(&self.world.remembered)
+                    .entry(follower.clone())
+                    .or_insert(position),
+                _ => position,
+            })
         })
     }
 

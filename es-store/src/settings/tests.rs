@@ -30,22 +30,13 @@ fn first(said: Said) -> Option<u16> {
 
 type Write = fn(u16) -> String;
 
-const VARIABLES: [(&Variable, Write); 4] = [
+const VARIABLES: [(&Variable, Write); 3] = [
     (&STORE, |number| format!("store-{number}:")),
     (&SNAPSHOTS, |number| format!(" every:{number}\n")),
     (&CACHE, |number| number.to_string()),
-    (&CACHE_FAST_FORWARD, |number| on_if_even(number).to_owned()),
 ];
 
-fn on_if_even(number: u16) -> &'static str {
-    if number.is_multiple_of(2) {
-        "on"
-    } else {
-        "Off"
-    }
-}
-
-fn settings(said: [Said; 4]) -> Settings {
+fn settings(said: [Said; 3]) -> Settings {
     let (mut map, mut environment) = (HashMap::new(), HashMap::new());
     for ((variable, write), [_, said @ ..]) in VARIABLES.into_iter().zip(said) {
         let write = |number| {
@@ -71,11 +62,10 @@ fn settings(said: [Said; 4]) -> Settings {
     let mut settings = Settings::new("dog-school")
         .map(map)
         .environment(move |name| environment.get(name).map(OsString::from));
-    let [store, snapshots, cache, fast_forward] = said.map(|said| said[0]);
+    let [store, snapshots, cache] = said.map(|said| said[0]);
     settings.store = store.map(VARIABLES[0].1);
     settings.choices.snapshots = snapshots.map(every);
     settings.choices.cache = cache.map(usize::from);
-    settings.choices.fast_forward = fast_forward.map(|number| number.is_multiple_of(2));
     settings
 }
 
@@ -101,8 +91,8 @@ fn origin(said: Said) -> Origin {
 
 proptest! {
     #[test]
-    fn code_beats_the_map_and_the_map_the_environment(said in [said(), said(), said(), said()]) {
-        let [store, snapshots, cache, fast_forward] = said.map(first);
+    fn code_beats_the_map_and_the_map_the_environment(said in [said(), said(), said()]) {
+        let [store, snapshots, cache] = said.map(first);
         let settings = settings(said);
         match (settings.location().unwrap_err(), store) {
             (SettingsError::UnknownStore { origin: found, value, .. }, Some(number)) => {
@@ -117,7 +107,6 @@ proptest! {
         let (_, choices) = settings.resolved().unwrap();
         prop_assert_eq!(choices.snapshots, snapshots.map(every));
         prop_assert_eq!(choices.cache, cache.map(usize::from));
-        prop_assert_eq!(choices.fast_forward, fast_forward.map(|number| number.is_multiple_of(2)));
     }
 }
 
@@ -131,7 +120,6 @@ fn a_value_that_is_beaten_is_not_looked_at() {
             ("ES_SNAPSHOTS", "off"),
         ])
         .compression(Compression::None)
-        .fast_forward(false)
         .environment(move |name| environment(name).filter(|_| !name.ends_with("KEYS")));
     let (_, choices) = settings.resolved().unwrap();
     assert_eq!(choices.cache, Some(7));
@@ -148,9 +136,8 @@ fn what_nobody_sets_is_left_to_the_application() {
         keys,
         snapshots,
         cache,
-        fast_forward,
     } = choices;
     assert_eq!(name, "school");
     assert!(compression.is_none() && keys.is_none() && snapshots.is_none());
-    assert!(cache.is_none() && fast_forward.is_none());
+    assert!(cache.is_none());
 }

@@ -71,7 +71,12 @@ impl NotificationLog {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Record>>> + Send + use<> {
         let log = self.clone();
-        async move { Ok(log.page(Span::after(after).limit(limit)).await?.records) }
+        async move {
+            Ok(log
+                .read_page(Span::after(after).limit(limit))
+                .await?
+                .records)
+        }
     }
 
     /// The position of the newest event, whether the filter admits it or not; [`Position::START`] where there is none.
@@ -127,7 +132,16 @@ impl NotificationLog {
         }
     }
 
-    async fn page(&self, span: Span) -> Result<LogPage, LogError> {
+    /// Reads a part of the log, and says how far it was read: a reader who goes on from there reads nothing twice that the filter left out.
+    ///
+    /// # Errors
+    /// [`LogError`], as [`Error::Log`](super::Error::Log).
+    pub fn page(&self, span: Span) -> impl Future<Output = Result<LogPage>> + Send + use<> {
+        let log = self.clone();
+        async move { Ok(log.read_page(span).await?) }
+    }
+
+    async fn read_page(&self, span: Span) -> Result<LogPage, LogError> {
         self.repository.read_log(span, &self.filter).await
     }
 }

@@ -14,12 +14,17 @@ pub struct SectionId {
 }
 
 impl SectionId {
+    /// How many positions a section has at most.
+    pub const LONGEST: u64 = 10_000;
+
     /// Names the piece from `first` to `last`, both included.
     ///
     /// # Errors
     /// [`SectionIdError`] where they are no such piece.
     pub fn new(first: Position, last: Position) -> Result<Self, SectionIdError> {
-        if first == Position::START || last < first {
+        let is_section =
+            first != Position::START && last >= first && last.get() - first.get() < Self::LONGEST;
+        if !is_section {
             return Err(SectionIdError {
                 text: format!("{first},{last}"),
             });
@@ -74,7 +79,7 @@ impl FromStr for SectionId {
 /// A text that names no piece of the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` names no section of the log; write its first and its last position, as in `1,20`"
+    "`{text}` names no section of the log; write its first and its last position, at most 10000 of them, as in `1,20`"
 )]
 pub struct SectionIdError {
     /// The text.
@@ -89,13 +94,13 @@ pub struct Section {
     pub id: SectionId,
     /// Its records, oldest first: fewer than its length where the log ends before, or where the log is filtered.
     pub records: Vec<Record>,
-    /// The section after it; `None` where the log does not reach beyond this one yet.
+    /// The section after it; `None` while this one is not full.
     pub next: Option<SectionId>,
 }
 
 pub(super) async fn read(log: &NotificationLog, id: SectionId) -> Result<Section, LogError> {
     let before = Position::from(id.first.get() - 1);
-    let page = log.page(Span::after(before).up_to(id.last)).await?;
+    let page = log.read_page(Span::after(before).up_to(id.last)).await?;
     let whole = page.read_to == id.last;
     Ok(Section {
         id,

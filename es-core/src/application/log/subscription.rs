@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 use std::vec;
 
 use event_listener::{Event, EventListener};
@@ -147,12 +146,12 @@ async fn next_page(
     repository.pause_after(failures).await;
     loop {
         let changed = repository.changed();
-        let page = log.page(Span::after(after).limit(PAGE)).await?;
+        let page = log.read_page(Span::after(after).limit(PAGE)).await?;
         if !page.records.is_empty() {
             return Ok(page);
         }
         after = page.read_to;
-        repository.until(changed, Duration::MAX).await;
+        repository.until(changed).await;
     }
 }
 

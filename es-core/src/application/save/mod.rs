@@ -1,6 +1,7 @@
 //! How saving ends.
 
 mod forms;
+mod saving;
 pub(super) mod staging;
 
 pub use forms::Save;
@@ -19,7 +20,8 @@ pub struct Saved<V = Version> {
     pub position: Option<Position>,
 }
 
-/// Why a save failed. Everything is pending still, and nothing was stored, except as [`Unknown`](SaveError::Unknown) says.
+/// Why a save failed. What was pending is pending still and not stored, except as [`Unknown`](SaveError::Unknown) says, and except for what was
+/// in doubt before: a save settles that first, and then it may be stored, and is no longer pending.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SaveError {
@@ -80,12 +82,12 @@ pub enum SaveError {
     Encode(#[from] EncodeError),
     /// A commit was sent, and whether it is stored is not known. Saving the same aggregates again finds out, and stores it once.
     #[error(
-        "whether commit `{commit}` is stored is not known; save the same aggregates again, or ask for its outcome"
+        "whether commit `{commit}` is stored is not known; save the same aggregates again, or ask for its outcome and get them again"
     )]
     Unknown {
         /// The commit.
         commit: CommitId,
-        /// Why there was no answer; nothing where the commit was given up before, or where an aggregate of it is missing in this save.
+        /// Why there was no answer; nothing where it is not stored so far, and an aggregate of it is missing in this save.
         source: Option<BoxError>,
     },
     /// The store refused the commit.

@@ -9,7 +9,7 @@ use crate::application::cache::Cache;
 use crate::application::categories::Categories;
 use crate::application::snapshots;
 use crate::domain::{Aggregate, Attempt, StreamId, Version};
-use crate::persistence::{Append, CommitId, Snapshot, encode};
+use crate::persistence::{Append, Commit, CommitId, EncodedEvent, Metadata, Snapshot, encode};
 
 /// One aggregate whose type does not matter.
 #[doc(hidden)]
@@ -62,11 +62,11 @@ impl<A: Aggregate> Unsaved for A {
     fn stage_again(&self, attempt: &Attempt) -> Result<Append, SaveError> {
         let pending = self.pending();
         let oldest = &pending[..attempt.events.min(pending.len())];
-        if let Some(sent) = attempt.sent.as_ref().and_then(|sent| sent.downcast_ref()) {
+        if let Some(sealed) = sent(attempt).and_then(|sent| sent.sealed.as_ref()) {
             return Ok(Append {
                 stream: stream(self),
                 expected: saved_version(self),
-                events: Vec::clone(sent),
+                events: sealed.clone(),
             });
         }
         append(self, oldest)
@@ -165,29 +165,45 @@ fn none_occurs_twice(appends: &[Append]) -> Result<(), SaveError> {
     }
 }
 
+/// What was sent beside the events, and the events where they were sealed: made into bytes again they would be other bytes.
+#[derive(Clone)]
+struct Sent {
+    metadata: Metadata,
+    sealed: Option<Vec<EncodedEvent>>,
+}
+
 /// Notes in every aggregate with pending events that they are sent in this commit.
-pub(in crate::application) fn attempted(
-    what: &mut impl Save,
-    commit: CommitId,
-    appends: &[Append],
-    sealed: bool,
-) {
-    let members = || appends.iter().filter(|append| !append.events.is_empty());
+pub(in crate::application) fn attempted(what: &mut impl Save, commit: &Commit, sealed: bool) {
+    let members = || {
+        let appends = commit.appends.iter();
+        appends.filter(|append| !append.events.is_empty())
+    };
     let (count, mut members) = (members().count(), members().enumerate());
     what.each(&mut |aggregate| {
         if !aggregate.is_pending() {
             return;
         }
         if let Some((place, append)) = members.next() {
+            let sent = || {
+                Arc::new(Sent {
+                    metadata: commit.metadata.clone(),
+                    sealed: sealed.then(|| append.events.clone()),
+                })
+            };
             aggregate.attempted(Attempt {
-                commit: commit.into(),
+                commit: commit.id.into(),
                 events: append.events.len(),
                 place,
                 members: count,
-                sent: sealed.then(|| Arc::new(append.events.clone()) as _),
+                time: commit.time,
+                sent: (sealed || !commit.metadata.is_empty()).then(|| sent() as _),
             });
         }
     });
+}
+
+fn sent(attempt: &Attempt) -> Option<&Sent> {
+    attempt.sent.as_ref()?.downcast_ref()
 }
 
 /// Takes note of the fate of a commit in every aggregate that is in it: stored since a time, or refused. Gives the snapshots that are due.
@@ -225,7 +241,14 @@ pub(in crate::application) fn in_doubt(what: &mut impl Save) -> Option<CommitId>
 pub(in crate::application) fn stage_again(
     what: &mut impl Save,
     commit: CommitId,
-) -> Result<Option<Vec<Append>>, SaveError> {
+) -> Result<Option<Commit>, SaveError> {
+    let mut again = Commit {
+        id: commit,
+        time: SystemTime::UNIX_EPOCH,
+        metadata: Metadata::new(),
+        appends: Vec::new(),
+        checkpoint: None,
+    };
     let mut appends = Vec::new();
     let mut refused = None;
     let mut members = 0;
@@ -234,6 +257,10 @@ pub(in crate::application) fn stage_again(
             return;
         };
         members = attempt.members;
+        again.time = attempt.time;
+        if let Some(sent) = sent(attempt) {
+            again.metadata = sent.metadata.clone();
+        }
         match aggregate.stage_again(attempt) {
             Ok(append) => appends.push((attempt.place, append)),
             Err(error) => {
@@ -245,6 +272,9 @@ pub(in crate::application) fn stage_again(
         return Err(error);
     }
     appends.sort_by_key(|(place, _)| *place);
-    let whole = appends.iter().map(|(place, _)| *place).eq(0..members);
-    Ok(whole.then(|| appends.into_iter().map(|(_, append)| append).collect()))
+    if !appends.iter().map(|(place, _)| *place).eq(0..members) {
+        return Ok(None);
+    }
+    again.appends = appends.into_iter().map(|(_, append)| append).collect();
+    Ok(Some(again))
 }

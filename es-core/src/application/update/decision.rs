@@ -1,7 +1,7 @@
 //! What is decided about: one aggregate or several, which their ids name, and a closure that changes them.
 use std::future::Future;
 
-use crate::application::repository::Seen;
+use crate::application::load::Seen;
 use crate::application::save::staging::saved_version;
 use crate::application::{LoadError, Repository, Save};
 use crate::domain::{Aggregate, StreamId, Version};
@@ -30,13 +30,13 @@ pub trait Decision<T, R>: Send {
     #[doc(hidden)]
     fn streams(&self) -> Vec<StreamId>;
 
-    /// Gets them, and says whether all of them are as the store has them now.
+    /// Gets them, and says how new the oldest of them is.
     #[doc(hidden)]
     fn get(
         &mut self,
         repository: &Repository,
         seen: Seen,
-    ) -> impl Future<Output = Result<(T, bool), LoadError>> + Send;
+    ) -> impl Future<Output = Result<(T, Seen), LoadError>> + Send;
 
     #[doc(hidden)]
     fn decide(&mut self, several: &mut T) -> R;
@@ -46,6 +46,10 @@ pub trait Decision<T, R>: Send {
 
     #[doc(hidden)]
     fn is_changed(several: &T) -> bool;
+
+    /// The streams with the versions that were got, where it takes several to decide.
+    #[doc(hidden)]
+    fn several(&self, got: &Self::Versions) -> Option<Vec<(StreamId, Version)>>;
 
     /// The first that is not the one that was got, at that version.
     #[doc(hidden)]
@@ -79,7 +83,7 @@ where
         vec![self.stream.clone()]
     }
 
-    async fn get(&mut self, repository: &Repository, seen: Seen) -> Result<(A, bool), LoadError> {
+    async fn get(&mut self, repository: &Repository, seen: Seen) -> Result<(A, Seen), LoadError> {
         repository.get_seen(&self.stream, seen).await
     }
 
@@ -93,6 +97,10 @@ where
 
     fn is_changed(aggregate: &A) -> bool {
         !aggregate.pending().is_empty()
+    }
+
+    fn several(&self, _: &Version) -> Option<Vec<(StreamId, Version)>> {
+        None
     }
 
     fn replaced(&self, aggregate: &A, got: &Version) -> Option<StreamId> {
@@ -116,15 +124,15 @@ where
         &mut self,
         repository: &Repository,
         seen: Seen,
-    ) -> Result<(Vec<A>, bool), LoadError> {
+    ) -> Result<(Vec<A>, Seen), LoadError> {
         let mut all = Vec::with_capacity(self.0.len());
-        let mut newest = true;
+        let mut oldest = Seen::Now;
         for stream in Decision::<Vec<A>, R>::streams(self) {
-            let (aggregate, is_newest) = repository.get_seen(&stream, seen).await?;
+            let (aggregate, seen) = repository.get_seen(&stream, seen).await?;
             all.push(aggregate);
-            newest &= is_newest;
+            oldest = oldest.min(seen);
         }
-        Ok((all, newest))
+        Ok((all, oldest))
     }
 
     fn decide(&mut self, all: &mut Vec<A>) -> R {
@@ -137,6 +145,11 @@ where
 
     fn is_changed(all: &Vec<A>) -> bool {
         all.iter().any(|aggregate| !aggregate.pending().is_empty())
+    }
+
+    fn several(&self, got: &Vec<Version>) -> Option<Vec<(StreamId, Version)>> {
+        let streams = Decision::<Vec<A>, R>::streams(self).into_iter();
+        Some(streams.zip(got.iter().copied()).collect())
     }
 
     fn replaced(&self, all: &Vec<A>, got: &Vec<Version>) -> Option<StreamId> {
@@ -165,12 +178,12 @@ macro_rules! tuples {
                 &mut self,
                 repository: &Repository,
                 seen: Seen,
-            ) -> Result<(($($A,)+), bool), LoadError> {
+            ) -> Result<(($($A,)+), Seen), LoadError> {
                 let several = ($(
                     repository.get_seen::<$A>(&StreamId::of::<$A>(&self.0.$place), seen).await?,
                 )+);
-                let newest = $(several.$place.1)&&+;
-                Ok((($(several.$place.0,)+), newest))
+                let oldest = Seen::Now$(.min(several.$place.1))+;
+                Ok((($(several.$place.0,)+), oldest))
             }
 
             fn decide(&mut self, several: &mut ($($A,)+)) -> R {
@@ -183,6 +196,10 @@ macro_rules! tuples {
 
             fn is_changed(several: &($($A,)+)) -> bool {
                 $(!several.$place.pending().is_empty())||+
+            }
+
+            fn several(&self, got: &Self::Versions) -> Option<Vec<(StreamId, Version)>> {
+                Some(vec![$((StreamId::of::<$A>(&self.0.$place), got.$place)),+])
             }
 
             fn replaced(&self, several: &($($A,)+), got: &Self::Versions) -> Option<StreamId> {

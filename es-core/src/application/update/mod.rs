@@ -8,7 +8,7 @@ use std::{error, fmt};
 pub use decision::Decision;
 pub(super) use decision::One;
 
-use super::repository::Seen;
+use super::load::Seen;
 use super::save::staging::Unchanged;
 use super::{Application, Error, Save, SaveError};
 use crate::domain::{Outcome, Position, Version};
@@ -57,8 +57,9 @@ impl<E: error::Error + 'static> error::Error for UpdateError<E> {
     }
 }
 
-/// The first decision is taken on what the cache has seen last, where it has: then only a commit, which checks the versions, proves it right.
-/// A refusal, or a decision that records nothing, is taken again on what the store has.
+/// The first decision is taken on what the cache has seen last, where it has. Then only a commit, which checks the versions, proves it right:
+/// whatever else comes of it is decided again on what the store has. What comes of several aggregates without a commit is proved by one
+/// without events, since they were not read at one time.
 pub(super) async fn update<D, T, R>(
     app: Application,
     mut decision: D,
@@ -70,38 +71,50 @@ where
 {
     let repository = &app.repository;
     let mut failed_attempts = 0;
-    let mut seen = Seen::AtSomeTime;
+    let mut asked = Seen::AtSomeTime;
     loop {
-        let (mut several, newest) = decision.get(repository, seen).await.map_err(failed)?;
+        let (mut several, seen) = decision.get(repository, asked).await.map_err(failed)?;
         let got = D::saving(&mut several).versions();
         let answer = decision.decide(&mut several).into_result();
-        if !newest && (answer.is_err() || !D::is_changed(&several)) {
-            seen = Seen::Now;
+        let unchanged = answer.is_err() || !D::is_changed(&several);
+        if unchanged && seen != Seen::Now {
+            asked = Seen::Now;
             continue;
         }
-        let value = answer.map_err(UpdateError::Refused)?;
-        if let Some(stream) = decision.replaced(&several, &got) {
-            return Err(failed(SaveError::Replaced { stream }));
-        }
-        let saving = D::saving(&mut several);
-        let saved = repository.save_checked(&app.metadata, saving, Unchanged::Checked);
-        match saved.await {
-            Ok(saved) => {
+        let replaced = decision.replaced(&several, &got).filter(|_| answer.is_ok());
+        let saved = if let Some(stream) = replaced {
+            Err(SaveError::Replaced { stream })
+        } else if unchanged {
+            let several = decision.several(&got);
+            let proved = match several.filter(|versions| versions.len() > 1) {
+                Some(versions) => repository.confirm(versions).await,
+                None => Ok(()),
+            };
+            proved.map(|()| (got, None))
+        } else {
+            let saving = D::saving(&mut several);
+            let saved = repository.save_checked(&app.metadata, saving, Unchanged::Checked);
+            saved.await.map(|saved| (saved.version, saved.position))
+        };
+        match (saved, answer) {
+            (Ok((version, position)), Ok(value)) => {
                 return Ok(Updated {
                     value,
-                    version: saved.version,
-                    position: saved.position,
+                    version,
+                    position,
                 });
             }
-            Err(SaveError::Conflict { .. }) if !newest => seen = Seen::Now,
-            Err(conflict @ SaveError::Conflict { .. }) => {
+            (Ok(_), Err(refusal)) => return Err(UpdateError::Refused(refusal)),
+            (Err(unknown @ SaveError::Unknown { .. }), _) => return Err(failed(unknown)),
+            (Err(_), _) if seen != Seen::Now => asked = Seen::Now,
+            (Err(conflict @ SaveError::Conflict { .. }), _) => {
                 failed_attempts += 1;
                 if !repository.pause_before_retry(failed_attempts).await {
                     return Err(failed(conflict));
                 }
-                seen = Seen::Now;
+                asked = Seen::Now;
             }
-            Err(error) => return Err(failed(error)),
+            (Err(error), _) => return Err(failed(error)),
         }
     }
 }

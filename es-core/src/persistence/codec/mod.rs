@@ -79,6 +79,20 @@ impl Codecs {
         self.compression == Compression::None
     }
 
+    /// Whether the key of a stream was destroyed, so that nobody is to see what it holds.
+    #[cfg(feature = "aes")]
+    pub(crate) async fn is_erased(&self, stream: &StreamId) -> bool {
+        match &self.keys {
+            Some(keys) => matches!(keys.current(stream).await, Err(KeyError::Destroyed)),
+            None => false,
+        }
+    }
+
+    #[cfg(not(feature = "aes"))]
+    pub(crate) async fn is_erased(&self, _: &StreamId) -> bool {
+        false
+    }
+
     /// Whether what is stored is plain JSON and needs no opening.
     #[inline]
     pub(crate) fn is_plain(stored: &[u8]) -> bool {

@@ -1,11 +1,11 @@
 //! Law 14, as far as it is the store's: who waits for a change learns of one. For other handles it is only a hint.
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 
+use super::apps::within;
 use super::{Harness, advance, append, stream, write};
 use crate::persistence::{EventStore, FollowerId};
 
@@ -14,13 +14,9 @@ async fn begun(wait: &mut BoxFuture<'static, ()>) -> bool {
     poll_fn(|context| Poll::Ready(wait.as_mut().poll(context).is_ready())).await
 }
 
-async fn assert_ends(mut wait: BoxFuture<'static, ()>, case: &str) {
-    let mut patience = futures_timer::Delay::new(Duration::from_secs(1));
-    let ended = poll_fn(|context| match wait.as_mut().poll(context) {
-        Poll::Ready(()) => Poll::Ready(true),
-        Poll::Pending => Pin::new(&mut patience).poll(context).map(|()| false),
-    });
-    assert!(ended.await, "who waits is not woken: {case}");
+async fn assert_ends(wait: BoxFuture<'static, ()>, case: &str) {
+    let ended = within(Duration::from_secs(1), wait).await;
+    assert!(ended.is_some(), "who waits is not woken: {case}");
 }
 
 /// Law 14.

@@ -1,10 +1,12 @@
 //! What random histories are made of: few streams, few names, few ids, so that they meet.
 use bytes::Bytes;
 use fastrand::Rng;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::at;
 use super::model::Model;
+use super::parcels::Contents;
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{
     Advance, Append, Commit, CommitId, EncodedEvent, Filter, FollowerId, Metadata, Slice, Snapshot,
@@ -119,6 +121,55 @@ impl Draw {
             version: Version::from(self.0.u64(1..6)),
             fingerprint: self.0.u64(..),
             state: self.payload(),
+        }
+    }
+
+    /// Whatever JSON can carry.
+    pub(super) fn contents(&mut self) -> Contents {
+        let value = self.value(6);
+        Contents {
+            text: self.text(),
+            letter: self.0.char(..),
+            small: self.0.i64(..),
+            large: self.0.u64(..),
+            float: self.float(),
+            single: Some(f32::from_bits(self.0.u32(..)))
+                .filter(|single| single.is_finite())
+                .unwrap_or_default(),
+            bytes: self.payload().into(),
+            numbered: [(self.0.u32(..), self.0.bool().then(|| self.text()))].into(),
+            value,
+        }
+    }
+
+    fn text(&mut self) -> String {
+        let length = self.0.usize(0..12);
+        let any = |_| match self.0.bool() {
+            true => self.0.char(..),
+            false => self.0.char(..='\u{7f}'),
+        };
+        (0..length).map(any).collect()
+    }
+
+    /// Any float that JSON has a form for, down to the bit.
+    fn float(&mut self) -> f64 {
+        let float = f64::from_bits(self.0.u64(..));
+        if float.is_finite() { float } else { 0.1 }
+    }
+
+    fn value(&mut self, depth: usize) -> Value {
+        let inside = if depth == 0 { 0 } else { self.0.usize(0..4) };
+        match self.0.u8(0..7) {
+            0 => Value::from(self.0.i64(..)),
+            1 => Value::from(self.0.u64(..)),
+            2 => Value::from(self.float()),
+            3 => Value::from(self.text()),
+            4 => Value::from(self.one_of(&[None, Some(true), Some(false)])),
+            5 => (0..inside).map(|_| self.value(depth - 1)).collect(),
+            _ => {
+                let fields = (0..inside).map(|_| (self.text(), self.value(depth - 1)));
+                Value::Object(fields.collect())
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! A store of your own runs them with one line that names its [`Harness`]: [`store_laws!`](crate::store_laws).
 //!
 //! A law is an async function that takes a harness with an empty log, and panics where the store breaks it. The laws are numbered, so that
-//! they can be talked about; those that a store alone can break:
+//! they can be talked about; those that a store can break, by itself or as seen through an [application](crate::Application):
 //!
 //! 1. A commit without events changes nothing, though the versions it names are checked.
 //! 2. Records come back exactly as written, also after reopening; to a store, a payload is any bytes.
@@ -22,13 +22,19 @@
 //!     and on two: none missed, none twice, none out of order.
 //! 13. The log is read after, up to, limited, by category and event name; filters do not change positions, and a page says how far it was
 //!     read.
-//! 14. Who waits for a change learns of a commit made on the same handle.
+//! 14. Who waits for a change learns of a commit made on the same handle. A subscription yields what is there, then what comes, in order, also
+//!     filtered; it ends when told; two do not disturb each other; one whose connections are cut goes on without loss or repetition.
 //! 15. The head is the newest position, and the start of an empty log. Time never runs backwards along the log.
 //! 16. A checkpoint is stored in the same commit as its events, or not at all.
 //! 17. A checkpoint only moves forward, from where its writer believed it; of two racing writers exactly one wins.
 //! 18. Checkpoints are kept per follower and upstream log; an unknown follower is at the start.
+//! 19. Waiting for a follower ends when it has reached the position, at once where it had, and by time-out otherwise.
 //! 20. The newest snapshot at or below a version is found, as it was kept; a second one at a version replaces the first; dropping them
 //!     changes no event.
+//! 21. With and without snapshots, with and without cache, aggregates are equal, at every version and time.
+//! 22. An event comes back as it was recorded, whatever JSON can carry. (What it cannot never reaches a store.)
+//! 24. Upcasters run in order, however an event is read.
+//! 25. An event that the code does not know, or not yet, is an error that names it.
 //!
 //! Without a number: the ids of a category are read page by page, and the first who asks owns the log.
 //!
@@ -36,6 +42,8 @@
 //! believed, and every answer must agree; random concurrent histories must have [an explanation](self::concurrency). They are played for at
 //! most a second; `ES_HISTORIES=10000` plays as many.
 
+pub mod aggregates;
+mod apps;
 pub mod changes;
 pub mod checkpoints;
 pub mod commits;
@@ -45,12 +53,16 @@ mod drawing;
 mod harness;
 pub mod histories;
 pub mod log;
+pub mod mapping;
 mod model;
 pub mod names;
 pub mod pages;
+mod parcels;
 pub mod snapshots;
 pub mod streams;
+pub mod subscriptions;
 mod suite;
+pub mod waiting;
 
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

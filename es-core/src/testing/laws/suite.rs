@@ -1,7 +1,7 @@
 //! The suite: every law, by name.
 use super::{
-    Harness, changes, checkpoints, commits, concurrency, connections, histories, log, names, pages,
-    snapshots, streams,
+    Harness, aggregates, changes, checkpoints, commits, concurrency, connections, histories, log,
+    mapping, names, pages, snapshots, streams, subscriptions, waiting,
 };
 
 /// A law, ready to be tried.
@@ -98,6 +98,12 @@ macro_rules! each_law {
             changes::a_commit_ends_the_wait_for_a_change
             changes::everyone_who_waits_for_a_change_is_woken
             changes::a_change_between_asking_and_waiting_is_not_missed
+            subscriptions::a_subscription_yields_what_is_there_then_what_comes
+            subscriptions::a_filtered_subscription_yields_what_is_admitted_and_no_more
+            subscriptions::a_subscription_ends_when_told
+            subscriptions::two_subscriptions_do_not_disturb_each_other
+            subscriptions::a_subscription_misses_nothing_while_others_write
+            subscriptions::a_subscription_goes_on_after_its_connections_are_cut
             log::the_head_is_the_newest_position_and_the_start_of_an_empty_log
             log::time_never_runs_backwards_along_the_log
             checkpoints::a_checkpoint_is_stored_with_its_events_or_not_at_all
@@ -105,10 +111,17 @@ macro_rules! each_law {
             checkpoints::a_checkpoint_only_moves_forward_from_where_its_writer_believed_it
             checkpoints::of_two_writers_racing_for_one_checkpoint_exactly_one_wins
             checkpoints::checkpoints_are_kept_per_follower_and_log
+            waiting::waiting_ends_at_once_where_the_follower_has_been
+            waiting::waiting_ends_when_the_follower_gets_there
+            waiting::waiting_ends_by_time_out_otherwise
             snapshots::the_newest_snapshot_at_or_below_a_version_is_found
             snapshots::a_snapshot_comes_back_exactly_as_it_was_kept
             snapshots::a_second_snapshot_at_a_version_replaces_the_first
             snapshots::dropping_snapshots_changes_no_event
+            aggregates::with_and_without_snapshots_and_cache_aggregates_are_equal
+            mapping::an_event_comes_back_from_the_store_as_it_was_recorded
+            mapping::upcasters_run_in_order_however_an_event_is_read
+            mapping::an_event_that_the_code_does_not_know_is_an_error_that_names_it
             names::the_ids_of_a_category_are_read_page_by_page
             names::the_first_who_asks_owns_the_log
             histories::random_histories_agree_with_the_model

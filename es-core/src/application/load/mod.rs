@@ -1,6 +1,11 @@
 //! What getting an aggregate can answer besides the aggregate.
+
+mod loading;
+
 use std::ops::Deref;
 use std::time::SystemTime;
+
+pub(super) use loading::{Seen, follows};
 
 use super::{CategoryTaken, OpenError};
 use crate::domain::{ReplayError, StreamId, Version};
@@ -101,7 +106,7 @@ pub enum LoadError {
 pub struct Past<A>(A);
 
 impl<A> Past<A> {
-    pub(super) fn new(aggregate: A) -> Self {
+    fn new(aggregate: A) -> Self {
         Self(aggregate)
     }
 }

@@ -1,0 +1,272 @@
+//! From a stream to an aggregate: as it is now, as it was at a version, as it was at a time.
+use std::time::SystemTime;
+
+use super::{LoadError, Past};
+use crate::application::repository::PAGE;
+use crate::application::{Repository, SnapshotPolicy, snapshots};
+use crate::domain::{Aggregate, Replay, StreamId, Version};
+use crate::persistence::{Codecs, Record, Slice, decode};
+
+/// How many snapshots are tried for one that is older than a time, before the events are replayed from the first.
+const SNAPSHOTS_TRIED: usize = 3;
+
+/// How new an aggregate is, or must be.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Seen {
+    /// As it was when it was seen last, which may be long ago.
+    AtSomeTime,
+    /// As the store has it now.
+    Now,
+}
+
+impl Repository {
+    /// Gets an aggregate as it is now.
+    ///
+    /// # Errors
+    /// [`LoadError`]; [`LoadError::NotFound`] where no event created it.
+    pub async fn get<A: Aggregate>(&self, id: A::Id) -> Result<A, LoadError> {
+        let stream = StreamId::of::<A>(&id);
+        let (aggregate, _) = self.get_seen(&stream, Seen::Now).await?;
+        Ok(aggregate)
+    }
+
+    /// Gets an aggregate as it is now, or `None` where no event created it.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub async fn find<A: Aggregate>(&self, id: A::Id) -> Result<Option<A>, LoadError> {
+        let stream = StreamId::of::<A>(&id);
+        let found = self.find_seen(&stream, Seen::Now).await?;
+        Ok(found.map(|(aggregate, _)| aggregate))
+    }
+
+    /// Gets an aggregate, and says how new it is.
+    pub(in crate::application) async fn get_seen<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        seen: Seen,
+    ) -> Result<(A, Seen), LoadError> {
+        match self.find_seen(stream, seen).await? {
+            Some(found) => Ok(found),
+            None => Err(LoadError::NotFound {
+                stream: stream.clone(),
+            }),
+        }
+    }
+
+    async fn find_seen<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        seen: Seen,
+    ) -> Result<Option<(A, Seen)>, LoadError> {
+        self.claim::<A>()?;
+        let cache = &self.keeping().cache;
+        let cached: Option<A> = self.cached(stream).await;
+        if seen == Seen::AtSomeTime
+            && let Some(cached) = cached
+        {
+            return Ok(Some((cached, Seen::AtSomeTime)));
+        }
+        let known = cached.as_ref().map(Aggregate::version);
+        let replay = match cached {
+            Some(cached) => Replay::resume(cached),
+            None => self.begin(stream, Version::MAX).await?,
+        };
+        let found: Option<A> = self
+            .replay(stream, replay, Version::MAX, |_| true)
+            .await
+            .inspect_err(|_| cache.forget(stream))?;
+        if let Some(aggregate) = &found
+            && Some(aggregate.version()) != known
+        {
+            cache.keep(stream, aggregate);
+        }
+        Ok(found.map(|aggregate| (aggregate, Seen::Now)))
+    }
+
+    /// A copy from the cache, unless nobody is to see it any more.
+    async fn cached<A: Aggregate>(&self, stream: &StreamId) -> Option<A> {
+        let cached = self.keeping().cache.copy(stream)?;
+        if self.codecs().is_erased(stream).await {
+            self.keeping().cache.forget(stream);
+            return None;
+        }
+        Some(cached)
+    }
+
+    /// Gets an aggregate as it was at a version.
+    ///
+    /// # Errors
+    /// [`LoadError`]; [`LoadError::NoSuchVersion`] for `Version::NEW` and for versions it has not reached.
+    pub async fn get_at<A: Aggregate>(
+        &self,
+        id: A::Id,
+        version: Version,
+    ) -> Result<Past<A>, LoadError> {
+        self.claim::<A>()?;
+        let stream = StreamId::of::<A>(&id);
+        if let Some(past) = self.find_at(&stream, version).await? {
+            return Ok(past);
+        }
+        let newest = self
+            .read(&stream, Slice::all().descending().limit(1))
+            .await?;
+        let Some(newest) = newest.first().map(|record| record.version) else {
+            return Err(LoadError::NotFound { stream });
+        };
+        // It may have come while it was looked for.
+        if (Version::FIRST..=newest).contains(&version)
+            && let Some(past) = self.find_at(&stream, version).await?
+        {
+            return Ok(past);
+        }
+        Err(LoadError::NoSuchVersion {
+            stream,
+            asked: version,
+            newest,
+        })
+    }
+
+    async fn find_at<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        version: Version,
+    ) -> Result<Option<Past<A>>, LoadError> {
+        let replay = self.begin(stream, version).await?;
+        let reached: Option<A> = self.replay(stream, replay, version, |_| true).await?;
+        Ok(reached
+            .filter(|aggregate| aggregate.version() == version)
+            .map(Past::new))
+    }
+
+    /// Gets an aggregate as it was at a time.
+    ///
+    /// # Errors
+    /// [`LoadError`]; [`LoadError::NotYet`] where it was created later.
+    pub async fn get_as_of<A: Aggregate>(
+        &self,
+        id: A::Id,
+        time: SystemTime,
+    ) -> Result<Past<A>, LoadError> {
+        self.claim::<A>()?;
+        let stream = StreamId::of::<A>(&id);
+        let begun = self.begin_as_of(&stream, time).await?;
+        let in_time = |record: &Record| record.time <= time;
+        if let Some(aggregate) = self.replay(&stream, begun, Version::MAX, in_time).await? {
+            return Ok(Past::new(aggregate));
+        }
+        if self.read(&stream, Slice::all().limit(1)).await?.is_empty() {
+            return Err(LoadError::NotFound { stream });
+        }
+        Err(LoadError::NotYet {
+            stream,
+            asked: time,
+        })
+    }
+
+    /// Begins with a snapshot that is old enough, where one of the newest is; or with nothing.
+    async fn begin_as_of<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        time: SystemTime,
+    ) -> Result<Replay<A>, LoadError> {
+        let mut up_to = Version::MAX;
+        for _ in 0..SNAPSHOTS_TRIED {
+            let Some(snapshot) = self.newest_snapshot::<A>(stream, up_to).await? else {
+                break;
+            };
+            let modified = snapshot.modified_at();
+            if modified.is_some_and(|modified| modified <= time) {
+                return Ok(Replay::resume(snapshot));
+            }
+            up_to = Version::from(snapshot.version().get() - 1);
+        }
+        Ok(Replay::new(stream.id))
+    }
+
+    /// Begins with the newest snapshot at or below a version, or with nothing.
+    async fn begin<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        up_to: Version,
+    ) -> Result<Replay<A>, LoadError> {
+        Ok(match self.newest_snapshot(stream, up_to).await? {
+            Some(snapshot) => Replay::resume(snapshot),
+            None => Replay::new(stream.id),
+        })
+    }
+
+    async fn newest_snapshot<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        up_to: Version,
+    ) -> Result<Option<A>, LoadError> {
+        if A::SNAPSHOTS.is_none() || self.keeping().snapshots == SnapshotPolicy::Off {
+            return Ok(None);
+        }
+        let snapshot = self.store().await?.read_snapshot(stream, up_to).await;
+        let snapshot = snapshot.map_err(|source| LoadError::Store {
+            stream: stream.clone(),
+            source,
+        })?;
+        match snapshot {
+            Some(snapshot) if snapshot.version <= up_to => {
+                Ok(snapshots::restore(snapshot, self.codecs()).await)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Replays what comes next in a stream, up to a version and up to the first record that does not belong; `None` where nothing was
+    /// replayed.
+    async fn replay<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        mut replay: Replay<A>,
+        up_to: Version,
+        belongs: impl Fn(&Record) -> bool + Send,
+    ) -> Result<Option<A>, LoadError> {
+        loop {
+            let slice = Slice::all()
+                .after(replay.version())
+                .up_to(up_to)
+                .limit(PAGE);
+            let mut page = self.read(stream, slice).await?;
+            for record in &mut page {
+                if !belongs(record) {
+                    return Ok(replay.finish());
+                }
+                follows(record, replay.version())?;
+                if !Codecs::is_plain(&record.payload) {
+                    self.open(record).await?;
+                }
+                replay
+                    .push_saved(decode(record)?, record.time)
+                    .map_err(|source| LoadError::Replay {
+                        stream: stream.clone(),
+                        source,
+                    })?;
+            }
+            if page.len() < PAGE {
+                return Ok(replay.finish());
+            }
+        }
+    }
+}
+
+/// Checks that a record is the next one of its stream, and says its version.
+pub(in crate::application) fn follows(
+    record: &Record,
+    after: Version,
+) -> Result<Version, LoadError> {
+    let expected = after.next();
+    if record.version == expected {
+        return Ok(expected);
+    }
+    Err(LoadError::Broken {
+        stream: record.stream.clone(),
+        expected,
+        found: record.version,
+    })
+}

@@ -1,0 +1,165 @@
+//! From aggregates to the store: what is in doubt is settled first, then what is pending is committed.
+use std::time::SystemTime;
+
+use super::staging::{self, Unchanged};
+use super::{Save, SaveError, Saved};
+use crate::application::{Repository, snapshots};
+use crate::domain::{Position, StreamId, Version};
+use crate::persistence::{
+    Append, AppendError, Commit, CommitId, Metadata, Store, whole_microseconds,
+};
+
+impl Repository {
+    /// Saves the pending events of one or several aggregates, all or nothing, with who and why.
+    ///
+    /// The commit's id is kept in the aggregates until its outcome is known. So a save that was given up, or not answered, is settled by the
+    /// next one: what it sent is stored once, whatever became of it.
+    ///
+    /// # Errors
+    /// [`SaveError`]; what was pending is pending still, as far as it says.
+    pub async fn save<S: Save>(
+        &self,
+        metadata: &Metadata,
+        what: S,
+    ) -> Result<Saved<S::Versions>, SaveError> {
+        self.save_checked(metadata, what, Unchanged::LeftOut).await
+    }
+
+    pub(in crate::application) async fn save_checked<S: Save>(
+        &self,
+        metadata: &Metadata,
+        mut what: S,
+        unchanged: Unchanged,
+    ) -> Result<Saved<S::Versions>, SaveError> {
+        let mut position = None;
+        while let Some(doubt) = staging::in_doubt(&mut what) {
+            position = position.max(self.settle(&mut what, doubt).await?);
+        }
+        let mut appends = staging::stage(&mut what, self.categories(), unchanged)?;
+        if !appends.is_empty() {
+            let store = self.store().await?;
+            let sealed = !self.codecs().are_none();
+            if sealed {
+                self.seal(&mut appends).await?;
+            }
+            let commit = self.made(metadata.clone(), appends);
+            staging::attempted(&mut what, &commit, sealed);
+            position = position.max(self.commit(store, &mut what, commit).await?);
+        }
+        Ok(Saved {
+            version: what.versions(),
+            position,
+        })
+    }
+
+    /// Checks that streams are at these versions, all at one time.
+    pub(in crate::application) async fn confirm(
+        &self,
+        versions: Vec<(StreamId, Version)>,
+    ) -> Result<(), SaveError> {
+        let appends = versions.into_iter().map(|(stream, expected)| Append {
+            stream,
+            expected,
+            events: Vec::new(),
+        });
+        let commit = self.made(Metadata::new(), appends.collect());
+        match self.store().await?.commit(commit).await {
+            Ok(_) => Ok(()),
+            Err(refused) => Err(self.refused(refused)),
+        }
+    }
+
+    async fn seal(&self, appends: &mut [Append]) -> Result<(), SaveError> {
+        for append in appends {
+            let (stream, after) = (&append.stream, append.expected);
+            self.codecs()
+                .seal_events(stream, after, &mut append.events)
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn made(&self, metadata: Metadata, appends: Vec<Append>) -> Commit {
+        let now = self.now();
+        Commit {
+            id: CommitId::draw_at(now),
+            time: whole_microseconds(now),
+            metadata,
+            appends,
+            checkpoint: None,
+        }
+    }
+
+    /// Finds out what became of a commit, and sends it again where it is not stored.
+    async fn settle<S: Save>(
+        &self,
+        what: &mut S,
+        commit: CommitId,
+    ) -> Result<Option<Position>, SaveError> {
+        let store = self.store().await?;
+        let outcome = store.outcome(commit).await;
+        let outcome = outcome.map_err(|error| SaveError::Unknown {
+            commit,
+            source: Some(Box::new(error)),
+        })?;
+        if let Some(committed) = outcome {
+            self.stored(store, what, commit, committed.time).await;
+            return Ok(committed.position);
+        }
+        // It may be on its way still. Sent again as a whole it is stored once; a part of it would be another commit.
+        match staging::stage_again(what, commit)? {
+            Some(again) => self.commit(store, what, again).await,
+            None => Err(SaveError::Unknown {
+                commit,
+                source: None,
+            }),
+        }
+    }
+
+    async fn commit<S: Save>(
+        &self,
+        store: &dyn Store,
+        what: &mut S,
+        commit: Commit,
+    ) -> Result<Option<Position>, SaveError> {
+        let id = commit.id;
+        match store.commit(commit).await {
+            Ok(committed) => {
+                self.stored(store, what, id, committed.time).await;
+                Ok(committed.position)
+            }
+            Err(AppendError::Unavailable(source)) => Err(SaveError::Unknown {
+                commit: id,
+                source: Some(source),
+            }),
+            Err(refused) => {
+                staging::settled(what, id, None, self.keeping());
+                Err(self.refused(refused))
+            }
+        }
+    }
+
+    /// What is cached of a stream that is at another version than was thought is not what is stored.
+    fn refused(&self, error: AppendError) -> SaveError {
+        if let AppendError::Conflict { stream, .. } = &error {
+            self.keeping().cache.forget(stream);
+        }
+        error.into()
+    }
+
+    /// Takes note that a commit is stored, and keeps the snapshots that are due. One that cannot be kept is only a longer way later.
+    async fn stored<S: Save>(
+        &self,
+        store: &dyn Store,
+        what: &mut S,
+        commit: CommitId,
+        time: SystemTime,
+    ) {
+        let due = staging::settled(what, commit, Some(time), self.keeping());
+        for snapshot in due {
+            if let Ok(snapshot) = snapshots::sealed(snapshot, self.codecs()).await {
+                drop(store.keep_snapshot(snapshot).await);
+            }
+        }
+    }
+}

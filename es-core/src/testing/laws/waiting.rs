@@ -1,0 +1,101 @@
+//! Law 19: waiting for a follower.
+use std::time::Duration;
+
+use super::apps::{PATIENCE, app, handle, within};
+use super::{Harness, advance, at, on_threads};
+use crate::application::{Application, Error, Result, WaitError};
+use crate::domain::Position;
+use crate::persistence::{EventStore, FollowerId};
+use crate::testing::VirtualClock;
+
+fn follower() -> FollowerId {
+    FollowerId::new("certificates", "school")
+}
+
+/// A wait that was long enough, whatever came of it.
+async fn ended<T>(wait: impl Future<Output = Result<T>>) -> Result<T> {
+    let ended = within(PATIENCE * 2, wait).await;
+    ended.expect("a wait ends")
+}
+
+async fn moved(store: &impl EventStore, from: u64, to: u64) {
+    let moved = store.commit(advance(&follower(), from, to, [])).await;
+    moved.expect("the checkpoint is moved");
+}
+
+/// Law 19.
+pub async fn waiting_ends_at_once_where_the_follower_has_been(harness: impl Harness) {
+    let (store, app) = (harness.open().await, app(&harness).await);
+    let wait = async |position: Option<u64>| {
+        let position = position.map(Position::from);
+        let wait = app.wait_for(follower(), position, Duration::ZERO);
+        ended(wait).await.expect("it has been there")
+    };
+    assert_eq!(wait(None).await, Position::START);
+    assert_eq!(wait(Some(0)).await, Position::START);
+    for (from, to) in [(0, 4), (4, 7)] {
+        moved(&store, from, to).await;
+        for awaited in [None, Some(0), Some(3), Some(to)] {
+            assert_eq!(wait(awaited).await, Position::from(to), "{awaited:?}");
+        }
+    }
+}
+
+/// Law 19.
+pub async fn waiting_ends_when_the_follower_gets_there<H: Harness>(harness: H) {
+    let (store, app) = (harness.open().await, app(&harness).await);
+    let outcomes = on_threads(2, |number| {
+        let wait = app.wait_for(follower(), Position::from(5), PATIENCE);
+        H::block_on(async {
+            if number == 0 {
+                return ended(wait).await;
+            }
+            // The other has begun to wait, most often.
+            for (from, to) in [(0, 2), (2, 4), (4, 9)] {
+                futures_timer::Delay::new(Duration::from_millis(5)).await;
+                moved(&store, from, to).await;
+            }
+            ended(wait).await
+        })
+    });
+    for outcome in outcomes {
+        assert_eq!(outcome.expect("it gets there"), Position::from(9));
+    }
+}
+
+/// Law 19.
+pub async fn waiting_ends_by_time_out_otherwise(harness: impl Harness) {
+    const AT_MOST: Duration = Duration::from_secs(90);
+    let store = harness.open().await;
+    moved(&store, 0, 3).await;
+    for (name, log) in [("certificates", "library"), ("members", "school")] {
+        let another = advance(&FollowerId::new(name, log), 0, 9, []);
+        store.commit(another).await.expect("it is nobody else's");
+    }
+    let clock = VirtualClock::at(at(0));
+    let app = Application::builder(handle(store.into()))
+        .clock(clock.clone())
+        .build();
+    let mut wait = Box::pin(app.wait_for(follower(), Position::from(5), AT_MOST));
+    for passed in [Duration::ZERO, AT_MOST - Duration::from_nanos(1)] {
+        clock.advance(passed);
+        let early = within(Duration::from_millis(20), &mut wait).await;
+        assert!(
+            early.is_none(),
+            "it is not there after {passed:?}: {early:?}"
+        );
+    }
+    clock.advance(Duration::from_nanos(1));
+    match ended(wait).await {
+        Err(Error::Wait(WaitError::TimedOut {
+            follower: named,
+            awaited,
+            reached,
+            waited,
+        })) => assert_eq!(
+            (named, awaited.get(), reached.get(), waited),
+            (follower(), 5, 3, AT_MOST)
+        ),
+        other => panic!("the time is over, and the follower at 3, so not {other:?}"),
+    }
+}
