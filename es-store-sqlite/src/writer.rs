@@ -36,12 +36,14 @@ enum Job {
         commit: Commit,
         reply: oneshot::Sender<Result<Committed, AppendError>>,
     },
-    /// A single statement, which SQLite does as a whole or not at all.
     Statement {
-        run: Box<dyn Fn(&Connection, &Sql) -> rusqlite::Result<()> + Send>,
+        run: Statement,
         reply: oneshot::Sender<Result<(), BoxError>>,
     },
 }
+
+/// A single statement, which SQLite does as a whole or not at all.
+type Statement = Box<dyn Fn(&Connection, &Sql) -> rusqlite::Result<()> + Send>;
 
 impl Writer {
     pub(crate) fn start(
@@ -135,92 +137,68 @@ impl Desk {
         }
     }
 
-    /// Writes a group and answers everybody in it.
+    /// Writes a group and answers everybody in it. A job that SQLite cannot do fails alone: the others are written without it.
     fn write(&mut self, group: &mut Vec<Job>) {
-        let mut results = Vec::with_capacity(group.len());
-        let outcome = self.transaction(group, &mut results);
-        if matches!(&outcome, Ok(true)) {
-            self.changed.notify(usize::MAX);
-        }
-        let mut results = results.into_iter();
-        for job in group.drain(..) {
-            let result = results.next();
-            match (job, &outcome) {
-                (Job::Commit { reply, .. }, Ok(_)) => {
-                    let committed = match result {
-                        Some(Done::Commit(committed)) => committed,
-                        _ => Err(AppendError::Unavailable(gone())),
-                    };
-                    // Nobody may be waiting any more.
-                    let _ = reply.send(committed);
+        loop {
+            let mut done = Vec::with_capacity(group.len());
+            let failure = match self.transaction(group, &mut done) {
+                Ok(changed) => {
+                    if changed {
+                        self.changed.notify(usize::MAX);
+                    }
+                    group
+                        .drain(..)
+                        .zip(done)
+                        .for_each(|(job, done)| job.answer(done));
+                    return;
                 }
-                (Job::Commit { reply, .. }, Err(failure)) => {
-                    let _ = reply.send(Err(failure.of_commit()));
-                }
-                (Job::Statement { reply, .. }, Ok(_)) => {
-                    let done = match result {
-                        Some(Done::Statement(done)) => done,
-                        _ => Err(gone()),
-                    };
-                    let _ = reply.send(done);
-                }
-                (Job::Statement { reply, .. }, Err(failure)) => {
-                    let _ = reply.send(Err(failure.error()));
+                Err(failure) => failure,
+            };
+            match failure.job {
+                Some(place) if failure.is_of_one() => group.remove(place).fail(&failure),
+                _ => {
+                    group.drain(..).for_each(|job| job.fail(&failure));
+                    return;
                 }
             }
         }
     }
 
-    /// Says whether something was committed.
-    fn transaction(&mut self, group: &[Job], results: &mut Vec<Done>) -> Result<bool, Failure> {
+    /// Does all jobs in one transaction, and says whether anything was changed.
+    fn transaction(&self, group: &[Job], done: &mut Vec<Done>) -> Result<bool, Failure> {
         let (connection, sql) = (&self.connection, &*self.sql);
-        let begin = || {
-            connection
-                .prepare_cached(sql.begin_writing)?
-                .execute([])
-                .map(|_| ())
-        };
-        begin().map_err(Failure::before)?;
-        let written = (|| {
-            let mut end = commit::end(connection, sql)?;
-            let head = end.head;
-            let mut changed = false;
-            for job in group {
-                results.push(match job {
-                    Job::Commit { commit, .. } => {
-                        let committed = commit::apply(connection, sql, &mut end, commit)?;
-                        changed |= committed.is_ok();
-                        Done::Commit(committed)
-                    }
-                    Job::Statement { run, .. } => {
-                        run(connection, sql)?;
-                        Done::Statement(Ok(()))
-                    }
-                });
-            }
-            if end.head != head {
-                commit::move_end(connection, sql, &end)?;
-            }
+        execute(connection, sql.begin_writing).map_err(Failure::before)?;
+        let written = self.jobs(group, done);
+        let committed = written.and_then(|changed| {
+            execute(connection, "COMMIT").map_err(Failure::during_commit)?;
             Ok(changed)
-        })();
-        match written {
-            Ok(changed) => {
-                let committed = connection
-                    .prepare_cached("COMMIT")
-                    .and_then(|mut commit| commit.execute([]));
-                match committed {
-                    Ok(_) => Ok(changed),
-                    Err(error) => {
-                        self.roll_back();
-                        Err(Failure::during_commit(error))
-                    }
-                }
-            }
-            Err(error) => {
-                self.roll_back();
-                Err(Failure::before(error))
-            }
+        });
+        if committed.is_err() {
+            self.roll_back();
         }
+        committed
+    }
+
+    fn jobs(&self, group: &[Job], done: &mut Vec<Done>) -> Result<bool, Failure> {
+        let (connection, sql) = (&self.connection, &*self.sql);
+        let mut end = commit::end(connection, sql).map_err(Failure::before)?;
+        let head = end.head;
+        let mut changed = false;
+        for (place, job) in group.iter().enumerate() {
+            let result = match job {
+                Job::Commit { commit, .. } => {
+                    commit::apply(connection, sql, &mut end, commit).map(Done::Commit)
+                }
+                Job::Statement { run, .. } => run(connection, sql).map(|()| Done::Statement),
+            };
+            let result = result.map_err(|error| Failure::of_job(place, error))?;
+            changed |= matches!(result, Done::Commit(Ok(_)));
+            done.push(result);
+        }
+        if end.head != head {
+            commit::move_end(connection, sql, &end).map_err(Failure::before)?;
+        }
+        Ok(changed)
     }
 
     /// Ends a transaction that failed, where SQLite did not do so by itself.
@@ -232,15 +210,47 @@ impl Desk {
     }
 }
 
-/// What became of one job, if its group was committed.
-enum Done {
-    Commit(Result<Committed, AppendError>),
-    Statement(Result<(), BoxError>),
+fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(statement)?
+        .execute([])
+        .map(|_| ())
 }
 
-/// Why a whole group failed.
+/// What became of one job, once its group is committed.
+enum Done {
+    Commit(Result<Committed, AppendError>),
+    Statement,
+}
+
+impl Job {
+    /// Nobody may be waiting any more.
+    fn answer(self, done: Done) {
+        match (self, done) {
+            (Self::Commit { reply, .. }, Done::Commit(committed)) => drop(reply.send(committed)),
+            (Self::Statement { reply, .. }, _) => drop(reply.send(Ok(()))),
+            // Its sender is told by the reply that is dropped here.
+            (Self::Commit { .. }, Done::Statement) => {}
+        }
+    }
+
+    fn fail(self, failure: &Failure) {
+        let error = explained(&failure.error);
+        match self {
+            Self::Commit { reply, .. } if failure.unknown => {
+                drop(reply.send(Err(AppendError::Unavailable(error))));
+            }
+            Self::Commit { reply, .. } => drop(reply.send(Err(AppendError::Failed(error)))),
+            Self::Statement { reply, .. } => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+/// Why a group failed.
 struct Failure {
     error: Arc<rusqlite::Error>,
+    /// The place of the job that it befell.
+    job: Option<usize>,
     /// The disk did not say whether it has the group.
     unknown: bool,
 }
@@ -249,7 +259,15 @@ impl Failure {
     fn before(error: rusqlite::Error) -> Self {
         Self {
             error: Arc::new(error),
+            job: None,
             unknown: false,
+        }
+    }
+
+    fn of_job(place: usize, error: rusqlite::Error) -> Self {
+        Self {
+            job: Some(place),
+            ..Self::before(error)
         }
     }
 
@@ -259,21 +277,26 @@ impl Failure {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull | ErrorCode::ReadOnly)
         );
         Self {
-            error: Arc::new(error),
             unknown: !known,
+            ..Self::before(error)
         }
     }
 
-    fn error(&self) -> BoxError {
-        explained(&self.error)
-    }
-
-    fn of_commit(&self) -> AppendError {
-        if self.unknown {
-            AppendError::Unavailable(self.error())
-        } else {
-            AppendError::Failed(self.error())
-        }
+    /// Whether another job may well succeed where this one failed: what is said of the disk or the file is said of all.
+    fn is_of_one(&self) -> bool {
+        !matches!(
+            self.error.sqlite_error_code(),
+            Some(
+                ErrorCode::DiskFull
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::DatabaseCorrupt
+                    | ErrorCode::NotADatabase
+                    | ErrorCode::OutOfMemory
+                    | ErrorCode::DatabaseBusy
+                    | ErrorCode::DatabaseLocked
+            )
+        )
     }
 }
 
