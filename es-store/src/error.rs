@@ -11,6 +11,10 @@ pub enum OpenError {
     /// The settings cannot be used. No store was opened.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The file cannot be opened.
+    #[cfg(feature = "sqlite")]
+    #[error(transparent)]
+    Sqlite(#[from] es_store_sqlite::OpenError),
     /// The log belongs to another application, or nobody can say whose it is. Nothing else was read or written.
     #[error(transparent)]
     Owner(#[from] es_core::application::OpenError),

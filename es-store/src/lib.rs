@@ -4,7 +4,7 @@
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), es_store::OpenError> {
-//! // ES_STORE=memory:, or SCHOOL_ES_STORE=memory:, where several applications share an environment
+//! // ES_STORE=sqlite:school.db, or SCHOOL_ES_STORE=sqlite:school.db, where several applications share an environment
 //! let app = es_store::open("school").await?;
 //! # let _ = app;
 //! # Ok(())
@@ -36,7 +36,7 @@
 //!
 //! | variable | what it says | accepted | unless set |
 //! |---|---|---|---|
-//! | `ES_STORE` | where the events are kept, as a URL | `memory:` | an error |
+//! | `ES_STORE` | where the events are kept, as a URL | `memory:`, `sqlite:PATH` | an error |
 //! | `ES_COMPRESSION` | how new payloads are compressed (by zstd: feature `zstd`) | `none`, `zstd`, or `zstd:1` to `zstd:22` | `none` |
 //! | `ES_CIPHER_KEYS` | the keys of encrypted payloads (feature `aes`) | `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts | nothing is encrypted |
 //! | `ES_SNAPSHOTS` | when snapshots are taken | `as-declared`, `every:100` or another number of events, `by-hand`, or `off` | `as-declared` |
@@ -66,6 +66,7 @@
 //! | feature | what comes with it |
 //! |---|---|
 //! | `memory` (default) | `memory:`, an empty store at each opening, gone with the application |
+//! | `sqlite` (default) | `sqlite:PATH`, a file that is created where there is none |
 //! | `zstd` | `ES_COMPRESSION=zstd` |
 //! | `aes` | `ES_CIPHER_KEYS`, and [`Settings`]`::keys` |
 

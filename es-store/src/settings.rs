@@ -135,6 +135,11 @@ impl Settings {
         match self.location()? {
             #[cfg(feature = "memory")]
             Location::Memory => self.builder_over(es_store_memory::MemoryStore::new()).await,
+            #[cfg(feature = "sqlite")]
+            Location::Sqlite(path) => {
+                let store = es_store_sqlite::SqliteStore::open(path).await?;
+                self.builder_over(store).await
+            }
         }
     }
 

@@ -11,6 +11,9 @@ pub(crate) enum Location {
     /// In memory: an empty one.
     #[cfg(feature = "memory")]
     Memory,
+    /// In a file.
+    #[cfg(feature = "sqlite")]
+    Sqlite(std::path::PathBuf),
 }
 
 struct Known {
@@ -39,7 +42,14 @@ static KNOWN: [Known; 3] = [
         name: "SQLite",
         schemes: &["sqlite"],
         url: "sqlite:PATH",
-        feature: None,
+        feature: Some("sqlite"),
+        #[cfg(feature = "sqlite")]
+        locate: Some(|rest| {
+            // `sqlite://school.db` and `sqlite:///var/school.db` are written too.
+            let path = rest.strip_prefix("//").unwrap_or(rest);
+            (!path.is_empty()).then(|| Location::Sqlite(path.into()))
+        }),
+        #[cfg(not(feature = "sqlite"))]
         locate: None,
     },
     Known {
@@ -103,6 +113,31 @@ pub(crate) fn accepted() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn a_file_is_named_by_its_path() {
+        use crate::Origin;
+
+        let located = |text: &str| {
+            let origin = Origin::Code { method: "store" };
+            locate(Found::new(origin, text)).map(|location| match location {
+                Location::Sqlite(path) => path,
+                #[cfg(feature = "memory")]
+                Location::Memory => "in memory".into(),
+            })
+        };
+        for (url, path) in [
+            ("sqlite:school.db", "school.db"),
+            ("SQLite:a b/school.db", "a b/school.db"),
+            ("sqlite://school.db", "school.db"),
+            ("sqlite:/var/school.db", "/var/school.db"),
+            ("sqlite:///var/school.db", "/var/school.db"),
+        ] {
+            assert_eq!(located(url).unwrap(), std::path::Path::new(path));
+        }
+        assert!(located("sqlite:").is_err() && located("sqlite://").is_err());
+    }
 
     #[test]
     fn the_table_of_variables_has_every_store_that_there_is() {

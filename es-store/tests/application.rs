@@ -195,6 +195,42 @@ async fn the_cache_is_used_as_is_set() {
     }
 }
 
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn what_is_in_a_file_is_there_when_it_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("diary.db").display());
+    let open = || {
+        Settings::new("school")
+            .environment(|_| None)
+            .store(&url)
+            .open()
+    };
+    let diary = saved(&open().await.unwrap(), "dear").await;
+    assert_eq!(
+        open()
+            .await
+            .unwrap()
+            .get::<Diary>(diary.id())
+            .await
+            .unwrap(),
+        diary
+    );
+
+    let office = Settings::new("office")
+        .environment(|_| None)
+        .store(&url)
+        .open();
+    assert!(matches!(
+        office.await,
+        Err(OpenError::Owner(OwnerError::Foreign { .. }))
+    ));
+    let nowhere = Settings::new("school")
+        .environment(|_| None)
+        .store("sqlite:/no/such/folder/x.db");
+    assert!(matches!(nowhere.open().await, Err(OpenError::Sqlite(_))));
+}
+
 #[test]
 fn opening_can_be_awaited_on_any_thread() {
     fn is_send(_: impl Send) {}

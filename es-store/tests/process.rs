@@ -26,7 +26,7 @@ fn child() -> ExitCode {
 
 fn parent() -> Result<(), Box<dyn Error>> {
     const NO_STORE: &str = "no store is chosen; \
-        set `DOG_SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts `memory:`)";
+        set `DOG_SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts `memory:`, `sqlite:PATH`)";
     const OPENED: &str = r#"opened Some("dog-school")"#;
     assert_eq!(opened_with::<&str>(&[])?, NO_STORE);
     assert_eq!(opened_with(&[("ES_STORE", "")])?, NO_STORE);

@@ -198,14 +198,14 @@ fn a_value_that_is_not_unicode_is_shown_as_far_as_it_can_be() {
     check(
         &texts.join("\n"),
         &expect![[r#"
-            `SCHOOL_ES_STORE` in the environment is `memory:�`, which is not Unicode; write `memory:`
-            `ES_STORE` in the environment is `postgres://***@db/school`, which is not Unicode; write `memory:`
+            `SCHOOL_ES_STORE` in the environment is `memory:�`, which is not Unicode; write `memory:`, `sqlite:PATH`
+            `ES_STORE` in the environment is `postgres://***@db/school`, which is not Unicode; write `memory:`, `sqlite:PATH`
             `ES_CACHE` in the environment is `1�`, which is not Unicode; write a number such as `1000`, or `0` for none
             `ES_CIPHER_KEYS` in the environment is `***`, which is not Unicode; write `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts"#]],
     );
 }
 
-#[cfg(feature = "memory")]
+#[cfg(all(feature = "memory", feature = "sqlite"))]
 #[test]
 fn a_url_is_answered_by_those_that_are_accepted() {
     let in_environment = |url: &'static str| {
@@ -217,7 +217,7 @@ fn a_url_is_answered_by_those_that_are_accepted() {
         opened(school().store("school.db")),
         opened(school().map([("ES_STORE", "memory:school")])),
         in_environment("mysql://es:SECRET@db/school"),
-        in_environment("sqlite:school.db"),
+        in_environment("sqlite:"),
         in_environment("Postgres://es:SECRET@db:5432/school?sslmode=require"),
         opened(school().store("postgresql:host=db password=SECRET")),
         opened(school().map([("ES_STORE", format!("1:{KEY}"))])),
@@ -225,27 +225,27 @@ fn a_url_is_answered_by_those_that_are_accepted() {
     check(
         &texts.join("\n"),
         &expect![[r#"
-        no store is chosen; set `SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts `memory:`)
-        the store set in code is ``; write a URL that this build of es-store accepts: `memory:`
-        the store set in code is `school.db`; write a URL that this build of es-store accepts: `memory:`
-        `ES_STORE` in the map is `memory:school`; write a URL that this build of es-store accepts: `memory:`
-        `SCHOOL_ES_STORE` in the environment is `mysql://***@db/school`; write a URL that this build of es-store accepts: `memory:`
-        `SCHOOL_ES_STORE` in the environment is `sqlite:school.db`, but this build of es-store has no SQLite store; write a URL that it accepts: `memory:`
-        `SCHOOL_ES_STORE` in the environment is `Postgres://***@db:5432/school?***`, but this build of es-store has no Postgres store; write a URL that it accepts: `memory:`
-        the store set in code is `postgresql:***`, but this build of es-store has no Postgres store; write a URL that it accepts: `memory:`
-        `ES_STORE` in the map is `***`; write a URL that this build of es-store accepts: `memory:`"#]],
+            no store is chosen; set `SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts `memory:`, `sqlite:PATH`)
+            the store set in code is ``; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
+            the store set in code is `school.db`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
+            `ES_STORE` in the map is `memory:school`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
+            `SCHOOL_ES_STORE` in the environment is `mysql://***@db/school`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
+            `SCHOOL_ES_STORE` in the environment is `sqlite:`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
+            `SCHOOL_ES_STORE` in the environment is `Postgres://***@db:5432/school?***`, but this build of es-store has no Postgres store; write a URL that it accepts: `memory:`, `sqlite:PATH`
+            the store set in code is `postgresql:***`, but this build of es-store has no Postgres store; write a URL that it accepts: `memory:`, `sqlite:PATH`
+            `ES_STORE` in the map is `***`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`"#]],
     );
 }
 
-#[cfg(not(feature = "memory"))]
+#[cfg(not(any(feature = "memory", feature = "sqlite")))]
 #[test]
 fn a_build_without_stores_says_which_features_have_any() {
     let texts = [opened(school()), opened(school().store("memory:"))];
     check(
         &texts.join("\n"),
         &expect![[r#"
-            no store is chosen; set `SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts none without a feature: `memory`)
-            the store set in code is `memory:`, but this build of es-store has no memory store; write a URL that it accepts: none without a feature: `memory`"#]],
+            no store is chosen; set `SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts none without a feature: `memory`, `sqlite`)
+            the store set in code is `memory:`, but this build of es-store has no memory store; write a URL that it accepts: none without a feature: `memory`, `sqlite`"#]],
     );
 }
 
