@@ -1,8 +1,8 @@
 //! What the bank does with accounts.
 use std::time::SystemTime;
 
-use es_core::application::SnapshotPolicy;
-use es_core::persistence::{Clock, Store};
+use es_core::application::{ApplicationBuilder, SnapshotPolicy};
+use es_core::persistence::{Clock, Keys, Store};
 use es_core::{Application, BoxError, Result, UpdateError, Version};
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -15,12 +15,16 @@ use crate::statement::{Line, statement};
 /// The application that the bank runs on: the one place where it is set up.
 ///
 /// Nobody waits at the counter for a snapshot: [`nightly_snapshots`] takes them.
-pub fn bank(store: impl Store, clock: impl Clock) -> Application {
+pub fn bank(store: impl Store, clock: impl Clock) -> ApplicationBuilder {
     Application::builder(store)
         .name("bank")
         .clock(clock)
         .snapshots(SnapshotPolicy::ByHand)
-        .build()
+}
+
+/// The same where nobody who sees the disk may read whose money it is.
+pub fn encrypted_bank(store: impl Store, clock: impl Clock, keys: Keys) -> ApplicationBuilder {
+    bank(store, clock).keys(keys)
 }
 
 /// The use cases, on behalf of whom the application names: `Bank::new(app.with(who_and_why))`, for each request.

@@ -11,15 +11,16 @@ mod tests;
 
 use std::time::{Duration, SystemTime};
 
+use es_core::persistence::{Key, Keys};
 use es_core::testing::VirtualClock;
-use es_core::{Application, BoxError, Metadata, UpdateError};
+use es_core::{Application, BoxError, Metadata, Position, UpdateError};
 use es_store_memory::MemoryStore;
 use jiff::Timestamp;
 use jiff::civil::date;
 use rust_decimal::dec;
 use uuid::Uuid;
 
-use crate::bank::{Bank, bank, nightly_snapshots};
+use crate::bank::{Bank, bank, encrypted_bank, nightly_snapshots};
 use crate::money::Money;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -29,7 +30,7 @@ async fn main() -> Result<(), BoxError> {
     // The days pass when the story says so; a bank in earnest is given `es_core::persistence::SystemClock`.
     let monday: Timestamp = "2024-03-04T09:00:00Z".parse()?;
     let clock = VirtualClock::at(SystemTime::from(monday));
-    let app = bank(MemoryStore::new(), clock.clone());
+    let app = bank(MemoryStore::new(), clock.clone()).build();
 
     println!("On Monday, Tom opens two accounts at the counter.");
     let counter = on_behalf_of("tom", &app);
@@ -79,6 +80,15 @@ async fn main() -> Result<(), BoxError> {
 
     let taken = nightly_snapshots(&app).await?;
     println!("At night, snapshots of {taken} accounts are taken.");
+
+    let keys = Keys::new(1, Key::generate()?);
+    let app = encrypted_bank(MemoryStore::new(), clock, keys).build();
+    on_behalf_of("tom", &app).open("1003", "Cleo").await?;
+    let stored = app.log().read(Position::START, 1).await?;
+    println!(
+        "In the encrypted branch, nobody sees on the disk that Cleo opens 1003: {:02x?} ..",
+        &stored[0].payload[..12]
+    );
     Ok(())
 }
 

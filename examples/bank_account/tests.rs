@@ -2,9 +2,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use es_core::application::{LoadError, SaveError, SnapshotPolicy};
-use es_core::persistence::{SnapshotStore, SystemClock};
+use es_core::persistence::{Key, Keys, SnapshotStore, SystemClock};
 use es_core::testing::{VirtualClock, given, schema_guard, when_created};
-use es_core::{Aggregate, Application, Error, Metadata, StreamId, UpdateError, Version};
+use es_core::{Aggregate, Application, Error, Metadata, Position, StreamId, UpdateError, Version};
 use es_store_memory::MemoryStore;
 use jiff::civil::date;
 use proptest::prelude::{Strategy, prop_assert_eq, proptest};
@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::account::{Account, AccountEvent, AccountId, NotADeposit, Overdrawn};
-use crate::bank::{Bank, bank, nightly_snapshots};
+use crate::bank::{Bank, bank, encrypted_bank, nightly_snapshots};
 use crate::money::{Money, NotMoney};
 
 fn money(text: &str) -> Money {
@@ -203,7 +203,7 @@ fn stored_accounts_stay_readable() {
 }
 
 fn application() -> Application {
-    bank(MemoryStore::new(), SystemClock)
+    bank(MemoryStore::new(), SystemClock).build()
 }
 
 /// Two accounts, with 100.00 in the first.
@@ -421,7 +421,7 @@ async fn what_is_no_deposit_is_not_corrected_not_even_in_part() {
 #[tokio::test]
 async fn the_statement_says_who_and_when_and_the_event_keeps_the_request() {
     let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-    let app = bank(MemoryStore::new(), VirtualClock::at(now));
+    let app = bank(MemoryStore::new(), VirtualClock::at(now)).build();
     let request = Uuid::from_u128(7);
     let for_tom = app.with(Metadata::new().actor("tom").correlation(request));
     let ann = Bank::new(for_tom).open("1001", "Ann").await.unwrap();
@@ -447,7 +447,7 @@ async fn the_statement_is_printed_as_a_table() {
 async fn the_balance_of_a_past_day_is_that_of_its_last_moment() {
     let at = |text: &str| SystemTime::from(text.parse::<jiff::Timestamp>().unwrap());
     let clock = VirtualClock::at(at("2024-03-04T09:00:00Z"));
-    let bank = Bank::new(bank(MemoryStore::new(), clock.clone()));
+    let bank = Bank::new(bank(MemoryStore::new(), clock.clone()).build());
     let ann = bank.open("1001", "Ann").await.unwrap();
     for (time, amount) in [
         ("2024-03-04T10:00:00Z", "1"),
@@ -475,7 +475,7 @@ async fn the_balance_of_a_past_day_is_that_of_its_last_moment() {
 #[tokio::test]
 async fn snapshots_are_taken_at_night_and_change_nothing() {
     let store = MemoryStore::new();
-    let app = bank(store.clone(), SystemClock);
+    let app = bank(store.clone(), SystemClock).build();
     let ann = eventful_account(&Bank::new(app.clone())).await;
     for _ in 0..100 {
         Bank::new(app.clone())
@@ -492,7 +492,7 @@ async fn snapshots_are_taken_at_night_and_change_nothing() {
     assert_eq!(taken.version, Version::from(108));
 
     // The next morning, in another process: nothing is cached.
-    let morning = bank(store.clone(), SystemClock);
+    let morning = bank(store.clone(), SystemClock).build();
     let without = Application::builder(store)
         .name("bank")
         .snapshots(SnapshotPolicy::Off)
@@ -517,4 +517,35 @@ async fn snapshots_are_taken_at_night_and_change_nothing() {
         matches!(refused, Err(UpdateError::Refused(NotADeposit { .. }))),
         "what was reversed is so in a snapshot too: {refused:?}"
     );
+}
+
+#[tokio::test]
+async fn what_an_encrypted_bank_stores_says_nothing_of_its_customers() {
+    let (store, keys) = (MemoryStore::new(), Keys::new(1, Key::generate().unwrap()));
+    let app = encrypted_bank(store.clone(), SystemClock, keys).build();
+    let bank = Bank::new(app.clone());
+    let ann = bank.open("1001", "Ann Example").await.unwrap();
+    bank.deposit(ann, money("12.34")).await.unwrap();
+    nightly_snapshots(&app).await.unwrap();
+    let stream = StreamId::of::<Account>(&ann);
+    let records = app.log().read(Position::START, 10).await.unwrap();
+    let snapshot = store
+        .read_snapshot(&stream, Version::MAX)
+        .await
+        .unwrap()
+        .unwrap();
+    let stored = records
+        .iter()
+        .map(|record| &record.payload)
+        .chain([&snapshot.state]);
+    for payload in stored {
+        for secret in ["1001", "Ann", "12.34"] {
+            let shown = payload
+                .windows(secret.len())
+                .any(|part| part == secret.as_bytes());
+            assert!(!shown, "{secret} can be read");
+        }
+    }
+    assert_eq!(bank.account(ann).await.unwrap().balance(), dec!(12.34));
+    assert_eq!(bank.statement(ann).await.unwrap().len(), 2);
 }

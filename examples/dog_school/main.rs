@@ -1,11 +1,15 @@
 //! A training school for dogs: the smallest application there is.
 //!
-//! Dogs learn, an earlier version is looked at, and the story is told.
+//! Dogs learn, an earlier version is looked at, and the story is told. All of it is kept in `school.db`, or where `--store URL` says; run twice, it
+//! finds the dogs of the first run.
 #[cfg(test)]
 mod tests;
 
-use es_core::{Aggregate, Application, Root, Version, events};
-use es_store_memory::MemoryStore;
+use std::env;
+
+use es_core::application::SaveError;
+use es_core::{Aggregate, Application, Error, Root, Version, events};
+use es_store::Settings;
 use examples::history_table;
 use uuid::Uuid;
 
@@ -67,19 +71,36 @@ impl TrainingSchool {
 
 #[tokio::main]
 async fn main() -> es_core::Result<()> {
-    run(Application::new(MemoryStore::new())).await
+    // Compression, keys and more come from the environment: see `es_store`.
+    let settings = Settings::new("school").store(store_url());
+    run(settings.open().await?).await
+}
+
+fn store_url() -> String {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    match &arguments[..] {
+        [] => "sqlite:school.db".to_owned(),
+        [flag, url] if flag == "--store" => url.clone(),
+        _ => {
+            eprintln!("usage: dog_school [--store URL]");
+            std::process::exit(1);
+        }
+    }
 }
 
 async fn run(app: Application) -> es_core::Result<()> {
     let school = TrainingSchool::new(app.clone());
-    school.register("Fido").await?;
-    school.add_trick("Fido", "roll over").await?;
-    school.add_trick("Fido", "play dead").await?;
-    assert_eq!(school.tricks("Fido").await?, ["roll over", "play dead"]);
-    println!("Fido can {}.", school.tricks("Fido").await?.join(" and "));
-    if let Err(error) = school.register("Fido").await {
-        println!("Registered again? {error}.");
+    match school.register("Fido").await {
+        Ok(()) => {
+            school.add_trick("Fido", "roll over").await?;
+            school.add_trick("Fido", "play dead").await?;
+        }
+        Err(error @ Error::Save(SaveError::AlreadyExists { .. })) => {
+            println!("Fido is known: {error}.")
+        }
+        Err(error) => return Err(error),
     }
+    println!("Fido can {}.", school.tricks("Fido").await?.join(" and "));
 
     let fido = Dog::id_for("Fido");
     let younger = app.get_at::<Dog>(fido, Version::from(2)).await?;

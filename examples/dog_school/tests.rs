@@ -1,6 +1,8 @@
 //! What the school promises.
-use es_core::application::{LoadError, SaveError};
+use es_core::application::{LoadError, SaveError, SnapshotPolicy};
+use es_core::persistence::{Compression, Key, Keys};
 use es_core::{Aggregate, Application, Error, StreamId, Version};
+use es_store::Settings;
 use es_store_memory::MemoryStore;
 
 use crate::{Dog, DogEvent, TrainingSchool, run};
@@ -12,6 +14,37 @@ fn app() -> Application {
 #[test]
 fn the_example_runs_without_an_async_runtime() {
     pollster::block_on(run(app())).unwrap();
+}
+
+#[tokio::test]
+async fn run_twice_it_finds_the_dogs_of_the_first_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("school.db").display().to_string();
+    let keys = Keys::new(1, Key::generate().unwrap());
+    let plain = || Settings::new("school").environment(|_| None);
+    let production = || {
+        plain()
+            .compression(Compression::zstd())
+            .keys(keys.clone())
+            .snapshots(SnapshotPolicy::Every(2.try_into().unwrap()))
+    };
+    for (name, settings) in [
+        ("plain", &plain as &dyn Fn() -> Settings),
+        ("production", &production),
+    ] {
+        for _ in 0..2 {
+            let app = settings()
+                .store(format!("sqlite:{file}.{name}"))
+                .open()
+                .await
+                .unwrap();
+            run(app.clone()).await.unwrap();
+            assert_eq!(
+                app.get::<Dog>(Dog::id_for("Fido")).await.unwrap().version(),
+                Version::from(3)
+            );
+        }
+    }
 }
 
 #[tokio::test]
