@@ -25,16 +25,16 @@ use crate::{OpenError, reads, snapshots};
 /// Dropping the last one waits until what was accepted is written.
 #[derive(Clone)]
 pub struct SqliteStore {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
-    sql: Arc<Sql>,
+pub(crate) struct Shared {
+    pub(crate) sql: Arc<Sql>,
     readers: Readers,
     /// Absent where the file is only read.
     writer: Option<Writer>,
-    changed: Arc<Event>,
-    payload_limit: usize,
+    pub(crate) changed: Arc<Event>,
+    pub(crate) payload_limit: usize,
 }
 
 impl SqliteStore {
@@ -181,7 +181,7 @@ impl EventStore for SqliteStore {
     }
 }
 
-fn check_sizes(appends: &[Append], limit: usize) -> Result<(), AppendError> {
+pub(crate) fn check_sizes(appends: &[Append], limit: usize) -> Result<(), AppendError> {
     for append in appends {
         let mut version = append.expected;
         for event in &append.events {

@@ -1,6 +1,6 @@
 //! What a use case can fail with.
 use super::{LoadError, LogError, SaveError, SnapshotError, UpdateError, WaitError};
-use crate::persistence::BoxError;
+use crate::persistence::{AppendError, BoxError};
 
 /// The result of what an [`Application`](super::Application) does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -30,6 +30,12 @@ pub enum Error {
     /// The closure of an update refused the command.
     #[error(transparent)]
     Refused(BoxError),
+}
+
+impl From<AppendError> for Error {
+    fn from(error: AppendError) -> Self {
+        Self::Save(error.into())
+    }
 }
 
 impl<E: Into<BoxError>> From<UpdateError<E>> for Error {

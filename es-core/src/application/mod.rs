@@ -33,7 +33,7 @@ pub use log::{
 pub use owner::OpenError;
 pub use repository::Repository;
 pub use retry::Retry;
-pub use save::{Save, SaveError, Saved};
+pub use save::{Save, SaveError, Saved, Staged};
 pub use snapshots::{SnapshotError, SnapshotPolicy};
 pub use update::{Decision, UpdateError, UpdateResult, Updated};
 pub use wait::WaitError;
@@ -142,6 +142,28 @@ impl Application {
             metadata,
         } = self.clone();
         async move { Ok(repository.save(&metadata, what).await?) }
+    }
+
+    /// Makes what is pending in one aggregate or several ready for a transaction of your own, so that your rows and the events become visible
+    /// together: for the `commit_with` and `append_in` of the SQL stores.
+    ///
+    /// # Errors
+    /// [`SaveError`], as [`Error::Save`]; [`SaveError::Unknown`] where a commit of the aggregates is in doubt, which `save` settles, and
+    /// [`SaveError::MustWait`] where the store or the keys do not answer at once.
+    pub fn stage<'a, S: Save + 'a>(&self, what: S) -> Result<Staged<'a>> {
+        Ok(self.repository.stage(&self.metadata, what)?)
+    }
+
+    /// Claims the log for this application's name now, and not at its first use; without a name nothing is done.
+    ///
+    /// # Errors
+    /// [`LogError::Open`], as [`Error::Log`], where the log is another application's.
+    pub fn claim(&self) -> impl Future<Output = Result<()>> + Send + use<> {
+        let repository = self.repository.clone();
+        async move {
+            repository.store().await.map_err(LogError::from)?;
+            Ok(())
+        }
     }
 
     /// Says what became of a commit that a save or an update could not answer for: see [`SaveError::Unknown`].

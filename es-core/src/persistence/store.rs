@@ -270,6 +270,12 @@ pub enum AppendError {
         /// The id.
         commit: CommitId,
     },
+    /// The caller's transaction cannot take events; nothing was stored.
+    #[error("events cannot be added to this transaction; {needed}")]
+    WrongTransaction {
+        /// What it must be.
+        needed: &'static str,
+    },
     /// The store could not write; nothing was stored.
     #[error("the store could not write the commit; nothing of it is stored")]
     Failed(#[source] BoxError),

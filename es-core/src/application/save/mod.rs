@@ -2,9 +2,11 @@
 
 mod forms;
 mod saving;
+mod staged;
 pub(super) mod staging;
 
 pub use forms::Save;
+pub use staged::Staged;
 
 use super::{CategoryTaken, OpenError};
 use crate::domain::{Position, StreamId, Version};
@@ -89,6 +91,14 @@ pub enum SaveError {
         commit: CommitId,
         /// Why there was no answer; nothing where it is not stored so far, and an aggregate of it is missing in this save.
         source: Option<BoxError>,
+    },
+    /// Staging cannot wait, and would have to.
+    #[error(
+        "staging would have to wait for {what}; call `claim` when the program starts, and use keys that are answered from memory, or `save`"
+    )]
+    MustWait {
+        /// For what.
+        what: &'static str,
     },
     /// The store refused the commit.
     #[error("the store did not take the commit")]

@@ -69,7 +69,7 @@ impl Repository {
         }
     }
 
-    async fn seal(&self, appends: &mut [Append]) -> Result<(), SaveError> {
+    pub(super) async fn seal(&self, appends: &mut [Append]) -> Result<(), SaveError> {
         for append in appends {
             let (stream, after) = (&append.stream, append.expected);
             self.codecs()
@@ -79,7 +79,7 @@ impl Repository {
         Ok(())
     }
 
-    fn made(&self, metadata: Metadata, appends: Vec<Append>) -> Commit {
+    pub(super) fn made(&self, metadata: Metadata, appends: Vec<Append>) -> Commit {
         let now = self.now();
         Commit {
             id: CommitId::draw_at(now),

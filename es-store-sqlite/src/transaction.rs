@@ -1,0 +1,169 @@
+//! Events in a transaction of the caller's own, beside the caller's rows.
+use std::fmt;
+
+use es_core::application::Staged;
+use es_core::persistence::{AppendError, Committed};
+use rusqlite::{Connection, Transaction, TransactionState};
+
+use crate::SqliteStore;
+use crate::commit;
+use crate::error::explained;
+use crate::store::check_sizes;
+
+impl SqliteStore {
+    /// Appends events to a transaction of yours as its last statement, and commits it: your rows, the events and their positions become
+    /// visible together.
+    ///
+    /// The transaction is of a connection to the same file, and begins as `IMMEDIATE`: from then on other writers wait for it. How durable it
+    /// is, is what that connection says (`PRAGMA synchronous`).
+    ///
+    /// ```
+    /// # use es_core::{Aggregate, Application, Root, events};
+    /// # #[derive(Aggregate)]
+    /// # #[aggregate("Order")]
+    /// # struct Order { root: Root<Self> }
+    /// # #[events]
+    /// # impl Order {
+    /// #     #[event("Placed")]
+    /// #     fn place() -> Self { Self { root: Root::new() } }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), es_core::BoxError> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("shop.db");
+    /// use es_store_sqlite::SqliteStore;
+    /// use rusqlite::{Connection, TransactionBehavior};
+    ///
+    /// let store = SqliteStore::open(&path).await?;
+    /// let app = Application::new(store.clone());
+    /// let mut connection = Connection::open(&path)?;
+    /// connection.execute("CREATE TABLE invoices (customer TEXT)", ())?;
+    ///
+    /// let mut order = Order::place();
+    /// let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    /// tx.execute("INSERT INTO invoices VALUES (?1)", ["Ann"])?;
+    /// store.commit_with(tx, app.stage(&mut order)?)?;
+    /// assert!(order.pending().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`AppendError`]; the transaction is rolled back and everything is pending still, except as
+    /// [`Unavailable`](AppendError::Unavailable) says.
+    pub fn commit_with(
+        &self,
+        transaction: Transaction<'_>,
+        mut staged: Staged<'_>,
+    ) -> Result<Committed, AppendError> {
+        let committed = match self.append(&transaction, &staged) {
+            Ok(committed) => committed,
+            Err(refused) => {
+                staged.refused();
+                return Err(refused);
+            }
+        };
+        staged.sent();
+        if let Err(error) = transaction.commit() {
+            return Err(AppendError::Unavailable(explained(&error.into())));
+        }
+        staged.committed(&committed);
+        self.shared.changed.notify(usize::MAX);
+        Ok(committed)
+    }
+
+    /// Appends events to a transaction that somebody else commits, a pool or an ORM: make it the last statement, for other writers wait from here
+    /// until the commit.
+    ///
+    /// Say [`committed`](Appended::committed) after the commit. Without it the events are pending again, and their fate is found out by the next
+    /// save of their aggregates.
+    ///
+    /// # Errors
+    /// [`AppendError`]; everything is pending still, and nothing was appended.
+    pub fn append_in<'a>(
+        &self,
+        transaction: &Transaction<'_>,
+        mut staged: Staged<'a>,
+    ) -> Result<Appended<'a>, AppendError> {
+        match self.append(transaction, &staged) {
+            Ok(committed) => {
+                staged.sent();
+                Ok(Appended {
+                    staged,
+                    committed,
+                    store: self.clone(),
+                })
+            }
+            Err(refused) => {
+                staged.refused();
+                Err(refused)
+            }
+        }
+    }
+
+    fn append(
+        &self,
+        connection: &Connection,
+        staged: &Staged<'_>,
+    ) -> Result<Committed, AppendError> {
+        let sql = &self.shared.sql;
+        check_sizes(&staged.commit().appends, self.shared.payload_limit)?;
+        let appended = || {
+            if connection.transaction_state(None::<&str>)? != TransactionState::Write {
+                return Ok(Err(AppendError::WrongTransaction {
+                    needed: "begin it by `transaction_with_behavior(TransactionBehavior::Immediate)`",
+                }));
+            }
+            // What of a refused commit is in the transaction must not be committed with the rest.
+            connection.execute_batch("SAVEPOINT es_append")?;
+            let appended = write(connection, sql, staged);
+            if !matches!(appended, Ok(Ok(_))) {
+                connection.execute_batch("ROLLBACK TO es_append")?;
+            }
+            connection.execute_batch("RELEASE es_append")?;
+            appended
+        };
+        appended().unwrap_or_else(|error: rusqlite::Error| {
+            Err(AppendError::Failed(explained(&error.into())))
+        })
+    }
+}
+
+fn write(
+    connection: &Connection,
+    sql: &crate::sql::Sql,
+    staged: &Staged<'_>,
+) -> rusqlite::Result<Result<Committed, AppendError>> {
+    let mut end = commit::end(connection, sql)?;
+    let head = end.head;
+    let committed = commit::apply(connection, sql, &mut end, staged.commit())?;
+    if end.head != head {
+        commit::move_end(connection, sql, &end)?;
+    }
+    Ok(committed)
+}
+
+/// Events that are in a transaction of the caller's, which is not committed yet.
+#[must_use = "say `committed` after the transaction is"]
+pub struct Appended<'a> {
+    staged: Staged<'a>,
+    committed: Committed,
+    store: SqliteStore,
+}
+
+impl Appended<'_> {
+    /// The transaction was committed: nothing of it is pending any more, and who waits for a change is woken.
+    pub fn committed(self) -> Committed {
+        self.staged.committed(&self.committed);
+        self.store.shared.changed.notify(usize::MAX);
+        self.committed
+    }
+}
+
+impl fmt::Debug for Appended<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Appended")
+            .field("committed", &self.committed)
+            .finish_non_exhaustive()
+    }
+}
