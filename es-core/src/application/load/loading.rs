@@ -256,6 +256,7 @@ impl Repository {
 }
 
 /// Checks that a record is the next one of its stream, and says its version.
+#[inline]
 pub(in crate::application) fn follows(
     record: &Record,
     after: Version,
@@ -264,9 +265,14 @@ pub(in crate::application) fn follows(
     if record.version == expected {
         return Ok(expected);
     }
-    Err(LoadError::Broken {
+    Err(broken(record, expected))
+}
+
+#[cold]
+fn broken(record: &Record, expected: Version) -> LoadError {
+    LoadError::Broken {
         stream: record.stream.clone(),
         expected,
         found: record.version,
-    })
+    }
 }

@@ -80,10 +80,9 @@ impl Repository {
     }
 
     pub(super) fn made(&self, metadata: Metadata, appends: Vec<Append>) -> Commit {
-        let now = self.now();
         Commit {
-            id: CommitId::draw_at(now),
-            time: whole_microseconds(now),
+            id: CommitId::draw(),
+            time: whole_microseconds(self.now()),
             metadata,
             appends,
             checkpoint: None,
