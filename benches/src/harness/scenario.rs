@@ -157,7 +157,7 @@ impl<S: PartialEq + Debug> Scenario<S> {
                 print!("  ours : it {:.2} {}", ratios.median(), spread(&ratios));
             }
             match self.target {
-                Some(target) if place == 1 => println!("  at most {target}"),
+                Some(target) if place == 1 => println!("  at most {target:.2}"),
                 _ => println!(),
             }
         }

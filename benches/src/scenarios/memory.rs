@@ -23,35 +23,40 @@ const DOGS: usize = 10_000;
 const KNOWN: usize = 20;
 
 pub(super) fn run(effort: &Effort) {
-    append(effort);
+    append(effort, 1);
+    append(effort, effort.short);
     load(effort, effort.short);
     command(effort);
 }
 
-fn append(effort: &Effort) {
+fn append(effort: &Effort, count: usize) {
     let kennel = Kennel::<Application>::default();
     let notebook = Kennel::<Memory>::default();
-    Scenario::new("save a dog of one event in memory", "commit", 1)
-        .target(TARGET)
-        .contestant(
-            "ours",
-            move || (kennel.app(), registered()),
-            |(app, mut dog)| {
-                at_once(app.save(&mut dog)).expect("nobody else writes");
-                dog
-            },
-            |dog| (dog.version().get(), dog.pending().len()),
-        )
-        .contestant(
-            "by hand",
-            move || (notebook.app(), registered_by_hand()),
-            |(memory, mut dog): (Rc<Memory>, _)| {
-                memory.save(&mut dog).expect("nobody else writes");
-                dog
-            },
-            |dog| (dog.saved_version(), dog.pending().len()),
-        )
-        .run(effort);
+    Scenario::new(
+        format!("save a dog of {count} events in memory"),
+        "event",
+        count,
+    )
+    .target(TARGET)
+    .contestant(
+        "ours",
+        move || (kennel.app(), trained(count)),
+        |(app, mut dog)| {
+            at_once(app.save(&mut dog)).expect("nobody else writes");
+            dog
+        },
+        |dog| (dog.version().get(), dog.pending().len()),
+    )
+    .contestant(
+        "by hand",
+        move || (notebook.app(), trained_by_hand(count)),
+        |(memory, mut dog): (Rc<Memory>, _)| {
+            memory.save(&mut dog).expect("nobody else writes");
+            dog
+        },
+        |dog| (dog.saved_version(), dog.pending().len()),
+    )
+    .run(effort);
 }
 
 fn load(effort: &Effort, count: usize) {
@@ -171,20 +176,30 @@ fn registered_by_hand() -> by_hand::Dog {
     by_hand::Dog::register(id, &id.to_string())
 }
 
-fn keep(app: &Application, count: usize) -> Uuid {
+fn trained(count: usize) -> Dog {
     let mut dog = registered();
     dog::tricks(count - 1)
         .into_iter()
         .for_each(|trick| dog.add_trick(trick));
+    dog
+}
+
+fn trained_by_hand(count: usize) -> by_hand::Dog {
+    let mut dog = registered_by_hand();
+    dog::tricks(count - 1)
+        .into_iter()
+        .for_each(|trick| dog.add_trick(trick));
+    dog
+}
+
+fn keep(app: &Application, count: usize) -> Uuid {
+    let mut dog = trained(count);
     at_once(app.save(&mut dog)).expect("nobody else writes");
     dog.id()
 }
 
 fn keep_by_hand(memory: &Memory, count: usize) -> Uuid {
-    let mut dog = registered_by_hand();
-    dog::tricks(count - 1)
-        .into_iter()
-        .for_each(|trick| dog.add_trick(trick));
+    let mut dog = trained_by_hand(count);
     memory.save(&mut dog).expect("nobody else writes");
     dog.id()
 }
