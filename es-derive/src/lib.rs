@@ -46,7 +46,7 @@ use quote::quote;
 /// |---|---|
 /// | `"Lamp"` | required: the category, the name under which its streams are stored; letters, digits, `_`, `-` and `.` |
 /// | `id = LampId` | the type of its ids, converting from and to `Uuid`; `Uuid` where it is left out |
-/// | `snapshot_every = 100` | after how many events a snapshot is taken, unless the application says otherwise; asks for `Serialize` and `Deserialize` |
+/// | `snapshot_every = 100` | after how many events a snapshot is taken, unless the application says otherwise; what is assigned outside of an event gets into it, and stays; asks for `Serialize` and `Deserialize` |
 /// | `snapshot_revision = 2` | to be raised when a snapshot of before must not be read, and the fields of the struct look the same |
 /// | `cached` | the application keeps copies of those used last in memory; asks for `Clone` |
 /// | `crate = path` | where `es_core` is, if not at `::es_core` |

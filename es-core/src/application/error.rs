@@ -1,4 +1,7 @@
 //! What a use case can fail with.
+use std::error::Error as _;
+use std::fmt;
+
 use super::{LoadError, LogError, SaveError, SnapshotError, UpdateError, WaitError};
 use crate::persistence::{AppendError, BoxError};
 
@@ -6,7 +9,9 @@ use crate::persistence::{AppendError, BoxError};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What a use case can fail with: the error of the operation that failed.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug`, which is what a `main` that returns it prints, tells the error with its causes; `{:#?}` shows what is in it.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A store or an application could not be opened.
@@ -30,6 +35,29 @@ pub enum Error {
     /// The closure of an update refused the command.
     #[error(transparent)]
     Refused(BoxError),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            write!(f, "{self}")?;
+            let mut cause = self.source();
+            while let Some(error) = cause {
+                write!(f, "\n  because: {error}")?;
+                cause = error.source();
+            }
+            return Ok(());
+        }
+        match self {
+            Self::Open(error) => f.debug_tuple("Open").field(error).finish(),
+            Self::Save(error) => f.debug_tuple("Save").field(error).finish(),
+            Self::Load(error) => f.debug_tuple("Load").field(error).finish(),
+            Self::Log(error) => f.debug_tuple("Log").field(error).finish(),
+            Self::Snapshot(error) => f.debug_tuple("Snapshot").field(error).finish(),
+            Self::Wait(error) => f.debug_tuple("Wait").field(error).finish(),
+            Self::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
+        }
+    }
 }
 
 impl From<AppendError> for Error {

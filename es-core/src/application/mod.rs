@@ -39,7 +39,9 @@ pub use update::{Decision, UpdateError, UpdateResult, Updated};
 pub use wait::WaitError;
 
 use crate::domain::{Aggregate, Outcome, Position, StreamId, Version};
-use crate::persistence::{CommitId, Committed, FollowerId, Metadata, Store};
+#[cfg(doc)]
+use crate::persistence::AppendError;
+use crate::persistence::{Advance, CommitId, Committed, FollowerId, Metadata, Store};
 
 /// The use cases of one bounded context stand in front of this: it gets, changes and saves aggregates of any type.
 ///
@@ -89,7 +91,8 @@ pub struct Application {
 }
 
 impl Application {
-    /// An application that keeps its events in `store`.
+    /// An application that keeps its events in `store`. It has no name, so whose log it is, is not asked: in earnest, give it one by the
+    /// [builder](Application::builder).
     pub fn new(store: impl Store) -> Self {
         Self::builder(store).build()
     }
@@ -168,7 +171,30 @@ impl Application {
 
     /// Says what became of a commit that a save or an update could not answer for: see [`SaveError::Unknown`].
     ///
-    /// `None`: it is not stored; one that is still on its way may be, later.
+    /// `None`: it is not stored; one that is still on its way may be, later. So after a save do not ask, but save the same aggregates again: they
+    /// know the commit, and send the same one, which is stored once, whatever becomes of the first. After an update they are gone; where the
+    /// answer stays `None`, a command that looks for itself whether it was done, by an order number in the state, is safe to give again.
+    ///
+    /// ```
+    /// # use es_core::{Aggregate, Application, Error, Root, events};
+    /// # use es_core::application::SaveError;
+    /// # #[derive(Aggregate)]
+    /// # #[aggregate("Lamp")]
+    /// # struct Lamp { root: Root<Self> }
+    /// # #[events]
+    /// # impl Lamp {
+    /// #     #[event("Mounted")]
+    /// #     fn mount() -> Self { Self { root: Root::new() } }
+    /// # }
+    /// # async fn mount(app: Application) -> es_core::Result<()> {
+    /// let mut lamp = Lamp::mount();
+    /// match app.save(&mut lamp).await {
+    ///     Err(Error::Save(SaveError::Unknown { .. })) => drop(app.save(&mut lamp).await?),
+    ///     other => drop(other?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`LogError`], as [`Error::Log`].
@@ -263,6 +289,55 @@ impl Application {
     pub fn drop_snapshots(&self) -> impl Future<Output = Result<()>> + Send + use<> {
         let repository = self.repository.clone();
         async move { Ok(repository.drop_snapshots().await?) }
+    }
+
+    /// How far a follower is that keeps its checkpoint in this store; [`Position::START`] for one that is not known.
+    ///
+    /// ```
+    /// # use es_core::Application;
+    /// # use es_core::persistence::{Filter, FollowerId, Span};
+    /// # async fn mail(app: Application) -> es_core::Result<()> {
+    /// // A reader that polls: what it does happens at least once, for it may end between the doing and the checkpoint.
+    /// let follower = FollowerId::new("mailer", "school");
+    /// let dogs = app.log().only(Filter::category("Dog"));
+    /// let from = app.checkpoint(follower.clone()).await?;
+    /// let page = dogs.page(Span::after(from).limit(100)).await?;
+    /// for record in &page.records {
+    ///     println!("a letter about {}", record.stream);
+    /// }
+    /// if page.read_to > from {
+    ///     app.advance(follower, from, page.read_to).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`LogError`], as [`Error::Log`].
+    pub fn checkpoint(
+        &self,
+        follower: FollowerId,
+    ) -> impl Future<Output = Result<Position>> + Send + use<> {
+        let repository = self.repository.clone();
+        async move {
+            let store = repository.store().await.map_err(LogError::from)?;
+            let position = store.checkpoint(&follower).await;
+            Ok(position.map_err(LogError::from)?)
+        }
+    }
+
+    /// Moves the checkpoint of a follower forward, from where it is believed to be.
+    ///
+    /// # Errors
+    /// [`SaveError::Store`], as [`Error::Save`], with [`AppendError::Checkpoint`] where it is elsewhere or would not move forward.
+    pub fn advance(
+        &self,
+        follower: FollowerId,
+        from: Position,
+        to: Position,
+    ) -> impl Future<Output = Result<()>> + Send + use<> {
+        let repository = self.repository.clone();
+        async move { Ok(repository.advance(Advance { follower, from, to }).await?) }
     }
 
     /// Waits until a follower that keeps its checkpoint in this store has seen a position, and says how far it is then.

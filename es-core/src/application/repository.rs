@@ -1,6 +1,7 @@
 //! Gets aggregates by replaying their streams, and saves what they recorded.
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use futures_core::future::BoxFuture;
@@ -59,6 +60,8 @@ struct Shared {
     retry: Retry,
     keeping: Keeping,
     categories: Categories,
+    /// What is written can be read beside what is stored.
+    keys_fit: AtomicBool,
 }
 
 impl Repository {
@@ -80,6 +83,7 @@ impl Repository {
                     cache: Cache::new(settings.cache),
                 },
                 categories: Categories::default(),
+                keys_fit: AtomicBool::new(false),
             }),
         }
     }
@@ -99,6 +103,10 @@ impl Repository {
 
     pub(super) fn codecs(&self) -> &Codecs {
         &self.shared.codecs
+    }
+
+    pub(super) fn keys_fit(&self) -> &AtomicBool {
+        &self.shared.keys_fit
     }
 
     pub(super) fn keeping(&self) -> &Keeping {

@@ -59,7 +59,7 @@ pub enum SnapshotError {
     },
     /// The application does not use snapshots.
     #[error(
-        "the application has its snapshots off; choose `SnapshotPolicy::ByHand` to take them by hand"
+        "the application has its snapshots off; choose `SnapshotPolicy::ByHand`, or `by-hand` in `ES_SNAPSHOTS`, to take them by hand"
     )]
     Off,
     /// The aggregate could not be got.

@@ -1,5 +1,8 @@
 //! How it is kept: what a store takes and gives, and the mapper between events and JSON, and the codecs between JSON and bytes.
 
+/// What the methods of stores, clocks and key providers return.
+pub use futures_core::future::BoxFuture;
+
 /// Any error that can cross threads.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -61,6 +61,12 @@ impl VirtualClock {
         }
     }
 
+    /// The time that it shows.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        *self.time()
+    }
+
     /// Moves the time on, and wakes those whose time has come.
     ///
     /// # Panics
@@ -101,7 +107,7 @@ impl VirtualClock {
 
 impl Clock for VirtualClock {
     fn now(&self) -> SystemTime {
-        *self.time()
+        self.now()
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

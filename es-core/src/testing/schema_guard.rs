@@ -165,6 +165,11 @@ impl SchemaGuard {
         }
         if !bless {
             let new = findings.new.into_iter().collect::<Vec<_>>().join("\n- ");
+            if written.is_empty() {
+                return Err(format!(
+                    "there are no samples in `{file}` yet; run the test once with {BLESS}=1, and check the file in"
+                ));
+            }
             return Err(format!(
                 "what is stored changed, and the samples of before still read:\n- {new}\nif that is meant, run the test with {BLESS}=1 and check `{file}` in"
             ));

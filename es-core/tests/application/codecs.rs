@@ -112,13 +112,31 @@ async fn one_log_may_hold_plain_compressed_and_encrypted_events() -> Result<()> 
         encrypted(&store, Keys::new(1, one.clone())),
         encrypted(&store, Keys::new(2, two).and(1, one).unwrap()),
     ];
+    let mut other = Lamp::mount(&SECRET.repeat(20));
+    apps[1].save(&mut other).await?;
+    assert!(
+        all(&store)
+            .last()
+            .unwrap()
+            .payload
+            .starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+    );
+    assert_eq!(
+        apps[0].get::<Lamp>(other.id()).await?,
+        other,
+        "reading takes no setting"
+    );
+
     let mut lamp = Lamp::mount(&SECRET.repeat(20));
     for app in &apps {
         app.save(&mut lamp).await?;
         lamp.switch();
     }
     apps[3].save(&mut lamp).await?;
-    let beginnings: Vec<_> = all(&store).iter().map(|record| record.payload[0]).collect();
+    let beginnings: Vec<_> = all(&store)[1..]
+        .iter()
+        .map(|record| record.payload[0])
+        .collect();
     assert_eq!(
         beginnings,
         [b'{', b'{', 0x87, 0x87, 0x87],
@@ -134,20 +152,6 @@ async fn one_log_may_hold_plain_compressed_and_encrypted_events() -> Result<()> 
         2
     );
 
-    let mut other = Lamp::mount(&SECRET.repeat(20));
-    apps[1].save(&mut other).await?;
-    assert!(
-        all(&store)
-            .last()
-            .unwrap()
-            .payload
-            .starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
-    );
-    assert_eq!(
-        apps[0].get::<Lamp>(other.id()).await?,
-        other,
-        "reading takes no setting"
-    );
     Ok(())
 }
 
@@ -400,5 +404,31 @@ async fn an_encrypted_commit_in_doubt_is_sent_again_as_it_was() -> Result<()> {
         "what was encrypted anew would be another commit under its id"
     );
     assert_eq!(app.get::<Lamp>(lamp.id()).await?, lamp);
+    Ok(())
+}
+
+#[tokio::test]
+async fn with_other_keys_or_none_nothing_is_written_that_nobody_could_read() -> Result<()> {
+    let (store, one) = (MemoryStore::new(), key());
+    let right = encrypted(&store, Keys::new(1, one.clone()));
+    saved(&right).await;
+    let wrong = [
+        encrypted(&store, Keys::new(1, key())),
+        encrypted(&store, Keys::new(2, key())),
+        Application::new(store.clone()),
+    ];
+    for app in wrong {
+        let mut lamp = Lamp::mount("hall");
+        let error = app.save(&mut lamp).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Save(SaveError::WrongKeys(_))),
+            "{error:?}"
+        );
+        assert!(app.stage(&mut lamp).is_err());
+        assert_eq!(lamp.pending().len(), 1);
+    }
+    assert_eq!(all(&store).len(), 2);
+    saved(&encrypted(&store, Keys::new(2, key()).and(1, one).unwrap())).await;
+    saved(&right).await;
     Ok(())
 }

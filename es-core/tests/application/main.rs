@@ -27,8 +27,8 @@ use es_core::application::{
     LoadError, LogError, OpenError, Retry, SaveError, SnapshotError, SnapshotPolicy, WaitError,
 };
 use es_core::persistence::{
-    Advance, Append, AppendError, Clock, Commit, CommitId, DecodeError, EncodedEvent, EventStore,
-    Filter, FollowerId, LogPage, Metadata, ReadError, Record, Slice, Snapshot, SnapshotStore, Span,
+    Advance, Append, AppendError, Commit, CommitId, DecodeError, EncodedEvent, EventStore, Filter,
+    FollowerId, LogPage, Metadata, ReadError, Record, Slice, Snapshot, SnapshotStore, Span,
 };
 use es_core::testing::{Intercept, Intercepted, VirtualClock};
 use es_core::{

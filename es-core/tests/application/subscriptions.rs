@@ -205,3 +205,32 @@ async fn a_change_that_nobody_told_of_is_found_within_a_second() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn it_ends_after_a_position_that_it_is_told() -> Result<()> {
+    let app = app();
+    saved_lamp(&app, 5).await;
+    let head = app.log().head().await?;
+    saved_lamp(&app, 2).await;
+    let mut seen = Vec::new();
+    let mut subscription = app.log().subscribe(Position::START).up_to(head);
+    while let Some(record) = subscription.next().await {
+        seen.push(record?);
+    }
+    assert_eq!(positions(&seen), [1, 2, 3, 4, 5]);
+    let mut later = app
+        .log()
+        .only(Filter::category("Purse"))
+        .subscribe(Position::START)
+        .up_to(Position::from(9));
+    assert!(
+        poll_once(later.next()).await.is_none(),
+        "the log is not there yet"
+    );
+    saved_lamp(&app, 3).await;
+    assert!(
+        later.next().await.is_none(),
+        "it is, without one that is admitted"
+    );
+    Ok(())
+}

@@ -79,3 +79,20 @@ async fn waiting_ends_in_time() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn a_reader_that_polls_keeps_its_place_and_moves_it_forward_only() -> Result<()> {
+    let app = app();
+    let (start, one, three) = (Position::START, Position::FIRST, Position::from(3));
+    assert_eq!(app.checkpoint(LIST).await?, start);
+    app.advance(LIST, start, three).await?;
+    assert_eq!(app.checkpoint(LIST).await?, three);
+    for (from, to) in [(start, three), (three, one), (three, three)] {
+        let error = app.advance(LIST, from, to).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Save(SaveError::Store(AppendError::Checkpoint { actual, .. })) if *actual == three),
+            "{error:?}"
+        );
+    }
+    Ok(())
+}

@@ -61,7 +61,8 @@ impl NotificationLog {
         Self { filter, ..self }
     }
 
-    /// Reads at most `limit` records, the first of them right after `after`.
+    /// Reads at most `limit` records, the first of them right after `after`. Who polls a filtered log takes [`page`](NotificationLog::page): a
+    /// page without records says how far it was read all the same.
     ///
     /// # Errors
     /// [`LogError`], as [`Error::Log`](super::Error::Log).

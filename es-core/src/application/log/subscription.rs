@@ -39,6 +39,7 @@ use crate::persistence::{LogPage, Record, Span};
 pub struct Subscription {
     log: NotificationLog,
     after: Position,
+    up_to: Position,
     records: vec::IntoIter<Record>,
     reading: Option<BoxFuture<'static, Result<LogPage, LogError>>>,
     /// How many times in a row the log could not be read.
@@ -70,6 +71,7 @@ impl Subscription {
         Self {
             log,
             after,
+            up_to: Position::MAX,
             records: Vec::new().into_iter(),
             reading: None,
             failures: 0,
@@ -78,7 +80,16 @@ impl Subscription {
         }
     }
 
-    /// The next record, waiting for it where there is none yet; `None` after it was [stopped](Stopper::stop).
+    /// Ends after that position: for instance the [head](NotificationLog::head), to have what is there and no more.
+    #[must_use]
+    pub fn up_to(self, position: Position) -> Self {
+        Self {
+            up_to: position,
+            ..self
+        }
+    }
+
+    /// The next record, waiting for it where there is none yet; `None` after it was [stopped](Stopper::stop), and where it [ends](Subscription::up_to).
     ///
     /// # Errors
     /// [`LogError`], as [`Error::Log`](crate::Error::Log); the next call reads again.
@@ -101,10 +112,14 @@ impl Subscription {
             if let Some(record) = self.records.next() {
                 return Poll::Ready(Some(Ok(record)));
             }
-            let (log, after, failures) = (&self.log, self.after, self.failures);
+            if self.after >= self.up_to {
+                return Poll::Ready(None);
+            }
+            let span = Span::after(self.after).up_to(self.up_to).limit(PAGE);
+            let (log, failures) = (&self.log, self.failures);
             let reading = self
                 .reading
-                .get_or_insert_with(|| Box::pin(next_page(log.clone(), after, failures)));
+                .get_or_insert_with(|| Box::pin(next_page(log.clone(), span, failures)));
             let Poll::Ready(page) = reading.as_mut().poll(context) else {
                 return Poll::Pending;
             };
@@ -136,21 +151,21 @@ impl Subscription {
     }
 }
 
-/// The next page that is not empty, waiting for it where there is none yet.
+/// The next page that is not empty or is the last, waiting for it where there is none yet.
 async fn next_page(
     log: NotificationLog,
-    mut after: Position,
+    mut span: Span,
     failures: u32,
 ) -> Result<LogPage, LogError> {
     let repository = &log.repository;
     repository.pause_after(failures).await;
     loop {
         let changed = repository.changed();
-        let page = log.read_page(Span::after(after).limit(PAGE)).await?;
-        if !page.records.is_empty() {
+        let page = log.read_page(span).await?;
+        if !page.records.is_empty() || page.read_to >= span.up_to {
             return Ok(page);
         }
-        after = page.read_to;
+        span.after = page.read_to;
         repository.until(changed).await;
     }
 }

@@ -10,7 +10,7 @@ pub use staged::Staged;
 
 use super::{CategoryTaken, OpenError};
 use crate::domain::{Position, StreamId, Version};
-use crate::persistence::{AppendError, BoxError, CommitId, EncodeError};
+use crate::persistence::{AppendError, BoxError, CommitId, DecodeError, EncodeError};
 
 /// What was saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +92,11 @@ pub enum SaveError {
         /// Why there was no answer; nothing where it is not stored so far, and an aggregate of it is missing in this save.
         source: Option<BoxError>,
     },
+    /// None of the newest encrypted events can be opened with the keys of this application: what it writes could not be read beside them.
+    #[error(
+        "the newest encrypted events of the log cannot be opened with this application's keys; give it those that the log is written with"
+    )]
+    WrongKeys(#[source] Box<DecodeError>),
     /// Staging cannot wait, and would have to.
     #[error(
         "staging would have to wait for {what}; call `claim` when the program starts, and use keys that are answered from memory, or `save`"

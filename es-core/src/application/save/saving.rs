@@ -1,4 +1,5 @@
 //! From aggregates to the store: what is in doubt is settled first, then what is pending is committed.
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::staging::{self, Unchanged};
@@ -6,7 +7,8 @@ use super::{Save, SaveError, Saved};
 use crate::application::{Repository, snapshots};
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{
-    Append, AppendError, Commit, CommitId, Metadata, Store, whole_microseconds,
+    Advance, Append, AppendError, Codecs, Commit, CommitId, DecodeError, Filter, Metadata,
+    ReadError, Record, Span, Store, whole_microseconds,
 };
 
 impl Repository {
@@ -38,6 +40,7 @@ impl Repository {
         let mut appends = staging::stage(&mut what, self.categories(), unchanged)?;
         if !appends.is_empty() {
             let store = self.store().await?;
+            self.check_keys(store).await?;
             let sealed = !self.codecs().are_none();
             if sealed {
                 self.seal(&mut appends).await?;
@@ -50,6 +53,18 @@ impl Repository {
             version: what.versions(),
             position,
         })
+    }
+
+    /// Moves a checkpoint.
+    pub(in crate::application) async fn advance(&self, advance: Advance) -> Result<(), SaveError> {
+        let commit = Commit {
+            checkpoint: Some(advance),
+            ..self.made(Metadata::new(), Vec::new())
+        };
+        match self.store().await?.commit(commit).await {
+            Ok(_) => Ok(()),
+            Err(refused) => Err(SaveError::Store(refused)),
+        }
     }
 
     /// Checks that streams are at these versions, all at one time.
@@ -67,6 +82,33 @@ impl Repository {
             Ok(_) => Ok(()),
             Err(refused) => Err(self.refused(refused)),
         }
+    }
+
+    /// Checks, once, that one of the newest encrypted events can be opened, where there are any: with other keys, or with none, a log would come
+    /// to be that nobody can read.
+    pub(super) async fn check_keys(&self, store: &dyn Store) -> Result<(), SaveError> {
+        if self.keys_fit().load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut unfit = None;
+        for mut record in newest(store).await.map_err(unreadable)? {
+            if !Codecs::is_encrypted(&record.payload) {
+                continue;
+            }
+            match self.open(&mut record).await {
+                Ok(()) => {
+                    unfit = None;
+                    break;
+                }
+                Err(DecodeError::Erased { .. }) => {}
+                Err(error) => unfit = unfit.or(Some(error)),
+            }
+        }
+        if let Some(error) = unfit {
+            return Err(SaveError::WrongKeys(Box::new(error)));
+        }
+        self.keys_fit().store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     pub(super) async fn seal(&self, appends: &mut [Append]) -> Result<(), SaveError> {
@@ -161,4 +203,24 @@ impl Repository {
             }
         }
     }
+}
+
+/// How many of the newest events are looked at for one that can be opened.
+const NEWEST: u64 = 32;
+
+async fn newest(store: &dyn Store) -> Result<Vec<Record>, ReadError> {
+    let head = store.head().await?;
+    if head == Position::START {
+        return Ok(Vec::new());
+    }
+    let after = Position::from(head.get().saturating_sub(NEWEST));
+    let everything = Filter::everything();
+    let page = store.read_log(Span::after(after), &everything).await?;
+    let mut records = page.records;
+    records.reverse();
+    Ok(records)
+}
+
+fn unreadable(error: ReadError) -> SaveError {
+    SaveError::Store(AppendError::Failed(error.into()))
 }

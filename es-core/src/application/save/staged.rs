@@ -94,7 +94,8 @@ impl Repository {
             });
         }
         let mut appends = staging::stage(&mut what, self.categories(), Unchanged::LeftOut)?;
-        at_once(self.store(), "the store to say whose log it is")??;
+        let store = at_once(self.store(), "the store to say whose log it is")??;
+        at_once(self.check_keys(store), "the store and the keys")??;
         let sealed = !self.codecs().are_none();
         if sealed {
             at_once(self.seal(&mut appends), "the keys")??;

@@ -99,6 +99,11 @@ impl Codecs {
         stored.first() == Some(&PLAIN)
     }
 
+    /// Whether what is stored is encrypted.
+    pub(crate) fn is_encrypted(stored: &[u8]) -> bool {
+        stored.first() == Some(&ENCRYPTED)
+    }
+
     /// Compresses and encrypts a payload for its place.
     pub(crate) async fn seal(&self, place: Place<'_>, json: Bytes) -> Result<Bytes, CodecError> {
         let key = self.current_key(place.stream).await?;

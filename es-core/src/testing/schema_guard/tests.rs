@@ -76,10 +76,10 @@ fn assert_says(said: &str, words: &str) {
 }
 
 #[test]
-fn without_a_file_everything_is_new() {
+fn without_a_file_it_says_how_it_is_made() {
     let file = File::new();
     let said = first::guard(&file).compare(false).unwrap_err();
-    assert_says(&said, "`Dimmed` of `Lamp` is new");
+    assert_says(&said, "there are no samples in");
     assert!(!file.0.exists());
 }
 
