@@ -1,0 +1,78 @@
+//! What the SQLite store does when things go wrong: real files, processes and kills. Prints a figure for each fault.
+//!
+//! `cargo test` runs the short form, `cargo xtask faults` the long one (`--long`). A name, or a part of one, runs what it names alone. Started with
+//! `child` as its first argument, the program is the process that a fault befalls.
+use std::env;
+use std::panic;
+use std::process::ExitCode;
+use std::time::Instant;
+
+mod kills;
+mod log;
+mod process;
+mod wal;
+
+/// How much is tried.
+#[derive(Clone, Copy)]
+struct Effort {
+    long: bool,
+}
+
+impl Effort {
+    fn of<T>(self, short: T, long: T) -> T {
+        if self.long { long } else { short }
+    }
+}
+
+/// What must hold, as a sentence, and what tries it and gives a figure.
+type Fault = (&'static str, fn(Effort) -> String);
+
+const FAULTS: &[Fault] = &[
+    (
+        "a killed process loses nothing that it acknowledged and leaves no half commit",
+        kills::a_killed_process_loses_nothing_that_it_acknowledged,
+    ),
+    (
+        "a write-ahead log cut at any offset leaves an intact prefix of commits",
+        wal::one_cut_anywhere_leaves_a_prefix,
+    ),
+    (
+        "a write-ahead log with a flipped byte at any offset leaves an intact prefix of commits",
+        wal::one_flipped_anywhere_leaves_a_prefix,
+    ),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "child"
+    {
+        process::child(rest);
+        return ExitCode::SUCCESS;
+    }
+    // A test runner asks for names, of which there are none that it could run one by one.
+    if arguments.iter().any(|argument| argument == "--list") {
+        return ExitCode::SUCCESS;
+    }
+    let long = arguments.iter().any(|argument| argument == "--long");
+    let wanted: Vec<_> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
+    let is_wanted =
+        |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
+    let mut failed = 0;
+    for (name, run) in FAULTS.iter().filter(|(name, _)| is_wanted(name)) {
+        let started = Instant::now();
+        let figure = panic::catch_unwind(|| run(Effort { long }));
+        failed += u32::from(figure.is_err());
+        println!(
+            "{name}: {} ({:.1} s)",
+            figure.as_deref().unwrap_or("FAILED"),
+            started.elapsed().as_secs_f64()
+        );
+    }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        eprintln!("{failed} failed");
+        ExitCode::FAILURE
+    }
+}
