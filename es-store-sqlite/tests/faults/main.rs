@@ -9,6 +9,7 @@ use std::time::Instant;
 
 mod kills;
 mod log;
+mod opening;
 mod process;
 mod wal;
 
@@ -39,6 +40,18 @@ const FAULTS: &[Fault] = &[
     (
         "a write-ahead log with a flipped byte at any offset leaves an intact prefix of commits",
         wal::one_flipped_anywhere_leaves_a_prefix,
+    ),
+    (
+        "a file that cannot be opened has its own error and stays what it was",
+        opening::each_has_its_own_error,
+    ),
+    (
+        "several who open a new file at once all work",
+        opening::several_open_a_new_file_at_once,
+    ),
+    (
+        "a file that another process has for itself is refused in time",
+        opening::a_locked_one_is_refused_in_time,
     ),
 ];
 

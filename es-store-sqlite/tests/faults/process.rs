@@ -4,13 +4,14 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::kills;
+use crate::{kills, opening};
 
 /// What the program does as a child: the first argument says which part it plays.
 pub(crate) fn child(arguments: &[String]) {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["append", path, seed] => kills::append(Path::new(path), seed.parse().expect("a seed")),
+        ["append-one", path] => opening::append_one(Path::new(path)),
         _ => panic!("no child is told {arguments:?}"),
     }
 }
