@@ -186,6 +186,7 @@ pub(crate) fn not_kept(error: BoxError) -> KeepError {
 /// SQLite's error with the way out; shared by all whom it befell.
 pub(crate) fn explained(error: &Arc<rusqlite::Error>) -> BoxError {
     let way_out = match error.sqlite_error_code() {
+        None if is_unlike_a_log(error) => DAMAGED,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another process holds the write lock for longer than the busy time-out; find it, or allow more time"
         }
@@ -195,9 +196,9 @@ pub(crate) fn explained(error: &Arc<rusqlite::Error>) -> BoxError {
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             "the file may only be read; give this process the right to write to it and to its folder"
         }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            "the file is damaged; restore it from a backup"
-        }
+        Some(
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::ConstraintViolation,
+        ) => DAMAGED,
         _ => return Arc::clone(error).into(),
     };
     Explained {
@@ -205,6 +206,24 @@ pub(crate) fn explained(error: &Arc<rusqlite::Error>) -> BoxError {
         source: Arc::clone(error),
     }
     .into()
+}
+
+const DAMAGED: &str = "the file is damaged, or was edited by hand; restore it from a backup";
+
+/// Whether a column has what no store writes into it.
+fn is_unlike_a_log(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows,
+        Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | QueryReturnedNoRows
+            | Utf8Error(..)
+    )
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 mod kills;
+mod limits;
 mod log;
 mod opening;
 mod process;
@@ -52,6 +53,18 @@ const FAULTS: &[Fault] = &[
     (
         "a file that another process has for itself is refused in time",
         opening::a_locked_one_is_refused_in_time,
+    ),
+    (
+        "versions and positions at the limit of i64 are refused",
+        limits::the_largest_numbers_are_refused,
+    ),
+    (
+        "columns that no store wrote are errors",
+        limits::columns_that_no_store_wrote_are_errors,
+    ),
+    (
+        "times far away come back as they were",
+        limits::times_far_away_come_back,
     ),
 ];
 
