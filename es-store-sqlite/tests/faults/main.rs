@@ -7,11 +7,14 @@ use std::panic;
 use std::process::ExitCode;
 use std::time::Instant;
 
+mod disk;
+mod dropped;
 mod kills;
 mod limits;
 mod log;
 mod opening;
 mod process;
+mod processes;
 mod wal;
 
 /// How much is tried.
@@ -65,6 +68,26 @@ const FAULTS: &[Fault] = &[
     (
         "times far away come back as they were",
         limits::times_far_away_come_back,
+    ),
+    (
+        "a file that cannot grow fails, and takes what was pending once it can",
+        disk::a_file_that_cannot_grow_fails_and_goes_on_once_it_can,
+    ),
+    (
+        "a file or a folder that may only be read is refused",
+        disk::a_file_that_may_only_be_read_is_refused,
+    ),
+    (
+        "a locked file fails in time, and takes what was pending once it is free",
+        disk::a_locked_file_fails_in_time_and_goes_on_once_it_is_free,
+    ),
+    (
+        "a commit whose caller went away takes no other along, and its outcome is known",
+        dropped::others_of_its_group_succeed_and_its_outcome_is_known,
+    ),
+    (
+        "what several processes write is one log",
+        processes::what_they_write_is_one_log,
     ),
 ];
 

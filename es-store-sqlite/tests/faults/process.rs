@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::{kills, opening};
+use crate::{disk, kills, opening, processes};
 
 /// What the program does as a child: the first argument says which part it plays.
 pub(crate) fn child(arguments: &[String]) {
@@ -12,6 +12,11 @@ pub(crate) fn child(arguments: &[String]) {
     match arguments[..] {
         ["append", path, seed] => kills::append(Path::new(path), seed.parse().expect("a seed")),
         ["append-one", path] => opening::append_one(Path::new(path)),
+        ["append-many", path, count] => {
+            processes::append_many(Path::new(path), count.parse().expect("a count"))
+        }
+        ["fill", path] => disk::fill(Path::new(path)),
+        ["may-write", path, expected] => disk::may_write(Path::new(path), expected),
         _ => panic!("no child is told {arguments:?}"),
     }
 }
