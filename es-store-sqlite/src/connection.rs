@@ -33,9 +33,6 @@ pub(crate) fn writing(settings: &SqliteStoreBuilder) -> Result<Connection, OpenE
     if settings.read_only {
         return Ok(connection);
     }
-    if connection.is_readonly("main").map_err(failed)? {
-        return Err(OpenError::ReadOnly { path: path.clone() });
-    }
     let mode = log_ahead(&connection, settings.busy_timeout).map_err(failed)?;
     if mode != "wal" {
         return Err(OpenError::NoWriteAheadLog {
@@ -43,6 +40,7 @@ pub(crate) fn writing(settings: &SqliteStoreBuilder) -> Result<Connection, OpenE
             mode,
         });
     }
+    may_write(&connection, settings.busy_timeout).map_err(failed)?;
     let synchronous = match settings.durability {
         Durability::Full => "FULL",
         Durability::LosesCommitsOnPowerCut => "NORMAL",
@@ -89,6 +87,17 @@ fn log_ahead(connection: &Connection, patience: Duration) -> rusqlite::Result<St
     }
 }
 
+/// Takes the write lock and gives it back. In a folder that may only be read SQLite opens a file without complaint, and fails at the first commit.
+fn may_write(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::ZERO)?;
+    match connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
+        // Somebody else may, so this process may too once they have done.
+        Err(error) if !is_busy(&error) => return Err(error),
+        _ => {}
+    }
+    connection.busy_timeout(patience)
+}
+
 fn open(settings: &SqliteStoreBuilder, create: bool) -> rusqlite::Result<Connection> {
     let mut flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if settings.read_only {
@@ -98,6 +107,11 @@ fn open(settings: &SqliteStoreBuilder, create: bool) -> rusqlite::Result<Connect
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
     }
     let connection = Connection::open_with_flags(&settings.path, flags)?;
+    // SQLite is content with less, and would leave files beside this one that nobody may write to either.
+    if !settings.read_only && connection.is_readonly("main")? {
+        let read_only = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY);
+        return Err(rusqlite::Error::SqliteFailure(read_only, None));
+    }
     connection.busy_timeout(settings.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let kibibytes = i64::try_from(settings.cache / 1024).unwrap_or(i64::MAX);
