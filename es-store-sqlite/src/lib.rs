@@ -30,8 +30,10 @@ mod schema;
 mod snapshots;
 mod sql;
 mod store;
+mod verify;
 mod writer;
 
 pub use builder::{Durability, SqliteStoreBuilder};
 pub use error::OpenError;
 pub use store::SqliteStore;
+pub use verify::{Finding, Verification};

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 mod disk;
 mod dropped;
+mod edits;
 mod kills;
 mod limits;
 mod log;
@@ -88,6 +89,10 @@ const FAULTS: &[Fault] = &[
     (
         "what several processes write is one log",
         processes::what_they_write_is_one_log,
+    ),
+    (
+        "edits by hand are refused, and found where the triggers are bypassed",
+        edits::triggers_refuse_them_and_verify_finds_what_is_bypassed,
     ),
 ];
 
