@@ -15,6 +15,9 @@ pub enum Durability {
     LosesCommitsOnPowerCut,
 }
 
+/// How large a value may be, in bytes: SQLite's `SQLITE_MAX_LENGTH`.
+const SQLITE_TAKES: usize = 1_000_000_000;
+
 /// Opens a [`SqliteStore`] that is not as [`SqliteStore::open`] makes it.
 ///
 /// ```
@@ -83,7 +86,7 @@ impl SqliteStoreBuilder {
 
     /// Refuses payloads of more than `bytes` bytes; 16 MiB unless this is set, and at most the 1 000 000 000 that SQLite takes.
     pub fn payload_limit(mut self, bytes: usize) -> Self {
-        self.payload_limit = bytes;
+        self.payload_limit = bytes.min(SQLITE_TAKES);
         self
     }
 

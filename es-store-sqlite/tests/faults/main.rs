@@ -13,9 +13,11 @@ mod edits;
 mod kills;
 mod limits;
 mod log;
+mod names;
 mod opening;
 mod process;
 mod processes;
+mod sizes;
 mod wal;
 
 /// How much is tried.
@@ -93,6 +95,19 @@ const FAULTS: &[Fault] = &[
     (
         "edits by hand are refused, and found where the triggers are bypassed",
         edits::triggers_refuse_them_and_verify_finds_what_is_bypassed,
+    ),
+    (
+        "names come back as they were, and none is taken for another",
+        names::they_come_back_and_none_is_taken_for_another,
+    ),
+    (
+        "what is too large is refused before it is written",
+        sizes::what_is_too_large_is_refused_before_it_is_written,
+    ),
+    ("deep nesting is an error", sizes::deep_nesting_is_an_error),
+    (
+        "a long stream is loaded in little memory",
+        sizes::a_long_stream_is_loaded_in_little_memory,
     ),
 ];
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::{disk, kills, opening, processes};
+use crate::{disk, kills, opening, processes, sizes};
 
 /// What the program does as a child: the first argument says which part it plays.
 pub(crate) fn child(arguments: &[String]) {
@@ -17,6 +17,7 @@ pub(crate) fn child(arguments: &[String]) {
         }
         ["fill", path] => disk::fill(Path::new(path)),
         ["may-write", path, expected] => disk::may_write(Path::new(path), expected),
+        ["load", path] => sizes::load(Path::new(path)),
         _ => panic!("no child is told {arguments:?}"),
     }
 }
