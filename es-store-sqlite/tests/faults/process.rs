@@ -16,7 +16,7 @@ pub(crate) fn child(arguments: &[String]) {
             processes::append_many(Path::new(path), count.parse().expect("a count"))
         }
         ["fill", path] => disk::fill(Path::new(path)),
-        ["may-write", path, expected] => disk::may_write(Path::new(path), expected),
+        ["may-write", path] => disk::may_write(Path::new(path)),
         ["load", path] => sizes::load(Path::new(path)),
         _ => panic!("no child is told {arguments:?}"),
     }
