@@ -1,5 +1,5 @@
 //! What a store can be told when it is opened.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::{OpenError, SqliteStore};
@@ -116,7 +116,13 @@ impl SqliteStoreBuilder {
         clippy::unused_async,
         reason = "as with stores that are reached over a network"
     )]
-    pub async fn open(self) -> Result<SqliteStore, OpenError> {
+    pub async fn open(mut self) -> Result<SqliteStore, OpenError> {
+        // Readers open the file too, later, when the process may be in another folder. What SQLite takes for no file stays what it is.
+        if ![Path::new(""), Path::new(":memory:")].contains(&&*self.path)
+            && let Ok(absolute) = std::path::absolute(&self.path)
+        {
+            self.path = absolute;
+        }
         SqliteStore::with(&self)
     }
 }

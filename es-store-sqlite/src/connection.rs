@@ -1,5 +1,6 @@
 //! Connections: one that writes, and as many that read as are in use at once.
 use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -119,15 +120,55 @@ fn open(settings: &SqliteStoreBuilder, create: bool) -> rusqlite::Result<Connect
     Ok(connection)
 }
 
+/// Where the file is that a store was opened with.
+pub(crate) struct Place {
+    path: PathBuf,
+    file: Option<(u64, u64)>,
+}
+
+impl Place {
+    pub(crate) fn of(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            file: file(path),
+        }
+    }
+
+    /// Refuses a file that was moved, replaced or deleted: SQLite would go on with the one it has, which nobody finds again.
+    pub(crate) fn check(&self) -> rusqlite::Result<()> {
+        if file(&self.path) == self.file {
+            return Ok(());
+        }
+        let moved = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY_DBMOVED);
+        Err(rusqlite::Error::SqliteFailure(moved, None))
+    }
+}
+
+/// What tells a file from others, whatever its name: its device and its number there.
+#[cfg(unix)]
+fn file(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Elsewhere a file that is open cannot be moved.
+#[cfg(not(unix))]
+fn file(_: &Path) -> Option<(u64, u64)> {
+    None
+}
+
 /// Connections that only read, taken and given back.
 pub(crate) struct Readers {
     settings: SqliteStoreBuilder,
+    place: Place,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
     pub(crate) fn new(settings: SqliteStoreBuilder) -> Self {
         Self {
+            place: Place::of(&settings.path),
             settings,
             idle: Mutex::default(),
         }
@@ -138,6 +179,7 @@ impl Readers {
         let connection = match idle {
             Some(connection) => connection,
             None => {
+                self.place.check()?;
                 let connection = open(&self.settings, false)?;
                 connection.pragma_update(None, "query_only", true)?;
                 connection

@@ -190,6 +190,12 @@ pub(crate) fn explained(error: &Arc<rusqlite::Error>) -> BoxError {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another process holds the write lock for longer than the busy time-out; find it, or allow more time"
         }
+        _ if error
+            .sqlite_error()
+            .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED) =>
+        {
+            "the file was moved, replaced or deleted; put it back, or open the store again"
+        }
         Some(ErrorCode::DiskFull) => {
             "the disk is full, or the file as large as it may become; make room"
         }

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use crate::builder::SqliteStoreBuilder;
-use crate::connection::{self, Readers};
+use crate::connection::{self, Place, Readers};
 use crate::error::{not_kept, unreadable};
 use crate::sql::Sql;
 use crate::writer::Writer;
@@ -59,7 +59,8 @@ impl SqliteStore {
         let writer = if settings.read_only {
             None
         } else {
-            let writer = Writer::start(connection, Arc::clone(&sql), Arc::clone(&changed));
+            let place = Place::of(&settings.path);
+            let writer = Writer::start(connection, place, Arc::clone(&sql), Arc::clone(&changed));
             Some(writer.map_err(OpenError::Thread)?)
         };
         Ok(Self {

@@ -12,6 +12,7 @@ use event_listener::Event;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::commit;
+use crate::connection::Place;
 use crate::error::explained;
 use crate::sql::Sql;
 
@@ -48,6 +49,7 @@ type Statement = Box<dyn Fn(&Connection, &Sql) -> rusqlite::Result<()> + Send>;
 impl Writer {
     pub(crate) fn start(
         connection: Connection,
+        place: Place,
         sql: Arc<Sql>,
         changed: Arc<Event>,
     ) -> std::io::Result<Self> {
@@ -57,6 +59,7 @@ impl Writer {
             .spawn(move || {
                 Desk {
                     connection,
+                    place,
                     sql,
                     changed,
                 }
@@ -116,6 +119,7 @@ impl Drop for Writer {
 /// The thread's side.
 struct Desk {
     connection: Connection,
+    place: Place,
     sql: Arc<Sql>,
     changed: Arc<Event>,
 }
@@ -169,6 +173,7 @@ impl Desk {
     /// Does all jobs in one transaction, and says whether anything was changed.
     fn transaction(&self, group: &[Job], done: &mut Vec<Done>) -> Result<bool, Failure> {
         let (connection, sql) = (&self.connection, &*self.sql);
+        self.place.check().map_err(Failure::before)?;
         execute(connection, sql.begin_writing).map_err(Failure::before)?;
         let written = self.jobs(group, done);
         let committed = written.and_then(|changed| {
@@ -342,7 +347,13 @@ mod tests {
         let settings = SqliteStore::builder(folder.path().join("log.db"));
         let connection = connection::writing(&settings).unwrap();
         let sql = Arc::new(Sql::new(&settings.table_prefix));
-        let writer = Writer::start(connection, sql, Arc::new(Event::new())).unwrap();
+        let writer = Writer::start(
+            connection,
+            Place::of(&settings.path),
+            sql,
+            Arc::new(Event::new()),
+        )
+        .unwrap();
         (folder, writer)
     }
 

@@ -190,3 +190,38 @@ pub(crate) fn a_locked_file_fails_in_time_and_goes_on_once_it_is_free(_: Effort)
         patience.as_millis()
     )
 }
+
+/// A backup is put in the place of a file that is open, or the file is deleted: what is written goes to a file without a name.
+pub(crate) fn a_file_that_was_replaced_takes_no_commits(_: Effort) -> String {
+    let folder = tempfile::tempdir().expect("there is room");
+    let (path, moved) = (folder.path().join("log.db"), folder.path().join("moved.db"));
+    let replace = |with_another: bool| {
+        let store = log::open(&path);
+        let version = pollster::block_on(store.head())
+            .expect("it can be read")
+            .get();
+        pollster::block_on(store.commit(log::one(1, version))).expect("it is stored");
+        fs::rename(&path, &moved).expect("it is ours");
+        if with_another {
+            fs::copy(&moved, &path).expect("there is room");
+        }
+        let refused = pollster::block_on(store.commit(log::one(1, version + 1)));
+        assert!(
+            matches!(&refused, Err(AppendError::Failed(why)) if why.to_string().contains("replaced")),
+            "{refused:?}"
+        );
+        fs::rename(&moved, &path).expect("it is ours");
+        pollster::block_on(store.commit(log::one(1, version + 1))).expect("it is back");
+    };
+    replace(true);
+    replace(false);
+
+    // A relative path means the same after the process went elsewhere.
+    let home = std::env::current_dir().expect("it is somewhere");
+    std::env::set_current_dir(folder.path()).expect("it is there");
+    let store = log::open(Path::new("relative.db"));
+    std::env::set_current_dir(home).expect("it is there");
+    pollster::block_on(store.commit(log::one(1, 0))).expect("it is stored");
+    assert_eq!(log::whole(&store).commits.len(), 1);
+    "replaced 1, deleted 1, written to a file without a name = 0".to_owned()
+}

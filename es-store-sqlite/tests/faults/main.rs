@@ -81,6 +81,10 @@ const FAULTS: &[Fault] = &[
         disk::a_file_that_may_only_be_read_is_refused,
     ),
     (
+        "a file that was replaced takes no commits",
+        disk::a_file_that_was_replaced_takes_no_commits,
+    ),
+    (
         "a locked file fails in time, and takes what was pending once it is free",
         disk::a_locked_file_fails_in_time_and_goes_on_once_it_is_free,
     ),
