@@ -93,6 +93,8 @@ impl Log<'_> {
     ) -> Result<u32, OpenError> {
         let path = || self.path.to_owned();
         let failed = |source| OpenError::of_file(self.path, source);
+        // All of one snapshot: another process may be migrating.
+        let connection = &connection.unchecked_transaction().map_err(failed)?;
         let missing = self.missing(connection).map_err(failed)?;
         let found = match self.version(connection).map_err(failed)? {
             None if missing.len() == PARTS.len() => 0,
