@@ -1,5 +1,5 @@
 //! What a store can be told when it is opened.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::{OpenError, SqliteStore};
@@ -14,6 +14,9 @@ pub enum Durability {
     /// checkpoint of the write-ahead log, though they were answered. The file stays sound.
     LosesCommitsOnPowerCut,
 }
+
+/// How large a value may be, in bytes: SQLite's `SQLITE_MAX_LENGTH`.
+const SQLITE_TAKES: usize = 1_000_000_000;
 
 /// Opens a [`SqliteStore`] that is not as [`SqliteStore::open`] makes it.
 ///
@@ -83,7 +86,7 @@ impl SqliteStoreBuilder {
 
     /// Refuses payloads of more than `bytes` bytes; 16 MiB unless this is set, and at most the 1 000 000 000 that SQLite takes.
     pub fn payload_limit(mut self, bytes: usize) -> Self {
-        self.payload_limit = bytes;
+        self.payload_limit = bytes.min(SQLITE_TAKES);
         self
     }
 
@@ -113,7 +116,13 @@ impl SqliteStoreBuilder {
         clippy::unused_async,
         reason = "as with stores that are reached over a network"
     )]
-    pub async fn open(self) -> Result<SqliteStore, OpenError> {
+    pub async fn open(mut self) -> Result<SqliteStore, OpenError> {
+        // Readers open the file too, later, when the process may be in another folder. What SQLite takes for no file stays what it is.
+        if ![Path::new(""), Path::new(":memory:")].contains(&&*self.path)
+            && let Ok(absolute) = std::path::absolute(&self.path)
+        {
+            self.path = absolute;
+        }
         SqliteStore::with(&self)
     }
 }

@@ -6,18 +6,19 @@ use es_core::persistence::{
     Advance, Append, AppendError, Commit, CommitId, Committed, EncodedEvent, Metadata,
 };
 use es_core::{Position, StreamId, Version};
-use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Result, params};
+use rusqlite::{CachedStatement, Connection, Error, ErrorCode, OptionalExtension, Result, params};
 use uuid::Uuid;
 
 use crate::checksum::Columns;
 use crate::reads::{self, Found};
-use crate::records::{microseconds, signed, time, unsigned};
+use crate::records::{bound, counter, further, microseconds, stored, time};
 use crate::sql::Sql;
 
 /// The end of the log, as a group of commits moves it.
 pub(crate) struct End {
     pub(crate) head: i64,
-    pub(crate) time: SystemTime,
+    /// Of the last event; `None` where there is none.
+    pub(crate) time: Option<SystemTime>,
 }
 
 /// Writes a commit, or says why it is refused, in which case nothing of it was written.
@@ -37,30 +38,38 @@ pub(crate) fn apply(
             None => Err(refused),
         });
     }
-    let time = end.time.max(commit.time);
+    let not_before = end.time.map_or(commit.time, |time| time.max(commit.time));
+    let at = microseconds(not_before);
     let count = commit
         .appends
         .iter()
         .map(|append| append.events.len())
         .sum();
-    if !insert(connection, sql, end.head, count, time, commit)? {
-        return Ok(match reads::found(connection, sql, commit.id)? {
-            Some(found) => sent_before(connection, sql, &found, commit)?,
-            None => Err(AppendError::IdTaken { commit: commit.id }),
-        });
+    let head = further(end.head, count)?;
+    if let Some(refused) = insert(connection, sql, end.head, count, at, commit)? {
+        return match reads::found(connection, sql, commit.id)? {
+            Some(found) => sent_before(connection, sql, &found, commit),
+            // Then a position is taken: the log is not as its head says.
+            None => Err(refused),
+        };
     }
     if let Some(Advance { follower, to, .. }) = &commit.checkpoint {
         let mut statement = connection.prepare_cached(&sql.write_checkpoint)?;
-        statement.execute(params![follower.name, follower.log, signed(to.get())])?;
+        statement.execute(params![follower.name, follower.log, stored(to.get())?])?;
     }
-    if count > 0 {
-        end.head += signed(count as u64);
-        end.time = time;
+    if count == 0 {
+        return Ok(Ok(Committed {
+            commit: commit.id,
+            position: None,
+            time: commit.time,
+        }));
     }
+    end.head = head;
+    end.time = Some(time(at));
     Ok(Ok(Committed {
         commit: commit.id,
-        position: (count > 0).then(|| Position::from(unsigned(end.head))),
-        time,
+        position: Some(Position::from(head.cast_unsigned())),
+        time: time(at),
     }))
 }
 
@@ -102,27 +111,27 @@ fn refusal(connection: &Connection, sql: &Sql, commit: &Commit) -> Result<Option
 fn version(connection: &Connection, sql: &Sql, stream: &StreamId) -> Result<u64> {
     let mut statement = connection.prepare_cached(&sql.read_version)?;
     let version = statement
-        .query_row(params![stream.category, stream.id], |row| row.get(0))
+        .query_row(params![stream.category, stream.id], |row| counter(row, 0))
         .optional()?;
-    Ok(unsigned(version.unwrap_or(0)))
+    Ok(version.unwrap_or(0))
 }
 
-/// Writes the events of a commit; `false`: its id is taken, and nothing was written.
+/// Writes the events of a commit; or says why its first is not taken, and then nothing was written.
 fn insert(
     connection: &Connection,
     sql: &Sql,
     head: i64,
     count: usize,
-    time: SystemTime,
+    time: i64,
     commit: &Commit,
-) -> Result<bool> {
+) -> Result<Option<Error>> {
     let mut row = Row {
         statement: connection.prepare_cached(&sql.insert_event)?,
         position: head,
         metadata: json(&commit.metadata)?,
-        time: microseconds(time),
+        time,
         commit: commit.id.into(),
-        events_in_commit: Some(signed(count as u64)),
+        events_in_commit: Some(stored(count as u64)?),
     };
     for append in &commit.appends {
         let mut version = append.expected;
@@ -130,12 +139,12 @@ fn insert(
             version = version.next();
             let first = row.events_in_commit.is_some();
             match row.insert(append, version, event) {
-                Err(error) if first && is_taken(&error) => return Ok(false),
+                Err(error) if first && is_taken(&error) => return Ok(Some(error)),
                 inserted => inserted?,
             }
         }
     }
-    Ok(true)
+    Ok(None)
 }
 
 /// What the next row has besides its event.
@@ -156,7 +165,7 @@ impl Row<'_> {
             position: self.position,
             category: &append.stream.category,
             stream: append.stream.id,
-            version: signed(version.get()),
+            version: stored(version.get())?,
             event: &event.name,
             schema: event.schema,
             payload: &event.payload,
@@ -183,7 +192,7 @@ impl Row<'_> {
     }
 }
 
-/// Versions were checked under the lock, so the only index that can refuse is that of commit ids.
+/// Versions were checked under the lock: what is taken is the commit's id, or, where the log is damaged, a position.
 fn is_taken(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
 }
@@ -237,7 +246,7 @@ fn is_same(
 ) -> Result<bool> {
     Ok(row.get_ref(0)?.as_str()? == append.stream.category
         && row.get::<_, Uuid>(1)? == append.stream.id
-        && row.get::<_, i64>(2)? == signed(version.get())
+        && row.get::<_, i64>(2)? == bound(version.get())
         && row.get_ref(3)?.as_str()? == event.name
         && row.get::<_, u32>(4)? == event.schema
         && row.get_ref(5)?.as_blob()? == &*event.payload)
@@ -247,9 +256,11 @@ fn is_same(
 pub(crate) fn end(connection: &Connection, sql: &Sql) -> Result<End> {
     let mut statement = connection.prepare_cached(&sql.read_head)?;
     statement.query_row([], |row| {
+        let head = bound(counter(row, 0)?);
+        let last = time(row.get(1)?);
         Ok(End {
-            head: row.get(0)?,
-            time: time(row.get(1)?),
+            head,
+            time: (head > 0).then_some(last),
         })
     })
 }
@@ -257,6 +268,6 @@ pub(crate) fn end(connection: &Connection, sql: &Sql) -> Result<End> {
 /// Moves the end of the log.
 pub(crate) fn move_end(connection: &Connection, sql: &Sql, end: &End) -> Result<()> {
     let mut statement = connection.prepare_cached(&sql.write_head)?;
-    statement.execute(params![end.head, microseconds(end.time)])?;
+    statement.execute(params![end.head, end.time.map_or(0, microseconds)])?;
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! Why a file cannot be opened, and what SQLite's errors mean to a reader or a writer.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use es_core::persistence::{BoxError, KeepError, ReadError};
 use rusqlite::ErrorCode;
+
+use crate::SqliteStoreBuilder;
 
 /// Why a store could not be opened. The file is what it was.
 #[derive(Debug, thiserror::Error)]
@@ -33,17 +35,25 @@ pub enum OpenError {
         /// The newest version that is known.
         known: u32,
     },
-    /// Tables of that name are there, but not as this store makes them.
+    /// A part of the log is missing.
     #[error(
-        "`{path}` says that its tables have version {version}, but `{table}` is missing; restore it from a backup"
+        "`{path}` has tables of this log, but `{table}` is missing or empty; restore it from a backup"
     )]
     Incomplete {
         /// The file.
         path: PathBuf,
-        /// The version that the file says it has.
-        version: u32,
-        /// What is missing.
+        /// What is missing: a table, or the index of one.
         table: String,
+    },
+    /// The name of a table that the log needs is taken.
+    #[error(
+        "`{path}` has `{name}` already, which is no table of this log; choose another table prefix"
+    )]
+    Occupied {
+        /// The file.
+        path: PathBuf,
+        /// The name, as it is in the file.
+        name: String,
     },
     /// The table prefix is not a name.
     #[error(
@@ -66,7 +76,55 @@ pub enum OpenError {
     /// The thread that writes could not be started.
     #[error("cannot start the thread that writes")]
     Thread(#[source] std::io::Error),
-    /// SQLite could not open the file, or it is none of SQLite's.
+    /// There is no such file, and none was to be made.
+    #[error(
+        "there is no file `{path}`; correct the path, or call `SqliteStore::builder(path).open()` once to make it"
+    )]
+    Missing {
+        /// Where the file was to be.
+        path: PathBuf,
+    },
+    /// The file would be in a folder that does not exist.
+    #[error("`{path}` is in a folder that does not exist; correct the path, or make the folder")]
+    NoFolder {
+        /// Where the file was to be.
+        path: PathBuf,
+    },
+    /// The path leads to a folder.
+    #[error("`{path}` is a folder; name a file in it")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The file is none of SQLite's, or is damaged.
+    #[error(
+        "`{path}` is no SQLite file, or is damaged; name another file, or restore it from a backup"
+    )]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The file, or its folder, may not be written to.
+    #[error(
+        "this process may not write to `{path}`; give it the right to write to the file and to its folder, or open it with `read_only(true)`"
+    )]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process has the file for itself.
+    #[error(
+        "another process has locked `{path}` for longer than the busy time-out; find it, or allow more time"
+    )]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// SQLite could not open the file for another reason.
     #[error("cannot open `{path}`")]
     Sqlite {
         /// The file.
@@ -82,6 +140,41 @@ impl From<OpenError> for es_core::Error {
     }
 }
 
+impl OpenError {
+    /// What SQLite's error means to somebody who opens a file with these settings.
+    pub(crate) fn of(settings: &SqliteStoreBuilder, source: rusqlite::Error) -> Self {
+        let path = &settings.path;
+        let may_not_write = source.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+            && !settings.read_only
+            && matches!(path.try_exists(), Ok(false));
+        if may_not_write {
+            return Self::ReadOnly { path: path.clone() };
+        }
+        Self::of_file(path, source)
+    }
+
+    /// What SQLite's error means of a file that is there.
+    pub(crate) fn of_file(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                Self::NotADatabase { path, source }
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { path },
+            _ if is_busy(&source) => Self::Locked { path, source },
+            _ => Self::Sqlite { path, source },
+        }
+    }
+}
+
+/// Whether somebody else was in the way, who may be gone soon.
+pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
 pub(crate) fn unreadable(error: rusqlite::Error) -> ReadError {
     ReadError::Unavailable(explained(&Arc::new(error)))
 }
@@ -93,8 +186,15 @@ pub(crate) fn not_kept(error: BoxError) -> KeepError {
 /// SQLite's error with the way out; shared by all whom it befell.
 pub(crate) fn explained(error: &Arc<rusqlite::Error>) -> BoxError {
     let way_out = match error.sqlite_error_code() {
+        None if is_unlike_a_log(error) => DAMAGED,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another process holds the write lock for longer than the busy time-out; find it, or allow more time"
+        }
+        _ if error
+            .sqlite_error()
+            .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED) =>
+        {
+            "the file was moved, replaced or deleted; put it back, or open the store again"
         }
         Some(ErrorCode::DiskFull) => {
             "the disk is full, or the file as large as it may become; make room"
@@ -102,9 +202,9 @@ pub(crate) fn explained(error: &Arc<rusqlite::Error>) -> BoxError {
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             "the file may only be read; give this process the right to write to it and to its folder"
         }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            "the file is damaged; restore it from a backup"
-        }
+        Some(
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::ConstraintViolation,
+        ) => DAMAGED,
         _ => return Arc::clone(error).into(),
     };
     Explained {
@@ -112,6 +212,24 @@ pub(crate) fn explained(error: &Arc<rusqlite::Error>) -> BoxError {
         source: Arc::clone(error),
     }
     .into()
+}
+
+const DAMAGED: &str = "the file is damaged, or was edited by hand; restore it from a backup";
+
+/// Whether a column has what no store writes into it.
+fn is_unlike_a_log(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows,
+        Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | QueryReturnedNoRows
+            | Utf8Error(..)
+    )
 }
 
 #[derive(Debug, thiserror::Error)]

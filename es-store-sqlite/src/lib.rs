@@ -31,9 +31,11 @@ mod snapshots;
 mod sql;
 mod store;
 mod transaction;
+mod verify;
 mod writer;
 
 pub use builder::{Durability, SqliteStoreBuilder};
 pub use error::OpenError;
 pub use store::SqliteStore;
 pub use transaction::Appended;
+pub use verify::{Finding, Verification};

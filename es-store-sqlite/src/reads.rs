@@ -1,13 +1,11 @@
 //! What readers ask.
-use std::time::SystemTime;
-
 use es_core::persistence::{CommitId, Committed, Filter, FollowerId, LogPage, Record, Slice, Span};
 use es_core::{Position, StreamId};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Result, params, params_from_iter};
+use rusqlite::{Connection, Error, OptionalExtension, Result, params, params_from_iter};
 use uuid::Uuid;
 
-use crate::records::{limit, record, signed, time, unsigned};
+use crate::records::{bound, counter, further, limit, record, time};
 use crate::sql::Sql;
 
 pub(crate) fn stream(
@@ -26,8 +24,8 @@ pub(crate) fn stream(
         params![
             stream.category,
             stream.id,
-            signed(slice.after.get()),
-            signed(slice.up_to.get()),
+            bound(slice.after.get()),
+            bound(slice.up_to.get()),
             limit(slice.limit)
         ],
         |row| record(row, Some(stream)),
@@ -47,11 +45,7 @@ pub(crate) fn log(
     let records = match filter.parts() {
         None => {
             let mut statement = transaction.prepare_cached(&sql.read_log)?;
-            let bounds = params![
-                signed(span.after.get()),
-                signed(end.get()),
-                limit(span.limit)
-            ];
+            let bounds = params![bound(span.after.get()), bound(end.get()), limit(span.limit)];
             statement
                 .query_map(bounds, |row| record(row, None))?
                 .collect::<Result<Vec<_>>>()?
@@ -62,8 +56,8 @@ pub(crate) fn log(
             let statement = sql.filtered_log(parts.iter().map(names));
             let mut statement = transaction.prepare_cached(&statement)?;
             let mut values = vec![
-                Value::from(signed(span.after.get())),
-                Value::from(signed(end.get())),
+                Value::from(bound(span.after.get())),
+                Value::from(bound(end.get())),
             ];
             for part in parts {
                 values.push(Value::from(part.category.clone().into_owned()));
@@ -109,13 +103,8 @@ pub(crate) fn ids(
 }
 
 pub(crate) fn head(connection: &Connection, sql: &Sql) -> Result<Position> {
-    let (head, _) = head_and_time(connection, sql)?;
-    Ok(Position::from(unsigned(head)))
-}
-
-pub(crate) fn head_and_time(connection: &Connection, sql: &Sql) -> Result<(i64, SystemTime)> {
     let mut statement = connection.prepare_cached(&sql.read_head)?;
-    statement.query_row([], |row| Ok((row.get(0)?, time(row.get(1)?))))
+    statement.query_row([], |row| Ok(Position::from(counter(row, 0)?)))
 }
 
 /// What became of a commit.
@@ -137,12 +126,17 @@ pub(crate) struct Found {
 pub(crate) fn found(connection: &Connection, sql: &Sql, commit: CommitId) -> Result<Option<Found>> {
     let mut statement = connection.prepare_cached(&sql.read_commit)?;
     let row = statement.query_row([Uuid::from(commit)], |row| {
-        let (first, count): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let last = first + count - 1;
+        let first: i64 = row.get(0)?;
+        let count: i64 = row.get(1)?;
+        let others = usize::try_from(count)
+            .ok()
+            .and_then(|count| count.checked_sub(1));
+        let others = others.ok_or(Error::IntegralValueOutOfRange(1, count))?;
+        let last = further(first, others)?;
         Ok(Found {
             committed: Committed {
                 commit,
-                position: Some(Position::from(unsigned(last))),
+                position: Some(Position::from(last.cast_unsigned())),
                 time: time(row.get(2)?),
             },
             first,
@@ -159,7 +153,7 @@ pub(crate) fn checkpoint(
 ) -> Result<Position> {
     let mut statement = connection.prepare_cached(&sql.read_checkpoint)?;
     let position = statement
-        .query_row(params![follower.name, follower.log], |row| row.get(0))
+        .query_row(params![follower.name, follower.log], |row| counter(row, 0))
         .optional()?;
-    Ok(Position::from(unsigned(position.unwrap_or(0))))
+    Ok(Position::from(position.unwrap_or(0)))
 }

@@ -21,8 +21,8 @@ pub(crate) fn record(row: &Row<'_>, known: Option<&StreamId>) -> Result<Record> 
     };
     Ok(Record {
         stream,
-        version: Version::from(unsigned(row.get(3)?)),
-        position: Position::from(unsigned(row.get(0)?)),
+        version: Version::from(ordinal(row, 3)?),
+        position: Position::from(ordinal(row, 0)?),
         event: row.get::<_, String>(4)?.into(),
         schema: row.get(5)?,
         payload: Bytes::copy_from_slice(row.get_ref(6)?.as_blob()?),
@@ -32,14 +32,46 @@ pub(crate) fn record(row: &Row<'_>, known: Option<&StreamId>) -> Result<Record> 
     })
 }
 
-/// A counter as SQLite keeps it; beyond its largest number there is nothing.
-pub(crate) fn signed(counter: u64) -> i64 {
+/// A bound as SQLite knows it; beyond its largest number there is nothing.
+pub(crate) fn bound(counter: u64) -> i64 {
     i64::try_from(counter).unwrap_or(i64::MAX)
 }
 
-/// A counter that SQLite kept, which is never negative.
-pub(crate) fn unsigned(counter: i64) -> u64 {
-    u64::try_from(counter).unwrap_or(0)
+/// A counter as SQLite keeps it.
+///
+/// # Errors
+/// SQLite does not count so far.
+pub(crate) fn stored(counter: u64) -> Result<i64> {
+    i64::try_from(counter).map_err(|_| full())
+}
+
+/// So many places further on.
+///
+/// # Errors
+/// SQLite does not count so far.
+pub(crate) fn further(counter: i64, by: usize) -> Result<i64> {
+    let by = i64::try_from(by).map_err(|_| full())?;
+    counter.checked_add(by).ok_or_else(full)
+}
+
+fn full() -> Error {
+    Error::ToSqlConversionFailure(
+        "a number is beyond 9223372036854775807, the last that SQLite counts to".into(),
+    )
+}
+
+/// A counter that SQLite kept: from 0 on.
+pub(crate) fn counter(row: &Row<'_>, column: usize) -> Result<u64> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|_| Error::IntegralValueOutOfRange(column, number))
+}
+
+/// The place of something that is there: from 1 on.
+fn ordinal(row: &Row<'_>, column: usize) -> Result<u64> {
+    match counter(row, column)? {
+        0 => Err(Error::IntegralValueOutOfRange(column, 0)),
+        place => Ok(place),
+    }
 }
 
 pub(crate) fn limit(limit: usize) -> i64 {

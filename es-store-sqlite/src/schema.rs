@@ -8,8 +8,15 @@ use crate::OpenError;
 /// The version that this program writes.
 pub(crate) const VERSION: u32 = 1;
 
-/// The tables whose absence is noticed.
-const TABLES: [&str; 4] = ["log", "events", "checkpoints", "snapshots"];
+/// What the laws rest on, so that its absence is noticed: without its indexes a log would take a version twice.
+const PARTS: [&str; 6] = [
+    "log",
+    "events",
+    "events_by_stream",
+    "events_by_commit",
+    "checkpoints",
+    "snapshots",
+];
 
 /// The steps, each from the version before it to its own.
 ///
@@ -68,82 +75,123 @@ fn step(version: u32, prefix: &str) -> String {
     }
 }
 
-/// Checks the version of the tables, and brings them up to date where that is wanted.
-pub(crate) fn prepare(
-    connection: &mut Connection,
-    path: &Path,
-    prefix: &str,
-    migrate: bool,
-) -> Result<(), OpenError> {
-    let sqlite = |source| OpenError::Sqlite {
-        path: path.to_owned(),
-        source,
-    };
-    let found = version(connection, prefix).map_err(sqlite)?;
-    if found > VERSION {
-        return Err(OpenError::Newer {
-            path: path.to_owned(),
-            found,
-            known: VERSION,
-        });
-    }
-    if found < VERSION && !migrate {
-        return Err(OpenError::Unmigrated {
-            path: path.to_owned(),
-            found,
-            needed: VERSION,
-        });
-    }
-    if found < VERSION {
-        bring_up_to_date(connection, prefix).map_err(sqlite)?;
-    }
-    match missing_table(connection, prefix).map_err(sqlite)? {
-        None => Ok(()),
-        Some(table) => Err(OpenError::Incomplete {
-            path: path.to_owned(),
-            version: VERSION,
-            table,
-        }),
-    }
+/// The tables of one log.
+pub(crate) struct Log<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) prefix: &'a str,
 }
 
-/// All steps in one transaction, whose lock only one process has: another one finds nothing to do.
-fn bring_up_to_date(connection: &mut Connection, prefix: &str) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for version in version(&transaction, prefix)? + 1..=VERSION {
-        transaction.execute_batch(&step(version, prefix))?;
-    }
-    transaction.commit()
-}
-
-/// The version of the tables; 0 where there are none.
-fn version(connection: &Connection, prefix: &str) -> rusqlite::Result<u32> {
-    if !exists(connection, &format!("{prefix}log"))? {
-        return Ok(0);
-    }
-    let version = connection
-        .query_row(&format!("SELECT version FROM {prefix}log"), [], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    Ok(version.unwrap_or(0))
-}
-
-fn missing_table(connection: &Connection, prefix: &str) -> rusqlite::Result<Option<String>> {
-    for table in TABLES {
-        let table = format!("{prefix}{table}");
-        if !exists(connection, &table)? {
-            return Ok(Some(table));
+impl Log<'_> {
+    /// The version of the tables, 0 where there are none; changes nothing.
+    ///
+    /// # Errors
+    /// They are newer, older where that is not accepted, or not as this store makes them.
+    pub(crate) fn check(
+        &self,
+        connection: &Connection,
+        accept_older: bool,
+    ) -> Result<u32, OpenError> {
+        let path = || self.path.to_owned();
+        let failed = |source| OpenError::of_file(self.path, source);
+        // All of one snapshot: another process may be migrating.
+        let connection = &connection.unchecked_transaction().map_err(failed)?;
+        let missing = self.missing(connection).map_err(failed)?;
+        let found = match self.version(connection).map_err(failed)? {
+            None if missing.len() == PARTS.len() => 0,
+            None => {
+                return Err(OpenError::Incomplete {
+                    path: path(),
+                    table: self.name("log"),
+                });
+            }
+            Some(found) => found,
+        };
+        if found > VERSION {
+            return Err(OpenError::Newer {
+                path: path(),
+                found,
+                known: VERSION,
+            });
+        }
+        if found < VERSION && !accept_older {
+            return Err(OpenError::Unmigrated {
+                path: path(),
+                found,
+                needed: VERSION,
+            });
+        }
+        if found == 0
+            && let Some(name) = self.in_the_way(connection).map_err(failed)?
+        {
+            return Err(OpenError::Occupied { path: path(), name });
+        }
+        match missing.into_iter().next() {
+            Some(table) if found == VERSION => Err(OpenError::Incomplete {
+                path: path(),
+                table,
+            }),
+            _ => Ok(found),
         }
     }
-    Ok(None)
+
+    /// Brings the tables up to date: all steps in one transaction, whose lock only one process has; another one finds nothing to do.
+    pub(crate) fn migrate(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for version in self.version(&transaction)?.unwrap_or(0) + 1..=VERSION {
+            transaction.execute_batch(&step(version, self.prefix))?;
+        }
+        transaction.commit()
+    }
+
+    /// What the log says; `None` where there is no log.
+    fn version(&self, connection: &Connection) -> rusqlite::Result<Option<u32>> {
+        let log = self.name("log");
+        if !exists(connection, &log)? {
+            return Ok(None);
+        }
+        connection
+            .query_row(&format!("SELECT version FROM {log}"), [], |row| row.get(0))
+            .optional()
+    }
+
+    fn missing(&self, connection: &Connection) -> rusqlite::Result<Vec<String>> {
+        let mut missing = Vec::new();
+        for part in PARTS {
+            let part = self.name(part);
+            if !exists(connection, &part)? {
+                missing.push(part);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// What has a name that a part of the log will need: to SQLite, capitals make no difference.
+    fn in_the_way(&self, connection: &Connection) -> rusqlite::Result<Option<String>> {
+        for part in PARTS {
+            let found = connection
+                .query_row(
+                    "SELECT name FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE",
+                    [self.name(part)],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn name(&self, part: &str) -> String {
+        format!("{}{part}", self.prefix)
+    }
 }
 
-fn exists(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+fn exists(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
     connection
         .query_row(
-            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1",
-            [table],
+            "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'index') AND name = ?1",
+            [name],
             |_| Ok(()),
         )
         .optional()

@@ -3,7 +3,7 @@ use es_core::persistence::Snapshot;
 use es_core::{StreamId, Version};
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-use crate::records::{signed, unsigned};
+use crate::records::{bound, counter, stored};
 use crate::sql::Sql;
 
 pub(crate) fn keep(connection: &Connection, sql: &Sql, snapshot: &Snapshot) -> Result<()> {
@@ -11,7 +11,7 @@ pub(crate) fn keep(connection: &Connection, sql: &Sql, snapshot: &Snapshot) -> R
     statement.execute(params![
         snapshot.stream.category,
         snapshot.stream.id,
-        signed(snapshot.version.get()),
+        stored(snapshot.version.get())?,
         snapshot.fingerprint.cast_signed(),
         &*snapshot.state
     ])?;
@@ -25,12 +25,12 @@ pub(crate) fn newest(
     up_to: Version,
 ) -> Result<Option<Snapshot>> {
     let mut statement = connection.prepare_cached(&sql.read_snapshot)?;
-    let bounds = params![stream.category, stream.id, signed(up_to.get())];
+    let bounds = params![stream.category, stream.id, bound(up_to.get())];
     statement
         .query_row(bounds, |row| {
             Ok(Snapshot {
                 stream: stream.clone(),
-                version: Version::from(unsigned(row.get(0)?)),
+                version: Version::from(counter(row, 0)?),
                 fingerprint: row.get::<_, i64>(1)?.cast_unsigned(),
                 state: row.get::<_, Vec<u8>>(2)?.into(),
             })

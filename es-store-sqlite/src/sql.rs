@@ -22,6 +22,10 @@ pub(crate) struct Sql {
     pub(crate) read_snapshot: String,
     pub(crate) drop_snapshots: String,
     pub(crate) drop_all_snapshots: String,
+    pub(crate) verify_events: String,
+    pub(crate) verify_streams: String,
+    /// The names of those that refuse edits of events.
+    pub(crate) triggers: [String; 2],
     /// What the filtered log is read by, up to its conditions.
     filtered_log: String,
 }
@@ -86,6 +90,17 @@ impl Sql {
             ),
             drop_snapshots: format!("DELETE FROM {p}snapshots WHERE category = ?1 AND stream = ?2"),
             drop_all_snapshots: format!("DELETE FROM {p}snapshots"),
+            verify_events: format!(
+                "SELECT {RECORD}, events_in_commit, checksum FROM {p}events ORDER BY position"
+            ),
+            verify_streams: format!(
+                "SELECT category, stream FROM {p}events GROUP BY category, stream \
+                 HAVING min(version) <> 1 OR max(version) <> count(*)"
+            ),
+            triggers: [
+                format!("{p}events_are_not_changed"),
+                format!("{p}events_are_not_deleted"),
+            ],
             filtered_log: format!(
                 "SELECT {RECORD} FROM {p}events WHERE position > ? AND position <= ?"
             ),

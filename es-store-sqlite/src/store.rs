@@ -14,11 +14,11 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use crate::builder::SqliteStoreBuilder;
-use crate::connection::{self, Readers};
+use crate::connection::{self, Place, Readers};
 use crate::error::{not_kept, unreadable};
 use crate::sql::Sql;
 use crate::writer::Writer;
-use crate::{OpenError, reads, snapshots};
+use crate::{OpenError, Verification, reads, snapshots, verify};
 
 /// A log in one SQLite file. Its clones share their connections, which are closed with the last of them.
 ///
@@ -59,7 +59,8 @@ impl SqliteStore {
         let writer = if settings.read_only {
             None
         } else {
-            let writer = Writer::start(connection, Arc::clone(&sql), Arc::clone(&changed));
+            let place = Place::of(&settings.path);
+            let writer = Writer::start(connection, place, Arc::clone(&sql), Arc::clone(&changed));
             Some(writer.map_err(OpenError::Thread)?)
         };
         Ok(Self {
@@ -71,6 +72,34 @@ impl SqliteStore {
                 payload_limit: settings.payload_limit,
             }),
         })
+    }
+
+    /// Reads the whole log and compares it with what was written: sums, positions, versions, head. It finds accidents and naive tampering; whoever
+    /// also computes the sum anew is not found.
+    ///
+    /// Takes as long as reading everything, and as little memory as reading one event and each finding.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("school.db");
+    /// use es_store_sqlite::SqliteStore;
+    ///
+    /// let store = SqliteStore::open(path).await?;
+    /// assert!(store.verify().await?.findings.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError`]: the file is damaged so far that it cannot be read.
+    #[expect(
+        clippy::unused_async,
+        reason = "as with stores that are reached over a network"
+    )]
+    pub async fn verify(&self) -> Result<Verification, ReadError> {
+        self.read(verify::verify)
     }
 
     /// Reads on this thread: SQLite answers from memory, mostly, and sooner than another thread would be awake.

@@ -1,4 +1,5 @@
 //! `cargo xtask test` runs everything that must hold before a change lands: formatting, lints, documentation, and all tests.
+//! `cargo xtask faults` kills, damages and starves the SQLite store for some minutes, and prints a figure for each fault.
 //! `cargo xtask compile-cost` measures what the macros cost in compile time.
 
 mod compile_cost;
@@ -176,9 +177,27 @@ const TEST: &[Step] = &[
     ),
 ];
 
+/// The tests run the same with smaller numbers.
+const FAULTS: &[Step] = &[(
+    "faults",
+    &[
+        "test",
+        "--locked",
+        "--release",
+        "--package",
+        "es-store-sqlite",
+        "--test",
+        "faults",
+        "--",
+        "--long",
+    ],
+    &[],
+)];
+
 fn main() -> ExitCode {
     match env::args().nth(1).as_deref() {
         Some("test") => run(TEST),
+        Some("faults") => run(FAULTS),
         Some("compile-cost") => match compile_cost::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -187,7 +206,7 @@ fn main() -> ExitCode {
             }
         },
         _ => {
-            eprintln!("usage: cargo xtask test | compile-cost");
+            eprintln!("usage: cargo xtask test | faults | compile-cost");
             ExitCode::FAILURE
         }
     }

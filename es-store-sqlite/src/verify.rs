@@ -1,0 +1,128 @@
+//! Finds what the triggers would have refused: edits behind the back of the store, and damage.
+use es_core::{Position, StreamId};
+use rusqlite::{Connection, OptionalExtension, Result, Row};
+
+use crate::checksum::Columns;
+use crate::reads;
+use crate::records::{bound, counter};
+use crate::sql::Sql;
+
+/// What [`SqliteStore::verify`](crate::SqliteStore::verify) found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verification {
+    /// How many events were read.
+    pub events: u64,
+    /// What is not as the store wrote it; nothing, where all is well.
+    pub findings: Vec<Finding>,
+}
+
+/// Something that is not as the store wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// The columns of an event do not have the sum that was stored with them.
+    Altered {
+        /// Where the event is, in the numbers of the file: an edit may have made it negative.
+        position: i64,
+    },
+    /// Positions are missing.
+    Hole {
+        /// The position before them.
+        after: Position,
+        /// The position that comes next.
+        next: i64,
+    },
+    /// The versions of a stream are not 1, 2, 3 ….
+    Stream {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// The head of the log is not at its last event.
+    Head {
+        /// Where the log says its last event is.
+        head: Position,
+        /// Where it is.
+        last: Position,
+    },
+    /// The trigger is missing that refuses edits of events.
+    Unguarded {
+        /// Its name.
+        trigger: String,
+    },
+}
+
+pub(crate) fn verify(connection: &Connection, sql: &Sql) -> Result<Verification> {
+    // All of one snapshot.
+    let transaction = connection.unchecked_transaction()?;
+    let mut found = Verification {
+        events: 0,
+        findings: Vec::new(),
+    };
+    let mut last = 0;
+    let mut statement = transaction.prepare(&sql.verify_events)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        found.events += 1;
+        let position: i64 = row.get(0)?;
+        // What cannot be read was not written either.
+        if !is_as_written(row).unwrap_or(false) {
+            found.findings.push(Finding::Altered { position });
+        }
+        if position != last + 1 {
+            found.findings.push(Finding::Hole {
+                after: Position::from(last.unsigned_abs()),
+                next: position,
+            });
+        }
+        last = position.clamp(0, i64::MAX - 1);
+    }
+    let mut statement = transaction.prepare(&sql.verify_streams)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        // One whose name cannot be read was found by its sum.
+        if let (Ok(category), Ok(id)) = (row.get::<_, String>(0), row.get(1)) {
+            let stream = StreamId::new(category, id);
+            found.findings.push(Finding::Stream { stream });
+        }
+    }
+    let head = reads::head(&transaction, sql)?;
+    if bound(head.get()) != last {
+        found.findings.push(Finding::Head {
+            head,
+            last: Position::from(last.unsigned_abs()),
+        });
+    }
+    for trigger in &sql.triggers {
+        let there = transaction
+            .query_row(
+                "SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name = ?1",
+                [trigger],
+                |_| Ok(()),
+            )
+            .optional()?;
+        if there.is_none() {
+            found.findings.push(Finding::Unguarded {
+                trigger: trigger.clone(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn is_as_written(row: &Row<'_>) -> Result<bool> {
+    let columns = Columns {
+        position: row.get(0)?,
+        category: row.get_ref(1)?.as_str()?,
+        stream: row.get(2)?,
+        version: bound(counter(row, 3)?),
+        event: row.get_ref(4)?.as_str()?,
+        schema: row.get(5)?,
+        payload: row.get_ref(6)?.as_blob()?,
+        metadata: row.get_ref(7)?.as_str_or_null()?,
+        time: row.get(8)?,
+        commit: row.get(9)?,
+        events_in_commit: row.get(10)?,
+    };
+    Ok(columns.checksum() == row.get::<_, u32>(11)?)
+}

@@ -1,0 +1,48 @@
+//! The program as other processes.
+use std::env;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use crate::{disk, kills, opening, processes, sizes};
+
+/// What the program does as a child: the first argument says which part it plays.
+pub(crate) fn child(arguments: &[String]) {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["append", path, seed] => kills::append(Path::new(path), seed.parse().expect("a seed")),
+        ["append-one", path] => opening::append_one(Path::new(path)),
+        ["append-many", path, count] => {
+            processes::append_many(Path::new(path), count.parse().expect("a count"))
+        }
+        ["fill", path] => disk::fill(Path::new(path)),
+        ["may-write", path] => disk::may_write(Path::new(path)),
+        ["load", path] => sizes::load(Path::new(path)),
+        _ => panic!("no child is told {arguments:?}"),
+    }
+}
+
+/// This program as a child, told these arguments.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::current_exe().expect("the program is a file"));
+    command.arg("child").args(arguments);
+    command
+}
+
+/// Starts a child whose lines are read.
+pub(crate) fn start(mut command: Command) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a process can be started");
+    let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    (child, lines)
+}
+
+/// Says something to the parent, at once.
+pub(crate) fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(format!("{line}\n").as_bytes());
+    let _ = out.flush();
+}
