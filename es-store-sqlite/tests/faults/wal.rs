@@ -185,7 +185,7 @@ fn intact_commits(crashed: &Crashed, all: &Whole, path: &Path, offset: usize) ->
         "offset {offset}: {} commits, of {untouched} that the damage did not hit",
         found.commits.len()
     );
-    if offset % GOES_ON == 0 {
+    if offset.is_multiple_of(GOES_ON) {
         let version = found.versions.get(&log::stream(0)).copied().unwrap_or(0);
         pollster::block_on(store.commit(log::one(0, version)))
             .unwrap_or_else(|error| panic!("offset {offset}: {error:?}"));
