@@ -1,6 +1,7 @@
 //! Several processes write to one file.
 use std::collections::HashSet;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use es_core::persistence::{AppendError, EventStore};
@@ -19,11 +20,11 @@ pub(crate) fn what_they_write_is_one_log(effort: Effort) -> String {
     let children: Vec<_> = (0..PROCESSES)
         .map(|_| {
             let path = path.to_str().expect("a path of letters");
-            process::start(process::command(&[
-                "append-many",
-                path,
-                &commits.to_string(),
-            ]))
+            let command = process::command(&["append-many", path, &commits.to_string()]);
+            let (child, lines) = process::start(command);
+            // Read as they are said: a child that nobody listens to stands still once the pipe is full.
+            let said = thread::spawn(|| lines.map_while(Result::ok).collect::<Vec<_>>());
+            (child, said)
         })
         .collect();
     let all = PROCESSES * commits as u64 * 2;
@@ -45,8 +46,8 @@ pub(crate) fn what_they_write_is_one_log(effort: Effort) -> String {
     let took = started.elapsed();
     let mut acknowledged = HashSet::new();
     let mut slowest = Duration::ZERO;
-    for (mut child, lines) in children {
-        for line in lines.map_while(Result::ok) {
+    for (mut child, said) in children {
+        for line in said.join().expect("it only reads") {
             let (id, millis) = line.split_once(' ').expect("two words");
             assert!(acknowledged.insert(id.to_owned()), "{id} twice");
             slowest = slowest.max(Duration::from_millis(millis.parse().expect("a number")));
