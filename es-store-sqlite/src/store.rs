@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::builder::SqliteStoreBuilder;
 use crate::connection::{self, Readers};
 use crate::error::{not_kept, unreadable};
+use crate::names::Names;
 use crate::sql::Sql;
 use crate::writer::Writer;
 use crate::{OpenError, reads, snapshots};
@@ -34,6 +35,7 @@ struct Shared {
     /// Absent where the file is only read.
     writer: Option<Writer>,
     changed: Arc<Event>,
+    names: Names,
     payload_limit: usize,
 }
 
@@ -68,6 +70,7 @@ impl SqliteStore {
                 readers: Readers::new(settings.clone()),
                 writer,
                 changed,
+                names: Names::default(),
                 payload_limit: settings.payload_limit,
             }),
         })
@@ -113,6 +116,13 @@ impl EventStore for SqliteStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(async move {
             check_sizes(&commit.appends, self.shared.payload_limit)?;
+            for append in &commit.appends {
+                self.shared.names.learn(&append.stream.category);
+                append
+                    .events
+                    .iter()
+                    .for_each(|event| self.shared.names.learn(&event.name));
+            }
             match &self.shared.writer {
                 Some(writer) => writer.commit(commit).await,
                 None => Err(AppendError::Failed(READ_ONLY.into())),
@@ -129,7 +139,9 @@ impl EventStore for SqliteStore {
         stream: &'a StreamId,
         slice: Slice,
     ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
-        Box::pin(async move { self.read(|reader, sql| reads::stream(reader, sql, stream, slice)) })
+        Box::pin(async move {
+            self.read(|reader, sql| reads::stream(reader, sql, stream, slice, &self.shared.names))
+        })
     }
 
     fn read_log<'a>(
@@ -137,7 +149,9 @@ impl EventStore for SqliteStore {
         span: Span,
         filter: &'a Filter,
     ) -> BoxFuture<'a, Result<LogPage, ReadError>> {
-        Box::pin(async move { self.read(|reader, sql| reads::log(reader, sql, span, filter)) })
+        Box::pin(async move {
+            self.read(|reader, sql| reads::log(reader, sql, span, filter, &self.shared.names))
+        })
     }
 
     fn read_ids<'a>(

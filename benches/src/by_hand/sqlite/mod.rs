@@ -9,6 +9,7 @@ mod reading;
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Result};
 use uuid::Uuid;
 
@@ -56,6 +57,8 @@ fn connection(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", CACHE_KIB)?;
     connection.execute_batch(TABLES)?;
+    // Without it, SQLite prepares a statement again whenever another `LIMIT` is bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 
