@@ -13,7 +13,8 @@ const TABLES: [&str; 4] = ["log", "events", "checkpoints", "snapshots"];
 
 /// The steps, each from the version before it to its own.
 ///
-/// Positions are row ids, which are never drawn twice because nothing is ever deleted. An index of the first events alone finds commits by
+/// Positions are row ids, which are never drawn twice because nothing is ever deleted; so the last row is the head of the log, which is kept
+/// nowhere else: a row that each commit updates is a page more that each commit has to bring to the disk. An index of the first events alone finds commits by
 /// their id. Records stay in the order of positions on the disk, which is what catching up reads; the index by stream is what loading reads.
 fn step(version: u32, prefix: &str) -> String {
     let p = prefix;
@@ -22,11 +23,9 @@ fn step(version: u32, prefix: &str) -> String {
             "CREATE TABLE {p}log (
                  id INTEGER PRIMARY KEY CHECK (id = 1),
                  version INTEGER NOT NULL,
-                 head INTEGER NOT NULL,
-                 time INTEGER NOT NULL,
                  owner TEXT
              ) STRICT;
-             INSERT INTO {p}log (id, version, head, time) VALUES (1, 1, 0, 0);
+             INSERT INTO {p}log (id, version) VALUES (1, 1);
              CREATE TABLE {p}events (
                  position INTEGER PRIMARY KEY,
                  category TEXT NOT NULL,
