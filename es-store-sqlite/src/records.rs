@@ -19,7 +19,8 @@ const USUAL: usize = 64;
 
 /// Reads records, whose stream is `known` where all are of one.
 ///
-/// Payloads are parts of buffers that they share: with an allocation for each, loading took a tenth longer.
+/// Payloads are parts of buffers that they share. Of what a record takes, half is SQLite's step and a third the reading of its columns: by hand,
+/// loading with all of them has two thirds of the speed that it has with name and payload alone (`benches`, `load 100 events from SQLite`).
 pub(crate) fn records(
     mut rows: Rows<'_>,
     known: Option<&StreamId>,

@@ -85,6 +85,17 @@ impl SqliteStore {
         read(&reader, &self.shared.sql).map_err(unreadable)
     }
 
+    fn learn_names(&self, appends: &[Append]) {
+        let names = &self.shared.names;
+        for append in appends {
+            names.learn(&append.stream.category);
+            append
+                .events
+                .iter()
+                .for_each(|event| names.learn(&event.name));
+        }
+    }
+
     async fn write(
         &self,
         run: impl Fn(&Connection, &Sql) -> rusqlite::Result<()> + Send + 'static,
@@ -116,13 +127,7 @@ impl EventStore for SqliteStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(async move {
             check_sizes(&commit.appends, self.shared.payload_limit)?;
-            for append in &commit.appends {
-                self.shared.names.learn(&append.stream.category);
-                append
-                    .events
-                    .iter()
-                    .for_each(|event| self.shared.names.learn(&event.name));
-            }
+            self.learn_names(&commit.appends);
             match &self.shared.writer {
                 Some(writer) => writer.commit(commit).await,
                 None => Err(AppendError::Failed(READ_ONLY.into())),

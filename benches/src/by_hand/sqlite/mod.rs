@@ -1,6 +1,13 @@
 //! The same rows in one SQLite file, as fast as rusqlite alone writes and reads them: WAL with `synchronous=FULL`, the columns and indexes of the
 //! framework's log, a checksum over each row.
 //!
+//! The forms that were tried, on two cores with 0.1 ms for an fdatasync, as medians of interleaved rounds:
+//!
+//! - One writer: on its own thread 8 450 commits per second, through the thread of a group 6 700 (in an earlier program of the same kind).
+//! - Many writers: a group commit by a thread, asked by tasks or by threads, which differ by less than the noise (8: 15 000 to 18 000, 64: 27 000
+//!   to 37 000, ids drawn at random); a mutex around one connection, 4 600 whatever their number. The scenarios run all three.
+//! - Loading: name and payload alone 28 000 streams of 100 events per second, all columns of a record 18 000.
+//!
 //! The next position and the next commit id are counted in memory, which only one process can do. A conflict is found by the index alone.
 
 mod group;

@@ -101,8 +101,7 @@ fn checksum(
     sum.finalize()
 }
 
-/// Writes on the thread of the caller, alone: the fastest form for one writer. Through the thread of a [`Group`](super::Group) it was 6 700
-/// commits per second instead of 8 450.
+/// Writes on the thread of the caller, alone.
 pub(crate) struct Pen<'c> {
     next: Next,
     insert: Statement<'c>,
