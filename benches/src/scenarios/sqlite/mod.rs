@@ -59,7 +59,7 @@ impl Bench<'_> {
     /// So many, or a handful where results alone are wanted.
     fn some(&self, count: usize) -> usize {
         if self.effort.tiny {
-            count.min(8)
+            count.min(2)
         } else {
             count
         }
