@@ -21,7 +21,8 @@ pub(crate) struct Sql {
     pub(crate) read_snapshot: String,
     pub(crate) drop_snapshots: String,
     pub(crate) drop_all_snapshots: String,
-    /// What the filtered log is read by, up to its conditions.
+    /// What the filtered log is read by, up to its conditions: in the order of positions, since by the index of streams each page would sort all
+    /// events of a category.
     filtered_log: String,
 }
 
@@ -91,7 +92,7 @@ impl Sql {
             drop_snapshots: format!("DELETE FROM {p}snapshots WHERE category = ?1 AND stream = ?2"),
             drop_all_snapshots: format!("DELETE FROM {p}snapshots"),
             filtered_log: format!(
-                "SELECT {RECORD} FROM {p}events WHERE position > ? AND position <= ?"
+                "SELECT {RECORD} FROM {p}events NOT INDEXED WHERE position > ? AND position <= ?"
             ),
         }
     }
@@ -117,5 +118,40 @@ impl Sql {
             "{} AND ({any}) ORDER BY position LIMIT ?",
             self.filtered_log
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rusqlite::{Connection, params_from_iter};
+
+    use super::*;
+    use crate::schema;
+
+    #[test]
+    fn no_page_is_sorted() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::prepare(&mut connection, Path::new(""), "es_", true).unwrap();
+        let sql = Sql::new("es_");
+        let statements = [
+            (sql.filtered_log([None]), 4),
+            (sql.filtered_log([Some(2), None]), 7),
+            (sql.read_log, 3),
+            (sql.read_stream, 5),
+            (sql.read_stream_backwards, 5),
+        ];
+        for (statement, values) in statements {
+            let mut plan = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
+                .unwrap();
+            let steps: Vec<String> = plan
+                .query_map(params_from_iter(vec![1; values]), |row| row.get(3))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            assert_eq!(steps.len(), 1, "{statement}: {steps:?}");
+        }
     }
 }
