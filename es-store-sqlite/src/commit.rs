@@ -1,6 +1,6 @@
 //! One commit inside a transaction that holds the write lock.
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use es_core::persistence::{
     Advance, Append, AppendError, Commit, CommitId, Committed, EncodedEvent, Metadata,
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::checksum::Columns;
 use crate::reads::{self, Found};
-use crate::records::{microseconds, signed, unsigned};
+use crate::records::{microseconds, signed, time, unsigned};
 use crate::sql::Sql;
 
 /// The end of the log, as a group of commits moves it.
@@ -245,7 +245,18 @@ fn is_same(
 
 /// The end of the log, under the lock.
 pub(crate) fn end(connection: &Connection, sql: &Sql) -> Result<End> {
-    let newest = reads::head_and_time(connection, sql)?;
-    let (head, time) = newest.unwrap_or((0, UNIX_EPOCH));
-    Ok(End { head, time })
+    let mut statement = connection.prepare_cached(&sql.read_head)?;
+    statement.query_row([], |row| {
+        Ok(End {
+            head: row.get(0)?,
+            time: time(row.get(1)?),
+        })
+    })
+}
+
+/// Moves the end of the log.
+pub(crate) fn move_end(connection: &Connection, sql: &Sql, end: &End) -> Result<()> {
+    let mut statement = connection.prepare_cached(&sql.write_head)?;
+    statement.execute(params![end.head, microseconds(end.time)])?;
+    Ok(())
 }

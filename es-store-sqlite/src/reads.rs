@@ -108,19 +108,13 @@ pub(crate) fn ids(
 }
 
 pub(crate) fn head(connection: &Connection, sql: &Sql) -> Result<Position> {
-    let head = head_and_time(connection, sql)?;
-    Ok(head.map_or(Position::START, |(head, _)| Position::from(unsigned(head))))
+    let (head, _) = head_and_time(connection, sql)?;
+    Ok(Position::from(unsigned(head)))
 }
 
-/// The position and the time of the newest event, where there is one.
-pub(crate) fn head_and_time(
-    connection: &Connection,
-    sql: &Sql,
-) -> Result<Option<(i64, SystemTime)>> {
+pub(crate) fn head_and_time(connection: &Connection, sql: &Sql) -> Result<(i64, SystemTime)> {
     let mut statement = connection.prepare_cached(&sql.read_head)?;
-    statement
-        .query_row([], |row| Ok((row.get(0)?, time(row.get(1)?))))
-        .optional()
+    statement.query_row([], |row| Ok((row.get(0)?, time(row.get(1)?))))
 }
 
 /// What became of a commit.

@@ -13,9 +13,9 @@ const TABLES: [&str; 4] = ["log", "events", "checkpoints", "snapshots"];
 
 /// The steps, each from the version before it to its own.
 ///
-/// Positions are row ids, which are never drawn twice because nothing is ever deleted; so the last row is the head of the log, which is kept
-/// nowhere else: a row that each commit updates is one page more to bring to the disk, and cost a tenth of the commits of one
-/// writer. An index of the first events alone finds commits by
+/// Positions are row ids, which are never drawn twice because nothing is ever deleted. The head of the log has a row of its own, so that it is
+/// noticed where the last events were deleted all the same; it is a page more that each commit brings to the disk, which costs a tenth of the
+/// commits of one writer (0.73 instead of 0.82 of the same by hand without it). An index of the first events alone finds commits by
 /// their id. Records stay in the order of positions on the disk, which is what catching up reads; the index by stream is what loading reads.
 fn step(version: u32, prefix: &str) -> String {
     let p = prefix;
@@ -24,9 +24,11 @@ fn step(version: u32, prefix: &str) -> String {
             "CREATE TABLE {p}log (
                  id INTEGER PRIMARY KEY CHECK (id = 1),
                  version INTEGER NOT NULL,
+                 head INTEGER NOT NULL,
+                 time INTEGER NOT NULL,
                  owner TEXT
              ) STRICT;
-             INSERT INTO {p}log (id, version) VALUES (1, 1);
+             INSERT INTO {p}log (id, version, head, time) VALUES (1, 1, 0, 0);
              CREATE TABLE {p}events (
                  position INTEGER PRIMARY KEY,
                  category TEXT NOT NULL,

@@ -5,6 +5,7 @@
 pub(crate) struct Sql {
     pub(crate) begin_writing: &'static str,
     pub(crate) read_head: String,
+    pub(crate) write_head: String,
     pub(crate) read_version: String,
     pub(crate) insert_event: String,
     pub(crate) read_commit: String,
@@ -39,9 +40,8 @@ impl Sql {
         let p = prefix;
         Self {
             begin_writing: "BEGIN IMMEDIATE",
-            read_head: format!(
-                "SELECT position, time FROM {p}events ORDER BY position DESC LIMIT 1"
-            ),
+            read_head: format!("SELECT head, time FROM {p}log"),
+            write_head: format!("UPDATE {p}log SET head = ?1, time = ?2"),
             read_version: format!(
                 "SELECT version FROM {p}events WHERE category = ?1 AND stream = ?2 ORDER BY version DESC LIMIT 1"
             ),

@@ -182,6 +182,7 @@ impl Desk {
     fn jobs(&self, group: &[Job], done: &mut Vec<Done>) -> Result<bool, Failure> {
         let (connection, sql) = (&self.connection, &*self.sql);
         let mut end = commit::end(connection, sql).map_err(Failure::before)?;
+        let head = end.head;
         let mut changed = false;
         for (place, job) in group.iter().enumerate() {
             let result = match job {
@@ -193,6 +194,9 @@ impl Desk {
             let result = result.map_err(|error| Failure::of_job(place, error))?;
             changed |= matches!(result, Done::Commit(Ok(_)));
             done.push(result);
+        }
+        if end.head != head {
+            commit::move_end(connection, sql, &end).map_err(Failure::before)?;
         }
         Ok(changed)
     }
