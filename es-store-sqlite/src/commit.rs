@@ -176,8 +176,6 @@ impl Row<'_> {
         };
         self.statement.execute(params![
             columns.position,
-            columns.category,
-            columns.stream,
             columns.version,
             columns.event,
             columns.schema,
@@ -185,6 +183,8 @@ impl Row<'_> {
             columns.metadata,
             columns.time,
             columns.commit,
+            columns.category,
+            columns.stream,
             columns.events_in_commit,
             columns.checksum()
         ])?;

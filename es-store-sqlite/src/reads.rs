@@ -5,7 +5,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Error, OptionalExtension, Result, params, params_from_iter};
 use uuid::Uuid;
 
-use crate::records::{bound, counter, further, limit, record, time};
+use crate::names::Names;
+use crate::records::{bound, counter, further, limit, records, time};
 use crate::sql::Sql;
 
 pub(crate) fn stream(
@@ -13,6 +14,7 @@ pub(crate) fn stream(
     sql: &Sql,
     stream: &StreamId,
     slice: Slice,
+    names: &Names,
 ) -> Result<Vec<Record>> {
     let statement = if slice.descending {
         &sql.read_stream_backwards
@@ -20,17 +22,14 @@ pub(crate) fn stream(
         &sql.read_stream
     };
     let mut statement = connection.prepare_cached(statement)?;
-    let rows = statement.query_map(
-        params![
-            stream.category,
-            stream.id,
-            bound(slice.after.get()),
-            bound(slice.up_to.get()),
-            limit(slice.limit)
-        ],
-        |row| record(row, Some(stream)),
-    )?;
-    rows.collect()
+    let bounds = params![
+        stream.category,
+        stream.id,
+        bound(slice.after.get()),
+        bound(slice.up_to.get()),
+        limit(slice.limit)
+    ];
+    records(statement.query(bounds)?, Some(stream), names)
 }
 
 pub(crate) fn log(
@@ -38,22 +37,21 @@ pub(crate) fn log(
     sql: &Sql,
     span: Span,
     filter: &Filter,
+    names: &Names,
 ) -> Result<LogPage> {
     // The head first, in the same snapshot: what is committed after it is no part of this page.
     let transaction = connection.unchecked_transaction()?;
     let end = head(&transaction, sql)?.min(span.up_to);
-    let records = match filter.parts() {
+    let page = match filter.parts() {
         None => {
             let mut statement = transaction.prepare_cached(&sql.read_log)?;
             let bounds = params![bound(span.after.get()), bound(end.get()), limit(span.limit)];
-            statement
-                .query_map(bounds, |row| record(row, None))?
-                .collect::<Result<Vec<_>>>()?
+            records(statement.query(bounds)?, None, names)?
         }
         Some(parts) => {
-            let names =
+            let counts =
                 |part: &es_core::persistence::FilterPart| part.events.as_ref().map(Vec::len);
-            let statement = sql.filtered_log(parts.iter().map(names));
+            let statement = sql.filtered_log(parts.iter().map(counts));
             let mut statement = transaction.prepare_cached(&statement)?;
             let mut values = vec![
                 Value::from(bound(span.after.get())),
@@ -61,21 +59,22 @@ pub(crate) fn log(
             ];
             for part in parts {
                 values.push(Value::from(part.category.clone().into_owned()));
-                let names = part.events.iter().flatten();
-                values.extend(names.map(|name| Value::from(name.clone().into_owned())));
+                let events = part.events.iter().flatten();
+                values.extend(events.map(|name| Value::from(name.clone().into_owned())));
             }
             values.push(Value::from(limit(span.limit)));
-            statement
-                .query_map(params_from_iter(values), |row| record(row, None))?
-                .collect::<Result<Vec<_>>>()?
+            records(statement.query(params_from_iter(values))?, None, names)?
         }
     };
-    let read_to = match records.last() {
-        Some(last) if records.len() == span.limit => last.position,
+    let read_to = match page.last() {
+        Some(last) if page.len() == span.limit => last.position,
         None if span.limit == 0 => span.after,
         _ => span.after.max(end),
     };
-    Ok(LogPage { records, read_to })
+    Ok(LogPage {
+        records: page,
+        read_to,
+    })
 }
 
 /// Each id is found after the one before it, so that the events of a stream are not read.

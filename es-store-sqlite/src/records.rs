@@ -1,34 +1,91 @@
 //! Between records and rows.
+use std::mem;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use es_core::persistence::{CommitId, Metadata, Record};
 use es_core::{Position, StreamId, Version};
 use rusqlite::types::Type;
-use rusqlite::{Error, Result, Row};
+use rusqlite::{Error, Result, Row, Rows};
 use uuid::Uuid;
 
-/// Reads a record of the columns in their order. `known` is the stream, where all rows are of one.
-pub(crate) fn record(row: &Row<'_>, known: Option<&StreamId>) -> Result<Record> {
+use crate::names::{Names, Seen};
+
+/// How many bytes of payloads share one allocation: who keeps one record keeps no more than these.
+const SHARED: usize = 32 * 1024;
+
+/// How many records there is room for at first: most streams are shorter.
+const USUAL: usize = 64;
+
+/// Reads records, whose stream is `known` where all are of one.
+///
+/// Payloads are parts of buffers that they share. Of what a record takes, half is SQLite's step and a third the reading of its columns: by hand,
+/// loading with all of them has two thirds of the speed that it has with name and payload alone (`benches`, `load 100 events from SQLite`).
+pub(crate) fn records(
+    mut rows: Rows<'_>,
+    known: Option<&StreamId>,
+    names: &Names,
+) -> Result<Vec<Record>> {
+    let mut records = Vec::with_capacity(USUAL);
+    let mut names = Seen::new(names);
+    let mut payloads = Payloads::default();
+    while let Some(row) = rows.next()? {
+        payloads.push(&mut records, row.get_ref(4)?.as_blob()?);
+        records.push(record(row, known, &mut names)?);
+    }
+    payloads.hand_out(&mut records);
+    Ok(records)
+}
+
+/// The payloads of the newest records, which have none yet.
+#[derive(Default)]
+struct Payloads {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Payloads {
+    fn push(&mut self, records: &mut [Record], payload: &[u8]) {
+        if self.bytes.len() + payload.len() > SHARED {
+            self.hand_out(records);
+        }
+        self.bytes.extend_from_slice(payload);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn hand_out(&mut self, records: &mut [Record]) {
+        let bytes = Bytes::from(mem::take(&mut self.bytes));
+        let waiting = records.len() - self.ends.len();
+        let mut start = 0;
+        for (record, end) in records[waiting..].iter_mut().zip(self.ends.drain(..)) {
+            record.payload = bytes.slice(start..end);
+            start = end;
+        }
+    }
+}
+
+/// Reads a record without its payload.
+fn record(row: &Row<'_>, known: Option<&StreamId>, names: &mut Seen<'_>) -> Result<Record> {
     let stream = match known {
         Some(stream) => stream.clone(),
-        None => StreamId::new(row.get::<_, String>(1)?, row.get(2)?),
+        None => StreamId::new(names.name(row.get_ref(8)?.as_str()?), row.get(9)?),
     };
-    let metadata = match row.get_ref(7)?.as_str_or_null()? {
+    let metadata = match row.get_ref(5)?.as_str_or_null()? {
         None => Metadata::new(),
         Some(text) => serde_json::from_str(text)
-            .map_err(|error| Error::FromSqlConversionFailure(7, Type::Text, error.into()))?,
+            .map_err(|error| Error::FromSqlConversionFailure(5, Type::Text, error.into()))?,
     };
     Ok(Record {
         stream,
-        version: Version::from(ordinal(row, 3)?),
+        version: Version::from(ordinal(row, 1)?),
         position: Position::from(ordinal(row, 0)?),
-        event: row.get::<_, String>(4)?.into(),
-        schema: row.get(5)?,
-        payload: Bytes::copy_from_slice(row.get_ref(6)?.as_blob()?),
+        event: names.name(row.get_ref(2)?.as_str()?),
+        schema: row.get(3)?,
+        payload: Bytes::new(),
         metadata,
-        time: time(row.get(8)?),
-        commit: CommitId::from(row.get::<_, Uuid>(9)?),
+        time: time(row.get(6)?),
+        commit: CommitId::from(row.get::<_, Uuid>(7)?),
     })
 }
 

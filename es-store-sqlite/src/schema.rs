@@ -20,7 +20,9 @@ const PARTS: [&str; 6] = [
 
 /// The steps, each from the version before it to its own.
 ///
-/// Positions are row ids, which are never drawn twice because nothing is ever deleted. An index of the first events alone finds commits by
+/// Positions are row ids, which are never drawn twice because nothing is ever deleted. The head of the log has a row of its own, so that it is
+/// noticed where the last events were deleted all the same; it is a page more that each commit brings to the disk, which costs a tenth of the
+/// commits of one writer (0.73 instead of 0.82 of the same by hand without it). An index of the first events alone finds commits by
 /// their id. Records stay in the order of positions on the disk, which is what catching up reads; the index by stream is what loading reads.
 fn step(version: u32, prefix: &str) -> String {
     let p = prefix;

@@ -26,13 +26,18 @@ pub(crate) struct Sql {
     pub(crate) verify_streams: String,
     /// The names of those that refuse edits of events.
     pub(crate) triggers: [String; 2],
-    /// What the filtered log is read by, up to its conditions.
+    /// What the filtered log is read by, up to its conditions: in the order of positions, since by the index of streams each page would sort all
+    /// events of a category.
     filtered_log: String,
 }
 
-/// The columns of a record, in the order in which they are read.
+/// The columns of a record whose stream is known, in the order in which they are read.
+const RECORD_OF_STREAM: &str =
+    "position, version, event, schema, payload, metadata, time, commit_id";
+
+/// The columns of any record.
 const RECORD: &str =
-    "position, category, stream, version, event, schema, payload, metadata, time, commit_id";
+    "position, version, event, schema, payload, metadata, time, commit_id, category, stream";
 
 impl Sql {
     pub(crate) fn new(prefix: &str) -> Self {
@@ -64,11 +69,11 @@ impl Sql {
                  ON CONFLICT (follower, log) DO UPDATE SET position = excluded.position"
             ),
             read_stream: format!(
-                "SELECT {RECORD} FROM {p}events \
+                "SELECT {RECORD_OF_STREAM} FROM {p}events \
                  WHERE category = ?1 AND stream = ?2 AND version > ?3 AND version <= ?4 ORDER BY version LIMIT ?5"
             ),
             read_stream_backwards: format!(
-                "SELECT {RECORD} FROM {p}events \
+                "SELECT {RECORD_OF_STREAM} FROM {p}events \
                  WHERE category = ?1 AND stream = ?2 AND version > ?3 AND version <= ?4 ORDER BY version DESC LIMIT ?5"
             ),
             read_log: format!(
@@ -102,7 +107,7 @@ impl Sql {
                 format!("{p}events_are_not_deleted"),
             ],
             filtered_log: format!(
-                "SELECT {RECORD} FROM {p}events WHERE position > ? AND position <= ?"
+                "SELECT {RECORD} FROM {p}events NOT INDEXED WHERE position > ? AND position <= ?"
             ),
         }
     }
@@ -128,5 +133,44 @@ impl Sql {
             "{} AND ({any}) ORDER BY position LIMIT ?",
             self.filtered_log
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rusqlite::{Connection, params_from_iter};
+
+    use super::*;
+    use crate::schema::Log;
+
+    #[test]
+    fn no_page_is_sorted() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let log = Log {
+            path: Path::new(""),
+            prefix: "es_",
+        };
+        log.migrate(&mut connection).unwrap();
+        let sql = Sql::new("es_");
+        let statements = [
+            (sql.filtered_log([None]), 4),
+            (sql.filtered_log([Some(2), None]), 7),
+            (sql.read_log, 3),
+            (sql.read_stream, 5),
+            (sql.read_stream_backwards, 5),
+        ];
+        for (statement, values) in statements {
+            let mut plan = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
+                .unwrap();
+            let steps: Vec<String> = plan
+                .query_map(params_from_iter(vec![1; values]), |row| row.get(3))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            assert_eq!(steps.len(), 1, "{statement}: {steps:?}");
+        }
     }
 }

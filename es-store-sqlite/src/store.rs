@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::builder::SqliteStoreBuilder;
 use crate::connection::{self, Place, Readers};
 use crate::error::{not_kept, unreadable};
+use crate::names::Names;
 use crate::sql::Sql;
 use crate::writer::Writer;
 use crate::{OpenError, Verification, reads, snapshots, verify};
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     /// Absent where the file is only read.
     writer: Option<Writer>,
     pub(crate) changed: Arc<Event>,
+    names: Names,
     pub(crate) payload_limit: usize,
 }
 
@@ -69,6 +71,7 @@ impl SqliteStore {
                 readers: Readers::new(settings.clone()),
                 writer,
                 changed,
+                names: Names::default(),
                 payload_limit: settings.payload_limit,
             }),
         })
@@ -111,6 +114,17 @@ impl SqliteStore {
         read(&reader, &self.shared.sql).map_err(unreadable)
     }
 
+    fn learn_names(&self, appends: &[Append]) {
+        let names = &self.shared.names;
+        for append in appends {
+            names.learn(&append.stream.category);
+            append
+                .events
+                .iter()
+                .for_each(|event| names.learn(&event.name));
+        }
+    }
+
     async fn write(
         &self,
         run: impl Fn(&Connection, &Sql) -> rusqlite::Result<()> + Send + 'static,
@@ -142,6 +156,7 @@ impl EventStore for SqliteStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(async move {
             check_sizes(&commit.appends, self.shared.payload_limit)?;
+            self.learn_names(&commit.appends);
             match &self.shared.writer {
                 Some(writer) => writer.commit(commit).await,
                 None => Err(AppendError::Failed(READ_ONLY.into())),
@@ -158,7 +173,9 @@ impl EventStore for SqliteStore {
         stream: &'a StreamId,
         slice: Slice,
     ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
-        Box::pin(async move { self.read(|reader, sql| reads::stream(reader, sql, stream, slice)) })
+        Box::pin(async move {
+            self.read(|reader, sql| reads::stream(reader, sql, stream, slice, &self.shared.names))
+        })
     }
 
     fn read_log<'a>(
@@ -166,7 +183,9 @@ impl EventStore for SqliteStore {
         span: Span,
         filter: &'a Filter,
     ) -> BoxFuture<'a, Result<LogPage, ReadError>> {
-        Box::pin(async move { self.read(|reader, sql| reads::log(reader, sql, span, filter)) })
+        Box::pin(async move {
+            self.read(|reader, sql| reads::log(reader, sql, span, filter, &self.shared.names))
+        })
     }
 
     fn read_ids<'a>(

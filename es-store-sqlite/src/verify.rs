@@ -113,15 +113,15 @@ pub(crate) fn verify(connection: &Connection, sql: &Sql) -> Result<Verification>
 fn is_as_written(row: &Row<'_>) -> Result<bool> {
     let columns = Columns {
         position: row.get(0)?,
-        category: row.get_ref(1)?.as_str()?,
-        stream: row.get(2)?,
-        version: bound(counter(row, 3)?),
-        event: row.get_ref(4)?.as_str()?,
-        schema: row.get(5)?,
-        payload: row.get_ref(6)?.as_blob()?,
-        metadata: row.get_ref(7)?.as_str_or_null()?,
-        time: row.get(8)?,
-        commit: row.get(9)?,
+        version: bound(counter(row, 1)?),
+        event: row.get_ref(2)?.as_str()?,
+        schema: row.get(3)?,
+        payload: row.get_ref(4)?.as_blob()?,
+        metadata: row.get_ref(5)?.as_str_or_null()?,
+        time: row.get(6)?,
+        commit: row.get(7)?,
+        category: row.get_ref(8)?.as_str()?,
+        stream: row.get(9)?,
         events_in_commit: row.get(10)?,
     };
     Ok(columns.checksum() == row.get::<_, u32>(11)?)

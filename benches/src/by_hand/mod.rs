@@ -5,6 +5,7 @@
 mod codec;
 mod dog;
 mod memory;
+pub(crate) mod sqlite;
 
 pub(crate) use codec::{Encoded, Stored, decode, encode, encode_into};
 pub(crate) use dog::{Dog, DogEvent, Registered, TrickAdded};

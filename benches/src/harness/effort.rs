@@ -1,4 +1,5 @@
 //! How much is measured: what the command line asks for.
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) struct Effort {
@@ -6,7 +7,9 @@ pub(crate) struct Effort {
     pub(crate) tiny: bool,
     /// How often each contestant has its turn.
     pub(crate) rounds: usize,
-    /// How long a turn takes.
+    /// How often each has its turn in a race.
+    pub(crate) race_rounds: usize,
+    /// How long a turn takes, which in a race is decided by what is to be done.
     pub(crate) turn: Duration,
     /// Events of an everyday stream.
     pub(crate) short: usize,
@@ -14,10 +17,12 @@ pub(crate) struct Effort {
     pub(crate) long: usize,
     /// Only scenarios whose name has this in it.
     pub(crate) only: String,
+    /// Where files are kept while they are measured; `None`: beside this program.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Effort {
-    pub(crate) const USAGE: &str = "usage: benches [--tiny] [--rounds 31] [--turn-ms 5] [--short 100] [--long 10000] [--only TEXT]";
+    pub(crate) const USAGE: &str = "usage: benches [--tiny] [--rounds 31, in races 9] [--turn-ms 5] [--short 100] [--long 10000] [--only TEXT] [--folder PATH]";
 
     pub(crate) fn from_arguments(
         mut arguments: impl Iterator<Item = String>,
@@ -25,10 +30,12 @@ impl Effort {
         let mut effort = Self {
             tiny: false,
             rounds: 31,
+            race_rounds: 9,
             turn: Duration::from_millis(5),
             short: 100,
             long: 10_000,
             only: String::new(),
+            folder: None,
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -37,7 +44,10 @@ impl Effort {
                     effort.short = 3;
                     effort.long = 5;
                 }
-                "--rounds" => effort.rounds = number(&argument, arguments.next())?,
+                "--rounds" => {
+                    effort.rounds = number(&argument, arguments.next())?;
+                    effort.race_rounds = effort.rounds;
+                }
                 "--turn-ms" => {
                     let millis = number(&argument, arguments.next())?;
                     effort.turn = Duration::from_millis(millis as u64);
@@ -45,10 +55,18 @@ impl Effort {
                 "--short" => effort.short = number(&argument, arguments.next())?,
                 "--long" => effort.long = number(&argument, arguments.next())?,
                 "--only" => effort.only = arguments.next().ok_or("--only what?")?,
+                "--folder" => {
+                    effort.folder = Some(arguments.next().ok_or("--folder where?")?.into())
+                }
                 _ => return Err(format!("`{argument}` is unknown")),
             }
         }
         Ok(effort)
+    }
+
+    /// Whether a scenario is asked for.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        name.contains(&self.only)
     }
 }
 

@@ -1,8 +1,12 @@
 //! Runs contestants in turn, so that what disturbs the machine disturbs them alike.
 
+mod disk;
 mod effort;
+mod race;
 mod scenario;
 mod statistics;
 
+pub(crate) use disk::Disk;
 pub(crate) use effort::Effort;
+pub(crate) use race::{Race, Turn};
 pub(crate) use scenario::Scenario;

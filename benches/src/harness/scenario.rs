@@ -4,14 +4,11 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::Effort;
-use super::statistics::Sample;
+use super::statistics::{Sample, spread};
 
 /// How many operations are prepared at once: enough that reading the clock costs nothing beside them, few enough that what is
 /// prepared is still in the cache.
 const PREPARED: usize = 1_000;
-
-/// Beyond this many percent above or below the median, a measurement is marked.
-const STEADY: f64 = 10.0;
 
 /// One thing to do. The first contestant is ours; the others are what it is compared with.
 ///
@@ -90,7 +87,7 @@ impl<S: PartialEq + Debug> Scenario<S> {
     /// # Panics
     /// Where two results differ.
     pub(crate) fn run(mut self, effort: &Effort) {
-        if !self.name.contains(&effort.only) {
+        if !effort.wants(&self.name) {
             return;
         }
         self.check();
@@ -162,16 +159,6 @@ impl<S: PartialEq + Debug> Scenario<S> {
             }
         }
     }
-}
-
-fn spread(sample: &Sample) -> String {
-    let (least, most) = sample.spread();
-    let mark = if least < -STEADY || most > STEADY {
-        '!'
-    } else {
-        ' '
-    };
-    format!("{least:>+5.0} .. {most:>+4.0} % {mark}")
 }
 
 /// Runs until caches and branch predictors are warm, and says how many runs fill a turn.

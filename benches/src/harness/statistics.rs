@@ -1,5 +1,8 @@
 //! What many measurements say.
 
+/// Beyond this many percent above or below the median, a measurement is marked.
+const STEADY: f64 = 10.0;
+
 /// Measurements of one thing, sorted.
 pub(super) struct Sample(Vec<f64>);
 
@@ -26,4 +29,15 @@ impl Sample {
         let percent = |value: f64| (value / self.median() - 1.0) * 100.0;
         (percent(sorted[0]), percent(sorted[sorted.len() - 1]))
     }
+}
+
+/// How far a sample strays from its median, for people.
+pub(super) fn spread(sample: &Sample) -> String {
+    let (least, most) = sample.spread();
+    let mark = if least < -STEADY || most > STEADY {
+        '!'
+    } else {
+        ' '
+    };
+    format!("{least:>+5.0} .. {most:>+4.0} % {mark}")
 }

@@ -5,6 +5,7 @@ mod encode;
 mod memory;
 mod record;
 mod replay;
+mod sqlite;
 
 use crate::harness::Effort;
 
@@ -16,4 +17,5 @@ pub(crate) fn all(effort: &Effort) {
     encode::run(effort, 1);
     encode::run(effort, effort.short);
     memory::run(effort);
+    sqlite::run(effort);
 }

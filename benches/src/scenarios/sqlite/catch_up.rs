@@ -1,0 +1,142 @@
+//! Reading the whole log from its beginning, with a checkpoint that is on the disk after each page.
+use std::rc::Rc;
+use std::time::Instant;
+
+use es_core::Position;
+use es_core::persistence::{Advance, Commit, CommitId, EventStore, FollowerId, Metadata};
+
+use super::{Bench, DURABLE, register_by_hand, registered};
+use crate::by_hand;
+use crate::by_hand::sqlite::{Pen, Reading, open};
+use crate::dog::{self, Dog, DogEvent};
+use crate::harness::{Race, Turn};
+
+const PAGE: usize = 1_000;
+
+pub(super) fn run(bench: &Bench<'_>) {
+    let dogs = bench.some(2_000);
+    let each = bench.effort.short;
+    let events = dogs * each;
+    let name = format!("catch up on {events} events in SQLite, a checkpoint per {PAGE}");
+    if !bench.effort.wants(&name) {
+        return;
+    }
+    let runtime = Rc::clone(&bench.runtime);
+    let (app, store) = bench.application(&bench.disk.file("ours-catch-up"));
+    let path = bench.disk.file("catch-up");
+    let connection = open(&path).expect("the file can be made");
+    let mut pen = Pen::new(connection).expect("the tables are there");
+    let ours = registered(1, dogs, Dog::register).into_iter().flatten();
+    let theirs = registered(1, dogs, register_by_hand).into_iter().flatten();
+    for (mut ours, mut theirs) in ours.zip(theirs) {
+        for trick in dog::tricks(each - 1) {
+            ours.add_trick(trick.as_str());
+            theirs.add_trick(trick);
+        }
+        runtime
+            .block_on(app.save(&mut ours))
+            .expect("nobody else writes");
+        pen.save(&mut theirs).expect("nobody else writes");
+    }
+    let mut reading =
+        Reading::new(open(&path).expect("it was made")).expect("the tables are there");
+
+    let (mut round, mut same_round) = (0, 0);
+    Race::new(name, "event", events, DURABLE)
+        .contestant("ours", move || {
+            round += 1;
+            let follower = FollowerId::new(format!("follower {round}"), "school");
+            let start = Instant::now();
+            let mut learned = Learned::default();
+            runtime.block_on(async {
+                let log = app.log();
+                let mut after = Position::START;
+                loop {
+                    let page = log.read(after, PAGE).await.expect("it can be read");
+                    let Some(newest) = page.last().map(|record| record.position) else {
+                        break;
+                    };
+                    for record in page {
+                        let recorded = log.decode::<DogEvent>(record).await;
+                        learned.ours(recorded.expect("a dog's").event);
+                    }
+                    let advance = Advance {
+                        follower: follower.clone(),
+                        from: after,
+                        to: newest,
+                    };
+                    store
+                        .commit(checkpoint(advance))
+                        .await
+                        .expect("nobody else writes");
+                    after = newest;
+                }
+            });
+            Turn {
+                taken: start.elapsed(),
+                seen: learned,
+            }
+        })
+        .contestant("by hand", move || {
+            same_round += 1;
+            let follower = format!("follower {same_round}");
+            let start = Instant::now();
+            let mut learned = Learned::default();
+            let mut after = 0;
+            loop {
+                let page = reading.page(after, PAGE, |event| learned.by_hand(event));
+                let newest = page.expect("it can be read");
+                if newest == after {
+                    break;
+                }
+                pen.checkpoint(&follower, newest)
+                    .expect("nobody else writes");
+                after = newest;
+            }
+            Turn {
+                taken: start.elapsed(),
+                seen: learned,
+            }
+        })
+        .at_least(0.7)
+        .run(bench.effort);
+}
+
+fn checkpoint(advance: Advance) -> Commit {
+    Commit {
+        id: CommitId::draw(),
+        time: std::time::UNIX_EPOCH,
+        metadata: Metadata::new(),
+        appends: Vec::new(),
+        checkpoint: Some(advance),
+    }
+}
+
+/// What is made of the events.
+#[derive(Debug, Default, PartialEq)]
+struct Learned {
+    dogs: usize,
+    tricks: usize,
+    letters: usize,
+}
+
+impl Learned {
+    fn ours(&mut self, event: DogEvent) {
+        match event {
+            DogEvent::Registered { .. } => self.dogs += 1,
+            DogEvent::TrickAdded { trick } => self.trick(&trick),
+        }
+    }
+
+    fn by_hand(&mut self, event: by_hand::DogEvent) {
+        match event {
+            by_hand::DogEvent::Registered(_) => self.dogs += 1,
+            by_hand::DogEvent::TrickAdded(event) => self.trick(&event.trick),
+        }
+    }
+
+    fn trick(&mut self, trick: &str) {
+        self.tricks += 1;
+        self.letters += trick.len();
+    }
+}
