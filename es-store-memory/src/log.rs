@@ -35,7 +35,7 @@ impl Log {
         if let Some(range) = self.commits.get(&commit.id) {
             return self.committed_before(&commit, range.clone());
         }
-        check_sizes(&commit.appends, payload_limit)?;
+        commit.check_sizes(payload_limit)?;
         self.check_versions(&commit.appends)?;
         if let Some(advance) = &commit.checkpoint {
             self.check_checkpoint(advance)?;
@@ -218,25 +218,6 @@ fn check_version(append: &Append, actual: usize) -> Result<(), AppendError> {
         expected: append.expected,
         actual,
     })
-}
-
-fn check_sizes(appends: &[Append], limit: usize) -> Result<(), AppendError> {
-    for append in appends {
-        let mut version = append.expected;
-        for event in &append.events {
-            version = version.next();
-            if event.payload.len() > limit {
-                return Err(AppendError::TooLarge {
-                    stream: append.stream.clone(),
-                    version,
-                    event: event.name.clone().into_owned(),
-                    size: event.payload.len(),
-                    limit,
-                });
-            }
-        }
-    }
-    Ok(())
 }
 
 fn committed(commit: CommitId, range: Range<usize>, time: SystemTime) -> Committed {

@@ -155,7 +155,7 @@ fn check_prefix(prefix: &str) -> Result<(), OpenError> {
 impl EventStore for SqliteStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(async move {
-            check_sizes(&commit.appends, self.shared.payload_limit)?;
+            commit.check_sizes(self.shared.payload_limit)?;
             self.learn_names(&commit.appends);
             match &self.shared.writer {
                 Some(writer) => writer.commit(commit).await,
@@ -227,25 +227,6 @@ impl EventStore for SqliteStore {
             Ok(owner()?.unwrap_or_else(|| name.to_owned()))
         })
     }
-}
-
-pub(crate) fn check_sizes(appends: &[Append], limit: usize) -> Result<(), AppendError> {
-    for append in appends {
-        let mut version = append.expected;
-        for event in &append.events {
-            version = version.next();
-            if event.payload.len() > limit {
-                return Err(AppendError::TooLarge {
-                    stream: append.stream.clone(),
-                    version,
-                    event: event.name.clone().into_owned(),
-                    size: event.payload.len(),
-                    limit,
-                });
-            }
-        }
-    }
-    Ok(())
 }
 
 impl CheckpointStore for SqliteStore {

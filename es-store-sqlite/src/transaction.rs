@@ -8,7 +8,6 @@ use rusqlite::{Connection, Transaction, TransactionState};
 use crate::SqliteStore;
 use crate::commit;
 use crate::error::explained;
-use crate::store::check_sizes;
 
 impl SqliteStore {
     /// Appends events to a transaction of yours as its last statement, and commits it: your rows, the events and their positions become
@@ -107,7 +106,7 @@ impl SqliteStore {
         staged: &Staged<'_>,
     ) -> Result<Committed, AppendError> {
         let sql = &self.shared.sql;
-        check_sizes(&staged.commit().appends, self.shared.payload_limit)?;
+        staged.commit().check_sizes(self.shared.payload_limit)?;
         let appended = || {
             if connection.transaction_state(None::<&str>)? != TransactionState::Write {
                 return Ok(Err(AppendError::WrongTransaction {

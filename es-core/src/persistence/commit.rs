@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Advance, Metadata};
+use super::{Advance, AppendError, Metadata};
 use crate::domain::{Position, StreamId, Version};
 
 /// Names one commit, so that sending it again is recognised.
@@ -54,6 +54,31 @@ pub struct Commit {
     pub appends: Vec<Append>,
     /// The checkpoint that it moves.
     pub checkpoint: Option<Advance>,
+}
+
+impl Commit {
+    /// Refuses payloads of more than `limit` bytes, before anything is written.
+    ///
+    /// # Errors
+    /// [`AppendError::TooLarge`], for the first of them.
+    pub fn check_sizes(&self, limit: usize) -> Result<(), AppendError> {
+        for append in &self.appends {
+            let mut version = append.expected;
+            for event in &append.events {
+                version = version.next();
+                if event.payload.len() > limit {
+                    return Err(AppendError::TooLarge {
+                        stream: append.stream.clone(),
+                        version,
+                        event: event.name.clone().into_owned(),
+                        size: event.payload.len(),
+                        limit,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Events for the end of one stream.
