@@ -1,4 +1,5 @@
-//! What readers of the code found: each of these failed first.
+//! What readers of the code found. Each failed first and was mended in the code, but for two whose finder expected what the documentation
+//! said, where the documentation was changed: what a failed save leaves of a commit that was in doubt, and when a section names the next one.
 #![cfg(feature = "testing")]
 #![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
 

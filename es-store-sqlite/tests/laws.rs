@@ -41,11 +41,6 @@ impl Harness for SqliteHarness {
         Some(Box::pin(self.store()))
     }
 
-    /// Nothing is between a program and its file that could be cut.
-    fn disconnect<'a>(&'a self, _: &'a SqliteStore) -> Option<BoxFuture<'a, ()>> {
-        Some(Box::pin(async {}))
-    }
-
     fn refused_payload(&self) -> Option<Bytes> {
         Some(Bytes::from(vec![b' '; PAYLOAD_LIMIT + 1]))
     }
