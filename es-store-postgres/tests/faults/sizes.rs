@@ -86,7 +86,7 @@ pub(crate) fn what_is_too_large_is_refused_before_it_is_written(_: Effort) -> St
         stream: log::stream(1),
         version: Version::FIRST,
         fingerprint: 1,
-        state: Bytes::from(vec![0; 1 << 30]),
+        state: Bytes::from(vec![0; MOST + 1]),
     };
     assert!(server::block_on(store.keep_snapshot(snapshot)).is_err());
     assert_eq!(
