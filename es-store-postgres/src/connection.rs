@@ -42,7 +42,9 @@ pub(crate) async fn in_time<T>(
 }
 
 /// What goes on between a client and its server: it has to be polled.
-pub(crate) struct Line(Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<Said>> + Send>);
+pub(crate) struct Line(Box<Work>);
+
+type Work = dyn FnMut(&mut Context<'_>) -> Poll<Option<Said>> + Send;
 
 /// What a server says without being asked, or why it says nothing any more.
 type Said = Result<AsyncMessage, tokio_postgres::Error>;
