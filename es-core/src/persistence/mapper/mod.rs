@@ -6,6 +6,7 @@ mod json;
 pub(crate) use json::write_state;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use bytes::Bytes;
 
@@ -153,9 +154,15 @@ pub fn encode<E: Event>(
 ) -> Result<Vec<EncodedEvent>, EncodeError> {
     // Most saves are of one event, and need no list of where each ends.
     if let [event] = events {
-        let mut payload = Vec::with_capacity(USUAL_PAYLOAD);
-        write(&mut payload, event, stream, after.next())?;
-        return Ok(vec![encoded(event, payload.into())]);
+        // Whoever serializes may encode, too: meanwhile nobody has the buffer.
+        let mut buffer = BUFFER.take();
+        buffer.clear();
+        let written = write(&mut buffer, event, stream, after.next());
+        let payload = written.map(|()| Bytes::copy_from_slice(&buffer));
+        if buffer.capacity() <= LARGEST_BUFFER {
+            BUFFER.set(buffer);
+        }
+        return Ok(vec![encoded(event, payload?)]);
     }
     let mut payloads = Vec::with_capacity(events.len() * USUAL_PAYLOAD);
     let mut ends = Vec::with_capacity(events.len());
@@ -175,6 +182,14 @@ pub fn encode<E: Event>(
         .map(|(event, range)| encoded(event, payloads.slice(range)))
         .collect())
 }
+
+thread_local! {
+    /// Where single events are written first: how long they get is not known before, and a payload is to take no more than it needs.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// How many bytes a thread keeps for the next event.
+const LARGEST_BUFFER: usize = 64 * 1024;
 
 /// Writes the payload of an event at the end of `payloads`.
 fn write<E: Event>(
