@@ -35,5 +35,6 @@ pub(crate) use mapper::{decode, decode_stored, encode};
 pub use metadata::Metadata;
 pub use record::{Record, Recorded, StoredEvent};
 pub use snapshot::{KeepError, Snapshot, SnapshotStore};
+#[cfg(feature = "testing")]
 pub(crate) use store::show;
 pub use store::{AppendError, EventStore, LogPage, ReadError, Slice, Span, Store, Visit};
