@@ -5,7 +5,8 @@ use es_core::{Aggregate, Application, Error, StreamId, Version};
 use es_store::Settings;
 use es_store_memory::MemoryStore;
 
-use crate::{Dog, DogEvent, TrainingSchool, run};
+use crate::run;
+use crate::school::{Dog, DogEvent, TrainingSchool};
 
 fn app() -> Application {
     Application::new(MemoryStore::new())
