@@ -31,16 +31,6 @@ impl Dog {
     }
 }
 
-impl Dog {
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub fn tricks(&self) -> &[String] {
-        &self.tricks
-    }
-}
-
 pub struct TrainingSchool {
     app: Application,
 }
@@ -65,5 +55,16 @@ impl TrainingSchool {
 
     pub async fn tricks(&self, name: &str) -> es_core::Result<Vec<String>> {
         Ok(self.app.get::<Dog>(Dog::id_for(name)).await?.tricks)
+    }
+}
+
+/// What there is to see of a dog.
+impl Dog {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn tricks(&self) -> &[String] {
+        &self.tricks
     }
 }
