@@ -2,6 +2,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use crate::{OpenError, SqliteStore};
 
 /// How far a commit is on its way to the disk when it is answered.
@@ -38,9 +40,17 @@ const SQLITE_TAKES: usize = 1_000_000_000;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 #[must_use = "`open` opens the store"]
 pub struct SqliteStoreBuilder {
+    settings: Settings,
+    given: Option<Connection>,
+}
+
+/// What every connection of a store is opened with.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Empty where the store is on a connection whose database has no file.
     pub(crate) path: PathBuf,
     pub(crate) durability: Durability,
     pub(crate) busy_timeout: Duration,
@@ -51,7 +61,7 @@ pub struct SqliteStoreBuilder {
     pub(crate) read_only: bool,
 }
 
-impl SqliteStoreBuilder {
+impl Settings {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self {
             path,
@@ -64,65 +74,75 @@ impl SqliteStoreBuilder {
             read_only: false,
         }
     }
+}
+
+impl SqliteStoreBuilder {
+    pub(crate) fn new(path: PathBuf, given: Option<Connection>) -> Self {
+        Self {
+            settings: Settings::new(path),
+            given,
+        }
+    }
 
     /// How far a commit is on its way to the disk when it is answered; [`Durability::Full`] unless this is set.
     pub fn durability(mut self, durability: Durability) -> Self {
-        self.durability = durability;
+        self.settings.durability = durability;
         self
     }
 
     /// How long to wait for another process that writes; 5 s unless this is set.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
-        self.busy_timeout = timeout;
+        self.settings.busy_timeout = timeout;
         self
     }
 
     /// How the names of the tables begin, so that several logs fit into one file; `es_` unless this is set. At most 32 letters, digits and
     /// underscores, a letter first.
     pub fn table_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.table_prefix = prefix.into();
+        self.settings.table_prefix = prefix.into();
         self
     }
 
     /// Refuses payloads of more than `bytes` bytes; 16 MiB unless this is set, and at most the 1 000 000 000 that SQLite takes.
     pub fn payload_limit(mut self, bytes: usize) -> Self {
-        self.payload_limit = bytes.min(SQLITE_TAKES);
+        self.settings.payload_limit = bytes.min(SQLITE_TAKES);
         self
     }
 
     /// How many bytes of the file each connection keeps in memory; 16 MiB unless this is set.
     pub fn cache(mut self, bytes: usize) -> Self {
-        self.cache = bytes;
+        self.settings.cache = bytes;
         self
     }
 
     /// Whether missing or older tables are brought up to date when the store is opened; they are, unless this is set to `false`.
     pub fn migrate(mut self, yes: bool) -> Self {
-        self.migrate = yes;
+        self.settings.migrate = yes;
         self
     }
 
     /// Opens a file that exists, to be read alone: commits fail.
     pub fn read_only(mut self, yes: bool) -> Self {
-        self.read_only = yes;
+        self.settings.read_only = yes;
         self
     }
 
     /// Opens the store.
     ///
     /// # Errors
-    /// [`OpenError`]; the file is what it was.
+    /// [`OpenError`]; the file is what it was. A connection that was handed in is closed.
     #[expect(
         clippy::unused_async,
         reason = "as with stores that are reached over a network"
     )]
     pub async fn open(mut self) -> Result<SqliteStore, OpenError> {
+        let path = &mut self.settings.path;
         // Readers open the file too, later, when the process may be in another folder. What SQLite takes for no file stays what it is.
-        if ![Path::new(""), Path::new(":memory:")].contains(&&*self.path)
-            && let Ok(absolute) = std::path::absolute(&self.path)
+        if ![Path::new(""), Path::new(":memory:")].contains(&&**path)
+            && let Ok(absolute) = std::path::absolute(&*path)
         {
-            self.path = absolute;
+            *path = absolute;
         }
-        SqliteStore::with(&self)
+        SqliteStore::with(self.settings, self.given)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use es_core::persistence::{BoxError, KeepError, ReadError};
 use rusqlite::ErrorCode;
 
-use crate::SqliteStoreBuilder;
+use crate::builder::Settings;
 
 /// Why a store could not be opened. The file is what it was.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +124,32 @@ pub enum OpenError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// The connection that was handed in has a transaction open.
+    #[error(
+        "the connection to `{path}` has a transaction open; commit it or roll it back before the store has the connection"
+    )]
+    InTransaction {
+        /// The file; empty where the database has none.
+        path: PathBuf,
+    },
+    /// The connection that was handed in may not write.
+    #[error(
+        "the connection to `{path}` was opened or set to read alone; open one that may write, or build the store with `read_only(true)`"
+    )]
+    ConnectionReads {
+        /// The file; empty where the database has none.
+        path: PathBuf,
+    },
+    /// The connection that was handed in has another file than its path leads to, or takes no locks: a second connection can write at the same
+    /// time.
+    #[error(
+        "the connection to `{path}` does not lock what is there: the file was moved, replaced or deleted, or the connection was opened without \
+         locks; open it again"
+    )]
+    Unlocked {
+        /// Where the file was when the connection was opened.
+        path: PathBuf,
+    },
     /// SQLite could not open the file for another reason.
     #[error("cannot open `{path}`")]
     Sqlite {
@@ -142,7 +168,7 @@ impl From<OpenError> for es_core::Error {
 
 impl OpenError {
     /// What SQLite's error means to somebody who opens a file with these settings.
-    pub(crate) fn of(settings: &SqliteStoreBuilder, source: rusqlite::Error) -> Self {
+    pub(crate) fn of(settings: &Settings, source: rusqlite::Error) -> Self {
         let path = &settings.path;
         let may_not_write = source.sqlite_error_code() == Some(ErrorCode::CannotOpen)
             && !settings.read_only

@@ -24,6 +24,7 @@ mod checksum;
 mod commit;
 mod connection;
 mod error;
+mod given;
 mod names;
 mod reads;
 mod records;
