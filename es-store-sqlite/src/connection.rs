@@ -194,6 +194,14 @@ fn file(_: &Path) -> Option<(u64, u64)> {
     None
 }
 
+/// Opens a connection that only reads.
+pub(crate) fn reading(settings: &Settings, place: &Place) -> rusqlite::Result<Connection> {
+    place.check()?;
+    let connection = open(settings, false)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
 /// What readers read with.
 pub(crate) enum Readers {
     OfTheirOwn(Idle),
@@ -232,10 +240,7 @@ impl Idle {
         if let Some(connection) = self.connections().pop() {
             return Ok(connection);
         }
-        self.place.check()?;
-        let connection = open(&self.settings, false)?;
-        connection.pragma_update(None, "query_only", true)?;
-        Ok(connection)
+        reading(&self.settings, &self.place)
     }
 
     fn connections(&self) -> MutexGuard<'_, Vec<Connection>> {

@@ -34,6 +34,7 @@ mod sql;
 mod store;
 mod transaction;
 mod verify;
+mod watcher;
 mod writer;
 
 pub use builder::{Durability, SqliteStoreBuilder};

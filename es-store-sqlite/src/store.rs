@@ -18,6 +18,7 @@ use crate::connection::{self, Place, Readers};
 use crate::error::{not_kept, unreadable};
 use crate::names::Names;
 use crate::sql::Sql;
+use crate::watcher::Watcher;
 use crate::writer::Writer;
 use crate::{OpenError, Verification, given, reads, snapshots, verify};
 
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     /// Absent where the file is only read.
     writer: Option<Writer>,
     pub(crate) changed: Arc<Event>,
+    /// Absent where no other process can have the database.
+    watcher: Option<Watcher>,
     names: Names,
     pub(crate) payload_limit: usize,
 }
@@ -105,12 +108,15 @@ impl SqliteStore {
             let writer = Writer::start(connection, place, Arc::clone(&sql), Arc::clone(&changed));
             Some(writer.map_err(OpenError::Thread)?)
         };
+        let watcher = matches!(readers, Readers::OfTheirOwn(_))
+            .then(|| Watcher::new(settings.clone(), Arc::clone(&changed)));
         Ok(Self {
             shared: Arc::new(Shared {
                 sql,
                 readers,
                 writer,
                 changed,
+                watcher,
                 names: Names::default(),
                 payload_limit: settings.payload_limit,
             }),
@@ -255,7 +261,11 @@ impl EventStore for SqliteStore {
     }
 
     fn changed(&self) -> BoxFuture<'static, ()> {
-        Box::pin(self.shared.changed.listen())
+        let changed = self.shared.changed.listen();
+        if let Some(watcher) = &self.shared.watcher {
+            watcher.look();
+        }
+        Box::pin(changed)
     }
 
     fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {

@@ -15,6 +15,7 @@ mod limits;
 mod log;
 mod names;
 mod opening;
+mod polling;
 mod process;
 mod processes;
 mod sizes;
@@ -95,6 +96,10 @@ const FAULTS: &[Fault] = &[
     (
         "what several processes write is one log",
         processes::what_they_write_is_one_log,
+    ),
+    (
+        "what another process commits is noticed, at a price",
+        polling::what_another_process_commits_is_noticed,
     ),
     (
         "edits by hand are refused, and found where the triggers are bypassed",
