@@ -70,7 +70,7 @@ impl Settings {
             busy_timeout: Duration::from_secs(5),
             table_prefix: "es_".to_owned(),
             payload_limit: 16 * 1024 * 1024,
-            cache: 16 * 1024 * 1024,
+            cache: 2 * 1024 * 1024,
             poll_interval: Duration::from_millis(50),
             migrate: true,
             read_only: false,
@@ -111,7 +111,8 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// How many bytes of the file each connection keeps in memory; 16 MiB unless this is set.
+    /// How many bytes of the file each connection keeps in memory; 2 MiB unless this is set. More saved nothing where the
+    /// operating system has the file in memory.
     pub fn cache(mut self, bytes: usize) -> Self {
         self.settings.cache = bytes;
         self

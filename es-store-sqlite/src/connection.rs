@@ -1,4 +1,21 @@
 //! Connections: one that writes, and as many that read as are in use at once.
+//!
+//! What they are set to was chosen with one process that in turns appends an event, loads 100 and catches up 100, on a log of 200 000 in 2 000
+//! streams whose ids are random, in memory (so that the disk does not matter), two cores. Microseconds of a processor for each of them, the
+//! writer's looking for the next commit included, and what an append writes, checkpoints included; least of five, and ± 5 % is noise:
+//!
+//! | setting | append | load | catch up | KiB |
+//! |---|---|---|---|---|
+//! | these: `cache_size` 2 MiB, page 4 KiB, checkpoint after 1 000 pages, 64 statements kept | 67 | 67 | 58 | 22.9 |
+//! | `cache_size` 16 MiB; 64 MiB | 69; 69 | 68; 65 | 59; 56 | 22.9 |
+//! | `cache_size` of readers 512 KiB | 70 | 66 | 58 | 22.9 |
+//! | `mmap_size` 256 MiB | 84 | 150 | 132 | 22.9 |
+//! | `wal_autocheckpoint` 250; 4 000 | 66; 66 | 65; 67 | 56; 57 | 23.2; 21.8 |
+//! | `page_size` 8 KiB; 16 KiB | 72; 85 | 72; 86 | 58; 58 | 41.6; 80.3 |
+//! | 4 statements kept | 108 | 68 | 59 | 22.9 |
+//!
+//! On a log of 600 000, caches of 1, 2, 16 and 128 MiB do not differ either: the operating system has the pages that SQLite does not have. A cache
+//! that a long read fills is what a process keeps of it, so it is small. Pages mapped into memory are looked up anew after each commit.
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -115,8 +115,8 @@ const FAULTS: &[Fault] = &[
     ),
     ("deep nesting is an error", sizes::deep_nesting_is_an_error),
     (
-        "a long stream is loaded in little memory",
-        sizes::a_long_stream_is_loaded_in_little_memory,
+        "long streams take no more memory than short ones",
+        sizes::long_streams_take_no_more_memory_than_short_ones,
     ),
 ];
 

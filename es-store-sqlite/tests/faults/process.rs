@@ -24,6 +24,8 @@ pub(crate) fn child(arguments: &[String]) {
         ["fill", path] => disk::fill(Path::new(path)),
         ["may-write", path] => disk::may_write(Path::new(path)),
         ["load", path] => sizes::load(Path::new(path)),
+        ["follow", path] => sizes::follow(Path::new(path)),
+        ["history", path] => sizes::history(Path::new(path)),
         _ => panic!("no child is told {arguments:?}"),
     }
 }
