@@ -114,6 +114,14 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// There is no room for the tables, or the file is as large as it may become.
+    #[error("there is no room for the tables in `{path}`; make room")]
+    Full {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
     /// Another process has the file for itself.
     #[error(
         "another process has locked `{path}` for longer than the busy time-out; find it, or allow more time"
@@ -187,6 +195,7 @@ impl OpenError {
                 Self::NotADatabase { path, source }
             }
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { path },
+            _ if is_full(&source) => Self::Full { path, source },
             _ if is_busy(&source) => Self::Locked { path, source },
             _ => Self::Sqlite { path, source },
         }
@@ -199,6 +208,14 @@ pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     )
+}
+
+/// Whether there is no room: SQLite says something else where it lacks room for the index of the write-ahead log.
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.code == ErrorCode::DiskFull
+            || error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+    })
 }
 
 pub(crate) fn unreadable(error: rusqlite::Error) -> ReadError {
@@ -222,9 +239,7 @@ pub(crate) fn explained(error: &Arc<rusqlite::Error>) -> BoxError {
         {
             "the file was moved, replaced or deleted; put it back, or open the store again"
         }
-        Some(ErrorCode::DiskFull) => {
-            "the disk is full, or the file as large as it may become; make room"
-        }
+        _ if is_full(error) => "the disk is full, or the file as large as it may become; make room",
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             "the file may only be read; give this process the right to write to it and to its folder"
         }

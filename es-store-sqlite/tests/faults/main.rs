@@ -78,6 +78,10 @@ const FAULTS: &[Fault] = &[
         disk::a_file_that_cannot_grow_fails_and_goes_on_once_it_can,
     ),
     (
+        "a full disk fails, and takes what was pending once there is room",
+        disk::a_full_disk_fails_and_goes_on_once_there_is_room,
+    ),
+    (
         "a file or a folder that may only be read is refused",
         disk::a_file_that_may_only_be_read_is_refused,
     ),

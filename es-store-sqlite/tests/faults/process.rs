@@ -22,6 +22,7 @@ pub(crate) fn child(arguments: &[String]) {
             polling::idle(Path::new(path), seconds.parse().expect("seconds"))
         }
         ["fill", path] => disk::fill(Path::new(path)),
+        ["fill-disk", path] => disk::fill_disk(Path::new(path)),
         ["may-write", path] => disk::may_write(Path::new(path)),
         ["load", path] => sizes::load(Path::new(path)),
         ["follow", path] => sizes::follow(Path::new(path)),
@@ -42,7 +43,6 @@ pub(crate) fn start(command: Command) -> (Child, Lines<BufReader<ChildStdout>>) 
     try_start(command).expect("a process can be started")
 }
 
-#[allow(dead_code)]
 pub(crate) fn try_start(
     mut command: Command,
 ) -> io::Result<(Child, Lines<BufReader<ChildStdout>>)> {
