@@ -34,7 +34,10 @@ async fn a_server_is_believed_whose_certificate_is_trusted() {
     let mut server = Server::start(Disk::NotWaitedFor).unwrap();
     let (own, key) = certificate();
     let data = server.folder().join("data");
-    for (name, content) in [("server.crt", own.pem()), ("server.key", key.serialize_pem())] {
+    for (name, content) in [
+        ("server.crt", own.pem()),
+        ("server.key", key.serialize_pem()),
+    ] {
         let path = data.join(name);
         fs::write(&path, content).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
@@ -61,8 +64,18 @@ async fn a_server_is_believed_whose_certificate_is_trusted() {
     let connection = tokio::spawn(connection);
     let plain = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'es' AND NOT ssl";
     let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'es' AND ssl";
-    assert_eq!(client.query_one(plain, &[]).await.unwrap().get::<_, i64>(0), 0);
-    assert!(client.query_one(encrypted, &[]).await.unwrap().get::<_, i64>(0) > 0);
+    assert_eq!(
+        client.query_one(plain, &[]).await.unwrap().get::<_, i64>(0),
+        0
+    );
+    assert!(
+        client
+            .query_one(encrypted, &[])
+            .await
+            .unwrap()
+            .get::<_, i64>(0)
+            > 0
+    );
     connection.abort();
 
     // Somebody else's certificate is trusted, or those of the system.
