@@ -9,35 +9,42 @@
 //! let app = Application::new(MemoryStore::new());
 //! # let _ = app;
 //! ```
+mod followers;
 mod log;
+mod projection;
 mod snapshots;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use es_core::persistence::{
-    AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter, FollowerId,
-    KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore, Span,
+    AppendError, CheckpointStore, Clock, Commit, CommitId, Committed, Dropped, EventStore, Filter,
+    FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
+    ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, SystemClock, Verdict,
 };
 use es_core::{Position, StreamId, Version};
 use event_listener::Event;
 use futures_core::future::BoxFuture;
 use uuid::Uuid;
 
+pub use crate::projection::{MemoryFollower, MemoryProjection};
+
 use crate::log::Log;
 use crate::snapshots::Snapshots;
 
 /// A store in memory. Its clones share one log, which is gone with the last of them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct MemoryStore {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
     payload_limit: usize,
 }
 
-#[derive(Debug, Default)]
-struct Shared {
+#[derive(Default)]
+pub(crate) struct Shared {
     log: Mutex<Log>,
     snapshots: Mutex<Snapshots>,
-    changed: Event,
+    pub(crate) changed: Event,
 }
 
 /// The largest payload that is taken unless another limit is set: what SQLite takes.
@@ -49,6 +56,7 @@ impl MemoryStore {
     pub fn new() -> Self {
         Self {
             shared: Arc::default(),
+            clock: Arc::new(SystemClock),
             payload_limit: PAYLOAD_LIMIT,
         }
     }
@@ -62,7 +70,20 @@ impl MemoryStore {
         }
     }
 
-    fn log(&self) -> MutexGuard<'_, Log> {
+    /// The same store, whose leases end by another clock: a virtual one in tests.
+    #[must_use]
+    pub fn clock(self, clock: impl Clock) -> Self {
+        Self {
+            clock: Arc::new(clock),
+            ..self
+        }
+    }
+
+    pub(crate) fn now(&self) -> std::time::SystemTime {
+        self.clock.now()
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
         locked(&self.shared.log)
     }
 
@@ -80,6 +101,14 @@ impl Default for MemoryStore {
 /// What is kept is never left half changed, so a panic elsewhere under the lock does not spoil it.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("head", &self.log().head())
+            .finish_non_exhaustive()
+    }
 }
 
 impl EventStore for MemoryStore {
@@ -138,7 +167,48 @@ impl CheckpointStore for MemoryStore {
         &'a self,
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Position, ReadError>> {
-        Box::pin(async move { Ok(self.log().checkpoint(follower)) })
+        Box::pin(async move { Ok(self.log().followers.standing(follower).position) })
+    }
+
+    fn standing<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Standing, ReadError>> {
+        Box::pin(async move { Ok(self.log().followers.standing(follower)) })
+    }
+
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
+        Box::pin(async move { self.log().followers.lease(request, self.clock.now()) })
+    }
+
+    fn parked<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
+        Box::pin(async move { Ok(self.log().followers.parked(follower)) })
+    }
+
+    fn decide<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        stream: &'a StreamId,
+        verdict: Verdict,
+    ) -> BoxFuture<'a, Result<(), ParkedError>> {
+        Box::pin(async move {
+            let now = self.clock.now();
+            self.log()
+                .followers
+                .decide(follower, stream, verdict, now)?;
+            self.shared.changed.notify(usize::MAX);
+            Ok(())
+        })
+    }
+
+    fn dropped<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Dropped>, ReadError>> {
+        Box::pin(async move { Ok(self.log().followers.dropped(follower)) })
     }
 }
 

@@ -24,7 +24,10 @@ mod checksum;
 mod commit;
 mod connection;
 mod error;
+mod followers;
+mod inline;
 mod names;
+mod projection;
 mod reads;
 mod records;
 mod schema;
@@ -37,6 +40,7 @@ mod writer;
 
 pub use builder::{Durability, SqliteStoreBuilder};
 pub use error::OpenError;
+pub use projection::{SqliteFollower, SqliteProjection, Tables};
 pub use store::SqliteStore;
 pub use transaction::Appended;
 pub use verify::{Finding, Verification};
