@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::{disk, kills, opening, processes, sizes};
+use crate::{disk, kills, lease, opening, processes, sizes};
 
 /// What the program does as a child: the first argument says which part it plays.
 pub(crate) fn child(arguments: &[String]) {
@@ -15,6 +15,7 @@ pub(crate) fn child(arguments: &[String]) {
         ["append-many", path, count] => {
             processes::append_many(Path::new(path), count.parse().expect("a count"))
         }
+        ["follow", path] => lease::follow(Path::new(path)),
         ["fill", path] => disk::fill(Path::new(path)),
         ["may-write", path] => disk::may_write(Path::new(path)),
         ["load", path] => sizes::load(Path::new(path)),
