@@ -104,18 +104,21 @@ async fn try_seed<H: Harness>(seed: u64) {
                 }
             });
         }
-        // Also where a commit fails, and the law with it.
-        let _end = SetWhenDropped(&written);
-        H::block_on(async {
-            let mut versions = vec![0; usize::try_from(aggregates).unwrap_or(usize::MAX)];
-            for _ in 0..commits {
-                let place = random.usize(0..versions.len());
-                let count = random.u64(1..=3);
-                let append = append(&stream(place as u128), versions[place], count);
-                let stored = writer.commit(super::commit([append])).await;
-                stored.expect("nobody else writes there");
-                versions[place] += count;
-            }
+        let (writer, written, random) = (&writer, &written, &mut random);
+        scope.spawn(move || {
+            // Also where a commit fails, and the law with it.
+            let _end = SetWhenDropped(written);
+            H::block_on(async {
+                let mut versions = vec![0; usize::try_from(aggregates).unwrap_or(usize::MAX)];
+                for _ in 0..commits {
+                    let place = random.usize(0..versions.len());
+                    let count = random.u64(1..=3);
+                    let append = append(&stream(place as u128), versions[place], count);
+                    let stored = writer.commit(super::commit([append])).await;
+                    stored.expect("nobody else writes there");
+                    versions[place] += count;
+                }
+            });
         });
     });
     fails.store(false, Ordering::SeqCst);
