@@ -15,12 +15,12 @@ mod projection;
 mod snapshots;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use es_core::persistence::{
     AppendError, CheckpointStore, Clock, Commit, CommitId, Committed, Dropped, EventStore, Filter,
     FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
-    ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, SystemClock, Verdict,
+    ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, SystemClock, Verdict, Visit,
 };
 use es_core::{Position, StreamId, Version};
 use event_listener::Event;
@@ -42,7 +42,8 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 pub(crate) struct Shared {
-    log: Mutex<Log>,
+    /// Visitors decode what they visit, which must not keep other readers waiting.
+    log: RwLock<Log>,
     snapshots: Mutex<Snapshots>,
     pub(crate) changed: Event,
 }
@@ -83,12 +84,21 @@ impl MemoryStore {
         self.clock.now()
     }
 
-    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
-        locked(&self.shared.log)
+    // What is kept is never left half changed, so a panic elsewhere under a lock does not spoil it.
+
+    pub(crate) fn log(&self) -> RwLockReadGuard<'_, Log> {
+        let log = self.shared.log.read();
+        log.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn log_to_write(&self) -> RwLockWriteGuard<'_, Log> {
+        let log = self.shared.log.write();
+        log.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn snapshots(&self) -> MutexGuard<'_, Snapshots> {
-        locked(&self.shared.snapshots)
+        let snapshots = self.shared.snapshots.lock();
+        snapshots.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,11 +106,6 @@ impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// What is kept is never left half changed, so a panic elsewhere under the lock does not spoil it.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for MemoryStore {
@@ -114,7 +119,7 @@ impl fmt::Debug for MemoryStore {
 impl EventStore for MemoryStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(async move {
-            let committed = self.log().commit(commit, self.payload_limit)?;
+            let committed = self.log_to_write().commit(commit, self.payload_limit)?;
             self.shared.changed.notify(usize::MAX);
             Ok(committed)
         })
@@ -130,6 +135,18 @@ impl EventStore for MemoryStore {
         slice: Slice,
     ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
         Box::pin(async move { Ok(self.log().read_stream(stream, slice)) })
+    }
+
+    fn visit_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+        visit: &'a mut Visit<'_>,
+    ) -> BoxFuture<'a, Result<(), ReadError>> {
+        Box::pin(async move {
+            self.log().visit_stream(stream, slice, visit);
+            Ok(())
+        })
     }
 
     fn read_log<'a>(
@@ -158,7 +175,7 @@ impl EventStore for MemoryStore {
     }
 
     fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {
-        Box::pin(async move { Ok(self.log().owner(name).to_owned()) })
+        Box::pin(async move { Ok(self.log_to_write().owner(name).to_owned()) })
     }
 }
 
@@ -178,7 +195,11 @@ impl CheckpointStore for MemoryStore {
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
-        Box::pin(async move { self.log().followers.lease(request, self.clock.now()) })
+        Box::pin(async move {
+            self.log_to_write()
+                .followers
+                .lease(request, self.clock.now())
+        })
     }
 
     fn parked<'a>(
@@ -196,7 +217,7 @@ impl CheckpointStore for MemoryStore {
     ) -> BoxFuture<'a, Result<(), ParkedError>> {
         Box::pin(async move {
             let now = self.clock.now();
-            self.log()
+            self.log_to_write()
                 .followers
                 .decide(follower, stream, verdict, now)?;
             self.shared.changed.notify(usize::MAX);

@@ -123,7 +123,7 @@ impl MemoryStore {
                 Ok(Arc::new(state))
             }),
         };
-        let mut log = self.log();
+        let mut log = self.log_to_write();
         let all = log.read(es_core::persistence::Span::all(), &Filter::everything());
         let failed = |source| AppendError::Projection {
             projection: P::NAME.to_owned(),
@@ -141,7 +141,7 @@ impl MemoryStore {
 /// A projection that runs inside the commit.
 pub(crate) struct Inline {
     pub(crate) follower: FollowerId,
-    handle: Box<dyn Fn(Option<View>, &[Record]) -> Result<View, BoxError> + Send>,
+    handle: Box<dyn Fn(Option<View>, &[Record]) -> Result<View, BoxError> + Send + Sync>,
 }
 
 impl Inline {
@@ -177,7 +177,7 @@ impl<P: MemoryProjection> Follower for MemoryFollower<P> {
     fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
         Box::pin(async move {
             let begin = Arc::new(self.begin.clone());
-            self.store.log().followers.prepare(output, begin)?;
+            self.store.log_to_write().followers.prepare(output, begin)?;
             Ok(())
         })
     }
@@ -196,7 +196,7 @@ impl<P: MemoryProjection> Follower for MemoryFollower<P> {
                 return Ok(handled);
             }
             let advance = batch.advance(0, handled);
-            let mut log = self.store.log();
+            let mut log = self.store.log_to_write();
             let now = self.store.now();
             log.followers.check(&advance)?;
             log.followers.advance(advance, now);
@@ -209,7 +209,7 @@ impl<P: MemoryProjection> Follower for MemoryFollower<P> {
 
     fn swap<'a>(&'a mut self, built: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
         Box::pin(async move {
-            self.store.log().followers.swap(built)?;
+            self.store.log_to_write().followers.swap(built)?;
             self.store.shared.changed.notify(usize::MAX);
             Ok(())
         })

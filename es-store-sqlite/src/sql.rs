@@ -1,4 +1,5 @@
 //! Every statement, with the names of one log's tables.
+use es_core::persistence::Slice;
 
 /// The statements of one log. Only its prefix, which is checked, is put into them; values are bound.
 #[derive(Debug)]
@@ -28,8 +29,8 @@ pub(crate) struct Sql {
     pub(crate) write_dropped: String,
     /// What of a follower takes the name of another: its parked events, what was dropped of them, and its checkpoint.
     pub(crate) swap: [String; 5],
-    pub(crate) read_stream: String,
-    pub(crate) read_stream_backwards: String,
+    pub(crate) read_stream: OfStream,
+    pub(crate) visit_stream: OfStream,
     pub(crate) read_log: String,
     pub(crate) read_ids: String,
     pub(crate) claim: String,
@@ -54,6 +55,36 @@ const RECORD_OF_STREAM: &str =
 /// The columns of any record.
 const RECORD: &str =
     "position, version, event, schema, payload, metadata, time, commit_id, category, stream";
+
+/// A statement that reads a part of a stream, from either end.
+#[derive(Debug)]
+pub(crate) struct OfStream {
+    forwards: String,
+    backwards: String,
+}
+
+impl OfStream {
+    fn new(prefix: &str, columns: &str) -> Self {
+        let from = |order| {
+            format!(
+                "SELECT {columns} FROM {prefix}events \
+                 WHERE category = ?1 AND stream = ?2 AND version > ?3 AND version <= ?4 ORDER BY version{order} LIMIT ?5"
+            )
+        };
+        Self {
+            forwards: from(""),
+            backwards: from(" DESC"),
+        }
+    }
+
+    pub(crate) fn of(&self, slice: Slice) -> &str {
+        if slice.descending {
+            &self.backwards
+        } else {
+            &self.forwards
+        }
+    }
+}
 
 impl Sql {
     pub(crate) fn new(prefix: &str) -> Self {
@@ -153,14 +184,8 @@ impl Sql {
                     "UPDATE {p}checkpoints SET follower = ?1, epoch = ?4, holder = NULL, until = NULL WHERE follower = ?3 AND log = ?2"
                 ),
             ],
-            read_stream: format!(
-                "SELECT {RECORD_OF_STREAM} FROM {p}events \
-                 WHERE category = ?1 AND stream = ?2 AND version > ?3 AND version <= ?4 ORDER BY version LIMIT ?5"
-            ),
-            read_stream_backwards: format!(
-                "SELECT {RECORD_OF_STREAM} FROM {p}events \
-                 WHERE category = ?1 AND stream = ?2 AND version > ?3 AND version <= ?4 ORDER BY version DESC LIMIT ?5"
-            ),
+            read_stream: OfStream::new(p, RECORD_OF_STREAM),
+            visit_stream: OfStream::new(p, "version, event, schema, payload, time"),
             read_log: format!(
                 "SELECT {RECORD} FROM {p}events WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3"
             ),
@@ -243,8 +268,10 @@ mod tests {
             (sql.filtered_log([None]), 4),
             (sql.filtered_log([Some(2), None]), 7),
             (sql.read_log, 3),
-            (sql.read_stream, 5),
-            (sql.read_stream_backwards, 5),
+            (sql.read_stream.forwards, 5),
+            (sql.read_stream.backwards, 5),
+            (sql.visit_stream.forwards, 5),
+            (sql.visit_stream.backwards, 5),
         ];
         for (statement, values) in statements {
             let mut plan = connection

@@ -36,9 +36,11 @@ pub use event_set::EventSet;
 pub use filter::{Filter, FilterPart};
 pub use lease::{Epoch, Lease, LeaseError, LeaseRequest};
 pub use mapper::{DecodeError, EncodeError};
-pub(crate) use mapper::{decode, encode};
+pub(crate) use mapper::{decode, decode_stored, encode};
 pub use metadata::Metadata;
 pub use parked::{Dropped, Parked, ParkedError, Parking, Verdict};
-pub use record::{Record, Recorded};
+pub use record::{Record, Recorded, StoredEvent};
 pub use snapshot::{KeepError, Snapshot, SnapshotStore};
-pub use store::{AppendError, EventStore, LogPage, ReadError, Slice, Span, Store};
+#[cfg(feature = "testing")]
+pub(crate) use store::show;
+pub use store::{AppendError, EventStore, LogPage, ReadError, Slice, Span, Store, Visit};

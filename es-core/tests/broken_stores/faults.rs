@@ -43,6 +43,9 @@ faults! {
     ForgetsTheOrder: a_stream_is_read_from_both_ends_and_in_part,
     IgnoresTheLimit: a_stream_is_read_from_both_ends_and_in_part,
     StopsOneBefore: a_stream_is_read_from_both_ends_and_in_part,
+    VisitsForwardsAlone: visiting_a_stream_shows_what_reading_it_gives,
+    VisitsPagesOfAThousand: visiting_a_stream_shows_what_reading_it_gives,
+    GoesOnVisiting: visiting_a_stream_shows_what_reading_it_gives,
 
     StoresTheRestOfARefusedCommit: a_refused_commit_fails_alone,
     TakesOthersAlong: a_refused_commit_fails_alone,
@@ -56,6 +59,7 @@ faults! {
     ForgetsOutcomes: the_outcome_of_a_commit_is_told_by_its_id,
     StaysDisconnected: a_handle_recovers_when_its_connections_are_cut
         | a_subscription_goes_on_after_its_connections_are_cut,
+    SaysThatALostCommitFailed: a_handle_recovers_when_its_connections_are_cut,
     SendsACommitTwice: a_handle_recovers_when_its_connections_are_cut,
 
     CountsRefusedCommits: positions_have_no_holes_after_refused_commits,

@@ -127,7 +127,7 @@ pub(crate) fn a_frozen_holder_is_refused(_: Effort) -> String {
         let store = SqliteStore::open(&path)
             .await
             .expect("the file can be opened");
-        let mut command = process::command(&["follow"]);
+        let mut command = process::command(&["follow-notes"]);
         command.arg(&path);
         let (mut child, mut lines) = process::start(command);
         assert_eq!(
@@ -182,7 +182,7 @@ pub(crate) fn a_killed_follower_loses_and_repeats_nothing(effort: Effort) -> Str
         for _ in 0..kills {
             events(&store, written, 40).await;
             written += 40;
-            let mut command = process::command(&["follow"]);
+            let mut command = process::command(&["follow-notes"]);
             command.arg(&path);
             let (mut child, mut lines) = process::start(command);
             assert_eq!(

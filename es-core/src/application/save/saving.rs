@@ -128,9 +128,10 @@ impl Repository {
     }
 
     pub(in crate::application) fn made(&self, metadata: Metadata, appends: Vec<Append>) -> Commit {
+        let time = whole_microseconds(self.now());
         Commit {
-            id: CommitId::draw(),
-            time: whole_microseconds(self.now()),
+            id: CommitId::draw_at(time),
+            time,
             metadata,
             appends,
             checkpoint: None,
