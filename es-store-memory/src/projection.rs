@@ -141,8 +141,10 @@ impl MemoryStore {
 /// A projection that runs inside the commit.
 pub(crate) struct Inline {
     pub(crate) follower: FollowerId,
-    handle: Box<dyn Fn(Option<View>, &[Record]) -> Result<View, BoxError> + Send + Sync>,
+    handle: Box<Handle>,
 }
+
+type Handle = dyn Fn(Option<View>, &[Record]) -> Result<View, BoxError> + Send + Sync;
 
 impl Inline {
     pub(crate) fn handle(&self, view: Option<View>, records: &[Record]) -> Result<View, BoxError> {

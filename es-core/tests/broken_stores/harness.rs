@@ -85,6 +85,11 @@ impl Harness for Broken {
         Some(Box::pin(async {}))
     }
 
+    /// A hundred stores are tried.
+    fn runs_of_chaos() -> u64 {
+        4
+    }
+
     /// As a store needs it that uses tokio.
     fn block_on<F: Future>(future: F) -> F::Output {
         static RUNTIME: LazyLock<Runtime> =

@@ -15,9 +15,6 @@ use crate::application::Application;
 use crate::persistence::{CheckpointStore, EventStore, FollowerId};
 use crate::system::{Follower, OnFailure, System};
 
-/// How many seeds are tried unless more are asked for.
-const SEEDS: u64 = 25;
-
 /// How long a lease is: so short that it ends while its holder is at work.
 const LEASE: Duration = Duration::from_millis(15);
 
@@ -38,7 +35,7 @@ pub async fn every_event_has_its_effect_once_whoever_runs_the_follower<H: Harnes
     let asked = env::var("ES_CHAOS")
         .ok()
         .and_then(|seeds| seeds.parse().ok());
-    for seed in 0..asked.unwrap_or(SEEDS) {
+    for seed in 0..asked.unwrap_or_else(H::runs_of_chaos) {
         try_seed::<H>(seed).await;
     }
 }

@@ -86,6 +86,11 @@ pub trait Harness: Send + Sized + 'static {
         Box::pin(async { Vec::new() })
     }
 
+    /// How many runs of chaos are tried unless `ES_CHAOS` says otherwise.
+    fn runs_of_chaos() -> u64 {
+        25
+    }
+
     /// Runs a future to its end on this thread; laws call it on several at once, and block theirs. Override it where the store needs an async
     /// runtime, by one with threads of its own that lives as long as the tests.
     fn block_on<F: Future>(future: F) -> F::Output {
