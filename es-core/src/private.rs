@@ -16,8 +16,9 @@ pub use uuid::Uuid;
 
 use crate::domain::Outcome;
 pub use crate::domain::{
-    AggregateId, Comparable, Declares, Event, EventShape, Events, FieldShape, HasRoot, JsonMap,
-    Misplaced, Opaque, Root, Snapshots, States, UpcastError, record, record_creation,
+    AggregateId, Comparable, Declares, Event, EventShape, Events, Field, FieldShape, HasRoot,
+    Hidden, JsonMap, Misplaced, Opaque, Root, Show, Shown, Snapshots, States, UpcastError, record,
+    record_creation,
 };
 use crate::persistence::BoxError;
 // Only measurements name these.

@@ -36,7 +36,7 @@ mod verify;
 mod writer;
 
 pub use builder::{Durability, SqliteStoreBuilder};
+pub use es_core::persistence::{Finding, Verification};
 pub use error::OpenError;
 pub use store::SqliteStore;
 pub use transaction::Appended;
-pub use verify::{Finding, Verification};

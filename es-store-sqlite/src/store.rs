@@ -238,6 +238,10 @@ impl EventStore for SqliteStore {
             Ok(owner()?.unwrap_or_else(|| name.to_owned()))
         })
     }
+
+    fn verify(&self) -> BoxFuture<'_, Result<Verification, ReadError>> {
+        Box::pin(SqliteStore::verify(self))
+    }
 }
 
 impl CheckpointStore for SqliteStore {

@@ -16,6 +16,7 @@ mod metadata;
 mod record;
 mod snapshot;
 mod store;
+mod verification;
 
 pub use checkpoint::{Advance, CheckpointStore, FollowerId};
 #[cfg(feature = "tokio")]
@@ -35,5 +36,7 @@ pub(crate) use mapper::{decode, decode_stored, encode};
 pub use metadata::Metadata;
 pub use record::{Record, Recorded, StoredEvent};
 pub use snapshot::{KeepError, Snapshot, SnapshotStore};
+#[cfg(feature = "testing")]
 pub(crate) use store::show;
 pub use store::{AppendError, EventStore, LogPage, ReadError, Slice, Span, Store, Visit};
+pub use verification::{Finding, Verification};

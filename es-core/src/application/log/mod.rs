@@ -133,6 +133,18 @@ impl NotificationLog {
         }
     }
 
+    /// Makes the payload of a record JSON again, where it is compressed or encrypted: for who reads without knowing the types of the events.
+    ///
+    /// # Errors
+    /// [`DecodeError`], as [`LogError::Decode`] in [`Error::Log`](super::Error::Log), where the payload cannot be opened.
+    pub fn open(&self, mut record: Record) -> impl Future<Output = Result<Record>> + Send + use<> {
+        let repository = self.repository.clone();
+        async move {
+            repository.open(&mut record).await.map_err(LogError::from)?;
+            Ok(record)
+        }
+    }
+
     /// Reads a part of the log, and says how far it was read: a reader who goes on from there reads nothing twice that the filter left out.
     ///
     /// # Errors
