@@ -20,6 +20,37 @@ pub enum OpenError {
     Owner(#[from] es_core::application::OpenError),
 }
 
+/// What stands in the way of opening an application, in one word for who only wants to know what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// What was said cannot be used, or is about another application's log: to be corrected.
+    Settings,
+    /// There is no store yet, or it is of an older version: to be migrated.
+    Unmigrated,
+    /// The store is not to be had: to be mended.
+    Unreachable,
+}
+
+impl OpenError {
+    /// What stands in the way.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        use es_core::application::OpenError as Owner;
+        match self {
+            Self::Settings(_) | Self::Owner(Owner::Foreign { .. }) => Reason::Settings,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(
+                es_store_sqlite::OpenError::Unmigrated { .. }
+                | es_store_sqlite::OpenError::Missing { .. },
+            ) => Reason::Unmigrated,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => Reason::Unreachable,
+            Self::Owner(_) => Reason::Unreachable,
+        }
+    }
+}
+
 impl From<OpenError> for es_core::Error {
     fn from(error: OpenError) -> Self {
         Self::Open(error.into())

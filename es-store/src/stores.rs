@@ -16,6 +16,18 @@ pub(crate) enum Location {
     Sqlite(std::path::PathBuf),
 }
 
+/// A store of this build that is open.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum AnyStore {
+    /// In memory (feature `memory`).
+    #[cfg(feature = "memory")]
+    Memory(es_store_memory::MemoryStore),
+    /// In a file (feature `sqlite`).
+    #[cfg(feature = "sqlite")]
+    Sqlite(es_store_sqlite::SqliteStore),
+}
+
 struct Known {
     name: &'static str,
     schemes: &'static [&'static str],
