@@ -1,6 +1,10 @@
 //! What a store can be told when it is opened.
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use es_core::persistence::{Clock, SystemClock};
 
 use crate::{OpenError, SqliteStore};
 
@@ -38,7 +42,7 @@ const SQLITE_TAKES: usize = 1_000_000_000;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "`open` opens the store"]
 pub struct SqliteStoreBuilder {
     pub(crate) path: PathBuf,
@@ -49,6 +53,17 @@ pub struct SqliteStoreBuilder {
     pub(crate) cache: usize,
     pub(crate) migrate: bool,
     pub(crate) read_only: bool,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for SqliteStoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStoreBuilder")
+            .field("path", &self.path)
+            .field("durability", &self.durability)
+            .field("table_prefix", &self.table_prefix)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SqliteStoreBuilder {
@@ -62,6 +77,7 @@ impl SqliteStoreBuilder {
             cache: 16 * 1024 * 1024,
             migrate: true,
             read_only: false,
+            clock: Arc::new(SystemClock),
         }
     }
 
@@ -105,6 +121,12 @@ impl SqliteStoreBuilder {
     /// Opens a file that exists, to be read alone: commits fail.
     pub fn read_only(mut self, yes: bool) -> Self {
         self.read_only = yes;
+        self
+    }
+
+    /// Lets the leases of followers end by another clock: a virtual one in tests. All processes that share the file go by the same.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
         self
     }
 

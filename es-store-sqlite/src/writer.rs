@@ -1,6 +1,7 @@
 //! The thread that writes: all commits that wait go into one transaction, and each has its own outcome.
 //!
 //! A waiting caller may go away at any time without taking others along; what it asked for is done all the same.
+use std::collections::VecDeque;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -9,11 +10,12 @@ use std::time::{Duration, Instant};
 use async_channel::{Receiver, Sender, TryRecvError};
 use es_core::persistence::{AppendError, BoxError, Commit, Committed};
 use event_listener::Event;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior};
 
 use crate::commit;
 use crate::connection::Place;
 use crate::error::explained;
+use crate::inline::Inline;
 use crate::sql::Sql;
 
 /// How many callers may wait; the next ones wait for a place.
@@ -41,7 +43,11 @@ enum Job {
         run: Statement,
         reply: oneshot::Sender<Result<(), BoxError>>,
     },
+    Alone(Alone),
 }
+
+/// Something in a transaction of its own, which it begins and ends.
+type Alone = Box<dyn FnOnce(&Connection, &Sql) + Send>;
 
 /// A single statement, which SQLite does as a whole or not at all.
 type Statement = Box<dyn Fn(&Connection, &Sql) -> rusqlite::Result<()> + Send>;
@@ -52,6 +58,7 @@ impl Writer {
         place: Place,
         sql: Arc<Sql>,
         changed: Arc<Event>,
+        inline: Inline,
     ) -> std::io::Result<Self> {
         let (jobs, waiting) = async_channel::bounded(PLACES);
         let thread = thread::Builder::new()
@@ -62,6 +69,7 @@ impl Writer {
                     place,
                     sql,
                     changed,
+                    inline,
                 }
                 .work(&waiting)
             })?;
@@ -94,6 +102,22 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Runs something alone. Between two groups of commits at most one such job runs.
+    pub(crate) async fn alone<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Connection, &Sql) -> T + Send + 'static,
+    ) -> Result<T, AppendError> {
+        let (reply, answer) = oneshot::channel();
+        // Nobody may be waiting any more.
+        let alone: Alone = Box::new(move |connection, sql| drop(reply.send(run(connection, sql))));
+        if self.jobs.send(Job::Alone(alone)).await.is_err() {
+            return Err(AppendError::Failed(gone()));
+        }
+        answer.await.map_err(|_| AppendError::Unavailable(gone()))
+    }
+}
+
 fn gone() -> BoxError {
     "the thread that writes has ended; open the store again".into()
 }
@@ -122,19 +146,48 @@ struct Desk {
     place: Place,
     sql: Arc<Sql>,
     changed: Arc<Event>,
+    inline: Inline,
 }
 
 impl Desk {
     fn work(mut self, waiting: &Receiver<Job>) {
-        let mut group = Vec::new();
-        while let Some(first) = next(waiting) {
-            group.push(first);
+        let (mut group, mut alone) = (Vec::new(), VecDeque::new());
+        let sort = |job, group: &mut Vec<Job>, alone: &mut VecDeque<Alone>| match job {
+            Job::Alone(run) => alone.push_back(run),
+            job => group.push(job),
+        };
+        loop {
+            // What runs alone and is left over does not wait for a commit.
+            if alone.is_empty() {
+                let Some(first) = next(waiting) else { return };
+                sort(first, &mut group, &mut alone);
+            }
             while group.len() < GROUP
                 && let Ok(job) = waiting.try_recv()
             {
-                group.push(job);
+                sort(job, &mut group, &mut alone);
             }
-            let written = panic::catch_unwind(AssertUnwindSafe(|| self.write(&mut group)));
+            self.write_group(&mut group);
+            if let Some(run) = alone.pop_front() {
+                self.run_alone(run);
+            }
+        }
+    }
+
+    fn run_alone(&self, run: Alone) {
+        if self.place.check().is_err() {
+            // Who waits is told by the reply that is dropped with it.
+            return;
+        }
+        let ran = panic::catch_unwind(AssertUnwindSafe(|| run(&self.connection, &self.sql)));
+        if ran.is_err() || !self.connection.is_autocommit() {
+            self.roll_back();
+        }
+    }
+
+    fn write_group(&mut self, group: &mut Vec<Job>) {
+        if !group.is_empty() {
+            let written = panic::catch_unwind(AssertUnwindSafe(|| self.write(group)));
             // Whoever is in it still is told, by the reply that is dropped here, that its fate is not known.
             group.clear();
             if written.is_err() {
@@ -174,8 +227,17 @@ impl Desk {
     fn transaction(&self, group: &[Job], done: &mut Vec<Done>) -> Result<bool, Failure> {
         let (connection, sql) = (&self.connection, &*self.sql);
         self.place.check().map_err(Failure::before)?;
-        execute(connection, sql.begin_writing).map_err(Failure::before)?;
-        let written = self.jobs(group, done);
+        let written = if self.inline.is_empty() {
+            execute(connection, sql.begin_writing).map_err(Failure::before)?;
+            self.jobs(group, done, None)
+        } else {
+            let mut transaction =
+                Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+                    .map_err(Failure::before)?;
+            // It is ended below, as the other.
+            transaction.set_drop_behavior(DropBehavior::Ignore);
+            self.jobs(group, done, Some(&transaction))
+        };
         let committed = written.and_then(|changed| {
             execute(connection, "COMMIT").map_err(Failure::during_commit)?;
             Ok(changed)
@@ -186,16 +248,24 @@ impl Desk {
         committed
     }
 
-    fn jobs(&self, group: &[Job], done: &mut Vec<Done>) -> Result<bool, Failure> {
+    fn jobs(
+        &self,
+        group: &[Job],
+        done: &mut Vec<Done>,
+        transaction: Option<&Transaction<'_>>,
+    ) -> Result<bool, Failure> {
         let (connection, sql) = (&self.connection, &*self.sql);
         let mut end = commit::end(connection, sql).map_err(Failure::before)?;
         let head = end.head;
         let mut changed = false;
         for (place, job) in group.iter().enumerate() {
             let result = match job {
-                Job::Commit { commit, .. } => {
-                    commit::apply(connection, sql, &mut end, commit).map(Done::Commit)
+                Job::Commit { commit, .. } => match transaction {
+                    None => commit::apply(connection, sql, &mut end, commit),
+                    Some(transaction) => self.apply_inline(transaction, &mut end, commit),
                 }
+                .map(Done::Commit),
+                Job::Alone(_) => Ok(Done::Statement),
                 Job::Statement { run, .. } => run(connection, sql).map(|()| Done::Statement),
             };
             let result = result.map_err(|error| Failure::of_job(place, error))?;
@@ -206,6 +276,27 @@ impl Desk {
             commit::move_end(connection, sql, &end).map_err(Failure::before)?;
         }
         Ok(changed)
+    }
+
+    /// Writes a commit together with what the projections inside of it make; where they refuse it, nothing of it is in the transaction.
+    fn apply_inline(
+        &self,
+        transaction: &Transaction<'_>,
+        end: &mut commit::End,
+        commit: &Commit,
+    ) -> rusqlite::Result<Result<Committed, AppendError>> {
+        let before = (end.head, end.time);
+        transaction.execute_batch("SAVEPOINT es_inline")?;
+        let mut written = commit::apply(transaction, &self.sql, end, commit)?;
+        if written.is_ok()
+            && let Err(refused) = self.inline.handle(transaction, &self.sql)?
+        {
+            written = Err(refused);
+            (end.head, end.time) = before;
+            transaction.execute_batch("ROLLBACK TO es_inline")?;
+        }
+        transaction.execute_batch("RELEASE es_inline")?;
+        Ok(written)
     }
 
     /// Ends a transaction that failed, where SQLite did not do so by itself.
@@ -237,7 +328,7 @@ impl Job {
             (Self::Commit { reply, .. }, Done::Commit(committed)) => drop(reply.send(committed)),
             (Self::Statement { reply, .. }, _) => drop(reply.send(Ok(()))),
             // Its sender is told by the reply that is dropped here.
-            (Self::Commit { .. }, Done::Statement) => {}
+            (Self::Commit { .. }, Done::Statement) | (Self::Alone(_), _) => {}
         }
     }
 
@@ -249,6 +340,7 @@ impl Job {
             }
             Self::Commit { reply, .. } => drop(reply.send(Err(AppendError::Failed(error)))),
             Self::Statement { reply, .. } => drop(reply.send(Err(error))),
+            Self::Alone(_) => {}
         }
     }
 }
@@ -352,6 +444,7 @@ mod tests {
             Place::of(&settings.path),
             sql,
             Arc::new(Event::new()),
+            Inline::default(),
         )
         .unwrap();
         (folder, writer)

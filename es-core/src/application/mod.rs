@@ -4,6 +4,7 @@ mod builder;
 mod cache;
 mod categories;
 mod error;
+mod following;
 mod history;
 mod ids;
 mod load;
@@ -11,12 +12,13 @@ mod log;
 mod owner;
 mod pages;
 mod repository;
-mod retry;
+pub(crate) mod retry;
 mod save;
 mod snapshots;
 mod types;
 mod update;
 mod wait;
+mod work;
 
 use std::fmt;
 use std::future::Future;
@@ -39,6 +41,7 @@ pub use snapshots::{SnapshotError, SnapshotPolicy};
 pub use types::{AggregateType, FieldState, Story};
 pub use update::{Decision, UpdateError, UpdateResult, Updated};
 pub use wait::WaitError;
+pub use work::UnitOfWork;
 
 use crate::domain::{Aggregate, Outcome, Position, StreamId, Version};
 use crate::persistence::{
@@ -360,7 +363,7 @@ impl Application {
         to: Position,
     ) -> impl Future<Output = Result<()>> + Send + use<> {
         let repository = self.repository.clone();
-        async move { Ok(repository.advance(Advance { follower, from, to }).await?) }
+        async move { Ok(repository.advance(Advance::new(follower, from, to)).await?) }
     }
 
     /// Waits until a follower that keeps its checkpoint in this store has seen a position, and says how far it is then.

@@ -125,7 +125,10 @@ fn show(model: &Aggregate) -> Option<TokenStream> {
     let fields = model.state.iter().filter_map(|field| {
         let ident = field.ident.as_ref()?;
         let name = ident.unraw().to_string();
-        let conditions = field.attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
+        let conditions = field
+            .attrs
+            .iter()
+            .filter(|attr| attr.path().is_ident("cfg"));
         Some(quote! {
             #(#conditions)*
             visit(#name, (&#krate::__private::Field(&self.#ident)).__shown());

@@ -90,6 +90,9 @@ impl ::es_core::__private::Event for DogEvent {
 impl ::es_core::__private::Declares for Dog {
     type Event = DogEvent;
 }
+impl ::es_core::__private::EventOf for DogEvent {
+    const CATEGORY: &'static str = <Dog as ::es_core::__private::HasRoot>::CATEGORY;
+}
 impl ::es_core::__private::Events for Dog {
     const FINGERPRINT: u64 = ::es_core::__private::fingerprint(
         &[16797883721125317633u64, 2567581154646010483u64],

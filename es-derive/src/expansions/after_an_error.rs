@@ -61,6 +61,9 @@ impl ::es_core::__private::Event for DogEvent {
 impl ::es_core::__private::Declares for Dog {
     type Event = DogEvent;
 }
+impl ::es_core::__private::EventOf for DogEvent {
+    const CATEGORY: &'static str = <Dog as ::es_core::__private::HasRoot>::CATEGORY;
+}
 impl ::es_core::__private::Events for Dog {
     const FINGERPRINT: u64 = ::es_core::__private::fingerprint(
         &[17053775226368127443u64, 6127655771303972571u64],

@@ -188,6 +188,9 @@ impl ::es_core::__private::Event for AccountFact {
 impl ::es_core::__private::Declares for Account {
     type Event = AccountFact;
 }
+impl ::es_core::__private::EventOf for AccountFact {
+    const CATEGORY: &'static str = <Account as ::es_core::__private::HasRoot>::CATEGORY;
+}
 impl ::es_core::__private::Events for Account {
     const FINGERPRINT: u64 = ::es_core::__private::fingerprint(
         &[

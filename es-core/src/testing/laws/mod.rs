@@ -129,11 +129,11 @@ fn at(seconds: u64) -> SystemTime {
 /// A commit of a follower that moves its checkpoint.
 fn advance(follower: &FollowerId, from: u64, to: u64, appends: impl Into<Vec<Append>>) -> Commit {
     Commit {
-        checkpoint: Some(Advance {
-            follower: follower.clone(),
-            from: Position::from(from),
-            to: Position::from(to),
-        }),
+        checkpoint: Some(Advance::new(
+            follower.clone(),
+            Position::from(from),
+            Position::from(to),
+        )),
         ..commit(appends)
     }
 }
