@@ -54,6 +54,7 @@ pub struct AggregateType {
     /// After how many events it asks for a snapshot; `None` where it cannot have any.
     pub snapshot_every: Option<u64>,
     snapshot: fn(&Application, Uuid) -> BoxFuture<'static, Result<Version>>,
+    ids: fn(&Application, Option<Uuid>, usize) -> BoxFuture<'static, Result<Vec<Uuid>, LoadError>>,
     check: fn(&Record) -> Result<(), DecodeError>,
     teller: fn(Uuid) -> Box<dyn Teller>,
 }
@@ -68,6 +69,10 @@ impl AggregateType {
             events: <A as Declares>::Event::SHAPES,
             snapshot_every: A::SNAPSHOTS.map(|snapshots| snapshots.every),
             snapshot: |app, id| Box::pin(app.snapshot::<A>(A::Id::from_uuid(id))),
+            ids: |app, after, limit| {
+                let repository = app.repository.clone();
+                Box::pin(async move { repository.read_ids::<A>(after, limit).await })
+            },
             check: |record| decode::<A::Event>(record).map(drop),
             teller: |id| Box::new(Replay::<A>::new(id)),
         }
@@ -79,6 +84,20 @@ impl AggregateType {
     /// As [`Application::snapshot`].
     pub async fn snapshot(&self, application: &Application, id: Uuid) -> Result<Version> {
         (self.snapshot)(application, id).await
+    }
+
+    /// At most `limit` ids of the aggregates of this type, in ascending order, the first of them right after `after`.
+    ///
+    /// # Errors
+    /// [`LoadError`], as [`Error::Load`](super::Error::Load).
+    pub async fn ids(
+        &self,
+        application: &Application,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Uuid>> {
+        let ids = (self.ids)(application, after, limit).await;
+        Ok(ids?)
     }
 
     /// Whether a record whose payload is [open](super::NotificationLog::open) is an event of this type, as this code declares it.
