@@ -32,21 +32,56 @@ pub enum Reason {
     Unreachable,
 }
 
-impl OpenError {
-    /// What stands in the way.
+impl Reason {
+    /// What an error means that came of opening a store or an application; `None` for one that did not.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use es_store::{Reason, Settings};
+    ///
+    /// let settings = Settings::new("school").store("sqlite:not/there.db").migrate(false);
+    /// let error = settings.open().await.unwrap_err();
+    /// assert_eq!(Reason::of(&error), Some(Reason::Unreachable));
+    /// # }
+    /// # #[cfg(not(feature = "sqlite"))]
+    /// # fn main() {}
+    /// ```
     #[must_use]
-    pub fn reason(&self) -> Reason {
-        use es_core::application::OpenError as Owner;
-        match self {
-            Self::Settings(_) | Self::Owner(Owner::Foreign { .. }) => Reason::Settings,
+    pub fn of(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        if let Some(es_core::Error::Open(error)) = error.downcast_ref() {
+            return Self::of(&**error);
+        }
+        if let Some(error) = error.downcast_ref() {
+            return Some(Self::of_owner(error));
+        }
+        #[cfg(feature = "sqlite")]
+        if let Some(error) = error.downcast_ref() {
+            return Some(Self::of_sqlite(error));
+        }
+        Some(match error.downcast_ref()? {
+            OpenError::Settings(_) => Self::Settings,
+            OpenError::Owner(error) => Self::of_owner(error),
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(
-                es_store_sqlite::OpenError::Unmigrated { .. }
-                | es_store_sqlite::OpenError::Missing { .. },
-            ) => Reason::Unmigrated,
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => Reason::Unreachable,
-            Self::Owner(_) => Reason::Unreachable,
+            OpenError::Sqlite(error) => Self::of_sqlite(error),
+        })
+    }
+
+    fn of_owner(error: &es_core::application::OpenError) -> Self {
+        match error {
+            es_core::application::OpenError::Foreign { .. } => Self::Settings,
+            _ => Self::Unreachable,
+        }
+    }
+
+    #[cfg(feature = "sqlite")]
+    fn of_sqlite(error: &es_store_sqlite::OpenError) -> Self {
+        use es_store_sqlite::OpenError::{Missing, Prefix, Unmigrated};
+        match error {
+            Unmigrated { .. } | Missing { .. } => Self::Unmigrated,
+            Prefix { .. } => Self::Settings,
+            _ => Self::Unreachable,
         }
     }
 }
