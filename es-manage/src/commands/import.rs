@@ -66,6 +66,14 @@ pub enum ImportError {
         "the input is no export that this program reads; begin with the file that `export` wrote"
     )]
     NotAnExport,
+    /// The input is a part of a log, without its beginning.
+    #[error(
+        "the input begins at position {position}; import a part of a log behind what comes before it, by `--append`"
+    )]
+    Part {
+        /// Where it begins.
+        position: Position,
+    },
     /// There is something else in the log.
     #[error(
         "the log has other events than the input, first at position {position}; import into an empty log, or behind what is there by `--append`"
@@ -109,6 +117,7 @@ impl Meaning for ImportError {
         match self {
             Self::Log(error) => error.status(),
             Self::NotAnExport
+            | Self::Part { .. }
             | Self::NotEmpty { .. }
             | Self::Older { .. }
             | Self::Conflict { .. }
@@ -220,8 +229,12 @@ impl Importing<'_> {
             }
             events += 1;
             if self.into == ImportInto::Empty && record.position.get() != events {
-                let wrong = "its position is not the next; import a part of a log by `--append`";
-                return Err(self.malformed(wrong));
+                return Err(match events {
+                    1 => ImportError::Part {
+                        position: record.position,
+                    },
+                    _ => self.malformed("its position is not the next"),
+                });
             }
             commit.push(record);
         }

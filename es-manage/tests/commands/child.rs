@@ -93,10 +93,19 @@ impl Place {
 
     /// Fido learns more, one commit for each trick.
     pub(crate) fn learn(&self, tricks: &[&str]) {
+        self.learn_in(tricks.len(), tricks);
+    }
+
+    /// Fido learns more, in so many commits: each takes as long as the disk does.
+    pub(crate) fn learn_in(&self, commits: usize, tricks: &[&str]) {
         block_on(async {
             let app = self.app().await;
-            for trick in tricks {
-                let learn = |fido: &mut Dog| fido.add_trick(*trick);
+            for tricks in tricks.chunks(tricks.len().div_ceil(commits)) {
+                let learn = |fido: &mut Dog| {
+                    for trick in tricks {
+                        fido.add_trick(*trick);
+                    }
+                };
                 app.update(Dog::id_for("Fido"), learn).await.unwrap();
             }
         });

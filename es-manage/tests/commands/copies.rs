@@ -72,18 +72,28 @@ fn an_export_is_a_file_of_lines() {
         &expect![""],
     );
     let ended = place.run(["export", "--app", "school", "--output", "school.jsonl"]);
-    check(&ended, 0, &expect![[r#"
+    check(
+        &ended,
+        0,
+        &expect![[r#"
         7 events exported, up to position 7
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
     assert_eq!(
         fs::read_to_string(place.path("school.jsonl")).unwrap(),
         exported(&place)
     );
     assert!(!place.path("school.jsonl.part").exists());
     let json = place.run(["export", "--app", "school", "--json", "-o", "again.jsonl"]);
-    check(&json, 0, &expect![[r#"
+    check(
+        &json,
+        0,
+        &expect![[r#"
         {"application":"school","events":7,"head":7}
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
 }
 
 fn a_copy_of_a_copy_is_the_same_to_the_byte() {
@@ -92,14 +102,24 @@ fn a_copy_of_a_copy_is_the_same_to_the_byte() {
     let copy = Place::migrated();
     fs::write(copy.path("school.jsonl"), &first).unwrap();
     let import = ["import", "--app", "school", "school.jsonl"];
-    check(&copy.run(import), 0, &expect![[r#"
+    check(
+        &copy.run(import),
+        0,
+        &expect![[r#"
         7 events imported, up to position 7
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
     assert_eq!(exported(&copy), first);
     // Once more, nothing is twice.
-    check(&copy.run(import), 0, &expect![[r#"
+    check(
+        &copy.run(import),
+        0,
+        &expect![[r#"
         0 events imported, 7 events there already, up to position 7
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
     assert_eq!(exported(&copy), first);
     assert_eq!(copy.run(["verify"]).status, 0);
     // The copy goes on like the original.
@@ -161,14 +181,24 @@ fn an_import_goes_into_an_empty_log_or_behind_what_is_there() {
     });
     fs::write(other.path("school.jsonl"), &first).unwrap();
     let import = ["import", "--app", "school", "school.jsonl"];
-    check(&other.run(import), 1, &expect![""], &expect![[r#"
+    check(
+        &other.run(import),
+        1,
+        &expect![""],
+        &expect![[r#"
         error: the log has other events than the input, first at position 1; import into an empty log, or behind what is there by `--append`
-    "#]]);
+    "#]],
+    );
     // Bello was registered today, and the export is of 2024.
     let append = ["import", "--app", "school", "--append", "school.jsonl"];
-    check(&other.run(append), 1, &expect![""], &expect![[r#"
+    check(
+        &other.run(append),
+        1,
+        &expect![""],
+        &expect![[r#"
         error: line 2 of the input is older than the last event of the log, and times never run backwards along a log; import it into an empty one
-    "#]]);
+    "#]],
+    );
 
     // What came after a copy goes behind it; twice is once.
     let copy = Place::migrated();
@@ -191,8 +221,12 @@ fn an_import_goes_into_an_empty_log_or_behind_what_is_there() {
         1
     );
     let append = ["import", "--app", "school", "--append", "rest.jsonl"];
-    check(&copy.run(append), 0, &expect![""], &expect![""]);
-    check(&copy.run(append), 0, &expect![""], &expect![""]);
+    check(&copy.run(append), 0, &expect![[r#"
+        2 events imported, up to position 9
+    "#]], &expect![""]);
+    check(&copy.run(append), 0, &expect![[r#"
+        0 events imported, 2 events there already, up to position 9
+    "#]], &expect![""]);
     assert_eq!(exported(&copy), exported(&place));
 
     // What the log has at those versions is something else.
@@ -205,7 +239,9 @@ fn an_import_goes_into_an_empty_log_or_behind_what_is_there() {
     });
     fs::write(other.path("school.jsonl"), &first).unwrap();
     let append = ["import", "--app", "school", "--append", "school.jsonl"];
-    check(&other.run(append), 1, &expect![""], &expect![""]);
+    check(&other.run(append), 1, &expect![""], &expect![[r#"
+        error: the log has other events of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` than the input; import into an empty log
+    "#]]);
 }
 
 fn what_is_no_whole_export_is_refused_by_its_line() {
@@ -227,12 +263,22 @@ fn what_is_no_whole_export_is_refused_by_its_line() {
         assert_eq!(exported(&copy), first);
         ended
     };
-    check(&import(String::new()), 1, &expect![""], &expect![[r#"
+    check(
+        &import(String::new()),
+        1,
+        &expect![""],
+        &expect![[r#"
         error: the input is no export that this program reads; begin with the file that `export` wrote
-    "#]]);
-    check(&import("{}\n".to_owned()), 1, &expect![""], &expect![[r#"
+    "#]],
+    );
+    check(
+        &import("{}\n".to_owned()),
+        1,
+        &expect![""],
+        &expect![[r#"
         error: the input is no export that this program reads; begin with the file that `export` wrote
-    "#]]);
+    "#]],
+    );
     check(
         &import(lines[..6].join("\n") + "\n"),
         2,
@@ -255,7 +301,7 @@ fn what_is_no_whole_export_is_refused_by_its_line() {
         &expect![""],
         &expect![[r#"
             error: line 4 of the input is none of an export, so what comes from it on is not imported
-              because: its position is not the next; import a part of a log by `--append`
+              because: its position is not the next
         "#]],
     );
     check(
@@ -286,9 +332,14 @@ fn what_is_no_whole_export_is_refused_by_its_line() {
         "#]],
     );
     let nowhere = place.run(["import", "--app", "school", "nowhere.jsonl"]);
-    check(&nowhere, 1, &expect![""], &expect![[r#"
+    check(
+        &nowhere,
+        1,
+        &expect![""],
+        &expect![[r#"
         error: cannot read `nowhere.jsonl`: No such file or directory (os error 2)
-    "#]]);
+    "#]],
+    );
 }
 
 fn an_export_that_fails_leaves_the_old_file() {
@@ -296,9 +347,14 @@ fn an_export_that_fails_leaves_the_old_file() {
     fs::create_dir(place.path("school.jsonl.part")).unwrap();
     fs::write(place.path("school.jsonl"), "old").unwrap();
     let ended = place.run(["export", "--app", "school", "-o", "school.jsonl"]);
-    check(&ended, 2, &expect![""], &expect![[r#"
+    check(
+        &ended,
+        2,
+        &expect![""],
+        &expect![[r#"
         error: cannot write `school.jsonl`: Is a directory (os error 21)
-    "#]]);
+    "#]],
+    );
     assert_eq!(
         fs::read_to_string(place.path("school.jsonl")).unwrap(),
         "old"

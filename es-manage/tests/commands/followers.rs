@@ -74,12 +74,17 @@ fn rows(place: &Place, file: &str, table: &str) -> u32 {
 
 fn leaders_come_before_those_they_lead() {
     let place = Place::seeded();
-    check(&place.run(["status"]), 0, &expect![[r#"
+    check(
+        &place.run(["status"]),
+        0,
+        &expect![[r#"
         follower      log     state        behind  waiting   parked  run by
         wall          school  not running       7  992 days       0
         certificates  school  not running       7  992 days       0
         annals        office  caught up         0                 0
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
     check(
         &place.run(["sync-followers"]),
         0,
@@ -113,26 +118,41 @@ fn leaders_come_before_those_they_lead() {
     );
     assert_eq!(rows(&place, "school.db", "wall"), 3);
     assert_eq!(rows(&place, "office.db", "annals"), 5);
-    check(&place.run(["status"]), 0, &expect![[r#"
+    check(
+        &place.run(["status"]),
+        0,
+        &expect![[r#"
         follower      log     state      behind  waiting  parked  run by
         wall          school  caught up       0                0
         certificates  school  caught up       0                0
         annals        office  caught up       0                0
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
 }
 
 fn some_followers_are_named_and_doubles_count_once() {
     let place = Place::seeded();
     let ended = place.run(["sync-followers", "wall", "wall", "annals"]);
-    check(&ended, 0, &expect![[r#"
+    check(
+        &ended,
+        0,
+        &expect![[r#"
         follower  outcome    handled
         wall      caught up        5
         annals    caught up        0
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
     let ended = place.run(["sync-followers", "wall", "window"]);
-    check(&ended, 1, &expect![""], &expect![[r#"
+    check(
+        &ended,
+        1,
+        &expect![""],
+        &expect![[r#"
         error: there is no follower `window`; there are `wall`, `certificates`, `annals`
-    "#]]);
+    "#]],
+    );
 }
 
 fn a_dry_run_leaves_everything_as_it_was() {
@@ -181,23 +201,33 @@ fn a_follower_that_fails_keeps_its_progress_and_nobody_else_back() {
     let place = Place::seeded();
     place.learn(&["beg", "impossible", "jump"]);
     let ended = place.run(["sync-followers"]);
-    check(&ended, 2, &expect![[r#"
+    check(
+        &ended,
+        2,
+        &expect![[r#"
         follower      outcome    handled
         wall          failed           6
         certificates  caught up        8
         annals        caught up        8
-    "#]], &expect![[r#"
+    "#]],
+        &expect![[r#"
         failed: wall: `wall` on the log of `school` is stopped: `TrickAdded` of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` at position 9 failed 1 times: no dog can do that; mend the handler and start it again
-    "#]]);
+    "#]],
+    );
     // What comes before the failure is kept; the others are through.
     assert_eq!(rows(&place, "school.db", "wall"), 4);
     assert_eq!(rows(&place, "office.db", "annals"), 8);
-    check(&place.run(["status"]), 0, &expect![[r#"
+    check(
+        &place.run(["status"]),
+        0,
+        &expect![[r#"
         follower      log     state        behind  waiting  parked  run by
         wall          school  not running       2  0 s           0
         certificates  school  caught up         0                0
         annals        office  caught up         0                0
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
 }
 
 fn silence_prints_errors_still() {
@@ -322,9 +352,14 @@ fn what_is_parked_is_listed_retried_and_dropped() {
         "--reason",
         "not that one",
     ]);
-    check(&wrong, 1, &expect![""], &expect![[r#"
+    check(
+        &wrong,
+        1,
+        &expect![""],
+        &expect![[r#"
         error: `certificates` on the log of `school` has nothing parked of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02`, or another event first; list what is parked again
-    "#]]);
+    "#]],
+    );
     let dropped = place.run([
         "parked",
         "drop",
@@ -334,9 +369,14 @@ fn what_is_parked_is_listed_retried_and_dropped() {
         "--reason",
         "dogs are not cats",
     ]);
-    check(&dropped, 0, &expect![[r#"
+    check(
+        &dropped,
+        0,
+        &expect![[r#"
         certificates: given up on position 8
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
     check(
         &place.run(["sync-followers"]),
         0,

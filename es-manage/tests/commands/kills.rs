@@ -29,12 +29,12 @@ pub(crate) const TESTS: &[Test] = &[
 fn tricks(place: &Place, count: u32) {
     let names: Vec<_> = (0..count).map(|number| format!("trick {number}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
-    place.learn(&names);
+    place.learn_in(200, &names);
 }
 
 fn an_import_that_is_killed_goes_on_where_it_was() {
     let place = Place::seeded();
-    tricks(&place, 3_000);
+    tricks(&place, 4_000);
     let export = place
         .command(["export", "--app", "school"])
         .output()
@@ -102,7 +102,7 @@ fn kill_at(child: &mut Child, connection: &Connection, follower: &str, position:
     }
 }
 
-const TRICKS: u32 = 4_000;
+const TRICKS: u32 = 600;
 
 fn followers_that_are_killed_go_on_where_they_were() {
     let rng = &mut Rng::new();

@@ -66,7 +66,11 @@ pub(crate) fn check(ended: &Ended, status: i32, out: &Expect, err: &Expect) {
 fn without_a_command_the_commands_are_told() {
     let place = Place::new();
     let ended = place.run([]);
-    check(&ended, 1, &expect![""], &expect![[r#"
+    check(
+        &ended,
+        1,
+        &expect![""],
+        &expect![[r#"
         Manages the events and the followers of this program
 
         Usage: school [OPTIONS] <COMMAND>
@@ -102,7 +106,8 @@ fn without_a_command_the_commands_are_told() {
           2  a follower failed, or something was found or could not be done
           3  somebody else runs a follower
           4  a store cannot be reached, or is not migrated
-    "#]]);
+    "#]],
+    );
     let help = place.run(["--help"]);
     assert_eq!((help.status, &*help.err), (0, ""));
     expect![[r#"
@@ -166,7 +171,11 @@ fn without_a_command_the_commands_are_told() {
 fn what_is_not_understood_is_a_usage_error() {
     let place = Place::seeded();
     let ended = place.run(["sync"]);
-    check(&ended, 1, &expect![""], &expect![[r#"
+    check(
+        &ended,
+        1,
+        &expect![""],
+        &expect![[r#"
         error: unrecognized subcommand 'sync'
 
           tip: a similar subcommand exists: 'sync-followers'
@@ -174,40 +183,71 @@ fn what_is_not_understood_is_a_usage_error() {
         Usage: school [OPTIONS] <COMMAND>
 
         For more information, try '--help'.
-    "#]]);
+    "#]],
+    );
     let ended = place.run(["show", "Dog", "Fido"]);
-    check(&ended, 1, &expect![""], &expect![[r#"
+    check(
+        &ended,
+        1,
+        &expect![""],
+        &expect![[r#"
         error: invalid value 'Fido' for '<ID>': an id is a UUID, such as 018f3d2e-8c1a-7bbb-8000-0123456789ab; `events --category` shows those there are
 
         For more information, try '--help'.
-    "#]]);
+    "#]],
+    );
     let ended = place.run(["events", "--since", "yesterday", "--app", "school"]);
-    check(&ended, 1, &expect![""], &expect![[r#"
+    check(
+        &ended,
+        1,
+        &expect![""],
+        &expect![[r#"
         error: invalid value 'yesterday' for '--since <TIME>': a time is written as 2024-03-04T09:00:00Z, or as a day, 2024-03-04
 
         For more information, try '--help'.
-    "#]]);
+    "#]],
+    );
     let ended = place.run(["events"]);
-    check(&ended, 1, &expect![""], &expect![[r#"
+    check(
+        &ended,
+        1,
+        &expect![""],
+        &expect![[r#"
         error: which application is meant? say `--app NAME`; there are `school`, `office`
-    "#]]);
+    "#]],
+    );
     let ended = place.run(["events", "--app", "kennel"]);
-    check(&ended, 1, &expect![""], &expect![[r#"
+    check(
+        &ended,
+        1,
+        &expect![""],
+        &expect![[r#"
         error: there is no application `kennel`; there are `school`, `office`
-    "#]]);
+    "#]],
+    );
     let ended = place.run(["events", "--app", "kennel", "--json"]);
-    check(&ended, 1, &expect![""], &expect![[r#"
+    check(
+        &ended,
+        1,
+        &expect![""],
+        &expect![[r#"
         {"error":"there is no application `kennel`; there are `school`, `office`","causes":[],"help":null,"status":1}
-    "#]]);
+    "#]],
+    );
 }
 
 fn a_store_that_is_not_there_is_named_with_the_way_out() {
     let place = Place::new();
     let ended = place.run(["status"]);
-    check(&ended, 4, &expect![""], &expect![[r#"
+    check(
+        &ended,
+        4,
+        &expect![""],
+        &expect![[r#"
         error: there is no file `FOLDER/school.db`; correct the path, or call `SqliteStore::builder(path).open()` once to make it
         help: `school migrate` makes it
-    "#]]);
+    "#]],
+    );
     for command in ["verify", "sync-followers", "snapshot"] {
         assert_eq!(place.run([command]).status, 4, "{command}");
     }
@@ -217,11 +257,16 @@ fn a_store_that_is_not_there_is_named_with_the_way_out() {
     )
     .unwrap();
     let ended = place.run(["status"]);
-    check(&ended, 4, &expect![""], &expect![[r#"
+    check(
+        &ended,
+        4,
+        &expect![""],
+        &expect![[r#"
         error: `FOLDER/school.db` is no SQLite file, or is damaged; name another file, or restore it from a backup
           because: file is not a database
           because: Error code 26: file is not a database
-    "#]]);
+    "#]],
+    );
     let ended = place.run(["migrate"]);
     assert_eq!(ended.status, 4, "{ended:?}");
 }
@@ -230,12 +275,22 @@ fn only_migrate_makes_a_store() {
     let place = Place::new();
     assert_eq!(place.run(["status"]).status, 4);
     assert!(!place.path("school.db").exists());
-    check(&place.run(["migrate"]), 0, &expect![[r#"
+    check(
+        &place.run(["migrate"]),
+        0,
+        &expect![[r#"
         school: migrated
-    "#]], &expect![""]);
-    check(&place.run(["migrate"]), 0, &expect![[r#"
+    "#]],
+        &expect![""],
+    );
+    check(
+        &place.run(["migrate"]),
+        0,
+        &expect![[r#"
         school: up to date
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
     check(
         &place.run(["migrate", "--json"]),
         0,
@@ -250,14 +305,24 @@ fn only_migrate_makes_a_store() {
 fn wrong_settings_are_usage_errors() {
     let place = Place::migrated();
     let ended = place.run(["status", "--store", "mysql://host/db"]);
-    check(&ended, 1, &expect![""], &expect![[r#"
+    check(
+        &ended,
+        1,
+        &expect![""],
+        &expect![[r#"
         error: the store set in code is `mysql://host/db`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
-    "#]]);
+    "#]],
+    );
     // One file for two applications.
     let ended = place.run(["status", "--store", "sqlite:school.db"]);
-    check(&ended, 1, &expect![""], &expect![[r#"
+    check(
+        &ended,
+        1,
+        &expect![""],
+        &expect![[r#"
         error: the log belongs to the application `school`, not to `office`; give `office` a store of its own, for instance by a table prefix
-    "#]]);
+    "#]],
+    );
     let apart = [
         "status",
         "--store",
@@ -277,9 +342,14 @@ fn one_of_several_systems_is_chosen() {
         let mut command = place.command(arguments.iter().copied());
         place.ended(command.env("MANAGED", "two").output().unwrap())
     };
-    check(&run(&["status"]), 1, &expect![""], &expect![[r#"
+    check(
+        &run(&["status"]),
+        1,
+        &expect![""],
+        &expect![[r#"
         error: which system is meant? say `--system NAME`; there are `school`, `kennel`
-    "#]]);
+    "#]],
+    );
     check(
         &run(&["status", "--system", "zoo"]),
         1,
@@ -317,7 +387,10 @@ fn one_of_several_systems_is_chosen() {
 fn events_are_lines_of_json() {
     let place = Place::seeded();
     let ended = place.run(["events", "--app", "school"]);
-    check(&ended, 0, &expect![[r#"
+    check(
+        &ended,
+        0,
+        &expect![[r#"
         {"position":1,"time":"2024-03-04T09:00:00Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":1,"event":"Registered","schema":1,"commit":"COMMIT","payload":{"name":"Fido"}}
         {"position":2,"time":"2024-03-04T09:00:00Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","payload":{"trick":"roll over"}}
         {"position":3,"time":"2024-03-04T10:00:00Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"event":"TrickAdded","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{"trick":"play dead"}}
@@ -325,7 +398,9 @@ fn events_are_lines_of_json() {
         {"position":5,"time":"2024-03-04T10:00:00Z","category":"Trainer","id":"00000000-0000-0000-0000-000000000000","version":2,"event":"Praised","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{}}
         {"position":6,"time":"2024-03-04T11:00:00Z","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":1,"event":"Registered","schema":1,"commit":"COMMIT","payload":{"name":"Rex"}}
         {"position":7,"time":"2024-03-04T11:00:00Z","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","payload":{"trick":"sit"}}
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
     assert_eq!(place.run(["events", "--app", "office"]).out, "");
 }
 
@@ -398,7 +473,7 @@ fn events_are_followed() {
 
 fn a_broken_pipe_is_no_panic() {
     let place = Place::seeded();
-    place.learn(&["sit"; 2_000]);
+    place.learn_in(10, &["sit"; 2_000]);
     for (arguments, status) in [
         (&["events", "--app", "school"][..], 0),
         (
@@ -439,7 +514,10 @@ fn an_aggregate_is_shown_as_it_is_and_was() {
             .chain(more.iter().copied());
         place.run(all.collect::<Vec<_>>())
     };
-    check(&show(&[]), 0, &expect![[r#"
+    check(
+        &show(&[]),
+        0,
+        &expect![[r#"
         Dog 1e1d7398-8986-57af-bb01-11a89b2f8b02
         version 3, 2024-03-04T10:00:00Z
 
@@ -456,7 +534,9 @@ fn an_aggregate_is_shown_as_it_is_and_was() {
         3 TrickAdded  2024-03-04T10:00:00Z
           by alice
           tricks: ["roll over"] → ["roll over", "play dead"]
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
     check(
         &show(&["--at-version", "2", "--last", "1"]),
         0,
@@ -552,10 +632,15 @@ fn what_cannot_be_shown_says_what_can() {
 
 fn a_sound_log_verifies() {
     let place = Place::seeded();
-    check(&place.run(["verify"]), 0, &expect![[r#"
+    check(
+        &place.run(["verify"]),
+        0,
+        &expect![[r#"
         school: 7 events read, all well
         office: 0 events read, all well
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
     check(
         &place.run(["verify", "--json", "--app", "school"]),
         0,
@@ -626,17 +711,27 @@ fn what_the_code_does_not_know_is_found() {
         "#]],
     );
     let lines = place.run(["events", "--app", "school", "--after", "12"]);
-    check(&lines, 0, &expect![[r#"
-        {"position":13,"time":"2026-11-21T17:21:05.733108Z","category":"Dog","id":"00000000-0000-0000-0000-000000000005","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","unreadable":"the stored payload of `TrickAdded` of `Dog/00000000-0000-0000-0000-000000000005` at version 2 cannot be opened; its cause says what is in the way: it begins with byte 0x73 and is no JSON object, neither compressed nor encrypted; restore it from a backup, or upgrade the program if a newer one wrote it"}
-    "#]], &expect![""]);
+    check(
+        &lines,
+        0,
+        &expect![[r#"
+            {"position":13,"time":"2026-11-21T17:34:10.99851Z","category":"Dog","id":"00000000-0000-0000-0000-000000000005","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","unreadable":"the stored payload of `TrickAdded` of `Dog/00000000-0000-0000-0000-000000000005` at version 2 cannot be opened; its cause says what is in the way: it begins with byte 0x73 and is no JSON object, neither compressed nor encrypted; restore it from a backup, or upgrade the program if a newer one wrote it"}
+        "#]],
+        &expect![""],
+    );
 }
 
 fn snapshots_are_taken_of_what_can_have_any() {
     let place = Place::seeded();
-    check(&place.run(["snapshot"]), 0, &expect![[r#"
+    check(
+        &place.run(["snapshot"]),
+        0,
+        &expect![[r#"
         Trainer: 1 snapshot taken
         no type of aggregate asks for snapshots; say `snapshot_every` in its `#[aggregate(..)]`
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
     check(
         &place.run(["snapshot", "--app", "school", "Trainer", "--json"]),
         0,

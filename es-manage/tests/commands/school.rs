@@ -1,4 +1,5 @@
 //! A school of dogs, an office of certificates, and who follows whom.
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use es_core::application::{ApplicationBuilder, UnitOfWork};
@@ -174,6 +175,9 @@ impl ProcessManager for Certificates {
 /// Who is killed keeps its lease for so long.
 const LEASE: Duration = Duration::from_millis(500);
 
+/// Small, so that they are killed between two.
+const BATCH: NonZeroUsize = NonZeroUsize::new(50).unwrap();
+
 pub(crate) async fn system(stores: Stores) -> Result<System, BoxError> {
     let (school, at_school) = opened(&stores, "school").await?;
     let (office, at_office) = opened(&stores, "office").await?;
@@ -184,11 +188,18 @@ pub(crate) async fn system(stores: Stores) -> Result<System, BoxError> {
             types.aggregate::<Dog>().aggregate::<Trainer>()
         })
         .application(&office, |types| types.aggregate::<Certificate>())
-        .follow(&office, at_office.project(Annals).leased_for(LEASE))
+        .follow(
+            &office,
+            at_office
+                .project(Annals)
+                .batches_of(BATCH)
+                .leased_for(LEASE),
+        )
         .follow(
             &school,
             at_school
                 .project(Wall)
+                .batches_of(BATCH)
                 .on_failure(OnFailure::stop().retries(0))
                 .leased_for(LEASE),
         )
