@@ -158,7 +158,7 @@ pub(crate) struct SyncFollowers {
     /// Do it, and keep nothing of it
     #[arg(long, short = 'n')]
     pub(crate) dry_run: bool,
-    /// How much to print: 0 errors alone, 1 outcomes, 2 positions too, 3 all
+    /// How much to print: 0 errors alone, 1 outcomes, 2 positions too, 3 what is parked too
     #[arg(long, short, value_name = "LEVEL", default_value = "1", value_parser = clap::value_parser!(u8).range(0..=3))]
     pub(crate) verbosity: u8,
     /// How long to wait for a follower that somebody else runs

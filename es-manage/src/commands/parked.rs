@@ -194,7 +194,11 @@ impl Human for ParkedReport {
             match &parked.failure {
                 Some(failure) => {
                     let (failed, failure) = (styled("failed", BAD), clean(failure));
-                    writeln!(text, "    {failed} {} times: {failure}", parked.attempts)?;
+                    let times = match parked.attempts {
+                        1 => "once".to_owned(),
+                        times => format!("{times} times"),
+                    };
+                    writeln!(text, "    {failed} {times}: {failure}")?;
                 }
                 None => writeln!(text, "    {}", styled("waits behind the one before", QUIET))?,
             }

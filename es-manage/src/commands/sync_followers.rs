@@ -7,7 +7,7 @@ use es_core::{Error, Position};
 use serde::Serialize;
 
 use super::events::in_short;
-use crate::output::{BAD, Cell, GOOD, Human, Text, WORTH_A_LOOK, clean, counted, grouped, styled};
+use crate::output::{BAD, Cell, GOOD, Human, Text, WORTH_A_LOOK, clean, counted, styled};
 use crate::systems::Known;
 use crate::{Meaning, Progress, Status};
 
@@ -233,7 +233,11 @@ async fn synced(
                 // The next follower would fare no better.
                 _ => return Err(Error::Follow(error)),
             };
-            synced.message = Some(in_short(&*error));
+            synced.message = Some(match error.downcast_ref() {
+                // Which follower it is, is told already.
+                Some(FollowError::Stopped { source, .. }) => source.to_string(),
+                _ => in_short(&*error),
+            });
         }
         Err(error) => return Err(error),
     }
@@ -276,28 +280,35 @@ impl Human for AtLevel<'_> {
             .map(|synced| synced.row(*dry_run))
             .collect();
         let handled = if *dry_run { "would handle" } else { "handled" };
-        if self.level >= 2 {
-            let rows: Vec<_> = rows
-                .into_iter()
-                .zip(followers)
-                .map(|([name, outcome, events], synced)| {
-                    let (from, to) = (
-                        Cell::number(synced.from.get()),
-                        Cell::number(synced.position.get()),
-                    );
-                    [name, outcome, events, from, to]
-                })
-                .collect();
-            text.table(["follower", "outcome", handled, "from", "to"], &rows)?;
-        } else {
-            text.table(["follower", "outcome", handled], &rows)?;
+        let with_positions = |([name, outcome, events], synced): ([Cell; 3], &Synced)| {
+            let positions = [synced.from, synced.position];
+            let [from, to] = positions.map(|position| Cell::number(position.get()));
+            [name, outcome, events, from, to]
+        };
+        let rows = rows.into_iter();
+        match self.level {
+            1 => text.table(["follower", "outcome", handled], &rows.collect::<Vec<_>>())?,
+            2 => text.table(
+                ["follower", "outcome", handled, "from", "to"],
+                &rows.zip(followers).map(with_positions).collect::<Vec<_>>(),
+            )?,
+            _ => {
+                let rows = rows.zip(followers).map(with_positions).zip(followers);
+                let with_parked =
+                    |([name, outcome, events, from, to], synced): ([Cell; 5], &Synced)| {
+                        [name, outcome, events, from, to, Cell::number(synced.parked)]
+                    };
+                text.table(
+                    ["follower", "outcome", handled, "from", "to", "parked"],
+                    &rows.map(with_parked).collect::<Vec<_>>(),
+                )?;
+            }
         }
         if *dry_run {
-            writeln!(text, "nothing was kept: this was a dry run")?;
-        }
-        if self.level >= 3 {
-            let events: u64 = followers.iter().map(|synced| synced.events).sum();
-            writeln!(text, "{} in all", grouped(events))?;
+            writeln!(
+                text,
+                "nothing was kept: this was a dry run; what handlers do elsewhere is not undone"
+            )?;
         }
         Ok(())
     }
@@ -306,7 +317,7 @@ impl Human for AtLevel<'_> {
 impl Synced {
     fn row(&self, dry_run: bool) -> [Cell; 3] {
         let outcome = match self.outcome {
-            SyncOutcome::CaughtUp if dry_run => Cell::new("would do").style(GOOD),
+            SyncOutcome::CaughtUp if dry_run => Cell::new("well").style(GOOD),
             SyncOutcome::CaughtUp => Cell::new("caught up").style(GOOD),
             SyncOutcome::Parked => Cell::new("parked").style(BAD),
             SyncOutcome::Failed => Cell::new("failed").style(BAD),

@@ -221,12 +221,22 @@ fn an_import_goes_into_an_empty_log_or_behind_what_is_there() {
         1
     );
     let append = ["import", "--app", "school", "--append", "rest.jsonl"];
-    check(&copy.run(append), 0, &expect![[r#"
+    check(
+        &copy.run(append),
+        0,
+        &expect![[r#"
         2 events imported, up to position 9
-    "#]], &expect![""]);
-    check(&copy.run(append), 0, &expect![[r#"
+    "#]],
+        &expect![""],
+    );
+    check(
+        &copy.run(append),
+        0,
+        &expect![[r#"
         0 events imported, 2 events there already, up to position 9
-    "#]], &expect![""]);
+    "#]],
+        &expect![""],
+    );
     assert_eq!(exported(&copy), exported(&place));
 
     // What the log has at those versions is something else.
@@ -239,9 +249,14 @@ fn an_import_goes_into_an_empty_log_or_behind_what_is_there() {
     });
     fs::write(other.path("school.jsonl"), &first).unwrap();
     let append = ["import", "--app", "school", "--append", "school.jsonl"];
-    check(&other.run(append), 1, &expect![""], &expect![[r#"
+    check(
+        &other.run(append),
+        1,
+        &expect![""],
+        &expect![[r#"
         error: the log has other events of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` than the input; import into an empty log
-    "#]]);
+    "#]],
+    );
 }
 
 fn what_is_no_whole_export_is_refused_by_its_line() {

@@ -101,7 +101,11 @@ fn reports_fit_the_terminal() {
             parked: certificates: 1 event set aside; see `parked list`
         "#]],
     );
-    shows(&place, 40, &["sync-followers", "-v", "2"], &expect![[r#"
+    shows(
+        &place,
+        40,
+        &["sync-followers", "-v", "2"],
+        &expect![[r#"
         wall
           outcome  caught up
           handled  0
@@ -119,14 +123,24 @@ fn reports_fit_the_terminal() {
           to       5
         parked: certificates: 1 event set aside;
          see `parked list`
-    "#]]);
-    shows(&place, 80, &["status"], &expect![[r#"
+    "#]],
+    );
+    shows(
+        &place,
+        80,
+        &["status"],
+        &expect![[r#"
         follower      log     state      behind  waiting  parked  run by
         wall          school  caught up       0                0
         certificates  school  caught up       0                1
         annals        office  caught up       0                0
-    "#]]);
-    shows(&place, 40, &["status"], &expect![[r#"
+    "#]],
+    );
+    shows(
+        &place,
+        40,
+        &["status"],
+        &expect![[r#"
         wall
           log      school
           state    caught up
@@ -142,11 +156,17 @@ fn reports_fit_the_terminal() {
           state    caught up
           behind   0
           parked   0
-    "#]]);
-    shows(&place, 40, &["verify"], &expect![[r#"
+    "#]],
+    );
+    shows(
+        &place,
+        40,
+        &["verify"],
+        &expect![[r#"
         school: 8 events read, all well
         office: 5 events read, all well
-    "#]]);
+    "#]],
+    );
 }
 
 fn an_aggregate_fits_the_terminal() {
@@ -264,7 +284,8 @@ fn a_bar_is_drawn_and_taken_away() {
     );
     expect![[r#"
         2 007 events imported, up to position 2007
-    "#]].assert_eq(&screen(&written, 80));
+    "#]]
+    .assert_eq(&screen(&written, 80));
     // Where nobody looks, none is drawn.
     let ended = place.run(["verify"]);
     assert_eq!(ended.err, "");
