@@ -126,10 +126,8 @@ impl Human for SnapshotReport {
             )?;
         }
         if self.taken.is_empty() {
-            writeln!(
-                text,
-                "no type of aggregate asks for snapshots; say `snapshot_every` in its `#[aggregate(..)]`"
-            )?;
+            let name = self.application.as_deref().unwrap_or("the application");
+            writeln!(text, "{name}: no type of aggregate asks for snapshots")?;
         }
         for NotTaken { stream, message } in &self.failed {
             let failed = styled("failed", BAD);

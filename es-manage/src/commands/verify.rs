@@ -167,7 +167,7 @@ fn of_the_store(finding: &Finding) -> Found {
 struct Decoding<'a> {
     types: &'a [AggregateType],
     erased: u64,
-    /// By what is alike: the kind, the category and the event's name.
+    /// By what is alike: the kind, the category, and the event's name and schema.
     found: BTreeMap<(FoundKind, String, String), Found>,
 }
 
@@ -208,7 +208,8 @@ impl Decoding<'_> {
         };
         let alike = |kind, record: &Record| {
             let (category, event) = (&record.stream.category, &record.event);
-            (kind, category.to_string(), event.to_string())
+            let of = format!("{event}, schema {}", record.schema);
+            (kind, category.to_string(), of)
         };
         let (undecodable, position) = (alike(FoundKind::Undecodable, &record), record.position);
         let record = match app.log().open(record).await {
