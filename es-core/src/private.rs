@@ -46,6 +46,23 @@ impl Event for Unread {
 /// Asks that `A` has events: the derive asserts it, so that a missing `#[events]` is told at the struct's name.
 pub const fn declares_events<A: Declares>() {}
 
+/// Says the category of a type where it is an aggregate, and nothing where it is none: that it should be one is told elsewhere, once.
+#[derive(Debug)]
+pub struct CategoryOf<A>(PhantomData<A>);
+
+impl<A: HasRoot> CategoryOf<A> {
+    /// Its category.
+    pub const CATEGORY: &'static str = A::CATEGORY;
+}
+
+/// What is no aggregate has no category.
+pub trait Uncategorized {
+    /// None.
+    const CATEGORY: &'static str = "";
+}
+
+impl<A> Uncategorized for CategoryOf<A> {}
+
 /// One fingerprint of several.
 #[must_use]
 pub const fn fingerprint(parts: &[u64]) -> u64 {

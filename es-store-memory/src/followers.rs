@@ -71,6 +71,12 @@ impl Followers {
         kept.find_map(|(follower, kept)| (follower.name == name).then(|| kept.view.clone())?)
     }
 
+    pub(crate) fn views(&self) -> Vec<(FollowerId, View)> {
+        let kept = self.kept.iter();
+        kept.filter_map(|(follower, kept)| Some((follower.clone(), kept.view.clone()?)))
+            .collect()
+    }
+
     /// Why a checkpoint cannot be moved, before anything is.
     pub(crate) fn check(&self, advance: &Advance) -> Result<(), AppendError> {
         if let Some(refused) = advance.refusal(&self.standing(&advance.follower)) {

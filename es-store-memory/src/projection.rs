@@ -89,6 +89,14 @@ impl MemoryStore {
         self.view_named(&format!("{}@{name}", P::NAME))
     }
 
+    /// What projections of that type have made so far, those built beside others too, with the followers that did.
+    #[must_use]
+    pub fn views<P: MemoryProjection>(&self) -> Vec<(FollowerId, Arc<P>)> {
+        let views = self.log().followers.views();
+        let typed = |(follower, view): (FollowerId, View)| Some((follower, view.downcast().ok()?));
+        views.into_iter().filter_map(typed).collect()
+    }
+
     fn view_named<P: MemoryProjection>(&self, name: &str) -> Option<Arc<P>> {
         let view = self.log().followers.view_named(name)?;
         view.downcast().ok()
@@ -133,8 +141,10 @@ impl MemoryStore {
 /// A projection that runs inside the commit.
 pub(crate) struct Inline {
     pub(crate) follower: FollowerId,
-    handle: Box<dyn Fn(Option<View>, &[Record]) -> Result<View, BoxError> + Send + Sync>,
+    handle: Box<Handle>,
 }
+
+type Handle = dyn Fn(Option<View>, &[Record]) -> Result<View, BoxError> + Send + Sync;
 
 impl Inline {
     pub(crate) fn handle(&self, view: Option<View>, records: &[Record]) -> Result<View, BoxError> {

@@ -206,7 +206,7 @@ pub(crate) fn lease(
             standing.epoch.next()
         }
     };
-    let until = now + request.length;
+    let until = time(microseconds(now + request.length));
     let is_kept = !request.length.is_zero();
     let mut statement = connection.prepare_cached(&sql.write_lease)?;
     statement.execute(params![

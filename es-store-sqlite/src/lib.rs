@@ -25,6 +25,7 @@ mod commit;
 mod connection;
 mod error;
 mod followers;
+mod given;
 mod inline;
 mod names;
 mod projection;
@@ -36,6 +37,7 @@ mod sql;
 mod store;
 mod transaction;
 mod verify;
+mod watcher;
 mod writer;
 
 pub use builder::{Durability, SqliteStoreBuilder};

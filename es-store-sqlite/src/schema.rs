@@ -9,7 +9,7 @@ use crate::OpenError;
 pub(crate) const VERSION: u32 = 2;
 
 /// What the laws rest on, with the version that brought it, so that its absence is noticed: without its indexes a log would take a version twice.
-const PARTS: [(u32, &str); 9] = [
+pub(crate) const PARTS: [(u32, &str); 9] = [
     (1, "log"),
     (1, "events"),
     (1, "events_by_stream"),

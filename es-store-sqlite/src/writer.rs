@@ -13,7 +13,7 @@ use event_listener::Event;
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior};
 
 use crate::commit;
-use crate::connection::Place;
+use crate::connection::{Pen, Place};
 use crate::error::explained;
 use crate::inline::Inline;
 use crate::sql::Sql;
@@ -54,7 +54,7 @@ type Statement = Box<dyn Fn(&Connection, &Sql) -> rusqlite::Result<()> + Send>;
 
 impl Writer {
     pub(crate) fn start(
-        connection: Connection,
+        pen: Pen,
         place: Place,
         sql: Arc<Sql>,
         changed: Arc<Event>,
@@ -65,7 +65,7 @@ impl Writer {
             .name("es-sqlite-writer".to_owned())
             .spawn(move || {
                 Desk {
-                    connection,
+                    pen,
                     place,
                     sql,
                     changed,
@@ -142,7 +142,7 @@ impl Drop for Writer {
 
 /// The thread's side.
 struct Desk {
-    connection: Connection,
+    pen: Pen,
     place: Place,
     sql: Arc<Sql>,
     changed: Arc<Event>,
@@ -179,20 +179,17 @@ impl Desk {
             // Who waits is told by the reply that is dropped with it.
             return;
         }
-        let ran = panic::catch_unwind(AssertUnwindSafe(|| run(&self.connection, &self.sql)));
-        if ran.is_err() || !self.connection.is_autocommit() {
-            self.roll_back();
-        }
+        let connection = &*self.pen.take();
+        let _transaction = Open(connection);
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| run(connection, &self.sql)));
     }
 
     fn write_group(&mut self, group: &mut Vec<Job>) {
         if !group.is_empty() {
-            let written = panic::catch_unwind(AssertUnwindSafe(|| self.write(group)));
-            // Whoever is in it still is told, by the reply that is dropped here, that its fate is not known.
+            // A panic takes its transaction back, and whoever is in the group still is told, by the reply that is dropped here, that its fate is
+            // not known.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| self.write(group)));
             group.clear();
-            if written.is_err() {
-                self.roll_back();
-            }
         }
     }
 
@@ -225,36 +222,34 @@ impl Desk {
 
     /// Does all jobs in one transaction, and says whether anything was changed.
     fn transaction(&self, group: &[Job], done: &mut Vec<Done>) -> Result<bool, Failure> {
-        let (connection, sql) = (&self.connection, &*self.sql);
         self.place.check().map_err(Failure::before)?;
-        let written = if self.inline.is_empty() {
-            execute(connection, sql.begin_writing).map_err(Failure::before)?;
-            self.jobs(group, done, None)
+        // Held until the transaction has ended, and no longer: whoever is woken by an answer may read.
+        let connection = &*self.pen.take();
+        let open = Open(connection);
+        let changed = if self.inline.is_empty() {
+            execute(connection, self.sql.begin_writing).map_err(Failure::before)?;
+            self.jobs(connection, group, done, None)?
         } else {
             let mut transaction =
                 Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
                     .map_err(Failure::before)?;
             // It is ended below, as the other.
             transaction.set_drop_behavior(DropBehavior::Ignore);
-            self.jobs(group, done, Some(&transaction))
+            self.jobs(connection, group, done, Some(&transaction))?
         };
-        let committed = written.and_then(|changed| {
-            execute(connection, "COMMIT").map_err(Failure::during_commit)?;
-            Ok(changed)
-        });
-        if committed.is_err() {
-            self.roll_back();
-        }
-        committed
+        execute(connection, "COMMIT").map_err(Failure::during_commit)?;
+        drop(open);
+        Ok(changed)
     }
 
     fn jobs(
         &self,
+        connection: &Connection,
         group: &[Job],
         done: &mut Vec<Done>,
         transaction: Option<&Transaction<'_>>,
     ) -> Result<bool, Failure> {
-        let (connection, sql) = (&self.connection, &*self.sql);
+        let sql = &*self.sql;
         let mut end = commit::end(connection, sql).map_err(Failure::before)?;
         let head = end.head;
         let mut changed = false;
@@ -277,7 +272,9 @@ impl Desk {
         }
         Ok(changed)
     }
+}
 
+impl Desk {
     /// Writes a commit together with what the projections inside of it make; where they refuse it, nothing of it is in the transaction.
     fn apply_inline(
         &self,
@@ -298,12 +295,16 @@ impl Desk {
         transaction.execute_batch("RELEASE es_inline")?;
         Ok(written)
     }
+}
 
-    /// Ends a transaction that failed, where SQLite did not do so by itself.
-    fn roll_back(&self) {
-        if !self.connection.is_autocommit() {
+/// A transaction, which ends with this: one that failed, or in which something panicked, is taken back, where SQLite did not do so by itself.
+struct Open<'c>(&'c Connection);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
             // What cannot be rolled back now is rolled back when the connection is next used or closed.
-            let _ = self.connection.execute_batch("ROLLBACK");
+            let _ = self.0.execute_batch("ROLLBACK");
         }
     }
 }
@@ -429,18 +430,19 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{SqliteStore, connection};
+    use crate::builder::Settings;
+    use crate::connection;
 
     /// Longer than anything here takes.
     const PATIENCE: Duration = Duration::from_secs(10);
 
     fn writer() -> (TempDir, Writer) {
         let folder = tempfile::tempdir().unwrap();
-        let settings = SqliteStore::builder(folder.path().join("log.db"));
-        let connection = connection::writing(&settings).unwrap();
+        let settings = Settings::new(folder.path().join("log.db"));
+        let pen = connection::writing(&settings).unwrap();
         let sql = Arc::new(Sql::new(&settings.table_prefix));
         let writer = Writer::start(
-            connection,
+            pen,
             Place::of(&settings.path),
             sql,
             Arc::new(Event::new()),

@@ -184,6 +184,12 @@ impl Settings {
                 let store = store.migrate(self.migrate.unwrap_or(true));
                 Ok(AnyStore::Sqlite(store.open().await?))
             }
+            #[cfg(feature = "postgres")]
+            Location::Postgres(url) => {
+                let store = es_store_postgres::PostgresStore::connect(&url.0).await?;
+                store.check().await?;
+                self.builder_over(store).await
+            }
         }
     }
 

@@ -39,7 +39,7 @@ pub enum FollowError {
         /// Which follower.
         follower: FollowerId,
         /// Why.
-        source: StopReason,
+        source: Box<StopReason>,
     },
     /// A store cannot be reached.
     #[error("{follower} cannot reach a store: {failure}")]

@@ -267,6 +267,40 @@ impl HandlerPanicked {
     }
 }
 
+impl Follower for Box<dyn Follower> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn filter(&self) -> Filter {
+        (**self).filter()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        (**self).store()
+    }
+
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        (**self).handle(batch)
+    }
+
+    fn revision(&self) -> u32 {
+        (**self).revision()
+    }
+
+    fn settings(&self) -> Settings {
+        (**self).settings()
+    }
+
+    fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        (**self).prepare(output)
+    }
+
+    fn swap<'a>(&'a mut self, built: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        (**self).swap(built)
+    }
+}
+
 /// A follower with settings of its own.
 #[derive(Debug)]
 pub struct Configured<F> {

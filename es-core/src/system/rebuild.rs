@@ -72,7 +72,7 @@ impl FollowerHandle {
             return Err(FollowError::NotRebuilt { follower: id() }.into());
         }
         if let State::Stopped(source @ StopReason::NameTaken) = followed.state() {
-            let follower = id();
+            let (follower, source) = (id(), Box::new(source));
             return Err(FollowError::Stopped { follower, source }.into());
         }
         let running = || FollowError::Running { follower: id() };
@@ -107,10 +107,10 @@ impl FollowerHandle {
                     });
                 }
                 Turn::Stopped => {
-                    let source = match followed.state() {
+                    let source = Box::new(match followed.state() {
                         State::Stopped(reason) => reason,
                         _ => StopReason::Told,
-                    };
+                    });
                     let follower = id();
                     break Err(FollowError::Stopped { follower, source });
                 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
@@ -172,7 +172,7 @@ async fn run(followed: Arc<Followed>, holder: String, stop: Arc<Stop>, ended: En
         if let Some(driven) = followed.take() {
             break driven;
         }
-        let wait = future::or(async { told.await }, followed.clock.sleep(ASK_AGAIN));
+        let wait = future::or(told, followed.clock.sleep(ASK_AGAIN));
         stop.or(wait).await;
     };
     if let Some(follower) = driven.follower.as_deref_mut() {
@@ -258,7 +258,7 @@ fn block_on(future: impl Future<Output = ()>) {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
-    while let Poll::Pending = future.as_mut().poll(&mut context) {
+    while future.as_mut().poll(&mut context).is_pending() {
         thread::park();
     }
 }

@@ -67,7 +67,7 @@ impl System {
             if let State::Stopped(source) = followed.state()
                 && followed.is_stopped()
             {
-                let follower = followed.id.clone();
+                let (follower, source) = (followed.id.clone(), Box::new(source));
                 return Err(FollowError::Stopped { follower, source }.into());
             }
         }

@@ -75,6 +75,21 @@ impl Broken {
             ShowsEventsBeforeTheCommit => self.show_early(&commit).await,
             DropsACheckpointWithoutEvents if events(&commit) == 0 => commit.checkpoint = None,
             ChecksTheCheckpointBeforeTheId => self.check_checkpoint(&commit).await?,
+            IgnoresEpochs => {
+                if let Some(advance) = &mut commit.checkpoint {
+                    advance.epoch = None;
+                }
+            }
+            ForgetsWhereACheckpointStands => {
+                if let Some(advance) = &mut commit.checkpoint {
+                    advance.stands_at = None;
+                }
+            }
+            ParksNothing => {
+                if let Some(advance) = &mut commit.checkpoint {
+                    advance.parking.clear();
+                }
+            }
             TrustsWhoMovesACheckpoint => self.fit_checkpoint(&mut commit).await,
             ChecksACheckpointThenMovesIt if commit.checkpoint.is_some() => {
                 self.check_checkpoint(&commit).await?;
@@ -105,7 +120,11 @@ impl Broken {
         }
         let stored = self.stored(commit).await;
         // The answer is what is lost.
-        if cut { Err(unavailable()) } else { stored }
+        match (cut, self.fault) {
+            (true, SaysThatALostCommitFailed) => Err(AppendError::Failed("it was lost".into())),
+            (true, _) => Err(unavailable()),
+            (false, _) => stored,
+        }
     }
 
     async fn stored(&self, commit: Commit) -> Result<Committed, AppendError> {

@@ -120,10 +120,7 @@ fn a_follower_that_is_not_there_and_a_name_that_is_taken_are_errors_that_say_so(
         };
         assert!(matches!(
             error.downcast_ref(),
-            Some(FollowError::Stopped {
-                source: StopReason::NameTaken,
-                ..
-            })
+            Some(FollowError::Stopped { source, .. }) if **source == StopReason::NameTaken
         ));
         assert_eq!(store.view::<Wall>().unwrap().tricks[&dog(1)], ["sit"]);
     });

@@ -6,7 +6,9 @@ use std::io::{self, Write};
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 
+use super::{Journal, Noted};
 use crate::persistence::Store;
+use crate::system::Follower;
 use crate::testing::block_on;
 
 /// Gives the laws logs to be tried on, and does to them what an operator or an accident would.
@@ -53,8 +55,10 @@ pub trait Harness: Send + Sized + 'static {
         None
     }
 
-    /// Cuts the connections of a handle, which has to recover by itself within two seconds, and is
-    /// [unavailable](crate::persistence::AppendError::Unavailable) until then. `None` where the store has no connections that can be cut.
+    /// Cuts the connections of a handle, which has to recover by itself within two seconds. Until then it waits, or says that it is
+    /// [unavailable](crate::persistence::AppendError::Unavailable), or that a commit [failed](crate::persistence::AppendError::Failed), which then
+    /// must not be stored. What comes between an embedded store and its file is somebody else's lock, or that the file is not in its place. `None`
+    /// where nothing can.
     fn disconnect<'a>(&'a self, store: &'a Self::Store) -> Option<BoxFuture<'a, ()>> {
         let _ = store;
         None
@@ -63,6 +67,28 @@ pub trait Harness: Send + Sized + 'static {
     /// A payload that the store refuses as too large. `None` where there is none that fits into memory.
     fn refused_payload(&self) -> Option<Bytes> {
         None
+    }
+
+    /// A projection of this store that keeps what the journal notes, in a list or a table, and then fails as the journal says: see
+    /// [`Journal::follower`]. `None` where the store has no projections.
+    fn follow(&self, store: &Self::Store, journal: Journal) -> Option<Box<dyn Follower>> {
+        let _ = (store, journal);
+        None
+    }
+
+    /// What journals have noted, in the order in which they did: where readers look, or what was built beside that under a tag.
+    fn noted<'a>(
+        &'a self,
+        store: &'a Self::Store,
+        tag: Option<&'a str>,
+    ) -> BoxFuture<'a, Vec<Noted>> {
+        let _ = (store, tag);
+        Box::pin(async { Vec::new() })
+    }
+
+    /// How many runs of chaos are tried unless `ES_CHAOS` says otherwise.
+    fn runs_of_chaos() -> u64 {
+        25
     }
 
     /// Runs a future to its end on this thread; laws call it on several at once, and block theirs. Override it where the store needs an async

@@ -29,9 +29,19 @@ pub(super) fn event_of(model: &Events) -> Option<TokenStream> {
     }
     let (impl_generics, type_generics, _) = generics.split_for_impl();
     let (self_type, where_clause) = (&header.self_ty, &header.generics.where_clause);
+    // A generic type may need the conditions of the `impl` to be an aggregate, so there it is asked outright.
+    let category = if generics.params.is_empty() {
+        quote! {{
+            #[allow(unused_imports)]
+            use #krate::__private::Uncategorized as _;
+            <#krate::__private::CategoryOf<#self_type>>::CATEGORY
+        }}
+    } else {
+        quote!(<#self_type as #krate::__private::HasRoot>::CATEGORY)
+    };
     Some(quote! {
         impl #impl_generics #krate::__private::EventOf for #ident #type_generics #where_clause {
-            const CATEGORY: &'static str = <#self_type as #krate::__private::HasRoot>::CATEGORY;
+            const CATEGORY: &'static str = #category;
         }
     })
 }
