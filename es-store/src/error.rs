@@ -64,12 +64,28 @@ impl Reason {
         if let Some(error) = error.downcast_ref() {
             return Some(Self::of_sqlite(error));
         }
+        #[cfg(feature = "postgres")]
+        if let Some(error) = error.downcast_ref() {
+            return Some(Self::of_postgres(error));
+        }
         Some(match error.downcast_ref()? {
             OpenError::Settings(_) => Self::Settings,
             OpenError::Owner(error) => Self::of_owner(error),
             #[cfg(feature = "sqlite")]
             OpenError::Sqlite(error) => Self::of_sqlite(error),
+            #[cfg(feature = "postgres")]
+            OpenError::Postgres(error) => Self::of_postgres(error),
         })
+    }
+
+    #[cfg(feature = "postgres")]
+    fn of_postgres(error: &es_store_postgres::OpenError) -> Self {
+        use es_store_postgres::OpenError::{NoRuntime, NoTls, Prefix, Schema, Unmigrated, Url};
+        match error {
+            Unmigrated { .. } => Self::Unmigrated,
+            Url | Schema { .. } | Prefix { .. } | NoTls | NoRuntime => Self::Settings,
+            _ => Self::Unreachable,
+        }
     }
 
     fn of_owner(error: &es_core::application::OpenError) -> Self {

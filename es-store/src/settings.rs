@@ -148,6 +148,8 @@ impl Settings {
             AnyStore::Memory(store) => self.builder_over(store).await,
             #[cfg(feature = "sqlite")]
             AnyStore::Sqlite(store) => self.builder_over(store).await,
+            #[cfg(feature = "postgres")]
+            AnyStore::Postgres(store) => self.builder_over(store).await,
         }
     }
 
@@ -187,8 +189,11 @@ impl Settings {
             #[cfg(feature = "postgres")]
             Location::Postgres(url) => {
                 let store = es_store_postgres::PostgresStore::connect(&url.0).await?;
+                if self.migrate == Some(true) {
+                    store.migrate().await?;
+                }
                 store.check().await?;
-                self.builder_over(store).await
+                Ok(AnyStore::Postgres(store))
             }
         }
     }

@@ -40,6 +40,9 @@ pub enum AnyStore {
     /// In a file (feature `sqlite`).
     #[cfg(feature = "sqlite")]
     Sqlite(es_store_sqlite::SqliteStore),
+    /// On a server (feature `postgres`).
+    #[cfg(feature = "postgres")]
+    Postgres(es_store_postgres::PostgresStore),
 }
 
 struct Known {

@@ -33,7 +33,7 @@ impl FollowerHandle {
             return Err(running().into());
         };
         if followed.is_stopped() {
-            let (follower, source) = (id(), stop_reason(followed.state()));
+            let (follower, source) = (id(), Box::new(stop_reason(followed.state())));
             return Err(FollowError::Stopped { follower, source }.into());
         }
         let mut engine = Engine::new(followed, follower, &self.holder, Goal::Follow);
@@ -72,7 +72,7 @@ impl FollowerHandle {
                     break Err(FollowError::Unreachable { follower, failure });
                 }
                 Turn::Stopped => {
-                    let (follower, source) = (id(), stop_reason(followed.state()));
+                    let (follower, source) = (id(), Box::new(stop_reason(followed.state())));
                     break Err(FollowError::Stopped { follower, source });
                 }
             }
