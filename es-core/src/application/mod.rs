@@ -4,6 +4,7 @@ mod builder;
 mod cache;
 mod categories;
 mod error;
+mod following;
 mod history;
 mod ids;
 mod load;
@@ -11,11 +12,12 @@ mod log;
 mod owner;
 mod pages;
 mod repository;
-mod retry;
+pub(crate) mod retry;
 mod save;
 mod snapshots;
 mod update;
 mod wait;
+mod work;
 
 use std::fmt;
 use std::future::Future;
@@ -37,6 +39,7 @@ pub use save::{Save, SaveError, Saved, Staged};
 pub use snapshots::{SnapshotError, SnapshotPolicy};
 pub use update::{Decision, UpdateError, UpdateResult, Updated};
 pub use wait::WaitError;
+pub use work::UnitOfWork;
 
 use crate::domain::{Aggregate, Outcome, Position, StreamId, Version};
 #[cfg(doc)]
@@ -157,14 +160,17 @@ impl Application {
         Ok(self.repository.stage(&self.metadata, what)?)
     }
 
-    /// Claims the log for this application's name now, and not at its first use; without a name nothing is done.
+    /// Claims the log for this application's name now, where it has one, and not at its first use; [`stage`](Application::stage) need not wait for
+    /// the store then. Keys that do not fit are reported by the first save.
     ///
     /// # Errors
     /// [`LogError::Open`], as [`Error::Log`], where the log is another application's.
     pub fn claim(&self) -> impl Future<Output = Result<()>> + Send + use<> {
         let repository = self.repository.clone();
         async move {
-            repository.store().await.map_err(LogError::from)?;
+            let store = repository.store().await.map_err(LogError::from)?;
+            // Whoever only reads need not have the keys.
+            let _ = repository.check_keys(store).await;
             Ok(())
         }
     }
@@ -337,7 +343,7 @@ impl Application {
         to: Position,
     ) -> impl Future<Output = Result<()>> + Send + use<> {
         let repository = self.repository.clone();
-        async move { Ok(repository.advance(Advance { follower, from, to }).await?) }
+        async move { Ok(repository.advance(Advance::new(follower, from, to)).await?) }
     }
 
     /// Waits until a follower that keeps its checkpoint in this store has seen a position, and says how far it is then.

@@ -101,6 +101,15 @@ impl Repository {
         Ok(store)
     }
 
+    /// The store, whosever it is.
+    pub(super) fn shared_store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.shared.store)
+    }
+
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.shared.clock)
+    }
+
     pub(super) fn codecs(&self) -> &Codecs {
         &self.shared.codecs
     }

@@ -11,7 +11,7 @@ mod stream;
 
 pub use aggregate::{Aggregate, AggregateId, Declares, Events, HasRoot, record, record_creation};
 pub use counter::{Position, Version};
-pub use event::{Event, EventShape, FieldShape, JsonMap, Misplaced, UpcastError};
+pub use event::{Event, EventOf, EventShape, FieldShape, JsonMap, Misplaced, UpcastError};
 pub use outcome::Outcome;
 pub(crate) use replay::Replay;
 pub use replay::ReplayError;

@@ -183,6 +183,13 @@ impl ::es_core::__private::Event for AccountFact {
 impl ::es_core::__private::Declares for Account {
     type Event = AccountFact;
 }
+impl ::es_core::__private::EventOf for AccountFact {
+    const CATEGORY: &'static str = {
+        #[allow(unused_imports)]
+        use ::es_core::__private::Uncategorized as _;
+        <::es_core::__private::CategoryOf<Account>>::CATEGORY
+    };
+}
 impl ::es_core::__private::Events for Account {
     const FINGERPRINT: u64 = ::es_core::__private::fingerprint(
         &[

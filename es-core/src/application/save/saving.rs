@@ -86,7 +86,10 @@ impl Repository {
 
     /// Checks, once, that one of the newest encrypted events can be opened, where there are any: with other keys, or with none, a log would come
     /// to be that nobody can read.
-    pub(super) async fn check_keys(&self, store: &dyn Store) -> Result<(), SaveError> {
+    pub(in crate::application) async fn check_keys(
+        &self,
+        store: &dyn Store,
+    ) -> Result<(), SaveError> {
         if self.keys_fit().load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -111,7 +114,10 @@ impl Repository {
         Ok(())
     }
 
-    pub(super) async fn seal(&self, appends: &mut [Append]) -> Result<(), SaveError> {
+    pub(in crate::application) async fn seal(
+        &self,
+        appends: &mut [Append],
+    ) -> Result<(), SaveError> {
         for append in appends {
             let (stream, after) = (&append.stream, append.expected);
             self.codecs()
@@ -121,7 +127,7 @@ impl Repository {
         Ok(())
     }
 
-    pub(super) fn made(&self, metadata: Metadata, appends: Vec<Append>) -> Commit {
+    pub(in crate::application) fn made(&self, metadata: Metadata, appends: Vec<Append>) -> Commit {
         let time = whole_microseconds(self.now());
         Commit {
             id: CommitId::draw_at(time),
@@ -182,7 +188,7 @@ impl Repository {
     }
 
     /// What is cached of a stream that is at another version than was thought is not what is stored.
-    fn refused(&self, error: AppendError) -> SaveError {
+    pub(in crate::application) fn refused(&self, error: AppendError) -> SaveError {
         if let AppendError::Conflict { stream, .. } = &error {
             self.keeping().cache.forget(stream);
         }
@@ -190,7 +196,7 @@ impl Repository {
     }
 
     /// Takes note that a commit is stored, and keeps the snapshots that are due. One that cannot be kept is only a longer way later.
-    async fn stored<S: Save>(
+    pub(in crate::application) async fn stored<S: Save>(
         &self,
         store: &dyn Store,
         what: &mut S,

@@ -1,0 +1,309 @@
+//! Why a log cannot be opened, and what Postgres's errors mean to a reader or a writer.
+use std::sync::Arc;
+
+use es_core::persistence::{AppendError, BoxError, KeepError, ReadError};
+use tokio_postgres::error::SqlState;
+
+use crate::records::Full;
+
+/// Why a log could not be opened, or is not what this program needs. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The URL means no server. It is not repeated, since a password may be in it.
+    #[error(
+        "the URL of the Postgres server cannot be read; write postgres://USER:PASSWORD@HOST/DATABASE"
+    )]
+    Url,
+    /// The name of the schema cannot be one.
+    #[error(
+        "`{schema}` cannot be the name of a schema; use 1 to 63 bytes without NUL, not beginning with `pg_`"
+    )]
+    Schema {
+        /// The name.
+        schema: String,
+    },
+    /// The table prefix is not a name.
+    #[error(
+        "`{prefix}` cannot begin the names of tables; use at most 32 letters, digits and underscores, a letter first"
+    )]
+    Prefix {
+        /// The prefix.
+        prefix: String,
+    },
+    /// The URL asks for an encrypted connection, and this build has none.
+    #[error(
+        "the URL asks for an encrypted connection (`sslmode=require`); build es-store-postgres with its feature `rustls`"
+    )]
+    NoTls,
+    /// The certificates that the system trusts cannot be read.
+    #[error(
+        "cannot read the certificates that the system trusts; install them (ca-certificates), or write `sslmode=disable` where the network is safe"
+    )]
+    Certificates(#[source] BoxError),
+    /// The store was connected outside of a tokio runtime.
+    #[error("the store needs a tokio runtime, with its I/O and time enabled; connect it in one")]
+    NoRuntime,
+    /// The tables are not there, or of an older version.
+    #[error(
+        "the tables of `{log}` have version {found}, and this program needs {needed}; run {command}"
+    )]
+    Unmigrated {
+        /// The schema and the prefix of the tables.
+        log: String,
+        /// The version that is there; 0 where there is none.
+        found: u32,
+        /// The version that is needed.
+        needed: u32,
+        /// What brings them up to date.
+        command: String,
+    },
+    /// The tables were made by a newer program.
+    #[error(
+        "the tables of `{log}` have version {found}, and this program knows {known}; use a newer one"
+    )]
+    Newer {
+        /// The schema and the prefix of the tables.
+        log: String,
+        /// The version that is there.
+        found: u32,
+        /// The newest version that is known.
+        known: u32,
+    },
+    /// A part of the log is missing.
+    #[error(
+        "there are tables of this log, but `{part}` is missing or empty; restore it from a backup"
+    )]
+    Incomplete {
+        /// What is missing: a table, or the index of one.
+        part: String,
+    },
+    /// A name that the log needs is taken.
+    #[error(
+        "there is a `{name}` already, which is no part of this log; choose another table prefix or schema"
+    )]
+    Occupied {
+        /// The name.
+        name: String,
+    },
+    /// The server cannot be reached, or does not let this user do it.
+    #[error("cannot open the log")]
+    Postgres(#[source] BoxError),
+}
+
+impl From<OpenError> for es_core::Error {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error.into())
+    }
+}
+
+impl From<Fault> for OpenError {
+    fn from(fault: Fault) -> Self {
+        Self::Postgres(fault.explained())
+    }
+}
+
+/// What went wrong between this program and the database; shared by all whom it befell.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// Postgres, or the line to it.
+    Postgres(Arc<tokio_postgres::Error>),
+    /// A column has what no store writes into it.
+    Unlike(Arc<UnlikeALog>),
+    /// A number has no place in a column, or a commit none in a statement.
+    Commit(Arc<BoxError>),
+    /// The tables are not as they have to be.
+    Open(Arc<OpenError>),
+    /// No connection can be had.
+    Connect(Arc<BoxError>),
+    /// No answer came in time.
+    Silent,
+}
+
+/// What stands in a column is not what the store wrote.
+#[derive(Debug, thiserror::Error)]
+#[error("column {place} is not as the store wrote it")]
+pub(crate) struct UnlikeALog {
+    place: usize,
+    source: BoxError,
+}
+
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(Arc::new(error))
+    }
+}
+
+impl From<Full> for Fault {
+    fn from(full: Full) -> Self {
+        Self::Commit(Arc::new(full.into()))
+    }
+}
+
+impl From<OpenError> for Fault {
+    fn from(error: OpenError) -> Self {
+        Self::Open(Arc::new(error))
+    }
+}
+
+impl Fault {
+    pub(crate) fn unlike(place: usize, source: impl Into<BoxError>) -> Self {
+        Self::Unlike(Arc::new(UnlikeALog {
+            place,
+            source: source.into(),
+        }))
+    }
+
+    pub(crate) fn connect(why: impl Into<BoxError>) -> Self {
+        Self::Connect(Arc::new(why.into()))
+    }
+
+    fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Postgres(error) => error.code(),
+            _ => None,
+        }
+    }
+
+    /// Whether the connection is lost: what was asked may have been done or not.
+    pub(crate) fn is_lost(&self) -> bool {
+        match self {
+            Self::Postgres(error) => is_lost(error),
+            Self::Connect(_) | Self::Silent => true,
+            Self::Unlike(_) | Self::Commit(_) | Self::Open(_) => false,
+        }
+    }
+
+    /// Whether somebody else was faster, so that looking again tells more.
+    pub(crate) fn is_race(&self) -> bool {
+        matches!(
+            self.code(),
+            Some(&(SqlState::UNIQUE_VIOLATION | SqlState::T_R_SERIALIZATION_FAILURE))
+        )
+    }
+
+    /// Whether other commits may well succeed where this one failed: what is said of the server is said of all.
+    pub(crate) fn is_of_one(&self) -> bool {
+        match self {
+            Self::Postgres(error) => match error.code() {
+                // Data, integrity, limits of the program.
+                Some(code) => ["22", "23", "54"].contains(&&code.code()[..2]),
+                // It could not be put into a message.
+                None => !is_lost(error),
+            },
+            Self::Unlike(_) | Self::Commit(_) => true,
+            Self::Open(_) | Self::Connect(_) | Self::Silent => false,
+        }
+    }
+
+    /// The error with the way out.
+    pub(crate) fn explained(&self) -> BoxError {
+        let error = match self {
+            Self::Postgres(error) => error,
+            Self::Unlike(source) => {
+                return Explained {
+                    way_out: DAMAGED,
+                    source: Arc::clone(source),
+                }
+                .into();
+            }
+            Self::Commit(error) | Self::Connect(error) => {
+                return Shared(Arc::clone(error)).into();
+            }
+            Self::Open(error) => return Arc::clone(error).into(),
+            Self::Silent => return "no answer came within the statement time-out".into(),
+        };
+        let way_out = match error.code() {
+            Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                "a transaction holds the log for longer than the lock time-out; end it sooner after `append_in`, or allow more time"
+            }
+            Some(&SqlState::QUERY_CANCELED) => {
+                "it took longer than the statement time-out; allow more time"
+            }
+            Some(&SqlState::DISK_FULL) => "the server's disk is full; make room",
+            Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
+                "the server takes no writes: connect to the primary"
+            }
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                "this user may not do it; grant the right on the schema and its tables"
+            }
+            Some(&(SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN)) => {
+                "a table of the log is gone or another; migrate, or restore it from a backup"
+            }
+            Some(&SqlState::UNTRANSLATABLE_CHARACTER) => {
+                "a name has a letter that the encoding of this database has not; create the database with the encoding UTF8"
+            }
+            Some(&(SqlState::UNIQUE_VIOLATION | SqlState::NUMERIC_VALUE_OUT_OF_RANGE)) => DAMAGED,
+            Some(&SqlState::INVALID_SQL_STATEMENT_NAME) => {
+                "prepared statements get lost on the way; behind a proxy that pools transactions, let it keep them (PgBouncer from 1.21: `max_prepared_statements`)"
+            }
+            _ => return Arc::clone(error).into(),
+        };
+        Explained {
+            way_out,
+            source: Arc::clone(error),
+        }
+        .into()
+    }
+}
+
+fn is_lost(error: &tokio_postgres::Error) -> bool {
+    use std::error::Error as _;
+    if let Some(error) = error.as_db_error() {
+        let code = error.code().code();
+        return code.starts_with("08")
+            || code.starts_with("57P")
+            || matches!(
+                error.parsed_severity(),
+                Some(
+                    tokio_postgres::error::Severity::Fatal | tokio_postgres::error::Severity::Panic
+                )
+            );
+    }
+    error.is_closed()
+        || error
+            .source()
+            .is_some_and(|source| source.is::<std::io::Error>())
+        || error.to_string() == "unexpected message from server"
+}
+
+const DAMAGED: &str = "the log is damaged, or was edited by hand; restore it from a backup";
+
+pub(crate) fn unreadable(fault: &Fault) -> ReadError {
+    ReadError::Unavailable(fault.explained())
+}
+
+pub(crate) fn not_kept(fault: &Fault) -> KeepError {
+    KeepError::Unavailable(fault.explained())
+}
+
+/// What a fault means to who sent a commit.
+pub(crate) fn not_committed(fault: &Fault) -> AppendError {
+    if fault.is_lost() {
+        return AppendError::Unavailable(fault.explained());
+    }
+    AppendError::Failed(fault.explained())
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{way_out}")]
+struct Explained<E: std::error::Error + 'static> {
+    way_out: &'static str,
+    source: Arc<E>,
+}
+
+/// An error that several share.
+#[derive(Debug)]
+struct Shared(Arc<BoxError>);
+
+impl std::fmt::Display for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Shared {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}

@@ -1,0 +1,164 @@
+//! What is asked and written under the log's lock.
+use std::collections::HashMap;
+
+use es_core::persistence::Commit;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{GenericClient, Row, Statement};
+use uuid::Uuid;
+
+use crate::commit::{End, Known, Stored, StoredEvent, Verdict};
+use crate::error::Fault;
+use crate::names::written;
+use crate::reads;
+use crate::records::{column, counted};
+use crate::sql::Sql;
+
+/// The statements, prepared on one connection: prepared, they are sent one after the other without waiting for answers.
+pub(crate) struct Locked {
+    lock: Statement,
+    read_versions: Statement,
+    read_commits: Statement,
+    read_events_of_commit: Statement,
+    read_checkpoints: Statement,
+    insert: Statement,
+    write_head: Statement,
+    write_checkpoints: Statement,
+    notify: Statement,
+}
+
+type Values<'a, const N: usize> = [&'a (dyn ToSql + Sync); N];
+
+impl Locked {
+    pub(crate) async fn prepare(client: &impl GenericClient, sql: &Sql) -> Result<Self, Fault> {
+        let (
+            lock,
+            read_versions,
+            read_commits,
+            read_events_of_commit,
+            read_checkpoints,
+            insert,
+            write_head,
+            write_checkpoints,
+            notify,
+        ) = tokio::try_join!(
+            client.prepare(&sql.lock),
+            client.prepare(&sql.read_versions),
+            client.prepare(&sql.read_commits),
+            client.prepare(&sql.read_events_of_commit),
+            client.prepare(&sql.read_checkpoints),
+            client.prepare(&sql.insert),
+            client.prepare(&sql.write_head),
+            client.prepare(&sql.write_checkpoints),
+            client.prepare(&sql.notify),
+        )?;
+        Ok(Self {
+            lock,
+            read_versions,
+            read_commits,
+            read_events_of_commit,
+            read_checkpoints,
+            insert,
+            write_head,
+            write_checkpoints,
+            notify,
+        })
+    }
+
+    /// Takes the log's lock, and then reads what the log has of a group: each statement by a snapshot of its own, taken after the lock.
+    pub(crate) async fn read(
+        &self,
+        client: &impl GenericClient,
+        commits: &[&Commit],
+    ) -> Result<Known, Fault> {
+        let mut streams: Vec<_> = commits
+            .iter()
+            .flat_map(|commit| commit.appends.iter().map(|append| &append.stream))
+            .collect();
+        streams.sort_unstable();
+        streams.dedup();
+        let mut followers: Vec<_> = commits
+            .iter()
+            .filter_map(|commit| commit.checkpoint.as_ref().map(|moved| &moved.follower))
+            .collect();
+        followers.sort_unstable();
+        followers.dedup();
+
+        let categories: Vec<_> = streams.iter().map(|at| written(&at.category)).collect();
+        let stream_ids: Vec<_> = streams.iter().map(|stream| stream.id).collect();
+        let commit_ids: Vec<Uuid> = commits.iter().map(|commit| commit.id.into()).collect();
+        let names: Vec<_> = followers.iter().map(|of| written(&of.name)).collect();
+        let logs: Vec<_> = followers.iter().map(|of| written(&of.log)).collect();
+        let of_streams: Values<'_, 2> = [&categories, &stream_ids];
+        let of_commits: Values<'_, 1> = [&commit_ids];
+        let of_followers: Values<'_, 2> = [&names, &logs];
+        let (end, versions, found, checkpoints) = tokio::try_join!(biased;
+            client.query_opt(&self.lock, &[]),
+            client.query(&self.read_versions, &of_streams),
+            client.query(&self.read_commits, &of_commits),
+            async {
+                if followers.is_empty() {
+                    return Ok(Vec::new());
+                }
+                client.query(&self.read_checkpoints, &of_followers).await
+            },
+        )?;
+
+        let end = End::of(&end.ok_or_else(reads::no_log)?)?;
+        let (versions, checkpoints) = (counters(&versions)?, counters(&checkpoints)?);
+        let checkpoints = checkpoints.into_iter().map(Into::into);
+        let mut known = Known {
+            end,
+            versions: streams.into_iter().cloned().zip(versions).collect(),
+            commits: HashMap::new(),
+            checkpoints: followers.into_iter().cloned().zip(checkpoints).collect(),
+        };
+        for row in &found {
+            let found = reads::found(row)?;
+            let between: Values<'_, 2> = [&found.first, &found.last];
+            let events = client.query(&self.read_events_of_commit, &between).await?;
+            let events: Result<_, Fault> = events.iter().map(StoredEvent::of).collect();
+            let events = events?;
+            let id = found.committed.commit;
+            known.commits.insert(id, Stored { found, events });
+        }
+        Ok(known)
+    }
+
+    /// Writes what a verdict says, all of it sent at once.
+    pub(crate) async fn write(
+        &self,
+        client: &impl GenericClient,
+        verdict: &Verdict<'_>,
+        handle: &str,
+    ) -> Result<(), Fault> {
+        if !verdict.changed {
+            return Ok(());
+        }
+        let moved = &verdict.checkpoints;
+        let names: Vec<_> = moved.keys().map(|of| written(&of.name)).collect();
+        let logs: Vec<_> = moved.keys().map(|of| written(&of.log)).collect();
+        let positions: Vec<_> = moved.values().collect();
+        let rows = verdict.rows.columns();
+        let end: Values<'_, 2> = [&verdict.end.head, &verdict.end.microseconds()];
+        let checkpoints: Values<'_, 3> = [&names, &logs, &positions];
+        let notified: Values<'_, 1> = [&handle];
+        let has_rows = verdict.rows.count() > 0;
+        let when = |wanted: bool, statement, values| async move {
+            match wanted {
+                true => client.execute(statement, values).await,
+                false => Ok(0),
+            }
+        };
+        tokio::try_join!(biased;
+            when(has_rows, &self.insert, &rows[..]),
+            when(has_rows, &self.write_head, &end[..]),
+            when(!moved.is_empty(), &self.write_checkpoints, &checkpoints[..]),
+            when(true, &self.notify, &notified[..]),
+        )?;
+        Ok(())
+    }
+}
+
+fn counters(rows: &[Row]) -> Result<Vec<u64>, Fault> {
+    rows.iter().map(|row| counted(column(row, 0)?, 0)).collect()
+}

@@ -1,0 +1,250 @@
+//! Every statement, with the names of one log's tables.
+
+/// Tables, functions and views, which are in the schema.
+const IN_SCHEMA: [&str; 7] = [
+    "log",
+    "events",
+    "checkpoints",
+    "snapshots",
+    "events_are_facts",
+    "as_jsonb",
+    "history",
+];
+
+/// Indexes, constraints and triggers, which belong to a table.
+const OF_TABLES: [&str; 8] = [
+    "events_pkey",
+    "events_by_stream",
+    "events_by_commit",
+    "events_are_not_changed",
+    "events_are_not_deleted",
+    "events_are_not_truncated",
+    "checkpoints_pkey",
+    "snapshots_pkey",
+];
+
+/// Where one log is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Location {
+    pub(crate) schema: String,
+    pub(crate) prefix: String,
+}
+
+impl Location {
+    /// The name of a part of the log, without its schema.
+    pub(crate) fn name(&self, part: &str) -> String {
+        format!("{}{part}", self.prefix)
+    }
+
+    /// Puts names into a statement, in the places of the parts in braces.
+    pub(crate) fn named(&self, statement: &str) -> String {
+        let schema = quoted(&self.schema);
+        let mut named = statement.to_owned();
+        for part in IN_SCHEMA {
+            let name = format!("{schema}.{}", quoted(&self.name(part)));
+            named = named.replace(&format!("{{{part}}}"), &name);
+        }
+        for part in OF_TABLES {
+            named = named.replace(&format!("{{{part}}}"), &quoted(&self.name(part)));
+        }
+        named
+    }
+
+    /// A number that other logs have not, most likely: for a lock, or the name of a channel.
+    pub(crate) fn number(&self) -> i64 {
+        let sum = |salt: &[u8]| {
+            let mut sum = crc32fast::Hasher::new();
+            for part in [salt, self.schema.as_bytes(), b"\0", self.prefix.as_bytes()] {
+                sum.update(part);
+            }
+            i64::from(sum.finalize())
+        };
+        (sum(b"es") << 31) ^ sum(b"event store")
+    }
+
+    /// The channel on which commits are announced.
+    pub(crate) fn channel(&self) -> String {
+        format!("es_{:x}", self.number())
+    }
+}
+
+/// An identifier in a statement.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The statements of one log. Only its names are put into them; values are bound.
+#[derive(Debug)]
+pub(crate) struct Sql {
+    pub(crate) location: Location,
+    pub(crate) channel: String,
+    pub(crate) append: String,
+    pub(crate) append_one: String,
+    pub(crate) lock: String,
+    pub(crate) read_versions: String,
+    pub(crate) read_commits: String,
+    pub(crate) read_events_of_commit: String,
+    pub(crate) read_checkpoints: String,
+    pub(crate) insert: String,
+    pub(crate) write_head: String,
+    pub(crate) write_checkpoints: String,
+    pub(crate) notify: String,
+    pub(crate) read_head: String,
+    pub(crate) read_checkpoint: String,
+    pub(crate) read_stream: String,
+    pub(crate) read_stream_backwards: String,
+    pub(crate) read_log: String,
+    pub(crate) read_filtered_log: String,
+    pub(crate) read_ids: String,
+    pub(crate) claim: String,
+    pub(crate) read_owner: String,
+    pub(crate) write_snapshot: String,
+    pub(crate) read_snapshot: String,
+    pub(crate) drop_snapshots: String,
+    pub(crate) drop_all_snapshots: String,
+    pub(crate) verify_events: String,
+    pub(crate) verify_streams: String,
+    /// The names of those that refuse edits of events.
+    pub(crate) triggers: [String; 3],
+}
+
+/// The columns of a record whose stream is known, in the order in which they are read.
+const RECORD_OF_STREAM: &str =
+    "position, version, event, schema, payload, metadata, time, commit_id";
+
+/// The columns of any record.
+const RECORD: &str =
+    "position, version, event, schema, payload, metadata, time, commit_id, category, stream";
+
+/// The version of a stream, of which the row `s` says category and id.
+const VERSION: &str = "coalesce((SELECT e.version FROM {events} AS e \
+     WHERE e.category = s.category AND e.stream = s.stream ORDER BY e.version DESC LIMIT 1), 0)";
+
+/// New rows: twelve arrays, one for each column.
+const ROWS: &str = "unnest($1::int8[], $2::int8[], $3::text[], $4::int8[], $5::bytea[], $6::text[], $7::int8[], $8::uuid[], $9::text[], \
+     $10::uuid[], $11::int8[], $12::int8[])";
+
+impl Sql {
+    pub(crate) fn new(location: Location) -> Self {
+        let channel = location.channel();
+        let named = |statement: String| location.named(&statement);
+        Self {
+            // The head is where the writer left it, so nothing was committed since: what its snapshot shows of streams is what is there. Where it is
+            // elsewhere, or a stream has another version, no row is written.
+            append: named(format!(
+                "WITH log AS ( \
+                     UPDATE {{log}} SET head = $13::int8, time = $14::int8 WHERE id = 1 AND head = $15::int8 AND NOT EXISTS ( \
+                         SELECT FROM unnest($16::text[], $17::uuid[], $18::int8[]) AS s (category, stream, expected) \
+                         WHERE s.expected <> {VERSION}) \
+                     RETURNING 1), \
+                 inserted AS ( \
+                     INSERT INTO {{events}} ({RECORD}, events_in_commit, checksum) \
+                     SELECT n.* FROM log, {ROWS} AS n) \
+                 SELECT pg_notify('{channel}', $19) FROM log"
+            )),
+            append_one: named(format!(
+                "WITH log AS ( \
+                     UPDATE {{log}} SET head = $1::int8, time = $7::int8 WHERE id = 1 AND head = $1::int8 - 1 AND $2::int8 - 1 = \
+                         coalesce((SELECT e.version FROM {{events}} AS e \
+                         WHERE e.category = $9::text AND e.stream = $10::uuid ORDER BY e.version DESC LIMIT 1), 0) \
+                     RETURNING 1), \
+                 inserted AS ( \
+                     INSERT INTO {{events}} ({RECORD}, events_in_commit, checksum) \
+                     SELECT $1::int8, $2::int8, $3::text, $4::int8, $5::bytea, $6::text, $7::int8, $8::uuid, $9::text, $10::uuid, 1, $11::int8 FROM log) \
+                 SELECT pg_notify('{channel}', $12) FROM log"
+            )),
+            lock: named("SELECT head, time FROM {log} WHERE id = 1 FOR UPDATE".to_owned()),
+            read_versions: named(format!(
+                "SELECT {VERSION} FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS s (category, stream, place) ORDER BY s.place"
+            )),
+            read_commits: named(
+                "SELECT commit_id, position, events_in_commit, time FROM {events} \
+                 WHERE commit_id = ANY ($1) AND events_in_commit IS NOT NULL"
+                    .to_owned(),
+            ),
+            read_events_of_commit: named(
+                "SELECT category, stream, version, event, schema, payload FROM {events} \
+                 WHERE position BETWEEN $1 AND $2 ORDER BY position"
+                    .to_owned(),
+            ),
+            read_checkpoints: named(
+                "SELECT coalesce(c.position, 0) FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS f (follower, log, place) \
+                 LEFT JOIN {checkpoints} AS c ON c.follower = f.follower AND c.log = f.log ORDER BY f.place"
+                    .to_owned(),
+            ),
+            insert: named(format!(
+                "INSERT INTO {{events}} ({RECORD}, events_in_commit, checksum) SELECT * FROM {ROWS}"
+            )),
+            write_head: named("UPDATE {log} SET head = $1, time = $2 WHERE id = 1".to_owned()),
+            write_checkpoints: named(
+                "INSERT INTO {checkpoints} (follower, log, position) SELECT * FROM unnest($1::text[], $2::text[], $3::int8[]) \
+                 ON CONFLICT (follower, log) DO UPDATE SET position = excluded.position"
+                    .to_owned(),
+            ),
+            notify: format!("SELECT pg_notify('{channel}', $1)"),
+            read_head: named("SELECT head FROM {log} WHERE id = 1".to_owned()),
+            read_checkpoint: named(
+                "SELECT position FROM {checkpoints} WHERE follower = $1 AND log = $2".to_owned(),
+            ),
+            read_stream: named(format!(
+                "SELECT {RECORD_OF_STREAM} FROM {{events}} \
+                 WHERE category = $1 AND stream = $2 AND version > $3 AND version <= $4 ORDER BY version LIMIT $5"
+            )),
+            read_stream_backwards: named(format!(
+                "SELECT {RECORD_OF_STREAM} FROM {{events}} \
+                 WHERE category = $1 AND stream = $2 AND version > $3 AND version <= $4 ORDER BY version DESC LIMIT $5"
+            )),
+            read_log: named(format!(
+                "SELECT {RECORD} FROM {{events}} WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
+            )),
+            // Joined to nothing, the category is found by no index: by that of streams each page would sort all events of a category.
+            read_filtered_log: named(format!(
+                "SELECT {RECORD} FROM {{events}} WHERE position > $1 AND position <= $2 AND (category || '' = ANY ($4) \
+                 OR (category || '', event) IN (SELECT * FROM unnest($5::text[], $6::text[]))) ORDER BY position LIMIT $3"
+            )),
+            // Each id is found after the one before it, so that the events of a stream are not read.
+            read_ids: named(
+                "WITH RECURSIVE ids AS ( \
+                     (SELECT stream FROM {events} WHERE category = $1 AND stream >= $2 ORDER BY stream LIMIT 1) \
+                     UNION ALL \
+                     SELECT (SELECT e.stream FROM {events} AS e \
+                         WHERE e.category = $1 AND e.stream > ids.stream ORDER BY e.stream LIMIT 1) \
+                     FROM ids WHERE ids.stream IS NOT NULL) \
+                 SELECT stream FROM ids WHERE stream IS NOT NULL LIMIT $3"
+                    .to_owned(),
+            ),
+            claim: named("UPDATE {log} SET owner = $1 WHERE id = 1 AND owner IS NULL".to_owned()),
+            read_owner: named("SELECT owner FROM {log} WHERE id = 1".to_owned()),
+            write_snapshot: named(
+                "INSERT INTO {snapshots} (category, stream, version, fingerprint, state) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (category, stream, version) \
+                 DO UPDATE SET fingerprint = excluded.fingerprint, state = excluded.state"
+                    .to_owned(),
+            ),
+            read_snapshot: named(
+                "SELECT version, fingerprint, state FROM {snapshots} \
+                 WHERE category = $1 AND stream = $2 AND version <= $3 ORDER BY version DESC LIMIT 1"
+                    .to_owned(),
+            ),
+            drop_snapshots: named(
+                "DELETE FROM {snapshots} WHERE category = $1 AND stream = $2".to_owned(),
+            ),
+            drop_all_snapshots: named("DELETE FROM {snapshots}".to_owned()),
+            verify_events: named(format!(
+                "SELECT {RECORD}, events_in_commit, checksum FROM {{events}} ORDER BY position"
+            )),
+            verify_streams: named(
+                "SELECT category, stream FROM {events} GROUP BY category, stream \
+                 HAVING min(version) <> 1 OR max(version) <> count(*)"
+                    .to_owned(),
+            ),
+            triggers: [
+                location.name("events_are_not_changed"),
+                location.name("events_are_not_deleted"),
+                location.name("events_are_not_truncated"),
+            ],
+            channel,
+            location,
+        }
+    }
+}

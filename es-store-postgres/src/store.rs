@@ -1,0 +1,466 @@
+//! The store itself: readers beside one writer.
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool};
+use es_core::persistence::{
+    Append, AppendError, BoxFuture, CheckpointStore, Commit, CommitId, Committed, EventStore,
+    Filter, FollowerId, KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore,
+    Span,
+};
+use es_core::{Position, StreamId, Version};
+use event_listener::Event;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio_postgres::Config;
+use uuid::Uuid;
+
+use crate::builder::{NotAUrl, PostgresStoreBuilder, Server};
+use crate::connection::{Connections, in_time, patience};
+use crate::error::{Fault, not_kept, unreadable};
+use crate::listen::listen;
+use crate::names::{Names, written};
+use crate::schema::{self, Log};
+use crate::sql::Sql;
+use crate::writer::{Desk, Writer};
+use crate::{Migrated, OpenError, Verification, reads, snapshots, verify};
+
+/// A log in a Postgres database. Its clones share their connections, which are closed with the last of them.
+///
+/// It works on the tokio runtime that it was connected in, whoever polls its futures.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) sql: Arc<Sql>,
+    connections: Arc<Connections>,
+    writer: Writer,
+    pub(crate) changed: Arc<Event>,
+    /// How long a server may take to answer that is still there.
+    patience: Duration,
+    names: Names,
+    pub(crate) payload_limit: usize,
+    /// The tables were found to be as they have to be.
+    ready: AtomicBool,
+    command: String,
+    pub(crate) handle: String,
+    listener: OnceLock<Option<Listener>>,
+    runtime: Handle,
+}
+
+/// Ends the task that listens with the store.
+struct Listener(AbortHandle);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Asks on a connection of the pool, and once more on another one where that one was dead.
+macro_rules! reading {
+    ($shared:ident, $client:ident, $read:expr) => {{
+        let shared: &Shared = $shared;
+        let mut dead = 0;
+        loop {
+            let $client = shared.reader().await?;
+            match in_time(shared.patience, $read).await {
+                Err(Fault::Silent) => {
+                    drop(Object::take($client));
+                    break Err(Fault::Silent);
+                }
+                Err(fault @ Fault::Postgres(_)) if fault.is_lost() => {
+                    drop(Object::take($client));
+                    dead += 1;
+                    if dead > shared.connections.most() {
+                        break Err(fault);
+                    }
+                }
+                answer => break answer,
+            }
+        }
+    }};
+}
+
+impl PostgresStore {
+    /// Connects to a database: the server answers, and no table is touched.
+    ///
+    /// Must be called in a tokio runtime, which the store then works on. The log is the tables that begin with `es_` in the schema `public`;
+    /// [`builder`](PostgresStore::builder) chooses others.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn connect(url: &str) -> Result<Self, OpenError> {
+        Self::builder(url).connect().await
+    }
+
+    /// A store of which more is said before it is connected.
+    pub fn builder(url: &str) -> PostgresStoreBuilder {
+        let config = url.parse::<Config>().map(Box::new).map_err(|_| NotAUrl);
+        PostgresStoreBuilder::new(Server::Url(config))
+    }
+
+    /// A store on connections of a pool of yours: how they are made, and what is said to each session of those that read, is yours to say.
+    ///
+    /// One connection is taken out of the pool for good, to write. None listens, so what other processes commit is found by looking, once a second.
+    pub fn from_pool(pool: Pool) -> PostgresStoreBuilder {
+        PostgresStoreBuilder::new(Server::Pool(pool))
+    }
+
+    pub(crate) async fn with(settings: PostgresStoreBuilder) -> Result<Self, OpenError> {
+        schema::check_names(&settings.location)?;
+        let runtime = Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
+        let connections = Arc::new(Connections::new(&settings)?);
+        drop(connections.reader().await?);
+        let sql = Arc::new(Sql::new(settings.location));
+        let changed = Arc::new(Event::new());
+        let handle = Uuid::now_v7().simple().to_string();
+        let writer = Writer::start(Desk {
+            connections: Arc::clone(&connections),
+            sql: Arc::clone(&sql),
+            changed: Arc::clone(&changed),
+            handle: handle.clone(),
+            command: settings.migration_command.clone(),
+            patience: patience(settings.statement_timeout),
+        });
+        Ok(Self {
+            shared: Arc::new(Shared {
+                sql,
+                connections,
+                writer,
+                changed,
+                patience: patience(settings.statement_timeout),
+                names: Names::default(),
+                payload_limit: settings.payload_limit,
+                ready: AtomicBool::new(false),
+                command: settings.migration_command,
+                handle,
+                listener: OnceLock::new(),
+                runtime,
+            }),
+        })
+    }
+
+    /// Brings the tables up to date: all steps in one transaction. Several may do it at once, and one of them does it.
+    ///
+    /// The user needs the right to create tables and functions in the schema, and to create the schema where there is none; who only uses the store
+    /// needs no more than to read and write the tables.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the tables are what they were.
+    pub async fn migrate(&self) -> Result<Migrated, OpenError> {
+        let migrating = async {
+            let mut client = self.shared.connections.reader().await?;
+            let migrated = self.shared.log().migrate(&mut client).await;
+            if migrated.is_err() {
+                // Its transaction may be open still.
+                drop(Object::take(client));
+            }
+            migrated
+        };
+        let migrated = self.on_its_runtime(migrating).await.map_err(opening)?;
+        Ok(migrated)
+    }
+
+    /// Says whether the tables are as this program needs them; the first call of any other method finds it out too.
+    ///
+    /// # Errors
+    /// [`OpenError`], such as [`Unmigrated`](OpenError::Unmigrated).
+    pub async fn check(&self) -> Result<(), OpenError> {
+        let shared = &*self.shared;
+        let checking = async { reading!(shared, client, shared.log().check(&**client)) };
+        self.on_its_runtime(checking).await.map_err(opening)
+    }
+
+    /// Reads the whole log and compares it with what was written: sums, positions, versions, head. It finds accidents and naive tampering; whoever
+    /// also computes the sum anew is not found.
+    ///
+    /// Takes as long as reading everything, and as little memory as reading one event and each finding.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the server cannot be reached, or the tables are not as they have to be.
+    pub async fn verify(&self) -> Result<Verification, ReadError> {
+        let verifying = async {
+            let mut client = self.shared.reader().await?;
+            let verified = verify::verify(&mut client, &self.shared.sql).await;
+            if verified.is_err() {
+                drop(Object::take(client));
+            }
+            verified
+        };
+        self.on_its_runtime(verifying)
+            .await
+            .map_err(|fault: Fault| unreadable(&fault))
+    }
+
+    fn learn_names(&self, appends: &[Append]) {
+        let names = &self.shared.names;
+        for append in appends {
+            names.learn(&append.stream.category);
+            append
+                .events
+                .iter()
+                .for_each(|event| names.learn(&event.name));
+        }
+    }
+
+    /// Timers and connections are those of the store's runtime.
+    pub(crate) fn on_its_runtime<F: Future>(&self, future: F) -> OnRuntime<F> {
+        OnRuntime {
+            runtime: self.shared.runtime.clone(),
+            future: Box::pin(future),
+        }
+    }
+
+    fn read<'a, T: 'a>(
+        &self,
+        read: impl Future<Output = Result<T, Fault>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, ReadError>> {
+        let read = self.on_its_runtime(read);
+        Box::pin(async move { read.await.map_err(|fault| unreadable(&fault)) })
+    }
+
+    fn keep<'a>(
+        &self,
+        keep: impl Future<Output = Result<(), Fault>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<(), KeepError>> {
+        let keep = self.on_its_runtime(keep);
+        Box::pin(async move { keep.await.map_err(|fault| not_kept(&fault)) })
+    }
+}
+
+impl Shared {
+    fn log(&self) -> Log<'_> {
+        Log {
+            location: &self.sql.location,
+            command: &self.command,
+        }
+    }
+
+    /// A connection to a log that is as it has to be.
+    async fn reader(&self) -> Result<Object, Fault> {
+        loop {
+            let client = self.connections.reader().await?;
+            if self.ready.load(Ordering::Acquire) {
+                return Ok(client);
+            }
+            match in_time(self.patience, self.log().check(&**client)).await {
+                Ok(()) => {
+                    self.ready.store(true, Ordering::Release);
+                    return Ok(client);
+                }
+                Err(fault @ Fault::Postgres(_)) if fault.is_lost() => drop(Object::take(client)),
+                Err(fault) => {
+                    if fault.is_lost() {
+                        drop(Object::take(client));
+                    }
+                    return Err(fault);
+                }
+            }
+        }
+    }
+
+    /// Begins to listen, the first time.
+    fn listen(&self) {
+        self.listener.get_or_init(|| {
+            let listening = listen(
+                self.connections.dialer()?,
+                self.sql.channel.clone(),
+                self.handle.clone(),
+                Arc::clone(&self.changed),
+            );
+            Some(Listener(self.runtime.spawn(listening).abort_handle()))
+        });
+    }
+}
+
+fn opening(fault: Fault) -> OpenError {
+    match fault {
+        Fault::Open(error) => match Arc::try_unwrap(error) {
+            Ok(error) => error,
+            Err(error) => OpenError::Postgres(error.into()),
+        },
+        fault => fault.into(),
+    }
+}
+
+/// A future whose timers and connections are those of a runtime, whoever polls it.
+pub(crate) struct OnRuntime<F> {
+    runtime: Handle,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for OnRuntime<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        let _entered = this.runtime.enter();
+        this.future.as_mut().poll(context)
+    }
+}
+
+impl EventStore for PostgresStore {
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
+        Box::pin(async move {
+            commit.check_sizes(self.shared.payload_limit)?;
+            self.learn_names(&commit.appends);
+            self.shared.writer.commit(commit).await
+        })
+    }
+
+    fn outcome(&self, commit: CommitId) -> BoxFuture<'_, Result<Option<Committed>, ReadError>> {
+        let shared = &*self.shared;
+        self.read(
+            async move { reading!(shared, client, reads::outcome(&client, &shared.sql, commit)) },
+        )
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+    ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move {
+            reading!(
+                shared,
+                client,
+                reads::stream(&client, &shared.sql, stream, slice, &shared.names)
+            )
+        })
+    }
+
+    fn read_log<'a>(
+        &'a self,
+        span: Span,
+        filter: &'a Filter,
+    ) -> BoxFuture<'a, Result<LogPage, ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move {
+            reading!(
+                shared,
+                client,
+                reads::log(&client, &shared.sql, span, filter, &shared.names)
+            )
+        })
+    }
+
+    fn read_ids<'a>(
+        &'a self,
+        category: &'a str,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Uuid>, ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move {
+            reading!(
+                shared,
+                client,
+                reads::ids(&client, &shared.sql, category, after, limit)
+            )
+        })
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position, ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move { reading!(shared, client, reads::head(&client, &shared.sql)) })
+    }
+
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        self.shared.listen();
+        Box::pin(self.shared.changed.listen())
+    }
+
+    fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move {
+            let owner = reading!(shared, client, reads::owner(&client, &shared.sql))?;
+            if let Some(owner) = owner {
+                return Ok(owner);
+            }
+            let name = written(name);
+            reading!(
+                shared,
+                client,
+                snapshots::execute(&client, &shared.sql.claim, &[&name])
+            )?;
+            // Another process may have been faster.
+            let owner = reading!(shared, client, reads::owner(&client, &shared.sql))?;
+            owner.ok_or_else(reads::no_log)
+        })
+    }
+}
+
+impl CheckpointStore for PostgresStore {
+    fn checkpoint<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Position, ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move {
+            reading!(
+                shared,
+                client,
+                reads::checkpoint(&client, &shared.sql, follower)
+            )
+        })
+    }
+}
+
+impl SnapshotStore for PostgresStore {
+    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), KeepError>> {
+        let shared = &*self.shared;
+        self.keep(async move {
+            reading!(
+                shared,
+                client,
+                snapshots::keep(&client, &shared.sql, &snapshot)
+            )
+        })
+    }
+
+    fn read_snapshot<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        up_to: Version,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>, ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move {
+            reading!(
+                shared,
+                client,
+                snapshots::newest(&client, &shared.sql, stream, up_to)
+            )
+        })
+    }
+
+    fn drop_snapshots<'a>(
+        &'a self,
+        stream: Option<&'a StreamId>,
+    ) -> BoxFuture<'a, Result<(), KeepError>> {
+        let shared = &*self.shared;
+        self.keep(async move {
+            reading!(
+                shared,
+                client,
+                snapshots::forget(&client, &shared.sql, stream)
+            )
+        })
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("log", &self.shared.log().to_string())
+            .finish_non_exhaustive()
+    }
+}

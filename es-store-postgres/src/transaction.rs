@@ -1,0 +1,192 @@
+//! Events in a transaction of the caller's own, beside the caller's rows.
+use std::fmt;
+use std::future::Future;
+
+use es_core::application::Staged;
+use es_core::persistence::{AppendError, Committed};
+use tokio_postgres::Transaction;
+
+use crate::PostgresStore;
+use crate::commit::{judge, metadata};
+use crate::error::{Fault, not_committed};
+use crate::locked::Locked;
+
+/// A transaction of yours, of tokio-postgres or of deadpool-postgres.
+pub trait UserTransaction: Send {
+    /// The transaction of tokio-postgres.
+    fn transaction(&self) -> &Transaction<'_>;
+
+    /// Commits it.
+    fn commit(self) -> impl Future<Output = Result<(), tokio_postgres::Error>> + Send;
+}
+
+impl UserTransaction for Transaction<'_> {
+    fn transaction(&self) -> &Transaction<'_> {
+        self
+    }
+
+    fn commit(self) -> impl Future<Output = Result<(), tokio_postgres::Error>> + Send {
+        self.commit()
+    }
+}
+
+impl UserTransaction for deadpool_postgres::Transaction<'_> {
+    fn transaction(&self) -> &Transaction<'_> {
+        self
+    }
+
+    fn commit(self) -> impl Future<Output = Result<(), tokio_postgres::Error>> + Send {
+        self.commit()
+    }
+}
+
+impl PostgresStore {
+    /// Appends events to a transaction of yours as its last statements, and commits it: your rows, the events and their positions become visible
+    /// together.
+    ///
+    /// The transaction is of a connection to the same database, at the isolation level READ COMMITTED. How durable it is, is what that connection
+    /// says (`synchronous_commit`). Other writers wait from the moment the events are appended until the commit: do all of your own work before.
+    /// Two transactions that append first and then change the same rows of yours can stand in each other's way, and Postgres refuses one of them.
+    ///
+    /// A future that is dropped leaves the events in doubt, and the next save of their aggregates finds out.
+    ///
+    /// # Errors
+    /// [`AppendError`]; the transaction is rolled back and everything is pending still, except as
+    /// [`Unavailable`](AppendError::Unavailable) says.
+    pub async fn commit_with<T: UserTransaction>(
+        &self,
+        transaction: T,
+        mut staged: Staged<'_>,
+    ) -> Result<Committed, AppendError> {
+        let committed = match self.append(transaction.transaction(), &mut staged).await {
+            Ok(committed) => committed,
+            Err(refused) => {
+                staged.refused();
+                return Err(refused);
+            }
+        };
+        if let Err(error) = transaction.commit().await {
+            let fault = Fault::from(error);
+            if !fault.is_lost() {
+                // A constraint that is looked at last: Postgres rolled everything back.
+                staged.refused();
+            }
+            return Err(not_committed(&fault));
+        }
+        staged.committed(&committed);
+        self.shared.changed.notify(usize::MAX);
+        Ok(committed)
+    }
+
+    /// Appends events to a transaction that somebody else commits, a pool or an ORM: make it the last statement, for other writers wait from here
+    /// until the commit.
+    ///
+    /// Say [`committed`](Appended::committed) after the commit. Without it the events are pending again, and their fate is found out by the next
+    /// save of their aggregates.
+    ///
+    /// # Errors
+    /// [`AppendError`]; everything is pending still, and nothing was appended.
+    pub async fn append_in<'a>(
+        &self,
+        transaction: &Transaction<'_>,
+        mut staged: Staged<'a>,
+    ) -> Result<Appended<'a>, AppendError> {
+        match self.append(transaction, &mut staged).await {
+            Ok(committed) => Ok(Appended {
+                staged,
+                committed,
+                store: self.clone(),
+            }),
+            Err(refused) => {
+                staged.refused();
+                Err(refused)
+            }
+        }
+    }
+
+    /// What fails here was not committed, whatever failed: that is what comes after.
+    async fn append(
+        &self,
+        transaction: &Transaction<'_>,
+        staged: &mut Staged<'_>,
+    ) -> Result<Committed, AppendError> {
+        staged.commit().check_sizes(self.shared.payload_limit)?;
+        let failed = |fault: Fault| AppendError::Failed(fault.explained());
+        let isolation = transaction
+            .query_one(
+                "SELECT current_setting('transaction_isolation') = 'read committed'",
+                &[],
+            )
+            .await
+            .and_then(|row| row.try_get(0));
+        if !isolation.map_err(|error| failed(error.into()))? {
+            // The snapshot of the whole transaction is older than the lock.
+            return Err(AppendError::WrongTransaction {
+                needed: "begin it at the isolation level READ COMMITTED",
+            });
+        }
+        // What of a refused commit is in the transaction must not be committed with the rest; the lock is given back too.
+        let appended = async {
+            transaction.batch_execute("SAVEPOINT es_append").await?;
+            let appended = self.write(transaction, staged).await;
+            if !matches!(appended, Ok(Ok(_))) {
+                let back = "ROLLBACK TO SAVEPOINT es_append; RELEASE SAVEPOINT es_append";
+                transaction.batch_execute(back).await?;
+            }
+            appended
+        };
+        appended.await.map_err(failed)?
+    }
+
+    async fn write(
+        &self,
+        transaction: &Transaction<'_>,
+        staged: &mut Staged<'_>,
+    ) -> Result<Result<Committed, AppendError>, Fault> {
+        let locked = Locked::prepare(transaction, &self.shared.sql).await?;
+        let commit = staged.commit().clone();
+        let commits = [&commit];
+        let metadata = metadata(&commits)?;
+        let known = locked.read(transaction, &commits).await?;
+        let mut verdict = judge(known, &commits, &metadata);
+        let committed = match verdict.answers.pop() {
+            Some(Ok(committed)) => committed,
+            Some(Err(refused)) => return Ok(Err(refused)),
+            None => return Ok(Err(AppendError::Failed("a commit has no verdict".into()))),
+        };
+        // All that follows is sent at once, so from here on the transaction may have it.
+        staged.sent();
+        let release = async {
+            let release = "RELEASE SAVEPOINT es_append";
+            Ok(transaction.batch_execute(release).await?)
+        };
+        let write = locked.write(transaction, &verdict, &self.shared.handle);
+        tokio::try_join!(biased; write, release)?;
+        Ok(Ok(committed))
+    }
+}
+
+/// Events that are in a transaction of the caller's, which is not committed yet.
+#[must_use = "say `committed` after the transaction is"]
+pub struct Appended<'a> {
+    staged: Staged<'a>,
+    committed: Committed,
+    store: PostgresStore,
+}
+
+impl Appended<'_> {
+    /// The transaction was committed: nothing of it is pending any more, and who waits for a change is woken.
+    pub fn committed(self) -> Committed {
+        self.staged.committed(&self.committed);
+        self.store.shared.changed.notify(usize::MAX);
+        self.committed
+    }
+}
+
+impl fmt::Debug for Appended<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Appended")
+            .field("committed", &self.committed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,387 @@
+//! The task that writes: all commits that wait go into one transaction, and each has its own outcome.
+//!
+//! A waiting caller may go away at any time without taking others along; what it asked for is done all the same.
+//!
+//! The task remembers where the log ends. As long as nobody else writes, a group is one statement, which stores it if the log still ends there, and
+//! its streams are where their writers believe them: then nothing was committed since, and what the snapshot of the statement shows is what is
+//! there. Otherwise it writes nothing, and the group is judged under the log's lock, commit by commit.
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use deadpool_postgres::ClientWrapper;
+use es_core::persistence::{AppendError, BoxError, Commit, Committed};
+use event_listener::Event;
+use futures_lite::FutureExt;
+use tokio::time::Instant;
+use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
+
+use crate::commit::{self, End, Hope};
+use crate::connection::{Connections, in_time};
+use crate::error::{Fault, not_committed};
+use crate::locked::Locked;
+use crate::schema::Log;
+use crate::sql::Sql;
+
+/// How many callers may wait; the next ones wait for a place.
+const PLACES: usize = 1_024;
+
+/// How many commits go into one transaction at most.
+const GROUP: usize = 512;
+
+/// How many bytes of payloads go into one transaction, unless one commit has more.
+const BYTES: usize = 8 * 1024 * 1024;
+
+/// How many bytes of payloads a commit may have: Postgres takes messages of 1 GiB.
+const MESSAGE: usize = 768 * 1024 * 1024;
+
+/// How long a group whose fate is not known waits for the server to come back.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// Asks the task that writes.
+pub(crate) struct Writer {
+    jobs: Sender<Job>,
+}
+
+struct Job {
+    commit: Commit,
+    reply: oneshot::Sender<Result<Committed, AppendError>>,
+}
+
+/// What the task works with.
+pub(crate) struct Desk {
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) sql: Arc<Sql>,
+    pub(crate) changed: Arc<Event>,
+    /// What tells this store's own notifications from those of others.
+    pub(crate) handle: String,
+    pub(crate) command: String,
+    pub(crate) patience: Duration,
+}
+
+impl Writer {
+    pub(crate) fn start(desk: Desk) -> Self {
+        let (jobs, waiting) = async_channel::bounded(PLACES);
+        tokio::spawn(
+            Work {
+                desk,
+                waiting,
+                pen: None,
+                end: None,
+                undisturbed: false,
+            }
+            .work(),
+        );
+        Self { jobs }
+    }
+
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, AppendError> {
+        let bytes = size(&commit);
+        if bytes > MESSAGE {
+            let why = format!(
+                "its payloads have {bytes} bytes together, and a commit takes {MESSAGE}; write it in parts"
+            );
+            return Err(AppendError::Failed(why.into()));
+        }
+        let (reply, answer) = oneshot::channel();
+        if self.jobs.send(Job { commit, reply }).await.is_err() {
+            return Err(AppendError::Failed(gone()));
+        }
+        answer
+            .await
+            .unwrap_or_else(|_| Err(AppendError::Unavailable(gone())))
+    }
+}
+
+fn gone() -> BoxError {
+    "the task that writes has ended with its runtime; connect the store again".into()
+}
+
+fn size(commit: &Commit) -> usize {
+    let events = commit.appends.iter().flat_map(|append| &append.events);
+    events.map(|event| event.payload.len()).sum()
+}
+
+/// The task's side.
+struct Work {
+    desk: Desk,
+    waiting: Receiver<Job>,
+    pen: Option<Pen>,
+    /// Where the log ends, as far as this task knows.
+    end: Option<End>,
+    /// Nobody else moved it, when it was last looked at.
+    undisturbed: bool,
+}
+
+/// The connection that writes, and what is prepared on it.
+struct Pen {
+    client: ClientWrapper,
+    append: Statement,
+    append_one: Statement,
+    locked: Locked,
+}
+
+impl Pen {
+    async fn new(client: ClientWrapper, sql: &Sql) -> Result<Self, Fault> {
+        Ok(Self {
+            append: client.prepare(&sql.append).await?,
+            append_one: client.prepare(&sql.append_one).await?,
+            locked: Locked::prepare(&*client, sql).await?,
+            client,
+        })
+    }
+}
+
+impl Work {
+    /// Works until the last store is dropped, and everything that was accepted is written.
+    async fn work(mut self) {
+        let mut left_over = None;
+        loop {
+            let first = match left_over.take() {
+                Some(job) => job,
+                None => match self.waiting.recv().await {
+                    Ok(job) => job,
+                    Err(_) => return,
+                },
+            };
+            let mut bytes = size(&first.commit);
+            let mut group = vec![first];
+            while group.len() < GROUP
+                && bytes < BYTES
+                && let Ok(job) = self.waiting.try_recv()
+            {
+                bytes += size(&job.commit);
+                if bytes > BYTES {
+                    left_over = Some(job);
+                    break;
+                }
+                group.push(job);
+            }
+            let written = AssertUnwindSafe(self.write(group)).catch_unwind().await;
+            // Whoever was in it is told, by the reply that was dropped, that its fate is not known.
+            if written.is_err() {
+                self.forget();
+            }
+        }
+    }
+
+    /// Writes a group and answers everybody in it. A commit that Postgres cannot store fails alone: halves of the group are written without the
+    /// other until it is found.
+    async fn write(&mut self, group: Vec<Job>) {
+        let mut parts = vec![group];
+        while let Some(mut part) = parts.pop() {
+            let fault = match self.store(&part, false).await {
+                Ok(answers) => {
+                    answer(part, answers);
+                    continue;
+                }
+                Err(fault) => fault,
+            };
+            if fault.is_lost() {
+                self.settle(part, fault).await;
+            } else if fault.is_of_one() && part.len() > 1 {
+                parts.push(part.split_off(part.len() / 2));
+                parts.push(part);
+            } else {
+                fail(part, || not_committed(&fault));
+            }
+        }
+    }
+
+    /// Finds out what became of a group whose connection was lost: on a new one, under the log's lock, where each commit is looked up by its id
+    /// before anything is written. What the lost one had not done by then it cannot do any more: the log ends elsewhere.
+    async fn settle(&mut self, mut part: Vec<Job>, mut fault: Fault) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_millis(5);
+        loop {
+            match self.connect().await {
+                Ok(pen) => {
+                    self.pen = Some(pen);
+                    break;
+                }
+                // It may be starting again.
+                Err(Fault::Connect(_)) if Instant::now() + pause < deadline => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(error) => {
+                    if error.is_lost() {
+                        fault = error;
+                    }
+                    return fail(part, || AppendError::Unavailable(fault.explained()));
+                }
+            }
+        }
+        // What has no events has no id in the log either.
+        let unknown = part
+            .extract_if(.., |job| !has_events(&job.commit))
+            .collect();
+        fail(unknown, || AppendError::Unavailable(fault.explained()));
+        if part.is_empty() {
+            return;
+        }
+        match self.store(&part, true).await {
+            Ok(answers) => answer(part, answers),
+            Err(fault) => fail(part, || AppendError::Unavailable(fault.explained())),
+        }
+    }
+
+    /// Drops the connection, and what is known of the log.
+    fn forget(&mut self) {
+        self.pen = None;
+        self.end = None;
+        self.undisturbed = false;
+    }
+
+    /// A new connection to a log that is as it has to be.
+    async fn connect(&mut self) -> Result<Pen, Fault> {
+        self.forget();
+        let Desk {
+            connections,
+            sql,
+            command,
+            ..
+        } = &self.desk;
+        let log = Log {
+            location: &sql.location,
+            command,
+        };
+        let mut attempts = connections.most();
+        loop {
+            let pen = async {
+                let client = connections.writer().await?;
+                log.check(&*client).await?;
+                Pen::new(client, sql).await
+            };
+            match in_time(self.desk.patience, pen).await {
+                // The pool may have several that are dead.
+                Err(Fault::Silent) if attempts > 0 => attempts -= 1,
+                Err(fault @ Fault::Postgres(_)) if fault.is_lost() && attempts > 0 => attempts -= 1,
+                pen => return pen,
+            }
+        }
+    }
+
+    /// Writes a group in one transaction, or nothing of it.
+    async fn store(
+        &mut self,
+        part: &[Job],
+        in_doubt: bool,
+    ) -> Result<Vec<Result<Committed, AppendError>>, Fault> {
+        let commits: Vec<_> = part.iter().map(|job| &job.commit).collect();
+        let metadata = commit::metadata(&commits)?;
+        let pen = match self.pen.take() {
+            Some(pen) if !pen.client.is_closed() => pen,
+            _ => self.connect().await?,
+        };
+        let stored = in_time(self.desk.patience, async {
+            if self.undisturbed
+                && !in_doubt
+                && let Some(end) = self.end
+                && let Some(hope) = Hope::new(end, &commits, &metadata)
+                && self.hope(&pen, &hope).await?
+            {
+                self.end = Some(hope.end);
+                let committed = hope.committed.into_iter().map(Ok);
+                return Ok((committed.collect(), true));
+            }
+            self.judged(&pen, &commits, &metadata).await
+        });
+        match stored.await {
+            Ok((answers, changed)) => {
+                self.pen = Some(pen);
+                if changed {
+                    self.desk.changed.notify(usize::MAX);
+                }
+                Ok(answers)
+            }
+            Err(fault) => {
+                self.end = None;
+                self.undisturbed = false;
+                // An open transaction is rolled back with its connection, or by hand.
+                if !fault.is_lost() && pen.client.batch_execute("ROLLBACK").await.is_ok() {
+                    self.pen = Some(pen);
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// Writes a group by one statement, if all of it can be stored; says whether it is.
+    async fn hope(&self, pen: &Pen, hope: &Hope<'_>) -> Result<bool, Fault> {
+        let (client, handle) = (&pen.client, &self.desk.handle);
+        let row = match hope.rows.only() {
+            Some(columns) if hope.streams.len() == 1 => {
+                let mut values = columns.to_vec();
+                values.push(handle);
+                client.query_opt(&pen.append_one, &values).await
+            }
+            _ => {
+                let (head, time) = (hope.end.head, hope.end.microseconds());
+                let before = head - hope.rows.count();
+                let mut values = hope.rows.columns().to_vec();
+                let more: [&(dyn ToSql + Sync); 7] = [
+                    &head,
+                    &time,
+                    &before,
+                    &hope.categories,
+                    &hope.streams,
+                    &hope.expected,
+                    handle,
+                ];
+                values.extend(more);
+                client.query_opt(&pen.append, &values).await
+            }
+        };
+        match row.map_err(Fault::from) {
+            Ok(row) => Ok(row.is_some()),
+            Err(fault) if fault.is_race() => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Writes what of a group can be stored, under the log's lock.
+    async fn judged(
+        &mut self,
+        pen: &Pen,
+        commits: &[&Commit],
+        metadata: &[Option<String>],
+    ) -> Result<(Vec<Result<Committed, AppendError>>, bool), Fault> {
+        let client = &*pen.client;
+        let begin = async {
+            let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+            Ok::<_, Fault>(client.batch_execute(begin).await?)
+        };
+        let known = pen.locked.read(client, commits);
+        let ((), known) = tokio::try_join!(biased; begin, known)?;
+        self.undisturbed = self.end.is_none_or(|end| end == known.end);
+        let verdict = commit::judge(known, commits, metadata);
+        let write = pen.locked.write(client, &verdict, &self.desk.handle);
+        let commit = async { Ok(client.batch_execute("COMMIT").await?) };
+        tokio::try_join!(biased; write, commit)?;
+        self.end = Some(verdict.end);
+        Ok((verdict.answers, verdict.changed))
+    }
+}
+
+fn has_events(commit: &Commit) -> bool {
+    commit
+        .appends
+        .iter()
+        .any(|append| !append.events.is_empty())
+}
+
+/// Nobody may be waiting any more.
+fn answer(part: Vec<Job>, answers: Vec<Result<Committed, AppendError>>) {
+    for (job, answer) in part.into_iter().zip(answers) {
+        drop(job.reply.send(answer));
+    }
+}
+
+fn fail(part: Vec<Job>, why: impl Fn() -> AppendError) {
+    for job in part {
+        drop(job.reply.send(Err(why())));
+    }
+}
