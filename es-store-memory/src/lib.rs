@@ -12,11 +12,11 @@
 mod log;
 mod snapshots;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use es_core::persistence::{
     AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter, FollowerId,
-    KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore, Span,
+    KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Visit,
 };
 use es_core::{Position, StreamId, Version};
 use event_listener::Event;
@@ -35,7 +35,8 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Shared {
-    log: Mutex<Log>,
+    /// Visitors decode what they visit, which must not keep other readers waiting.
+    log: RwLock<Log>,
     snapshots: Mutex<Snapshots>,
     changed: Event,
 }
@@ -62,12 +63,21 @@ impl MemoryStore {
         }
     }
 
-    fn log(&self) -> MutexGuard<'_, Log> {
-        locked(&self.shared.log)
+    // What is kept is never left half changed, so a panic elsewhere under a lock does not spoil it.
+
+    fn log(&self) -> RwLockReadGuard<'_, Log> {
+        let log = self.shared.log.read();
+        log.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log_to_write(&self) -> RwLockWriteGuard<'_, Log> {
+        let log = self.shared.log.write();
+        log.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn snapshots(&self) -> MutexGuard<'_, Snapshots> {
-        locked(&self.shared.snapshots)
+        let snapshots = self.shared.snapshots.lock();
+        snapshots.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,15 +87,10 @@ impl Default for MemoryStore {
     }
 }
 
-/// What is kept is never left half changed, so a panic elsewhere under the lock does not spoil it.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl EventStore for MemoryStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(async move {
-            let committed = self.log().commit(commit, self.payload_limit)?;
+            let committed = self.log_to_write().commit(commit, self.payload_limit)?;
             self.shared.changed.notify(usize::MAX);
             Ok(committed)
         })
@@ -101,6 +106,18 @@ impl EventStore for MemoryStore {
         slice: Slice,
     ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
         Box::pin(async move { Ok(self.log().read_stream(stream, slice)) })
+    }
+
+    fn visit_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+        visit: &'a mut Visit<'_>,
+    ) -> BoxFuture<'a, Result<(), ReadError>> {
+        Box::pin(async move {
+            self.log().visit_stream(stream, slice, visit);
+            Ok(())
+        })
     }
 
     fn read_log<'a>(
@@ -129,7 +146,7 @@ impl EventStore for MemoryStore {
     }
 
     fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {
-        Box::pin(async move { Ok(self.log().owner(name).to_owned()) })
+        Box::pin(async move { Ok(self.log_to_write().owner(name).to_owned()) })
     }
 }
 

@@ -1,12 +1,12 @@
 //! The records in order, and what finds them.
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::ops::{Bound, Range};
+use std::ops::{Bound, ControlFlow, Range};
 use std::time::SystemTime;
 
 use es_core::persistence::{
     Advance, Append, AppendError, Commit, CommitId, Committed, Filter, FollowerId, LogPage,
-    Metadata, Record, Slice, Span,
+    Metadata, Record, Slice, Span, Visit,
 };
 use es_core::{Position, StreamId, Version};
 use rustc_hash::FxHashMap;
@@ -66,18 +66,38 @@ impl Log {
     }
 
     pub(crate) fn read_stream(&self, stream: &StreamId, slice: Slice) -> Vec<Record> {
+        let chosen = self.chosen(stream, slice).iter();
+        let records = chosen.map(|&place| self.records[place].clone());
+        if slice.descending {
+            records.rev().collect()
+        } else {
+            records.collect()
+        }
+    }
+
+    pub(crate) fn visit_stream(&self, stream: &StreamId, slice: Slice, visit: &mut Visit<'_>) {
+        let chosen = self.chosen(stream, slice).iter();
+        let mut visit = |&place: &usize| visit(self.records[place].stored());
+        // Whoever breaks off has what he wants.
+        let (ControlFlow::Continue(()) | ControlFlow::Break(())) = if slice.descending {
+            chosen.rev().try_for_each(&mut visit)
+        } else {
+            chosen.clone().try_for_each(&mut visit)
+        };
+    }
+
+    /// Where the events of a part of a stream are, oldest first.
+    fn chosen(&self, stream: &StreamId, slice: Slice) -> &[usize] {
         let Some(places) = self.streams.get(stream) else {
-            return Vec::new();
+            return &[];
         };
         let after = index(slice.after.get()).min(places.len());
         let up_to = index(slice.up_to.get()).clamp(after, places.len());
-        let chosen = places[after..up_to]
-            .iter()
-            .map(|&place| self.records[place].clone());
+        let limit = slice.limit.min(up_to - after);
         if slice.descending {
-            chosen.rev().take(slice.limit).collect()
+            &places[up_to - limit..up_to]
         } else {
-            chosen.take(slice.limit).collect()
+            &places[after..after + limit]
         }
     }
 

@@ -1,12 +1,16 @@
 //! What readers ask.
-use es_core::persistence::{CommitId, Committed, Filter, FollowerId, LogPage, Record, Slice, Span};
+use es_core::persistence::{
+    CommitId, Committed, Filter, FollowerId, LogPage, Record, Slice, Span, Visit,
+};
 use es_core::{Position, StreamId};
 use rusqlite::types::Value;
-use rusqlite::{Connection, Error, OptionalExtension, Result, params, params_from_iter};
+use rusqlite::{
+    Connection, Error, OptionalExtension, Result, Rows, Statement, params, params_from_iter,
+};
 use uuid::Uuid;
 
 use crate::names::Names;
-use crate::records::{bound, counter, further, limit, records, time};
+use crate::records::{bound, counter, event, further, limit, records, time};
 use crate::sql::Sql;
 
 pub(crate) fn stream(
@@ -16,20 +20,43 @@ pub(crate) fn stream(
     slice: Slice,
     names: &Names,
 ) -> Result<Vec<Record>> {
-    let statement = if slice.descending {
-        &sql.read_stream_backwards
-    } else {
-        &sql.read_stream
-    };
+    let statement = sql.read_stream.of(slice);
     let mut statement = connection.prepare_cached(statement)?;
-    let bounds = params![
+    let rows = query(&mut statement, stream, slice)?;
+    records(rows, Some(stream), names)
+}
+
+/// Shows events as SQLite has them, without a copy.
+pub(crate) fn visit(
+    connection: &Connection,
+    sql: &Sql,
+    stream: &StreamId,
+    slice: Slice,
+    visit: &mut Visit<'_>,
+) -> Result<()> {
+    let statement = sql.visit_stream.of(slice);
+    let mut statement = connection.prepare_cached(statement)?;
+    let mut rows = query(&mut statement, stream, slice)?;
+    while let Some(row) = rows.next()? {
+        if visit(event(row)?).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn query<'s>(
+    statement: &'s mut Statement<'_>,
+    stream: &StreamId,
+    slice: Slice,
+) -> Result<Rows<'s>> {
+    statement.query(params![
         stream.category,
         stream.id,
         bound(slice.after.get()),
         bound(slice.up_to.get()),
         limit(slice.limit)
-    ];
-    records(statement.query(bounds)?, Some(stream), names)
+    ])
 }
 
 pub(crate) fn log(

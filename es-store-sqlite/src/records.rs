@@ -3,7 +3,7 @@ use std::mem;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use es_core::persistence::{CommitId, Metadata, Record};
+use es_core::persistence::{CommitId, Metadata, Record, StoredEvent};
 use es_core::{Position, StreamId, Version};
 use rusqlite::types::Type;
 use rusqlite::{Error, Result, Row, Rows};
@@ -86,6 +86,17 @@ fn record(row: &Row<'_>, known: Option<&StreamId>, names: &mut Seen<'_>) -> Resu
         metadata,
         time: time(row.get(6)?),
         commit: CommitId::from(row.get::<_, Uuid>(7)?),
+    })
+}
+
+/// Reads what replay needs of a record.
+pub(crate) fn event<'r>(row: &'r Row<'_>) -> Result<StoredEvent<'r>> {
+    Ok(StoredEvent {
+        version: Version::from(ordinal(row, 0)?),
+        event: row.get_ref(1)?.as_str()?,
+        schema: row.get(2)?,
+        payload: row.get_ref(3)?.as_blob()?,
+        time: time(row.get(4)?),
     })
 }
 

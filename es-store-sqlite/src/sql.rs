@@ -1,4 +1,5 @@
 //! Every statement, with the names of one log's tables.
+use es_core::persistence::Slice;
 
 /// The statements of one log. Only its prefix, which is checked, is put into them; values are bound.
 #[derive(Debug)]
@@ -12,8 +13,8 @@ pub(crate) struct Sql {
     pub(crate) read_events_of_commit: String,
     pub(crate) read_checkpoint: String,
     pub(crate) write_checkpoint: String,
-    pub(crate) read_stream: String,
-    pub(crate) read_stream_backwards: String,
+    pub(crate) read_stream: OfStream,
+    pub(crate) visit_stream: OfStream,
     pub(crate) read_log: String,
     pub(crate) read_ids: String,
     pub(crate) claim: String,
@@ -38,6 +39,36 @@ const RECORD_OF_STREAM: &str =
 /// The columns of any record.
 const RECORD: &str =
     "position, version, event, schema, payload, metadata, time, commit_id, category, stream";
+
+/// A statement that reads a part of a stream, from either end.
+#[derive(Debug)]
+pub(crate) struct OfStream {
+    forwards: String,
+    backwards: String,
+}
+
+impl OfStream {
+    fn new(prefix: &str, columns: &str) -> Self {
+        let from = |order| {
+            format!(
+                "SELECT {columns} FROM {prefix}events \
+                 WHERE category = ?1 AND stream = ?2 AND version > ?3 AND version <= ?4 ORDER BY version{order} LIMIT ?5"
+            )
+        };
+        Self {
+            forwards: from(""),
+            backwards: from(" DESC"),
+        }
+    }
+
+    pub(crate) fn of(&self, slice: Slice) -> &str {
+        if slice.descending {
+            &self.backwards
+        } else {
+            &self.forwards
+        }
+    }
+}
 
 impl Sql {
     pub(crate) fn new(prefix: &str) -> Self {
@@ -68,14 +99,8 @@ impl Sql {
                 "INSERT INTO {p}checkpoints (follower, log, position) VALUES (?1, ?2, ?3) \
                  ON CONFLICT (follower, log) DO UPDATE SET position = excluded.position"
             ),
-            read_stream: format!(
-                "SELECT {RECORD_OF_STREAM} FROM {p}events \
-                 WHERE category = ?1 AND stream = ?2 AND version > ?3 AND version <= ?4 ORDER BY version LIMIT ?5"
-            ),
-            read_stream_backwards: format!(
-                "SELECT {RECORD_OF_STREAM} FROM {p}events \
-                 WHERE category = ?1 AND stream = ?2 AND version > ?3 AND version <= ?4 ORDER BY version DESC LIMIT ?5"
-            ),
+            read_stream: OfStream::new(p, RECORD_OF_STREAM),
+            visit_stream: OfStream::new(p, "version, event, schema, payload, time"),
             read_log: format!(
                 "SELECT {RECORD} FROM {p}events WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3"
             ),
@@ -158,8 +183,10 @@ mod tests {
             (sql.filtered_log([None]), 4),
             (sql.filtered_log([Some(2), None]), 7),
             (sql.read_log, 3),
-            (sql.read_stream, 5),
-            (sql.read_stream_backwards, 5),
+            (sql.read_stream.forwards, 5),
+            (sql.read_stream.backwards, 5),
+            (sql.visit_stream.forwards, 5),
+            (sql.visit_stream.backwards, 5),
         ];
         for (statement, values) in statements {
             let mut plan = connection

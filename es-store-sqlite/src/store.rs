@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use es_core::persistence::{
     Append, AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter,
-    FollowerId, KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore, Span,
+    FollowerId, KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Visit,
 };
 use es_core::{Position, StreamId, Version};
 use event_listener::Event;
@@ -176,6 +176,17 @@ impl EventStore for SqliteStore {
         Box::pin(async move {
             self.read(|reader, sql| reads::stream(reader, sql, stream, slice, &self.shared.names))
         })
+    }
+
+    fn visit_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+        visit: &'a mut Visit<'_>,
+    ) -> BoxFuture<'a, Result<(), ReadError>> {
+        Box::pin(
+            async move { self.read(|reader, sql| reads::visit(reader, sql, stream, slice, visit)) },
+        )
     }
 
     fn read_log<'a>(

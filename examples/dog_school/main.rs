@@ -2,72 +2,18 @@
 //!
 //! Dogs learn, an earlier version is looked at, and the story is told. All of it is kept in `school.db`, or where `--store URL` says; run twice, it
 //! finds the dogs of the first run.
+mod school;
 #[cfg(test)]
 mod tests;
 
 use std::env;
 
 use es_core::application::SaveError;
-use es_core::{Aggregate, Application, Error, Root, Version, events};
+use es_core::{Application, Error, Version};
 use es_store::Settings;
 use examples::history_table;
-use uuid::Uuid;
 
-#[derive(Aggregate, Debug)]
-#[aggregate("Dog")]
-pub struct Dog {
-    root: Root<Self>,
-    name: String,
-    tricks: Vec<String>,
-}
-
-#[events]
-impl Dog {
-    pub fn id_for(name: &str) -> Uuid {
-        Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("/dogs/{name}").as_bytes())
-    }
-
-    #[event("Registered", id = Self::id_for(name))]
-    pub fn register(name: &str) -> Self {
-        Self {
-            root: Root::new(),
-            name: name.to_owned(),
-            tricks: Vec::new(),
-        }
-    }
-
-    #[event("TrickAdded")]
-    pub fn add_trick(&mut self, trick: impl Into<String>) {
-        self.tricks.push(trick);
-    }
-}
-
-pub struct TrainingSchool {
-    app: Application,
-}
-
-impl TrainingSchool {
-    pub fn new(app: Application) -> Self {
-        Self { app }
-    }
-
-    pub async fn register(&self, name: &str) -> es_core::Result<()> {
-        let mut dog = Dog::register(name);
-        self.app.save(&mut dog).await?;
-        Ok(())
-    }
-
-    pub async fn add_trick(&self, name: &str, trick: &str) -> es_core::Result<()> {
-        self.app
-            .update(Dog::id_for(name), |dog: &mut Dog| dog.add_trick(trick))
-            .await?;
-        Ok(())
-    }
-
-    pub async fn tricks(&self, name: &str) -> es_core::Result<Vec<String>> {
-        Ok(self.app.get::<Dog>(Dog::id_for(name)).await?.tricks)
-    }
-}
+use crate::school::{Dog, TrainingSchool};
 
 #[tokio::main]
 async fn main() -> es_core::Result<()> {
@@ -104,7 +50,7 @@ async fn run(app: Application) -> es_core::Result<()> {
 
     let fido = Dog::id_for("Fido");
     let younger = app.get_at::<Dog>(fido, Version::from(2)).await?;
-    println!("{} at version 2: {:?}", younger.name, younger.tricks);
+    println!("{} at version 2: {:?}", younger.name(), younger.tricks());
 
     println!("{}", history_table(app.history::<Dog>(fido)).await?);
     Ok(())

@@ -28,3 +28,13 @@ pub async fn history_table<A: Aggregate>(mut history: History<A>) -> Result<Tabl
     }
     Ok(table)
 }
+
+/// The programs in `docs/` run with the other examples.
+#[cfg(doctest)]
+mod docs {
+    #[doc = include_str!("../../docs/correcting_facts.md")]
+    mod correcting_facts {}
+
+    #[doc = include_str!("../../docs/existing_data.md")]
+    mod existing_data {}
+}

@@ -171,9 +171,10 @@ fn registered() -> Dog {
     Dog::register(&Uuid::now_v7().to_string())
 }
 
+/// With the id that ours would have: where it goes in an index depends on it.
 fn registered_by_hand() -> by_hand::Dog {
-    let id = Uuid::now_v7();
-    by_hand::Dog::register(id, &id.to_string())
+    let name = Uuid::now_v7().to_string();
+    by_hand::Dog::register(Dog::id_for(&name), &name)
 }
 
 fn trained(count: usize) -> Dog {

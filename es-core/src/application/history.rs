@@ -122,7 +122,7 @@ impl Repository {
         };
         items.reserve(records.len());
         for mut record in records {
-            after = follows(&record, after)?;
+            after = follows(stream, record.version, after)?;
             self.open(&mut record).await?;
             let event = decode(&record)?;
             items.push(Recorded::new(record, event));

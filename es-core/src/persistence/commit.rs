@@ -1,10 +1,10 @@
 //! The atomic unit of writing.
 use std::borrow::Cow;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use super::{Advance, AppendError, Metadata};
 use crate::domain::{Position, StreamId, Version};
@@ -18,6 +18,16 @@ impl CommitId {
     #[must_use]
     pub fn draw() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// As [`draw`](Self::draw), for who knows what time it is: looking at the clock once more, and counting the ids of a millisecond, takes
+    /// half of what a save costs beside its events.
+    pub(crate) fn draw_at(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let milliseconds = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        // Versions 4 and 7 have the same bits in these bytes.
+        let [_, _, _, _, _, _, random @ ..] = Uuid::new_v4().into_bytes();
+        Self(Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid())
     }
 }
 

@@ -31,8 +31,10 @@ pub use codec::{ZstdLevel, ZstdLevelError};
 pub use commit::{Append, Commit, CommitId, Committed, EncodedEvent};
 pub use filter::{Filter, FilterPart};
 pub use mapper::{DecodeError, EncodeError};
-pub(crate) use mapper::{decode, encode};
+pub(crate) use mapper::{decode, decode_stored, encode};
 pub use metadata::Metadata;
-pub use record::{Record, Recorded};
+pub use record::{Record, Recorded, StoredEvent};
 pub use snapshot::{KeepError, Snapshot, SnapshotStore};
-pub use store::{AppendError, EventStore, LogPage, ReadError, Slice, Span, Store};
+#[cfg(feature = "testing")]
+pub(crate) use store::show;
+pub use store::{AppendError, EventStore, LogPage, ReadError, Slice, Span, Store, Visit};

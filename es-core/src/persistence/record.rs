@@ -30,6 +30,35 @@ pub struct Record {
     pub metadata: Metadata,
 }
 
+/// What replay needs of a record, borrowed from where it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredEvent<'a> {
+    /// Its place in the stream.
+    pub version: Version,
+    /// Its stored name.
+    pub event: &'a str,
+    /// The schema version of the payload.
+    pub schema: u32,
+    /// What the mapper made of the JSON object of its fields.
+    pub payload: &'a [u8],
+    /// When it was committed, in microseconds.
+    pub time: SystemTime,
+}
+
+impl Record {
+    /// What replay needs of it.
+    #[must_use]
+    pub fn stored(&self) -> StoredEvent<'_> {
+        StoredEvent {
+            version: self.version,
+            event: &self.event,
+            schema: self.schema,
+            payload: &self.payload,
+            time: self.time,
+        }
+    }
+}
+
 /// A record whose payload has become an event again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded<E> {

@@ -1,12 +1,14 @@
 //! Ordered, durable record of what happened: one stream per aggregate, one log for all.
 //!
 //! Appending is all or nothing and checked against the expected version.
+use std::ops::ControlFlow;
+
 use futures_core::future::BoxFuture;
 use uuid::Uuid;
 
 use super::{
     BoxError, CheckpointStore, Commit, CommitId, Committed, Filter, FollowerId, Record,
-    SnapshotStore,
+    SnapshotStore, StoredEvent,
 };
 use crate::domain::{Position, StreamId, Version};
 
@@ -45,6 +47,27 @@ pub trait EventStore: Send + Sync + 'static {
         stream: &'a StreamId,
         slice: Slice,
     ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>>;
+
+    /// Hands what replay needs of a part of a stream to `visit`, event by event, until it breaks off or there are no more: the same events in
+    /// the same order as [`read_stream`](Self::read_stream) gives.
+    ///
+    /// Unless a store does it with fewer copies, the records are read and shown one after the other. It may keep writers waiting
+    /// while `visit` works, so let the limit of the slice be that of a page; `visit` must not use the store.
+    ///
+    /// # Errors
+    /// [`ReadError`]; some events may have been visited by then.
+    fn visit_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+        visit: &'a mut Visit<'_>,
+    ) -> BoxFuture<'a, Result<(), ReadError>> {
+        Box::pin(async move {
+            let records = self.read_stream(stream, slice).await?;
+            show(&records, visit);
+            Ok(())
+        })
+    }
 
     /// Reads what a filter admits of a part of the log, oldest first; fewer than the limit only where there are no more.
     ///
@@ -85,6 +108,18 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// [`ReadError`].
     fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>>;
+}
+
+/// What is done with each event of a stream that is [visited](EventStore::visit_stream).
+pub type Visit<'v> = dyn FnMut(StoredEvent<'_>) -> ControlFlow<()> + Send + 'v;
+
+/// Shows records to a visitor until he breaks off.
+pub(crate) fn show(records: &[Record], visit: &mut Visit<'_>) {
+    for record in records {
+        if visit(record.stored()).is_break() {
+            break;
+        }
+    }
 }
 
 /// Which part of the log to read.

@@ -5,7 +5,8 @@ use uuid::Uuid;
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{
     AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter, FollowerId,
-    KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Store,
+    KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Store, Visit,
+    show,
 };
 
 /// Changes some of what a store does; what is not written is passed on.
@@ -58,6 +59,20 @@ pub trait Intercept: Send + Sync + 'static {
         slice: Slice,
     ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
         self.store().read_stream(stream, slice)
+    }
+
+    /// See [`EventStore::visit_stream`]; by itself it shows what [`read_stream`](Self::read_stream) gives.
+    fn visit_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+        visit: &'a mut Visit<'_>,
+    ) -> BoxFuture<'a, Result<(), ReadError>> {
+        Box::pin(async move {
+            let records = self.read_stream(stream, slice).await?;
+            show(&records, visit);
+            Ok(())
+        })
     }
 
     /// See [`EventStore::read_log`].
@@ -144,6 +159,15 @@ impl<I: Intercept> EventStore for Intercepted<I> {
         slice: Slice,
     ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
         self.0.read_stream(stream, slice)
+    }
+
+    fn visit_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+        visit: &'a mut Visit<'_>,
+    ) -> BoxFuture<'a, Result<(), ReadError>> {
+        self.0.visit_stream(stream, slice, visit)
     }
 
     fn read_log<'a>(

@@ -43,6 +43,9 @@ faults! {
     ForgetsTheOrder: a_stream_is_read_from_both_ends_and_in_part,
     IgnoresTheLimit: a_stream_is_read_from_both_ends_and_in_part,
     StopsOneBefore: a_stream_is_read_from_both_ends_and_in_part,
+    VisitsForwardsAlone: visiting_a_stream_shows_what_reading_it_gives,
+    VisitsPagesOfAThousand: visiting_a_stream_shows_what_reading_it_gives,
+    GoesOnVisiting: visiting_a_stream_shows_what_reading_it_gives,
 
     StoresTheRestOfARefusedCommit: a_refused_commit_fails_alone,
     TakesOthersAlong: a_refused_commit_fails_alone,

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use es_core::persistence::{
     EventStore, Filter, FilterPart, LogPage, Metadata, ReadError, Record, Slice, SnapshotStore,
-    Span,
+    Span, Visit,
 };
 use es_core::{Position, StreamId, Version};
 use uuid::Uuid;
@@ -39,6 +39,25 @@ impl Broken {
             record.stream = stream.clone();
         }
         Ok(records)
+    }
+
+    pub(crate) async fn visit_stream_wrongly(
+        &self,
+        stream: &StreamId,
+        mut slice: Slice,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), ReadError> {
+        match self.fault {
+            VisitsForwardsAlone => slice.descending = false,
+            VisitsPagesOfAThousand => slice.limit = slice.limit.min(1_000),
+            _ => {}
+        }
+        for record in self.read_stream_wrongly(stream, slice).await? {
+            if visit(record.stored()).is_break() && self.fault != GoesOnVisiting {
+                break;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) async fn read_log_wrongly(

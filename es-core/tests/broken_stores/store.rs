@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use es_core::persistence::{
     AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter, FollowerId,
-    KeepError, LogPage, ReadError, Record, Slice, Snapshot, Span,
+    KeepError, LogPage, ReadError, Record, Slice, Snapshot, Span, Visit,
 };
 use es_core::testing::Intercept;
 use es_core::{Position, StreamId, Version};
@@ -121,6 +121,15 @@ impl Intercept for Broken {
         slice: Slice,
     ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
         Box::pin(self.read_stream_wrongly(stream, slice))
+    }
+
+    fn visit_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+        visit: &'a mut Visit<'_>,
+    ) -> BoxFuture<'a, Result<(), ReadError>> {
+        Box::pin(self.visit_stream_wrongly(stream, slice, visit))
     }
 
     fn read_log<'a>(

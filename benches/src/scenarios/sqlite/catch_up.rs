@@ -1,4 +1,5 @@
 //! Reading the whole log from its beginning, with a checkpoint that is on the disk after each page.
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -38,10 +39,12 @@ pub(super) fn run(bench: &Bench<'_>) {
             .expect("nobody else writes");
         pen.save(&mut theirs).expect("nobody else writes");
     }
+    let pen = Rc::new(RefCell::new(pen));
     let mut reading =
         Reading::new(open(&path).expect("it was made")).expect("the tables are there");
+    let mut whole = Reading::new(open(&path).expect("it was made")).expect("the tables are there");
 
-    let (mut round, mut same_round) = (0, 0);
+    let mut round = 0;
     Race::new(name, "event", events, DURABLE)
         .contestant("ours", move || {
             round += 1;
@@ -77,29 +80,50 @@ pub(super) fn run(bench: &Bench<'_>) {
                 seen: learned,
             }
         })
-        .contestant("by hand", move || {
-            same_round += 1;
-            let follower = format!("follower {same_round}");
-            let start = Instant::now();
-            let mut learned = Learned::default();
-            let mut after = 0;
-            loop {
-                let page = reading.page(after, PAGE, |event| learned.by_hand(event));
-                let newest = page.expect("it can be read");
-                if newest == after {
-                    break;
-                }
-                pen.checkpoint(&follower, newest)
-                    .expect("nobody else writes");
-                after = newest;
-            }
-            Turn {
-                taken: start.elapsed(),
-                seen: learned,
-            }
+        .contestant("by hand, name and payload", {
+            let pen = Rc::clone(&pen);
+            by_hand(pen, "lean", move |after, learned| {
+                reading.page(after, PAGE, |event| learned.by_hand(event))
+            })
         })
         .at_least(0.7)
+        .contestant(
+            "by hand, all columns",
+            by_hand(pen, "whole", move |after, learned| {
+                whole.whole_page(after, PAGE, |event| learned.by_hand(event))
+            }),
+        )
         .run(bench.effort);
+}
+
+/// Reads pages until there are no more, and moves the checkpoint of a follower of its own after each.
+fn by_hand(
+    pen: Rc<RefCell<Pen<'static>>>,
+    follower: &'static str,
+    mut page: impl FnMut(i64, &mut Learned) -> rusqlite::Result<i64>,
+) -> impl FnMut() -> Turn<Learned> {
+    let mut round = 0;
+    move || {
+        round += 1;
+        let follower = format!("{follower} {round}");
+        let mut pen = pen.borrow_mut();
+        let start = Instant::now();
+        let mut learned = Learned::default();
+        let mut after = 0;
+        loop {
+            let newest = page(after, &mut learned).expect("it can be read");
+            if newest == after {
+                break;
+            }
+            pen.checkpoint(&follower, newest)
+                .expect("nobody else writes");
+            after = newest;
+        }
+        Turn {
+            taken: start.elapsed(),
+            seen: learned,
+        }
+    }
 }
 
 fn checkpoint(advance: Advance) -> Commit {

@@ -1,11 +1,12 @@
 //! From a stream to an aggregate: as it is now, as it was at a version, as it was at a time.
+use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use super::{LoadError, Past};
 use crate::application::repository::PAGE;
 use crate::application::{Repository, SnapshotPolicy, snapshots};
 use crate::domain::{Aggregate, Replay, StreamId, Version};
-use crate::persistence::{Codecs, Record, Slice, decode};
+use crate::persistence::{Codecs, Slice, StoredEvent, decode_stored};
 
 /// How many snapshots are tried for one that is older than a time, before the events are replayed from the first.
 const SNAPSHOTS_TRIED: usize = 3;
@@ -152,7 +153,7 @@ impl Repository {
         self.claim::<A>()?;
         let stream = StreamId::of::<A>(&id);
         let begun = self.begin_as_of(&stream, time).await?;
-        let in_time = |record: &Record| record.time <= time;
+        let in_time = |committed: SystemTime| committed <= time;
         if let Some(aggregate) = self.replay(&stream, begun, Version::MAX, in_time).await? {
             return Ok(Past::new(aggregate));
         }
@@ -218,61 +219,135 @@ impl Repository {
         }
     }
 
-    /// Replays what comes next in a stream, up to a version and up to the first record that does not belong; `None` where nothing was
+    /// Replays what comes next in a stream, up to a version and up to the first event that does not belong; `None` where nothing was
     /// replayed.
     async fn replay<A: Aggregate>(
         &self,
         stream: &StreamId,
-        mut replay: Replay<A>,
+        replay: Replay<A>,
         up_to: Version,
-        belongs: impl Fn(&Record) -> bool + Send,
+        belongs: impl Fn(SystemTime) -> bool + Send,
     ) -> Result<Option<A>, LoadError> {
+        let store = self.store().await?;
+        let mut replaying = Replaying {
+            stream,
+            replay,
+            belongs,
+        };
+        // Whoever opens payloads may have to wait for a key, which nobody can who visits.
+        let mut sealed = false;
         loop {
             let slice = Slice::all()
-                .after(replay.version())
+                .after(replaying.replay.version())
                 .up_to(up_to)
                 .limit(PAGE);
-            let mut page = self.read(stream, slice).await?;
-            for record in &mut page {
-                if !belongs(record) {
-                    return Ok(replay.finish());
+            let mut replayed = 0;
+            let mut then = Ok(Then::Next);
+            if sealed {
+                for mut record in self.read(stream, slice).await? {
+                    then = replaying.belongs(record.stored());
+                    if !matches!(then, Ok(Then::Next)) {
+                        break;
+                    }
+                    self.open(&mut record).await?;
+                    replaying.push(record.stored())?;
+                    replayed += 1;
                 }
-                follows(record, replay.version())?;
-                if !Codecs::is_plain(&record.payload) {
-                    self.open(record).await?;
-                }
-                replay
-                    .push_saved(decode(record)?, record.time)
-                    .map_err(|source| LoadError::Replay {
-                        stream: stream.clone(),
-                        source,
-                    })?;
+            } else {
+                let mut visit = |event: StoredEvent<'_>| {
+                    then = replaying.visit(event);
+                    if !matches!(then, Ok(Then::Next)) {
+                        return ControlFlow::Break(());
+                    }
+                    replayed += 1;
+                    ControlFlow::Continue(())
+                };
+                let visited = store.visit_stream(stream, slice, &mut visit).await;
+                visited.map_err(|source| LoadError::Store {
+                    stream: stream.clone(),
+                    source,
+                })?;
             }
-            if page.len() < PAGE {
-                return Ok(replay.finish());
+            match then? {
+                Then::Open => sealed = true,
+                Then::Next if replayed == PAGE => {}
+                Then::Next | Then::End => return Ok(replaying.replay.finish()),
             }
         }
     }
 }
 
-/// Checks that a record is the next one of its stream, and says its version.
+/// An aggregate that is being made of its stream.
+struct Replaying<'a, A: Aggregate, B> {
+    stream: &'a StreamId,
+    replay: Replay<A>,
+    /// Whether what was committed at a time is to be replayed.
+    belongs: B,
+}
+
+/// What comes after an event.
+enum Then {
+    Next,
+    /// It is not replayed before its payload is opened.
+    Open,
+    /// It is not replayed, nor is any after it.
+    End,
+}
+
+impl<A: Aggregate, B: Fn(SystemTime) -> bool> Replaying<'_, A, B> {
+    /// Replays an event, unless that is not yet or not at all to be done.
+    #[inline]
+    fn visit(&mut self, event: StoredEvent<'_>) -> Result<Then, LoadError> {
+        let then = self.belongs(event)?;
+        if !matches!(then, Then::Next) {
+            return Ok(then);
+        }
+        if !Codecs::is_plain(event.payload) {
+            return Ok(Then::Open);
+        }
+        self.push(event)?;
+        Ok(Then::Next)
+    }
+
+    #[inline]
+    fn belongs(&self, event: StoredEvent<'_>) -> Result<Then, LoadError> {
+        if !(self.belongs)(event.time) {
+            return Ok(Then::End);
+        }
+        follows(self.stream, event.version, self.replay.version())?;
+        Ok(Then::Next)
+    }
+
+    #[inline]
+    fn push(&mut self, event: StoredEvent<'_>) -> Result<(), LoadError> {
+        self.replay
+            .push_saved(decode_stored(self.stream, event)?, event.time)
+            .map_err(|source| LoadError::Replay {
+                stream: self.stream.clone(),
+                source,
+            })
+    }
+}
+
+/// Checks that a version is the next one of its stream.
 #[inline]
 pub(in crate::application) fn follows(
-    record: &Record,
+    stream: &StreamId,
+    version: Version,
     after: Version,
 ) -> Result<Version, LoadError> {
     let expected = after.next();
-    if record.version == expected {
+    if version == expected {
         return Ok(expected);
     }
-    Err(broken(record, expected))
+    Err(broken(stream, version, expected))
 }
 
 #[cold]
-fn broken(record: &Record, expected: Version) -> LoadError {
+fn broken(stream: &StreamId, found: Version, expected: Version) -> LoadError {
     LoadError::Broken {
-        stream: record.stream.clone(),
+        stream: stream.clone(),
         expected,
-        found: record.version,
+        found,
     }
 }

@@ -122,9 +122,10 @@ impl Repository {
     }
 
     pub(super) fn made(&self, metadata: Metadata, appends: Vec<Append>) -> Commit {
+        let time = whole_microseconds(self.now());
         Commit {
-            id: CommitId::draw(),
-            time: whole_microseconds(self.now()),
+            id: CommitId::draw_at(time),
+            time,
             metadata,
             appends,
             checkpoint: None,

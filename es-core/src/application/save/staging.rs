@@ -129,7 +129,8 @@ pub(in crate::application) fn stage(
     categories: &Categories,
     unchanged: Unchanged,
 ) -> Result<Vec<Append>, SaveError> {
-    let mut appends = Vec::new();
+    // Most saves are of one aggregate; a vector that grows would begin with room for four.
+    let mut appends = Vec::with_capacity(1);
     let mut refused = None;
     what.each(&mut |aggregate| match aggregate.stage(categories) {
         Ok(append) if append.events.is_empty() && unchanged == Unchanged::LeftOut => {}

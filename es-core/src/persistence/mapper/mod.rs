@@ -6,10 +6,11 @@ mod json;
 pub(crate) use json::write_state;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use bytes::Bytes;
 
-use super::{CodecError, EncodedEvent, Record};
+use super::{CodecError, EncodedEvent, Record, StoredEvent};
 use crate::domain::{Event, EventShape, JsonMap, StreamId, UpcastError, Version};
 
 /// An event that cannot be stored. Nothing was written; the event is pending still.
@@ -153,9 +154,15 @@ pub fn encode<E: Event>(
 ) -> Result<Vec<EncodedEvent>, EncodeError> {
     // Most saves are of one event, and need no list of where each ends.
     if let [event] = events {
-        let mut payload = Vec::with_capacity(USUAL_PAYLOAD);
-        write(&mut payload, event, stream, after.next())?;
-        return Ok(vec![encoded(event, payload.into())]);
+        // Whoever serializes may encode, too: meanwhile nobody has the buffer.
+        let mut buffer = BUFFER.take();
+        buffer.clear();
+        let written = write(&mut buffer, event, stream, after.next());
+        let payload = written.map(|()| Bytes::copy_from_slice(&buffer));
+        if buffer.capacity() <= LARGEST_BUFFER {
+            BUFFER.set(buffer);
+        }
+        return Ok(vec![encoded(event, payload?)]);
     }
     let mut payloads = Vec::with_capacity(events.len() * USUAL_PAYLOAD);
     let mut ends = Vec::with_capacity(events.len());
@@ -175,6 +182,14 @@ pub fn encode<E: Event>(
         .map(|(event, range)| encoded(event, payloads.slice(range)))
         .collect())
 }
+
+thread_local! {
+    /// Where single events are written first: how long they get is not known before, and a payload is to take no more than it needs.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// How many bytes a thread keeps for the next event.
+const LARGEST_BUFFER: usize = 64 * 1024;
 
 /// Writes the payload of an event at the end of `payloads`.
 fn write<E: Event>(
@@ -208,34 +223,39 @@ const USUAL_PAYLOAD: usize = 128;
 /// [`DecodeError`] where it is none that `E` declares.
 #[inline]
 pub fn decode<E: Event>(record: &Record) -> Result<E, DecodeError> {
-    let stored = Stored {
-        stream: &record.stream,
-        version: record.version,
-        event: &record.event,
-    };
-    let Some(shape) = shape::<E>(&record.event) else {
+    decode_stored(&record.stream, record.stored())
+}
+
+/// Makes what is stored in a stream an event again.
+///
+/// # Errors
+/// [`DecodeError`] where it is none that `E` declares.
+#[inline]
+pub(crate) fn decode_stored<E: Event>(
+    stream: &StreamId,
+    event: StoredEvent<'_>,
+) -> Result<E, DecodeError> {
+    let stored = Stored { stream, event };
+    let Some(shape) = shape::<E>(event.event) else {
         return Err(stored.unknown());
     };
-    if record.schema != shape.schema {
-        return decode_old(&stored, record, shape);
+    if event.schema != shape.schema {
+        return decode_old(&stored, shape);
     }
-    json::from_payload(shape.name, &record.payload).map_err(|source| stored.malformed(source))
+    json::from_payload(shape.name, event.payload).map_err(|source| stored.malformed(source))
 }
 
 /// Makes a record of another schema version an event: apart, so that the everyday way stays small enough to be inlined.
 #[cold]
-fn decode_old<E: Event>(
-    stored: &Stored<'_>,
-    record: &Record,
-    shape: &'static EventShape,
-) -> Result<E, DecodeError> {
-    if record.schema > shape.schema {
-        return Err(stored.future(record.schema, shape.schema));
+fn decode_old<E: Event>(stored: &Stored<'_>, shape: &'static EventShape) -> Result<E, DecodeError> {
+    let found = stored.event.schema;
+    if found > shape.schema {
+        return Err(stored.future(shape.schema));
     }
     let payload =
-        serde_json::from_slice(&record.payload).map_err(|source| stored.malformed(source))?;
-    let payload = upcast::<E>(shape, record.schema, payload)
-        .map_err(|source| stored.upcast(record.schema, shape.schema, source))?;
+        serde_json::from_slice(stored.event.payload).map_err(|source| stored.malformed(source))?;
+    let payload =
+        upcast::<E>(shape, found, payload).map_err(|source| stored.upcast(shape.schema, source))?;
     // Through bytes again: reading the fields out of the map would be compiled a second time for every event.
     serde_json::to_vec(&payload)
         .and_then(|payload| json::from_payload(shape.name, &payload))
@@ -263,8 +283,7 @@ fn upcast<E: Event>(
 /// Names a record in an error.
 struct Stored<'a> {
     stream: &'a StreamId,
-    version: Version,
-    event: &'a str,
+    event: StoredEvent<'a>,
 }
 
 impl Stored<'_> {
@@ -272,29 +291,29 @@ impl Stored<'_> {
     fn unknown(&self) -> DecodeError {
         DecodeError::UnknownEvent {
             stream: self.stream.clone(),
-            version: self.version,
-            event: self.event.to_owned(),
+            version: self.event.version,
+            event: self.event.event.to_owned(),
         }
     }
 
     #[cold]
-    fn future(&self, found: u32, known: u32) -> DecodeError {
+    fn future(&self, known: u32) -> DecodeError {
         DecodeError::FutureSchema {
             stream: self.stream.clone(),
-            version: self.version,
-            event: self.event.to_owned(),
-            found,
+            version: self.event.version,
+            event: self.event.event.to_owned(),
+            found: self.event.schema,
             known,
         }
     }
 
     #[cold]
-    fn upcast(&self, found: u32, known: u32, source: UpcastError) -> DecodeError {
+    fn upcast(&self, known: u32, source: UpcastError) -> DecodeError {
         DecodeError::Upcast {
             stream: self.stream.clone(),
-            version: self.version,
-            event: self.event.to_owned(),
-            found,
+            version: self.event.version,
+            event: self.event.event.to_owned(),
+            found: self.event.schema,
             known,
             source: Box::new(source),
         }
@@ -304,8 +323,8 @@ impl Stored<'_> {
     fn malformed(&self, source: serde_json::Error) -> DecodeError {
         DecodeError::Malformed {
             stream: self.stream.clone(),
-            version: self.version,
-            event: self.event.to_owned(),
+            version: self.event.version,
+            event: self.event.event.to_owned(),
             source,
         }
     }

@@ -11,7 +11,8 @@
 //! 3. A version already present is a conflict that names stream, expected and actual version; nothing of the commit is stored.
 //! 4. A commit over several streams is all or nothing, also when one stream occurs twice in it.
 //! 5. Versions of a stream have no holes.
-//! 6. A stream is read from both ends and in part, and a page is short only at its end; one that does not exist is empty.
+//! 6. A stream is read from both ends and in part, and a page is short only at its end; one that does not exist is empty. Visiting it shows
+//!    the same.
 //! 7. Two categories with one id are two streams. A commit that the store refuses fails alone.
 //! 8. Of two writers racing for one version exactly one wins.
 //! 9. The same commit sent again gives the first result, which can be asked for by its id, and moves no checkpoint again, also after it was

@@ -1,4 +1,6 @@
 //! Laws 1 to 7: what a stream is.
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 
 use super::{
@@ -6,7 +8,7 @@ use super::{
 };
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{
-    Append, AppendError, Commit, EncodedEvent, EventStore, Metadata, Record, Slice,
+    Append, AppendError, Commit, EncodedEvent, EventStore, Metadata, Record, Slice, StoredEvent,
 };
 
 /// Law 1.
@@ -196,6 +198,60 @@ pub async fn a_page_is_short_only_where_there_is_no_more(harness: impl Harness) 
         (of_stream, of_log),
         (vec![1_000, 1_000, 500], vec![1_000, 1_000, 500])
     );
+}
+
+/// Law 6.
+pub async fn visiting_a_stream_shows_what_reading_it_gives(harness: impl Harness) {
+    let store = harness.open().await;
+    let mut first = append(&stream(1), 0, 5);
+    first.events[1].name = "Renamed".into();
+    first.events[2].schema = 7;
+    first.events[3].payload = Bytes::from(vec![b'x'; 70_000]);
+    write(&store, [first]).await;
+    let later = Commit {
+        time: at(7),
+        ..commit([append(&stream(2), 0, 1), append(&stream(1), 5, 1_500)])
+    };
+    store.commit(later).await.expect("the commit is stored");
+
+    let (all, two) = (Slice::all(), Version::from(2));
+    let cases = [
+        all,
+        all.descending(),
+        all.after(two),
+        all.up_to(two),
+        all.after(two).up_to(Version::from(6)),
+        all.limit(4).descending(),
+        all.after(Version::from(3)).limit(1_100),
+        all.after(Version::MAX),
+        all.limit(0),
+    ];
+    for slice in cases {
+        for stream in [stream(1), stream(2), stream(9)] {
+            let records = read(&store, &stream, slice).await;
+            for breaking_off_after in [0, 3, usize::MAX] {
+                let mut expected = records.iter().map(Record::stored);
+                let mut seen = 0;
+                let mut visit = |event: StoredEvent<'_>| {
+                    assert_eq!(Some(event), expected.next(), "of {stream}, {slice:?}");
+                    seen += 1;
+                    if seen > breaking_off_after {
+                        ControlFlow::Break(())
+                    } else {
+                        ControlFlow::Continue(())
+                    }
+                };
+                let visited = store.visit_stream(&stream, slice, &mut visit).await;
+                visited.expect("the stream can be visited");
+                let asked_for = breaking_off_after.saturating_add(1);
+                assert_eq!(
+                    seen,
+                    records.len().min(asked_for),
+                    "events of {stream} visited, {slice:?}, by one who broke off after {breaking_off_after}"
+                );
+            }
+        }
+    }
 }
 
 /// Law 7.

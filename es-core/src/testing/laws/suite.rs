@@ -77,6 +77,7 @@ macro_rules! each_law {
             streams::a_commit_that_would_leave_a_hole_is_refused
             streams::a_stream_is_read_from_both_ends_and_in_part
             streams::a_page_is_short_only_where_there_is_no_more
+            streams::visiting_a_stream_shows_what_reading_it_gives
             streams::two_categories_with_one_id_are_two_streams
             commits::a_refused_commit_fails_alone
             commits::of_two_writers_racing_for_one_version_exactly_one_wins
