@@ -1,14 +1,16 @@
 //! What readers ask.
 use deadpool_postgres::ClientWrapper;
-use es_core::persistence::{CommitId, Committed, Filter, FollowerId, LogPage, Record, Slice, Span};
-use es_core::{Position, StreamId};
+use es_core::persistence::{
+    CommitId, Committed, Filter, FollowerId, LogPage, Record, Slice, Span, StoredEvent, Visit,
+};
+use es_core::{Position, StreamId, Version};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, RowStream};
 use uuid::Uuid;
 
 use crate::error::Fault;
-use crate::names::{Names, written};
-use crate::records::{bound, column, counter, further, limit, records, time};
+use crate::names::{self, Names, written};
+use crate::records::{bound, column, counter, further, limit, ordinal, records, schema, time};
 use crate::sql::Sql;
 
 /// The rows that answer a statement, which is prepared once for each connection.
@@ -53,6 +55,43 @@ pub(crate) async fn stream(
     ];
     let found = rows(client, statement, &values).await?;
     records(found, Some(stream), names).await
+}
+
+/// Shows events as they came from the server, once all of them are here: a connection that is lost on the way has shown none.
+pub(crate) async fn visit(
+    client: &ClientWrapper,
+    sql: &Sql,
+    stream: &StreamId,
+    slice: Slice,
+    visit: &mut Visit<'_>,
+) -> Result<(), Fault> {
+    let statement = if slice.descending {
+        &sql.visit_stream_backwards
+    } else {
+        &sql.visit_stream
+    };
+    let statement = client.prepare_cached(statement).await?;
+    let values: [&(dyn ToSql + Sync); 5] = [
+        &written(&stream.category),
+        &stream.id,
+        &bound(slice.after.get()),
+        &bound(slice.up_to.get()),
+        &limit(slice.limit),
+    ];
+    for row in client.query(&statement, &values).await? {
+        let event = names::read(column(&row, 1)?);
+        let stored = StoredEvent {
+            version: Version::from(ordinal(&row, 0)?),
+            event: &event,
+            schema: schema(&row, 2)?,
+            payload: column(&row, 3)?,
+            time: time(column(&row, 4)?),
+        };
+        if visit(stored).is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) async fn log(
@@ -198,5 +237,5 @@ pub(crate) async fn owner(client: &ClientWrapper, sql: &Sql) -> Result<Option<St
     let row = row(client, &sql.read_owner, &[])
         .await?
         .ok_or_else(no_log)?;
-    Ok(column::<Option<&str>>(&row, 0)?.map(|owner| crate::names::read(owner).into_owned()))
+    Ok(column::<Option<&str>>(&row, 0)?.map(|owner| names::read(owner).into_owned()))
 }

@@ -93,6 +93,8 @@ pub(crate) struct Sql {
     pub(crate) read_checkpoint: String,
     pub(crate) read_stream: String,
     pub(crate) read_stream_backwards: String,
+    pub(crate) visit_stream: String,
+    pub(crate) visit_stream_backwards: String,
     pub(crate) read_log: String,
     pub(crate) read_filtered_log: String,
     pub(crate) read_ids: String,
@@ -111,6 +113,9 @@ pub(crate) struct Sql {
 /// The columns of a record whose stream is known, in the order in which they are read.
 const RECORD_OF_STREAM: &str =
     "position, version, event, schema, payload, metadata, time, commit_id";
+
+/// What replay needs of a record.
+const EVENT_OF_STREAM: &str = "version, event, schema, payload, time";
 
 /// The columns of any record.
 const RECORD: &str =
@@ -192,6 +197,14 @@ impl Sql {
             )),
             read_stream_backwards: named(format!(
                 "SELECT {RECORD_OF_STREAM} FROM {{events}} \
+                 WHERE category = $1 AND stream = $2 AND version > $3 AND version <= $4 ORDER BY version DESC LIMIT $5"
+            )),
+            visit_stream: named(format!(
+                "SELECT {EVENT_OF_STREAM} FROM {{events}} \
+                 WHERE category = $1 AND stream = $2 AND version > $3 AND version <= $4 ORDER BY version LIMIT $5"
+            )),
+            visit_stream_backwards: named(format!(
+                "SELECT {EVENT_OF_STREAM} FROM {{events}} \
                  WHERE category = $1 AND stream = $2 AND version > $3 AND version <= $4 ORDER BY version DESC LIMIT $5"
             )),
             read_log: named(format!(

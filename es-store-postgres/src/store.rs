@@ -10,7 +10,7 @@ use deadpool_postgres::{Object, Pool};
 use es_core::persistence::{
     Append, AppendError, BoxFuture, CheckpointStore, Commit, CommitId, Committed, EventStore,
     Filter, FollowerId, KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore,
-    Span,
+    Span, Visit,
 };
 use es_core::{Position, StreamId, Version};
 use event_listener::Event;
@@ -321,6 +321,22 @@ impl EventStore for PostgresStore {
                 shared,
                 client,
                 reads::stream(&client, &shared.sql, stream, slice, &shared.names)
+            )
+        })
+    }
+
+    fn visit_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+        visit: &'a mut Visit<'_>,
+    ) -> BoxFuture<'a, Result<(), ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move {
+            reading!(
+                shared,
+                client,
+                reads::visit(&client, &shared.sql, stream, slice, visit)
             )
         })
     }
