@@ -23,7 +23,7 @@ pub enum Durability {
 }
 
 /// How large a payload may be, in bytes, so that what is written at once fits into a message.
-const POSTGRES_TAKES: usize = 256 * 1024 * 1024;
+pub(crate) const POSTGRES_TAKES: usize = 256 * 1024 * 1024;
 
 /// Asked for a password at each new connection.
 pub(crate) type Password =

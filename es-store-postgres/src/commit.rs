@@ -141,10 +141,9 @@ impl<'a> Rows<'a> {
         let mut position = end.head;
         let mut events_in_commit = Some(stored(count as u64)?);
         for append in &commit.appends {
-            let mut version = bound(append.expected.get());
-            for event in &append.events {
+            let first = bound(append.expected.get()) + 1;
+            for (version, event) in (first..).zip(&append.events) {
                 position += 1;
-                version += 1;
                 let columns = Columns {
                     position,
                     category: &append.stream.category,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{
     ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
-    RecyclingMethod, Runtime,
+    RecyclingMethod, Runtime, TimeoutType,
 };
 use es_core::persistence::{BoxError, BoxFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,13 +24,30 @@ const TO_CONNECT: Duration = Duration::from_secs(5);
 /// How long somebody waits for a connection of the pool.
 const FOR_A_PLACE: Duration = Duration::from_secs(30);
 
+/// How long somebody waits who has to know whether the server is still there: it ends each statement by itself before.
+pub(crate) fn patience(statement_timeout: Duration) -> Duration {
+    statement_timeout
+        .saturating_mul(2)
+        .saturating_add(Duration::from_secs(1))
+}
+
+/// What a server answers; who does not answer at all is as good as gone.
+pub(crate) async fn in_time<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    tokio::time::timeout(patience, answer)
+        .await
+        .unwrap_or(Err(Fault::Silent))
+}
+
 /// What goes on between a client and its server: it has to be polled.
-pub(crate) struct Line(
-    Box<
-        dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<AsyncMessage, tokio_postgres::Error>>>
-            + Send,
-    >,
-);
+pub(crate) struct Line(Box<Work>);
+
+type Work = dyn FnMut(&mut Context<'_>) -> Poll<Option<Said>> + Send;
+
+/// What a server says without being asked, or why it says nothing any more.
+type Said = Result<AsyncMessage, tokio_postgres::Error>;
 
 impl Line {
     pub(crate) fn new<T>(mut connection: Connection<Socket, T>) -> Self
@@ -41,7 +58,7 @@ impl Line {
     }
 
     /// The next message that answers no question; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Option<Result<AsyncMessage, tokio_postgres::Error>> {
+    pub(crate) async fn next(&mut self) -> Option<Said> {
         poll_fn(|context| (self.0)(context)).await
     }
 
@@ -54,6 +71,8 @@ impl Line {
 /// Makes connections.
 #[derive(Clone)]
 pub(crate) struct Dialer {
+    /// How long one attempt may take.
+    pub(crate) to_connect: Duration,
     config: Config,
     password: Option<Password>,
     tls: Tls,
@@ -123,13 +142,14 @@ impl Connections {
             Server::Url(Err(_)) => return Err(OpenError::Url),
         };
         let mut config = Config::clone(config);
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(TO_CONNECT);
-        }
+        // The driver's own time-out ends with the line, which a server may have accepted that then says nothing.
+        let to_connect = *config.get_connect_timeout().unwrap_or(&TO_CONNECT);
+        config.connect_timeout(to_connect);
         if config.get_application_name().is_none() {
             config.application_name("es");
         }
         let dialer = Dialer {
+            to_connect,
             tls: Tls::new(settings, &config)?,
             config: config.clone(),
             password: settings.password.clone(),
@@ -143,6 +163,7 @@ impl Connections {
             .max_size(settings.pool_size)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(FOR_A_PLACE))
+            .create_timeout(Some(to_connect))
             .post_create(Hook::async_fn(move |client: &mut ClientWrapper, _| {
                 let set = set.clone();
                 Box::pin(
@@ -164,7 +185,7 @@ impl Connections {
     }
 
     /// How many connections may be dead before one is new.
-    pub(crate) fn size(&self) -> usize {
+    pub(crate) fn most(&self) -> usize {
         self.pool.status().max_size
     }
 
@@ -193,6 +214,9 @@ impl Connections {
                 None,
                 PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)),
             ) => Fault::connect(error),
+            (None, PoolError::Timeout(TimeoutType::Create)) => Fault::connect(
+                "the server does not answer; is it a Postgres server, and has it time?",
+            ),
             (None, PoolError::Timeout(_)) => Fault::connect(
                 "all connections of the pool are in use for longer than 30 s; allow more of them by `pool_size`",
             ),

@@ -20,7 +20,8 @@ const LONGEST: Duration = Duration::from_secs(5);
 pub(crate) async fn listen(dialer: Dialer, channel: String, own: String, changed: Arc<Event>) {
     let mut pause = SHORTEST;
     loop {
-        if let Ok((client, mut line)) = dialer.dial().await {
+        let dialled = tokio::time::timeout(dialer.to_connect, dialer.dial());
+        if let Ok(Ok((client, mut line))) = dialled.await {
             let statement = format!("LISTEN {channel}");
             let mut asking = pin!(client.batch_execute(&statement));
             let mut listening = false;

@@ -1,9 +1,12 @@
 //! Snapshots, apart from commits.
+use std::sync::Arc;
+
 use deadpool_postgres::ClientWrapper;
 use es_core::persistence::Snapshot;
 use es_core::{StreamId, Version};
 use tokio_postgres::types::ToSql;
 
+use crate::builder::POSTGRES_TAKES;
 use crate::error::Fault;
 use crate::names::written;
 use crate::reads;
@@ -26,6 +29,10 @@ pub(crate) async fn keep(
     sql: &Sql,
     snapshot: &Snapshot,
 ) -> Result<(), Fault> {
+    if snapshot.state.len() > POSTGRES_TAKES {
+        let why = format!("a snapshot has at most {POSTGRES_TAKES} bytes");
+        return Err(Fault::Commit(Arc::new(why.into())));
+    }
     let values: [&(dyn ToSql + Sync); 5] = [
         &written(&snapshot.stream.category),
         &snapshot.stream.id,

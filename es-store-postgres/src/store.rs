@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
 use es_core::persistence::{
@@ -20,7 +21,7 @@ use tokio_postgres::Config;
 use uuid::Uuid;
 
 use crate::builder::{NotAUrl, PostgresStoreBuilder, Server};
-use crate::connection::Connections;
+use crate::connection::{Connections, in_time, patience};
 use crate::error::{Fault, not_kept, unreadable};
 use crate::listen::listen;
 use crate::names::{Names, written};
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     connections: Arc<Connections>,
     writer: Writer,
     pub(crate) changed: Arc<Event>,
+    /// How long a server may take to answer that is still there.
+    patience: Duration,
     names: Names,
     pub(crate) payload_limit: usize,
     /// The tables were found to be as they have to be.
@@ -68,11 +71,15 @@ macro_rules! reading {
         let mut dead = 0;
         loop {
             let $client = shared.reader().await?;
-            match $read.await {
+            match in_time(shared.patience, $read).await {
+                Err(Fault::Silent) => {
+                    drop(Object::take($client));
+                    break Err(Fault::Silent);
+                }
                 Err(fault @ Fault::Postgres(_)) if fault.is_lost() => {
                     drop(Object::take($client));
                     dead += 1;
-                    if dead > shared.connections.size() {
+                    if dead > shared.connections.most() {
                         break Err(fault);
                     }
                 }
@@ -121,7 +128,7 @@ impl PostgresStore {
             changed: Arc::clone(&changed),
             handle: handle.clone(),
             command: settings.migration_command.clone(),
-            statement_timeout: settings.statement_timeout,
+            patience: patience(settings.statement_timeout),
         });
         Ok(Self {
             shared: Arc::new(Shared {
@@ -129,6 +136,7 @@ impl PostgresStore {
                 connections,
                 writer,
                 changed,
+                patience: patience(settings.statement_timeout),
                 names: Names::default(),
                 payload_limit: settings.payload_limit,
                 ready: AtomicBool::new(false),
@@ -243,13 +251,18 @@ impl Shared {
             if self.ready.load(Ordering::Acquire) {
                 return Ok(client);
             }
-            match self.log().check(&**client).await {
+            match in_time(self.patience, self.log().check(&**client)).await {
                 Ok(()) => {
                     self.ready.store(true, Ordering::Release);
                     return Ok(client);
                 }
                 Err(fault @ Fault::Postgres(_)) if fault.is_lost() => drop(Object::take(client)),
-                Err(fault) => return Err(fault),
+                Err(fault) => {
+                    if fault.is_lost() {
+                        drop(Object::take(client));
+                    }
+                    return Err(fault);
+                }
             }
         }
     }

@@ -19,7 +19,7 @@ use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use crate::commit::{self, End, Hope};
-use crate::connection::Connections;
+use crate::connection::{Connections, in_time};
 use crate::error::{Fault, not_committed};
 use crate::locked::Locked;
 use crate::schema::Log;
@@ -58,7 +58,7 @@ pub(crate) struct Desk {
     /// What tells this store's own notifications from those of others.
     pub(crate) handle: String,
     pub(crate) command: String,
-    pub(crate) statement_timeout: Duration,
+    pub(crate) patience: Duration,
 }
 
 impl Writer {
@@ -248,15 +248,16 @@ impl Work {
             location: &sql.location,
             command,
         };
-        let mut attempts = connections.size();
+        let mut attempts = connections.most();
         loop {
             let pen = async {
                 let client = connections.writer().await?;
                 log.check(&*client).await?;
                 Pen::new(client, sql).await
             };
-            match pen.await {
+            match in_time(self.desk.patience, pen).await {
                 // The pool may have several that are dead.
+                Err(Fault::Silent) if attempts > 0 => attempts -= 1,
                 Err(fault @ Fault::Postgres(_)) if fault.is_lost() && attempts > 0 => attempts -= 1,
                 pen => return pen,
             }
@@ -275,9 +276,7 @@ impl Work {
             Some(pen) if !pen.client.is_closed() => pen,
             _ => self.connect().await?,
         };
-        // Somebody who does not answer at all is as good as gone.
-        let patience = self.desk.statement_timeout.saturating_mul(2) + PATIENCE;
-        let stored = tokio::time::timeout(patience, async {
+        let stored = in_time(self.desk.patience, async {
             if self.undisturbed
                 && !in_doubt
                 && let Some(end) = self.end
@@ -290,8 +289,7 @@ impl Work {
             }
             self.judged(&pen, &commits, &metadata).await
         });
-        let stored = stored.await.unwrap_or(Err(Fault::Silent));
-        match stored {
+        match stored.await {
             Ok((answers, changed)) => {
                 self.pen = Some(pen);
                 if changed {

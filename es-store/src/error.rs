@@ -15,6 +15,10 @@ pub enum OpenError {
     #[cfg(feature = "sqlite")]
     #[error(transparent)]
     Sqlite(#[from] es_store_sqlite::OpenError),
+    /// The server cannot be reached, or its tables are not up to date.
+    #[cfg(feature = "postgres")]
+    #[error(transparent)]
+    Postgres(#[from] es_store_postgres::OpenError),
     /// The log belongs to another application, or nobody can say whose it is. Nothing else was read or written.
     #[error(transparent)]
     Owner(#[from] es_core::application::OpenError),

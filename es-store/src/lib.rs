@@ -36,7 +36,7 @@
 //!
 //! | variable | what it says | accepted | unless set |
 //! |---|---|---|---|
-//! | `ES_STORE` | where the events are kept, as a URL | `memory:`, `sqlite:PATH` | an error |
+//! | `ES_STORE` | where the events are kept, as a URL | `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE` | an error |
 //! | `ES_COMPRESSION` | how new payloads are compressed (by zstd: feature `zstd`) | `none`, `zstd`, or `zstd:1` to `zstd:22` | `none` |
 //! | `ES_CIPHER_KEYS` | the keys of encrypted payloads (feature `aes`) | `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts | nothing is encrypted |
 //! | `ES_SNAPSHOTS` | when snapshots are taken | `as-declared`, `every:100` or another number of events, `by-hand`, or `off` | `as-declared` |
@@ -67,6 +67,8 @@
 //! |---|---|
 //! | `memory` (default) | `memory:`, an empty store at each opening, gone with the application |
 //! | `sqlite` (default) | `sqlite:PATH`, a file that is created where there is none |
+//! | `postgres` | `postgres://..` and `postgresql://..`, a database whose tables are migrated already; needs a tokio runtime |
+//! | `rustls` | encrypted connections to that server |
 //! | `zstd` | `ES_COMPRESSION=zstd` |
 //! | `aes` | `ES_CIPHER_KEYS`, and [`Settings`]`::keys` |
 

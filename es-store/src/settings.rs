@@ -140,6 +140,12 @@ impl Settings {
                 let store = es_store_sqlite::SqliteStore::open(path).await?;
                 self.builder_over(store).await
             }
+            #[cfg(feature = "postgres")]
+            Location::Postgres(url) => {
+                let store = es_store_postgres::PostgresStore::connect(&url.0).await?;
+                store.check().await?;
+                self.builder_over(store).await
+            }
         }
     }
 

@@ -14,6 +14,20 @@ pub(crate) enum Location {
     /// In a file.
     #[cfg(feature = "sqlite")]
     Sqlite(std::path::PathBuf),
+    /// On a server, by its URL.
+    #[cfg(feature = "postgres")]
+    Postgres(Url),
+}
+
+/// A URL with a password in it, which is not shown.
+#[cfg(feature = "postgres")]
+pub(crate) struct Url(pub(crate) String);
+
+#[cfg(feature = "postgres")]
+impl std::fmt::Debug for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&crate::redacted::redacted(&self.0))
+    }
 }
 
 struct Known {
@@ -56,7 +70,13 @@ static KNOWN: [Known; 3] = [
         name: "Postgres",
         schemes: &["postgres", "postgresql"],
         url: "postgres://USER:PASSWORD@HOST/DATABASE",
-        feature: None,
+        feature: Some("postgres"),
+        #[cfg(feature = "postgres")]
+        locate: Some(|rest| {
+            let host = rest.strip_prefix("//")?;
+            (!host.is_empty()).then(|| Location::Postgres(Url(format!("postgres:{rest}"))))
+        }),
+        #[cfg(not(feature = "postgres"))]
         locate: None,
     },
 ];
@@ -125,6 +145,8 @@ mod tests {
                 Location::Sqlite(path) => path,
                 #[cfg(feature = "memory")]
                 Location::Memory => "in memory".into(),
+                #[cfg(feature = "postgres")]
+                Location::Postgres(_) => "on a server".into(),
             })
         };
         for (url, path) in [

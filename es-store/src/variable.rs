@@ -12,7 +12,7 @@ pub(crate) struct Variable {
 
 pub(crate) const STORE: Variable = Variable {
     name: "ES_STORE",
-    accepted: "`memory:`, `sqlite:PATH`",
+    accepted: "`memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`",
     secret: false,
 };
 

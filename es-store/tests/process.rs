@@ -25,11 +25,17 @@ fn child() -> ExitCode {
 }
 
 fn parent() -> Result<(), Box<dyn Error>> {
-    const NO_STORE: &str = "no store is chosen; \
-        set `DOG_SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts `memory:`, `sqlite:PATH`)";
+    let postgres = match cfg!(feature = "postgres") {
+        true => ", `postgres://USER:PASSWORD@HOST/DATABASE`",
+        false => "",
+    };
+    let no_store = format!(
+        "no store is chosen; \
+        set `DOG_SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts `memory:`, `sqlite:PATH`{postgres})"
+    );
     const OPENED: &str = r#"opened Some("dog-school")"#;
-    assert_eq!(opened_with::<&str>(&[])?, NO_STORE);
-    assert_eq!(opened_with(&[("ES_STORE", "")])?, NO_STORE);
+    assert_eq!(opened_with::<&str>(&[])?, no_store);
+    assert_eq!(opened_with(&[("ES_STORE", "")])?, no_store);
     assert_eq!(opened_with(&[("ES_STORE", "memory:")])?, OPENED);
     let both = [("ES_STORE", "none:"), ("DOG_SCHOOL_ES_STORE", "memory:")];
     assert_eq!(opened_with(&both)?, OPENED);

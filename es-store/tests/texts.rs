@@ -198,14 +198,14 @@ fn a_value_that_is_not_unicode_is_shown_as_far_as_it_can_be() {
     check(
         &texts.join("\n"),
         &expect![[r#"
-            `SCHOOL_ES_STORE` in the environment is `memory:�`, which is not Unicode; write `memory:`, `sqlite:PATH`
-            `ES_STORE` in the environment is `postgres://***@db/school`, which is not Unicode; write `memory:`, `sqlite:PATH`
+            `SCHOOL_ES_STORE` in the environment is `memory:�`, which is not Unicode; write `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
+            `ES_STORE` in the environment is `postgres://***@db/school`, which is not Unicode; write `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
             `ES_CACHE` in the environment is `1�`, which is not Unicode; write a number such as `1000`, or `0` for none
             `ES_CIPHER_KEYS` in the environment is `***`, which is not Unicode; write `ID:KEY` with a key of 32 random bytes in base64, or several separated by commas, the first of which encrypts"#]],
     );
 }
 
-#[cfg(all(feature = "memory", feature = "sqlite"))]
+#[cfg(all(feature = "memory", feature = "sqlite", not(feature = "postgres")))]
 #[test]
 fn a_url_is_answered_by_those_that_are_accepted() {
     let in_environment = |url: &'static str| {
@@ -237,15 +237,49 @@ fn a_url_is_answered_by_those_that_are_accepted() {
     );
 }
 
-#[cfg(not(any(feature = "memory", feature = "sqlite")))]
+#[cfg(all(feature = "memory", feature = "sqlite", feature = "postgres"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_answered_in_its_own_words() -> Result<(), Box<dyn std::error::Error>> {
+    use es_store_postgres::testing::TestLog;
+
+    let answer = async |url: &str| {
+        let settings = school().map([("ES_STORE", url)]);
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("SECRET"), "{shown}");
+        text(&settings.open().await.unwrap_err())
+    };
+    let texts = [
+        answer("postgresql:host=db password=SECRET").await,
+        answer("postgres://").await,
+        answer("postgres://es:SECRET@db:port/school").await,
+    ];
+    check(
+        &texts.join("\n"),
+        &expect![[r#"
+            `ES_STORE` in the map is `postgresql:***`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
+            `ES_STORE` in the map is `postgres:`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
+            the URL of the Postgres server cannot be read; write postgres://USER:PASSWORD@HOST/DATABASE"#]],
+    );
+
+    let log = TestLog::new().await?;
+    let at = log.url().replace("//es@", "//es:SECRET@");
+    let unmigrated = answer(&format!("{at}?options=-c%20search_path%3Dnowhere")).await;
+    assert!(
+        unmigrated.starts_with("the tables of `public.es_` have version 0, and this program needs"),
+        "{unmigrated}"
+    );
+    Ok(())
+}
+
+#[cfg(not(any(feature = "memory", feature = "sqlite", feature = "postgres")))]
 #[test]
 fn a_build_without_stores_says_which_features_have_any() {
     let texts = [opened(school()), opened(school().store("memory:"))];
     check(
         &texts.join("\n"),
         &expect![[r#"
-            no store is chosen; set `SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts none without a feature: `memory`, `sqlite`)
-            the store set in code is `memory:`, but this build of es-store has no memory store; write a URL that it accepts: none without a feature: `memory`, `sqlite`"#]],
+            no store is chosen; set `SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts none without a feature: `memory`, `sqlite`, `postgres`)
+            the store set in code is `memory:`, but this build of es-store has no memory store; write a URL that it accepts: none without a feature: `memory`, `sqlite`, `postgres`"#]],
     );
 }
 

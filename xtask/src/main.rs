@@ -1,8 +1,10 @@
 //! `cargo xtask test` runs everything that must hold before a change lands: formatting, lints, documentation, and all tests.
-//! `cargo xtask faults` kills, damages and starves the SQLite store for some minutes, and prints a figure for each fault.
+//! It starts a private Postgres server for them, or uses the one that `ES_TEST_POSTGRES_URL` names.
+//! `cargo xtask faults` kills, damages and starves the stores for some minutes, and prints a figure for each fault.
 //! `cargo xtask compile-cost` measures what the macros cost in compile time.
 
 mod compile_cost;
+mod postgres;
 
 use std::env;
 use std::process::{Command, ExitCode};
@@ -95,6 +97,19 @@ const TEST: &[Step] = &[
         &[("RUSTFLAGS", "--deny warnings")],
     ),
     (
+        "the settings with Postgres alone",
+        &[
+            "check",
+            "--locked",
+            "--package",
+            "es-store",
+            "--no-default-features",
+            "--features",
+            "postgres",
+        ],
+        &[("RUSTFLAGS", "--deny warnings")],
+    ),
+    (
         "the settings with `zstd` alone",
         &[
             "check",
@@ -178,21 +193,38 @@ const TEST: &[Step] = &[
 ];
 
 /// The tests run the same with smaller numbers.
-const FAULTS: &[Step] = &[(
-    "faults",
-    &[
-        "test",
-        "--locked",
-        "--release",
-        "--package",
-        "es-store-sqlite",
-        "--test",
-        "faults",
-        "--",
-        "--long",
-    ],
-    &[],
-)];
+const FAULTS: &[Step] = &[
+    (
+        "faults of the SQLite store",
+        &[
+            "test",
+            "--locked",
+            "--release",
+            "--package",
+            "es-store-sqlite",
+            "--test",
+            "faults",
+            "--",
+            "--long",
+        ],
+        &[],
+    ),
+    (
+        "faults of the Postgres store",
+        &[
+            "test",
+            "--locked",
+            "--release",
+            "--package",
+            "es-store-postgres",
+            "--test",
+            "faults",
+            "--",
+            "--long",
+        ],
+        &[],
+    ),
+];
 
 fn main() -> ExitCode {
     match env::args().nth(1).as_deref() {
@@ -213,12 +245,25 @@ fn main() -> ExitCode {
 }
 
 fn run(steps: &[Step]) -> ExitCode {
+    // Stopped with this process, however it ends.
+    let server = match postgres::server() {
+        Ok(server) => server,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
     for (name, arguments, environment) in steps {
         eprintln!("\n== {name}: cargo {}", arguments.join(" "));
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let status = Command::new(cargo)
             .args(*arguments)
             .envs(environment.iter().copied())
+            .envs(
+                server
+                    .as_ref()
+                    .map(|server| (postgres::VARIABLE, server.url())),
+            )
             .status();
         if !status.is_ok_and(|status| status.success()) {
             eprintln!("\n== failed: {name}");

@@ -157,14 +157,17 @@ impl Application {
         Ok(self.repository.stage(&self.metadata, what)?)
     }
 
-    /// Claims the log for this application's name now, and not at its first use; without a name nothing is done.
+    /// Claims the log for this application's name now, where it has one, and not at its first use; [`stage`](Application::stage) need not wait for
+    /// the store then. Keys that do not fit are reported by the first save.
     ///
     /// # Errors
     /// [`LogError::Open`], as [`Error::Log`], where the log is another application's.
     pub fn claim(&self) -> impl Future<Output = Result<()>> + Send + use<> {
         let repository = self.repository.clone();
         async move {
-            repository.store().await.map_err(LogError::from)?;
+            let store = repository.store().await.map_err(LogError::from)?;
+            // Whoever only reads need not have the keys.
+            let _ = repository.check_keys(store).await;
             Ok(())
         }
     }

@@ -94,3 +94,23 @@ async fn whose_log_it_is_is_asked_again_where_there_was_no_answer() -> Result<()
     assert_eq!(app.save(&mut lamp).await?.position, Some(Position::FIRST));
     Ok(())
 }
+
+#[tokio::test]
+async fn after_a_claim_staging_waits_for_nothing() -> Result<()> {
+    for name in [Some("school"), None] {
+        let builder = Application::builder(Intercepted(Slow::default()));
+        let app = match name {
+            Some(name) => builder.name(name).build(),
+            None => builder.build(),
+        };
+        let mut lamp = Lamp::mount("hall");
+        let error = app.stage(&mut lamp).unwrap_err();
+        assert!(
+            matches!(error, Error::Save(SaveError::MustWait { .. })),
+            "{error:?}"
+        );
+        app.claim().await?;
+        app.stage(&mut lamp)?.refused();
+    }
+    Ok(())
+}

@@ -86,7 +86,10 @@ impl Repository {
 
     /// Checks, once, that one of the newest encrypted events can be opened, where there are any: with other keys, or with none, a log would come
     /// to be that nobody can read.
-    pub(super) async fn check_keys(&self, store: &dyn Store) -> Result<(), SaveError> {
+    pub(in crate::application) async fn check_keys(
+        &self,
+        store: &dyn Store,
+    ) -> Result<(), SaveError> {
         if self.keys_fit().load(Ordering::Relaxed) {
             return Ok(());
         }

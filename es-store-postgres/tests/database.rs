@@ -1,0 +1,303 @@
+//! What people and programs see in the database: the view, the notifications, the connections.
+#![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, EventStore, Metadata};
+use es_core::{Position, StreamId, Version};
+use es_store_postgres::testing::TestLog;
+use es_store_postgres::{Durability, OpenError, PostgresStore};
+use futures_core::future::BoxFuture;
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+async fn client(log: &TestLog) -> Client {
+    let (client, connection) = tokio_postgres::connect(log.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let path = format!("SET search_path = {}", log.schema());
+    client.batch_execute(&path).await.unwrap();
+    client
+}
+
+fn commit(stream: u128, expected: u64, payloads: &[&[u8]]) -> Commit {
+    Commit {
+        id: CommitId::draw(),
+        time: SystemTime::now(),
+        metadata: Metadata::new().actor("alice"),
+        appends: vec![Append {
+            stream: StreamId::new("Lamp", Uuid::from_u128(stream)),
+            expected: Version::from(expected),
+            events: payloads
+                .iter()
+                .map(|payload| EncodedEvent {
+                    name: "Switched".into(),
+                    schema: 1,
+                    payload: Bytes::copy_from_slice(payload),
+                })
+                .collect(),
+        }],
+        checkpoint: None,
+    }
+}
+
+#[tokio::test]
+async fn the_view_shows_payloads_as_json_and_says_why_where_it_cannot() {
+    let log = TestLog::new().await.unwrap();
+    let store = log.store().await.unwrap();
+    let deep = ["[".repeat(100_000), "]".repeat(100_000)].concat();
+    let payloads: [(&[u8], Option<&str>); 9] = [
+        (br#"{"on": true}"#, None),
+        (b"[1]", None),
+        (b"\x28\xb5\x2f\xfd\x00", Some("compressed")),
+        (b"\x87\x00\x00\x00\x01", Some("encrypted")),
+        (
+            br#"{"text": "\u0000"}"#,
+            Some("unsupported Unicode escape sequence"),
+        ),
+        (b"{\"text\": \"\0\"}", Some("invalid byte sequence")),
+        (b"\xff\xfe", Some("invalid byte sequence")),
+        (b"", Some("invalid input syntax")),
+        (deep.as_bytes(), Some("stack depth limit exceeded")),
+    ];
+    let bytes: Vec<_> = payloads.iter().map(|(payload, _)| *payload).collect();
+    store.commit(commit(1, 0, &bytes)).await.unwrap();
+    let mut ancient = commit(2, 0, &[b"{}"]);
+    ancient.time = SystemTime::UNIX_EPOCH;
+    store.commit(ancient).await.unwrap();
+
+    let people = client(&log).await;
+    let statement = "SELECT payload::text, unreadable, metadata->>'actor', time > now() - interval '1 hour', position \
+                     FROM es_history ORDER BY position";
+    let rows = people.query(statement, &[]).await.unwrap();
+    assert_eq!(rows.len(), payloads.len() + 1);
+    for (row, (payload, reason)) in rows.iter().zip(payloads) {
+        let (shown, unreadable): (Option<&str>, Option<&str>) = (row.get(0), row.get(1));
+        match reason {
+            None => assert_eq!(
+                (shown, unreadable),
+                (Some(std::str::from_utf8(payload).unwrap()), None)
+            ),
+            Some(reason) => {
+                assert_eq!(shown, None);
+                assert!(unreadable.unwrap().starts_with(reason), "{unreadable:?}");
+            }
+        }
+        assert_eq!(row.get::<_, &str>(2), "alice");
+        assert!(row.get::<_, bool>(3));
+    }
+    // Far away times are no error either.
+    let far = "ALTER TABLE es_events DISABLE TRIGGER USER; UPDATE es_events SET time = -9223372036854775808 WHERE position = 1; \
+               UPDATE es_events SET time = 9223372036854775807 WHERE position = 2";
+    people.batch_execute(far).await.unwrap();
+    assert_eq!(people.query(statement, &[]).await.unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn a_commit_of_another_handle_wakes_who_waits_also_after_the_line_was_lost() {
+    let log = TestLog::new().await.unwrap();
+    let (writing, waiting) = (log.store().await.unwrap(), log.store().await.unwrap());
+    for version in 0..4 {
+        // The first wait begins to listen; whoever waits is also woken once that has begun, as after a line was lost.
+        let mut woken = 0;
+        while waiting.head().await.unwrap() <= Position::from(version) {
+            let changed = waiting.changed();
+            if waiting.head().await.unwrap() == Position::from(version) && woken < 2 {
+                let writing = writing.clone();
+                let written =
+                    tokio::spawn(async move { writing.commit(commit(1, version, &[b"{}"])).await });
+                changed.await;
+                drop(written.await.unwrap());
+                woken += 1;
+            }
+        }
+        if version == 1 {
+            let people = client(&log).await;
+            let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE query LIKE 'LISTEN es_%'";
+            assert!(!people.query(end, &[]).await.unwrap().is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn commits_that_wait_together_are_one_transaction() {
+    let log = TestLog::new().await.unwrap();
+    let store = log.store().await.unwrap();
+    store.commit(commit(1, 0, &[b"{}", b"{}"])).await.unwrap();
+    let people = client(&log).await;
+    let count = "SELECT count(DISTINCT xmin::text) FROM es_events";
+    assert_eq!(
+        people.query_one(count, &[]).await.unwrap().get::<_, i64>(0),
+        1
+    );
+    let mut sent = Vec::new();
+    for stream in 2..66 {
+        let store = store.clone();
+        sent.push(tokio::spawn(async move {
+            store.commit(commit(stream, 0, &[b"{}"])).await
+        }));
+    }
+    for sent in sent {
+        sent.await.unwrap().unwrap();
+    }
+    let groups: i64 = people.query_one(count, &[]).await.unwrap().get(0);
+    assert!(groups < 64, "{groups} transactions for 64 commits");
+}
+
+#[tokio::test]
+async fn no_page_is_sorted_and_no_table_is_searched() {
+    let log = TestLog::new().await.unwrap();
+    let store = log.store().await.unwrap();
+    store.commit(commit(1, 0, &[b"{}"])).await.unwrap();
+    let people = client(&log).await;
+    people
+        .batch_execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan")
+        .await
+        .unwrap();
+    for (statement, values) in [
+        (
+            "SELECT position FROM es_events WHERE position > $1 AND position <= $2 AND (category || '' = ANY ($4) \
+             OR (category || '', event) IN (SELECT * FROM unnest($5::text[], $6::text[]))) ORDER BY position LIMIT $3",
+            "1, 9, 9, '{Lamp}', '{}', '{}'",
+        ),
+        (
+            "SELECT position FROM es_events WHERE category = $1 AND stream = $2 AND version > $3 ORDER BY version DESC LIMIT $4",
+            "'Lamp', '00000000-0000-0000-0000-000000000001', 0, 9",
+        ),
+    ] {
+        people
+            .batch_execute(&format!("DEALLOCATE ALL; PREPARE page AS {statement}"))
+            .await
+            .unwrap();
+        let plan = people
+            .query(&format!("EXPLAIN EXECUTE page ({values})"), &[])
+            .await;
+        let plan: Vec<String> = plan.unwrap().iter().map(|row| row.get(0)).collect();
+        let plan = plan.join("\n");
+        assert!(
+            !plan.contains("Sort") && !plan.contains("Seq Scan"),
+            "{plan}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn connecting_touches_no_table_and_says_nothing_of_passwords() {
+    let log = TestLog::new().await.unwrap();
+    let people = client(&log).await;
+    let wrong = log.url().replace("//es@", "//nobody:SECRET@");
+    for url in [
+        wrong.as_str(),
+        "postgres://es:SECRET@127.0.0.1:1/postgres",
+        "postgres://es:SECRET@",
+        "postgres://es:SEC RET@host:port/x",
+        "host=SECRET password",
+        "SECRET",
+    ] {
+        let builder = PostgresStore::builder(url);
+        let mut shown = format!("{builder:?}");
+        // Whoever trusts everybody lets this one in.
+        match builder.connect().await {
+            Ok(store) => shown += &format!("{store:?}"),
+            Err(error) => {
+                let mut cause: Option<&dyn std::error::Error> = Some(&error);
+                while let Some(error) = cause {
+                    shown += &format!("{error} {error:?}");
+                    cause = error.source();
+                }
+            }
+        }
+        assert!(!shown.contains("SECRET"), "{shown}");
+    }
+    let nowhere = PostgresStore::builder(log.url()).schema("nowhere");
+    let store = nowhere.connect().await.unwrap();
+    let tables = "SELECT count(*) FROM pg_namespace WHERE nspname = 'nowhere'";
+    let count: i64 = people.query_one(tables, &[]).await.unwrap().get(0);
+    assert_eq!(count, 0);
+    let unmigrated = store.check().await.unwrap_err();
+    assert!(
+        matches!(
+            unmigrated,
+            OpenError::Unmigrated {
+                found: 0,
+                needed: 1,
+                ..
+            }
+        ),
+        "{unmigrated:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_password_is_asked_for_at_each_connection() {
+    let log = TestLog::new().await.unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let builder = log.builder().password(move || {
+        let asked = count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            match asked {
+                2.. => Err("the vault is closed".into()),
+                _ => Ok("SECRET".to_owned()),
+            }
+        }
+    });
+    let store = builder.clone().connect().await.unwrap();
+    store.commit(commit(1, 0, &[b"{}"])).await.unwrap();
+    store.head().await.unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 2, "one writes and one reads");
+    let refused = builder.connect().await.unwrap_err();
+    let cause = std::error::Error::source(&refused).unwrap().to_string();
+    assert_eq!(cause, "the vault is closed");
+}
+
+#[tokio::test]
+async fn a_session_that_is_careless_by_default_is_made_durable() {
+    let log = TestLog::new().await.unwrap();
+    // Each answers what it is at, inside the transaction of the writer.
+    let people = client(&log).await;
+    let spy = "CREATE TABLE seen (setting text); \
+               CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                   INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$; \
+               ALTER FUNCTION see SET search_path FROM CURRENT; \
+               CREATE TRIGGER see AFTER INSERT ON es_events FOR EACH STATEMENT EXECUTE FUNCTION see()";
+    people.batch_execute(spy).await.unwrap();
+    let careless = format!("{}?options=-c%20synchronous_commit%3Doff", log.url());
+    let stores = [
+        PostgresStore::builder(&careless),
+        PostgresStore::builder(log.url()).durability(Durability::LosesCommitsOnServerCrash),
+        PostgresStore::builder(log.url()),
+    ];
+    for (number, builder) in stores.into_iter().enumerate() {
+        let store = builder.schema(log.schema()).connect().await.unwrap();
+        store
+            .commit(commit(number as u128, 0, &[b"{}"]))
+            .await
+            .unwrap();
+    }
+    let seen = people.query("SELECT setting FROM seen", &[]).await.unwrap();
+    let seen: Vec<&str> = seen.iter().map(|row| row.get(0)).collect();
+    assert_eq!(seen, ["on", "off", "on"]);
+}
+
+#[test]
+fn any_executor_may_poll_it() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let log = runtime.block_on(TestLog::new()).unwrap();
+    let store = runtime.block_on(log.store()).unwrap();
+    let outside = |future: BoxFuture<'_, Position>| futures_lite::future::block_on(future);
+    let head = outside(Box::pin(async {
+        store.commit(commit(1, 0, &[b"{}"])).await.unwrap();
+        store.verify().await.unwrap();
+        store.head().await.unwrap()
+    }));
+    assert_eq!(head, Position::FIRST);
+    let alone = futures_lite::future::block_on(log.builder().connect());
+    assert!(matches!(alone, Err(OpenError::NoRuntime)), "{alone:?}");
+}

@@ -1,0 +1,103 @@
+//! Somebody holds the log, or does not answer at all.
+use std::time::{Duration, Instant};
+
+use es_core::persistence::{AppendError, EventStore};
+use es_store_postgres::PostgresStore;
+
+use crate::{Effort, log, server};
+
+pub(crate) fn a_held_log_fails_in_time_and_goes_on_once_it_is_free(_: Effort) -> String {
+    const PATIENCE: Duration = Duration::from_millis(200);
+    let place = server::fresh();
+    let took = server::block_on(async {
+        let builder = place.builder().lock_timeout(PATIENCE);
+        let store = builder.connect().await.expect("the server answers");
+        store.commit(log::one(1, 0)).await.expect("it is free");
+        let holder = server::session(&place).await;
+        let hold = "BEGIN; SELECT FROM es_log FOR UPDATE";
+        holder.batch_execute(hold).await.expect("it is free");
+        let started = Instant::now();
+        let refused = store.commit(log::one(1, 1)).await.expect_err("it is held");
+        let took = started.elapsed();
+        let text = match &refused {
+            AppendError::Failed(why) => why.to_string(),
+            other => panic!("nothing of it is stored: {other:?}"),
+        };
+        assert!(text.contains("lock time-out"), "{text}");
+        // Readers do not wait.
+        store.head().await.expect("it can be read");
+        holder.batch_execute("ROLLBACK").await.expect("it is open");
+        store.commit(log::one(1, 1)).await.expect("it is free");
+        took
+    });
+    assert!(took >= PATIENCE);
+    format!(
+        "refused after {} ms, of {} allowed",
+        took.as_millis(),
+        PATIENCE.as_millis()
+    )
+}
+
+pub(crate) fn a_server_that_does_not_answer_is_given_up(_: Effort) -> String {
+    let place = server::fresh();
+    server::block_on(async {
+        // It takes connections, and says nothing.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let port = silent.local_addr().expect("it is bound").port();
+        let url = format!("postgres://es@127.0.0.1:{port}/postgres?connect_timeout=1");
+        let started = Instant::now();
+        let refused = PostgresStore::connect(&url).await;
+        assert!(refused.is_err(), "{refused:?}");
+        assert!(started.elapsed() >= Duration::from_millis(900));
+
+        // Nobody is there.
+        drop(silent);
+        let refused = PostgresStore::connect(&url).await;
+        assert!(refused.is_err(), "{refused:?}");
+
+        // A session that stands still: its process is stopped while it holds nothing.
+        let builder = place
+            .builder()
+            .statement_timeout(Duration::from_millis(100));
+        let store = builder.connect().await.expect("the server answers");
+        store.commit(log::one(1, 0)).await.expect("it answers");
+        let session = server::session(&place).await;
+        let pids = session
+            .query(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = $1",
+                &[&place.schema()],
+            )
+            .await
+            .expect("it may");
+        let signal = |signal: &str| {
+            for row in &pids {
+                let pid: i32 = row.get(0);
+                let sent = std::process::Command::new("kill")
+                    .args([signal, &pid.to_string()])
+                    .status();
+                assert!(sent.expect("there is `kill`").success());
+            }
+        };
+        signal("-STOP");
+        let commit = log::one(1, 1);
+        let answer = store.commit(commit.clone()).await;
+        signal("-CONT");
+        // It was given up, and either settled on another connection or left in doubt.
+        assert!(
+            matches!(answer, Ok(_) | Err(AppendError::Unavailable(_))),
+            "{answer:?}"
+        );
+        let committed = loop {
+            match store.commit(commit.clone()).await {
+                Ok(committed) => break committed,
+                Err(AppendError::Unavailable(_)) => tokio::task::yield_now().await,
+                Err(other) => panic!("sent again it is what it was: {other:?}"),
+            }
+        };
+        assert_eq!(committed.position, Some(2.into()));
+        assert_eq!(store.head().await.expect("it can be read"), 2.into());
+    });
+    "servers tried 3, hanging = 0, twice = 0".to_owned()
+}

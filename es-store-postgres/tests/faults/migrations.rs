@@ -1,0 +1,208 @@
+//! Tables that are not as they have to be, and several who migrate at once.
+use std::thread;
+
+use es_core::persistence::{AppendError, EventStore, ReadError};
+use es_store_postgres::testing::TestLog;
+use es_store_postgres::{OpenError, PostgresStore};
+
+use crate::{Effort, log, process, server};
+
+/// What is wrong with the tables, how they are made so, and which error names it.
+struct Case {
+    what: &'static str,
+    make: &'static str,
+    expected: fn(&OpenError) -> bool,
+    /// Whether migrating mends it.
+    mended: bool,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        what: "no tables",
+        make: "DROP TABLE es_log; DROP TABLE es_events CASCADE; DROP TABLE es_checkpoints; DROP TABLE es_snapshots; \
+               DROP FUNCTION es_as_jsonb; DROP FUNCTION es_events_are_facts",
+        expected: |error| matches!(error, OpenError::Unmigrated { found: 0, needed: 1, command, .. } if command == "`school migrate`"),
+        mended: true,
+    },
+    Case {
+        what: "a newer version",
+        make: "UPDATE es_log SET version = 7",
+        expected: |error| {
+            matches!(
+                error,
+                OpenError::Newer {
+                    found: 7,
+                    known: 1,
+                    ..
+                }
+            )
+        },
+        mended: false,
+    },
+    Case {
+        what: "a version that is none",
+        make: "UPDATE es_log SET version = -1",
+        expected: |error| matches!(error, OpenError::Postgres(_)),
+        mended: false,
+    },
+    Case {
+        what: "a table is missing",
+        make: "DROP TABLE es_checkpoints",
+        expected: |error| matches!(error, OpenError::Incomplete { part } if part == "es_checkpoints"),
+        mended: false,
+    },
+    Case {
+        what: "an index is missing",
+        make: "DROP INDEX es_events_by_stream",
+        expected: |error| matches!(error, OpenError::Incomplete { part } if part == "es_events_by_stream"),
+        mended: false,
+    },
+    Case {
+        what: "the table with the version is missing",
+        make: "DROP TABLE es_log",
+        expected: |error| matches!(error, OpenError::Incomplete { part } if part == "es_log"),
+        mended: false,
+    },
+    Case {
+        what: "the version is missing",
+        make: "DELETE FROM es_log",
+        expected: |error| matches!(error, OpenError::Incomplete { part } if part == "es_log"),
+        mended: false,
+    },
+    Case {
+        what: "a view has the name of a table",
+        make: "ALTER TABLE es_log RENAME TO was; ALTER TABLE es_events RENAME TO were; CREATE VIEW es_log AS SELECT 1 AS version",
+        expected: |error| matches!(error, OpenError::Occupied { name } if name.starts_with("es_")),
+        mended: false,
+    },
+    Case {
+        what: "somebody else's table has the name of ours",
+        make: "DROP TABLE es_log; CREATE TABLE es_log (lines text)",
+        expected: |error| matches!(error, OpenError::Occupied { name } if name == "es_log"),
+        mended: false,
+    },
+];
+
+pub(crate) fn each_has_its_own_error(_: Effort) -> String {
+    let opened = |error: &(dyn std::error::Error + 'static)| -> String {
+        let mut cause = Some(error);
+        let mut text = String::new();
+        while let Some(error) = cause {
+            text += &format!("{error}\n");
+            cause = error.source();
+        }
+        text
+    };
+    for case in CASES {
+        let place = server::fresh();
+        server::execute(&place, case.make).unwrap_or_else(|e| panic!("{}: {e:?}", case.what));
+        let builder = place.builder().migration_command("`school migrate`");
+        let store = server::block_on(builder.connect()).expect("no table is touched");
+        let found = server::block_on(store.check()).expect_err(case.what);
+        assert!((case.expected)(&found), "{}: {found:?}", case.what);
+
+        // Reading and writing say the same, and nothing hangs.
+        let text = opened(&found);
+        let text = text
+            .trim()
+            .lines()
+            .last()
+            .expect("an error has a text")
+            .to_owned();
+        let read = server::block_on(store.head()).expect_err(case.what);
+        assert!(matches!(read, ReadError::Unavailable(_)));
+        assert!(opened(&read).contains(&text), "{}: {read:?}", case.what);
+        let written = server::block_on(store.commit(log::one(1, 0))).expect_err(case.what);
+        assert!(
+            matches!(written, AppendError::Failed(_)),
+            "{}: {written:?}",
+            case.what
+        );
+        assert!(
+            opened(&written).contains(&text),
+            "{}: {written:?}",
+            case.what
+        );
+
+        let migrated = server::block_on(store.migrate());
+        assert_eq!(migrated.is_ok(), case.mended, "{}: {migrated:?}", case.what);
+        if case.mended {
+            server::block_on(store.commit(log::one(1, 0))).expect("the same handle goes on");
+            assert_eq!(log::whole(&store).commits.len(), 1);
+        }
+    }
+    format!("kinds tried {}", CASES.len())
+}
+
+/// A schema that is not there yet.
+fn elsewhere(place: &TestLog, number: usize) -> String {
+    format!("{}_{number}", place.schema())
+}
+
+pub(crate) fn one_of_several_migrates(effort: Effort) -> String {
+    const THREADS: usize = 6;
+    const PROCESSES: usize = 3;
+    let place = server::fresh();
+    let rounds = effort.of(3, 30);
+    for round in 0..rounds {
+        let schema = elsewhere(&place, round);
+        let migrate = || {
+            let builder = PostgresStore::builder(place.url()).schema(&schema);
+            let store = server::block_on(builder.connect()).expect("the server answers");
+            let migrated = server::block_on(store.migrate()).expect("one of them does it");
+            server::block_on(store.commit(log::one(fastrand::u128(..), 0))).expect("stored");
+            usize::from(migrated.from == 0)
+        };
+        let children: Vec<_> = (0..PROCESSES)
+            .map(|_| process::start(process::command(&["migrate", place.url(), &schema])))
+            .collect();
+        let mut migrated: usize = thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(migrate)).collect();
+            let ended = threads.into_iter().map(|thread| thread.join());
+            ended.map(|migrated| migrated.expect("no panic")).sum()
+        });
+        for (mut child, lines) in children {
+            migrated += lines
+                .map_while(Result::ok)
+                .filter(|line| line == "0")
+                .count();
+            assert!(child.wait().expect("it ends").success());
+        }
+        assert_eq!(migrated, 1);
+        let whole = log::whole(&server::open_at(place.url(), &schema));
+        assert_eq!(whole.commits.len(), THREADS + PROCESSES);
+        server::execute(&place, &format!("DROP SCHEMA {schema} CASCADE")).expect("it is there");
+    }
+    format!(
+        "rounds {rounds}, of {THREADS} threads and {PROCESSES} processes, migrated {rounds}, refused = 0"
+    )
+}
+
+/// The child: migrates, appends, and says which version it found.
+pub(crate) fn migrate_one(url: &str, schema: &str) {
+    let store = server::open_at(url, schema);
+    let migrated = server::block_on(store.migrate()).expect("one of them does it");
+    server::block_on(store.commit(log::one(fastrand::u128(..), 0))).expect("it is stored");
+    process::say(&migrated.from.to_string());
+}
+
+pub(crate) fn a_failed_migration_leaves_nothing(_: Effort) -> String {
+    let place = server::fresh();
+    let schema = elsewhere(&place, 0);
+    // A step in the middle finds a name that is taken.
+    let taken = format!("CREATE SCHEMA {schema}; CREATE VIEW {schema}.es_history AS SELECT 1");
+    server::execute(&place, &taken).expect("it is new");
+    let store = server::open_at(place.url(), &schema);
+    let failed = server::block_on(store.migrate()).expect_err("a name is taken");
+    assert!(matches!(failed, OpenError::Postgres(_)), "{failed:?}");
+    let found = server::block_on(store.check()).expect_err("nothing is there");
+    assert!(
+        matches!(found, OpenError::Unmigrated { found: 0, .. }),
+        "{found:?}"
+    );
+    server::execute(&place, &format!("DROP VIEW {schema}.es_history")).expect("it is there");
+    server::block_on(store.migrate()).expect("nothing is in the way");
+    server::block_on(store.check()).expect("it is as it has to be");
+    server::execute(&place, &format!("DROP SCHEMA {schema} CASCADE")).expect("it is there");
+    "half-migrated = 0".to_owned()
+}

@@ -1,0 +1,314 @@
+//! Events beside the caller's own rows, in the caller's own transaction.
+#![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
+
+use std::time::Duration;
+
+use es_core::application::SaveError;
+use es_core::persistence::{AppendError, EventStore};
+use es_core::{Aggregate, Application, Error, Position, Root, Version, events};
+use es_store_postgres::PostgresStore;
+use es_store_postgres::testing::TestLog;
+use tokio_postgres::{Client, IsolationLevel, NoTls};
+
+#[derive(Aggregate, Debug, PartialEq)]
+#[aggregate("Order")]
+struct Order {
+    root: Root<Self>,
+    lines: Vec<String>,
+}
+
+#[events]
+impl Order {
+    #[event("Placed")]
+    fn place() -> Self {
+        Self {
+            root: Root::new(),
+            lines: Vec::new(),
+        }
+    }
+
+    #[event("LineAdded")]
+    fn add(&mut self, line: &str) {
+        self.lines.push(line.to_owned());
+    }
+}
+
+struct Shop {
+    store: PostgresStore,
+    app: Application,
+    client: Client,
+    log: TestLog,
+}
+
+async fn client(log: &TestLog) -> Client {
+    let (client, connection) = tokio_postgres::connect(log.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let path = format!("SET search_path = {}", log.schema());
+    client.batch_execute(&path).await.unwrap();
+    client
+}
+
+impl Shop {
+    async fn new() -> Self {
+        let log = TestLog::new().await.unwrap();
+        let store = log.store().await.unwrap();
+        let client = client(&log).await;
+        client
+            .batch_execute("CREATE TABLE invoices (customer text)")
+            .await
+            .unwrap();
+        let app = Application::builder(store.clone()).name("shop").build();
+        app.claim().await.unwrap();
+        Self {
+            store,
+            app,
+            client,
+            log,
+        }
+    }
+
+    async fn invoices(&self) -> i64 {
+        let elsewhere = client(&self.log).await;
+        let count = elsewhere.query_one("SELECT count(*) FROM invoices", &[]);
+        count.await.unwrap().get(0)
+    }
+
+    async fn head(&self) -> u64 {
+        self.app.log().head().await.unwrap().get()
+    }
+}
+
+const INVOICE: &str = "INSERT INTO invoices VALUES ('Ann')";
+
+#[tokio::test]
+async fn rows_and_events_become_visible_together() {
+    let mut shop = Shop::new().await;
+    let mut order = Order::place();
+    let tx = shop.client.transaction().await.unwrap();
+    tx.batch_execute(INVOICE).await.unwrap();
+    let staged = shop.app.stage(&mut order).unwrap();
+    let committed = shop.store.commit_with(tx, staged).await.unwrap();
+    assert_eq!(committed.position, Some(Position::FIRST));
+    assert!(order.pending().is_empty());
+    assert_eq!((shop.invoices().await, shop.head().await), (1, 1));
+    assert_eq!(shop.app.get::<Order>(order.id()).await.unwrap(), order);
+
+    // The application's own commits go on from there.
+    order.add("ink");
+    assert_eq!(
+        shop.app.save(&mut order).await.unwrap().position,
+        Some(Position::from(2))
+    );
+    let verified = shop.store.verify().await.unwrap();
+    assert_eq!((verified.events, verified.findings), (2, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_transaction_of_deadpool_is_one_too() {
+    let shop = Shop::new().await;
+    let config = shop.log.url().parse::<tokio_postgres::Config>().unwrap();
+    let manager = deadpool_postgres::Manager::new(config, NoTls);
+    let pool = deadpool_postgres::Pool::builder(manager).build().unwrap();
+    let mut client = pool.get().await.unwrap();
+    let (mut first, mut second) = (Order::place(), Order::place());
+    let tx = client.transaction().await.unwrap();
+    let staged = shop.app.stage(&mut first).unwrap();
+    shop.store.commit_with(tx, staged).await.unwrap();
+    let tx = client.transaction().await.unwrap();
+    let staged = shop.app.stage(&mut second).unwrap();
+    let appended = shop.store.append_in(&tx, staged).await.unwrap();
+    tx.commit().await.unwrap();
+    appended.committed();
+    assert_eq!(shop.head().await, 2);
+
+    // And a pool of one's own may carry the whole store.
+    let builder = PostgresStore::from_pool(pool).schema(shop.log.schema());
+    let store = builder.connect().await.unwrap();
+    assert_eq!(store.head().await.unwrap(), Position::from(2));
+    let mut third = Order::place();
+    Application::new(store).save(&mut third).await.unwrap();
+    assert_eq!(shop.head().await, 3);
+}
+
+#[tokio::test]
+async fn a_conflict_rolls_back_the_rows_too_and_keeps_everything_pending() {
+    let mut shop = Shop::new().await;
+    let mut order = Order::place();
+    shop.app.save(&mut order).await.unwrap();
+    let mut stale = shop.app.get::<Order>(order.id()).await.unwrap();
+    order.add("ink");
+    shop.app.save(&mut order).await.unwrap();
+    stale.add("paper");
+
+    let tx = shop.client.transaction().await.unwrap();
+    tx.batch_execute(INVOICE).await.unwrap();
+    let staged = shop.app.stage(&mut stale).unwrap();
+    let refused = shop.store.commit_with(tx, staged).await.unwrap_err();
+    assert!(
+        matches!(refused, AppendError::Conflict { .. }),
+        "{refused:?}"
+    );
+    assert_eq!((shop.invoices().await, shop.head().await), (0, 2));
+    assert_eq!(stale.pending().len(), 1);
+    let error = shop.app.save(&mut stale).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Save(SaveError::Conflict { .. })),
+        "nothing is in doubt: {error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_append_leaves_the_transaction_to_its_owner() {
+    let mut shop = Shop::new().await;
+    let (mut first, mut second) = (Order::place(), Order::place());
+    shop.app.save(&mut first).await.unwrap();
+    let mut stale = shop.app.get::<Order>(first.id()).await.unwrap();
+    first.add("ink");
+    shop.app.save(&mut first).await.unwrap();
+    stale.add("too late");
+
+    let tx = shop.client.transaction().await.unwrap();
+    tx.batch_execute(INVOICE).await.unwrap();
+    let both = shop.app.stage((&mut second, &mut stale)).unwrap();
+    let refused = shop.store.append_in(&tx, both).await.is_err();
+    assert!(refused, "one of the two is stale");
+    // Nor does it hold the log: others write.
+    let mut other = Order::place();
+    shop.app.save(&mut other).await.unwrap();
+    let staged = shop.app.stage(&mut second).unwrap();
+    let appended = shop.store.append_in(&tx, staged).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(appended.committed().position, Some(Position::from(4)));
+    assert!(second.pending().is_empty());
+    assert_eq!(
+        (shop.invoices().await, shop.head().await),
+        (1, 4),
+        "nothing of the refused commit is there"
+    );
+}
+
+#[tokio::test]
+async fn the_fate_of_what_was_appended_is_found_out_by_the_next_save() {
+    for committed in [true, false] {
+        let mut shop = Shop::new().await;
+        let mut order = Order::place();
+        let tx = shop.client.transaction().await.unwrap();
+        let staged = shop.app.stage(&mut order).unwrap();
+        let appended = shop.store.append_in(&tx, staged).await.unwrap();
+        if committed {
+            tx.commit().await.unwrap();
+        } else {
+            tx.rollback().await.unwrap();
+        }
+        drop(appended); // nobody said `committed`
+        assert_eq!(order.pending().len(), 1);
+        order.add("ink");
+        shop.app.save(&mut order).await.unwrap();
+        assert_eq!(
+            (order.version(), shop.head().await),
+            (Version::from(2), 2),
+            "committed: {committed}"
+        );
+        assert_eq!(shop.app.get::<Order>(order.id()).await.unwrap(), order);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_postgres_refuses_at_its_end_leaves_everything_pending() {
+    let mut shop = Shop::new().await;
+    let unique = "ALTER TABLE invoices ADD UNIQUE (customer) DEFERRABLE INITIALLY DEFERRED";
+    shop.client.batch_execute(unique).await.unwrap();
+    let mut order = Order::place();
+    let tx = shop.client.transaction().await.unwrap();
+    tx.batch_execute(INVOICE).await.unwrap();
+    tx.batch_execute(INVOICE).await.unwrap();
+    let staged = shop.app.stage(&mut order).unwrap();
+    let refused = shop.store.commit_with(tx, staged).await.unwrap_err();
+    assert!(matches!(refused, AppendError::Failed(_)), "{refused:?}");
+    assert_eq!((order.pending().len(), shop.head().await), (1, 0));
+    // It is not in doubt, so it can be staged again.
+    drop(shop.app.stage(&mut order).unwrap());
+}
+
+#[tokio::test]
+async fn a_lost_acknowledgement_is_found_out_by_the_next_save() {
+    let mut shop = Shop::new().await;
+    let pid: i32 = shop
+        .client
+        .query_one("SELECT pg_backend_pid()", &[])
+        .await
+        .unwrap()
+        .get(0);
+    let mut order = Order::place();
+    let tx = shop.client.transaction().await.unwrap();
+    let staged = shop.app.stage(&mut order).unwrap();
+    let appended = shop.store.append_in(&tx, staged).await.unwrap();
+    let other = client(&shop.log).await;
+    let terminate = "SELECT pg_terminate_backend($1, 5000)";
+    other.query(terminate, &[&pid]).await.unwrap();
+    tx.commit().await.unwrap_err();
+    drop(appended);
+    order.add("ink");
+    shop.app.save(&mut order).await.unwrap();
+    assert_eq!((order.version().get(), shop.head().await), (2, 2));
+}
+
+#[tokio::test]
+async fn a_transaction_with_one_snapshot_is_refused() {
+    let mut shop = Shop::new().await;
+    let mut order = Order::place();
+    for level in [
+        IsolationLevel::RepeatableRead,
+        IsolationLevel::Serializable,
+        IsolationLevel::ReadCommitted,
+    ] {
+        let begin = shop.client.build_transaction().isolation_level(level);
+        let tx = begin.start().await.unwrap();
+        let staged = shop.app.stage(&mut order).unwrap();
+        let result = shop.store.commit_with(tx, staged).await;
+        match level {
+            IsolationLevel::ReadCommitted => assert!(result.is_ok(), "{result:?}"),
+            _ => {
+                assert!(
+                    matches!(result, Err(AppendError::WrongTransaction { needed }) if needed.contains("READ COMMITTED")),
+                    "{result:?}"
+                );
+                assert_eq!(order.pending().len(), 1);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_writers_wait_from_the_append_to_the_commit_and_not_before() {
+    let mut shop = Shop::new().await;
+    let (mut mine, mut theirs) = (Order::place(), Order::place());
+    let tx = shop.client.transaction().await.unwrap();
+    tx.batch_execute(INVOICE).await.unwrap();
+    shop.app.save(&mut theirs).await.unwrap();
+
+    let staged = shop.app.stage(&mut mine).unwrap();
+    let appended = shop.store.append_in(&tx, staged).await.unwrap();
+    theirs.add("ink");
+    let mut saving = std::pin::pin!(shop.app.save(&mut theirs));
+    let waited = tokio::time::timeout(Duration::from_millis(100), saving.as_mut()).await;
+    assert!(waited.is_err(), "the log is held");
+    tx.commit().await.unwrap();
+    assert_eq!(appended.committed().position, Some(Position::from(2)));
+    let saved = saving.await.unwrap();
+    assert_eq!(saved.position, Some(Position::from(3)));
+}
+
+#[tokio::test]
+async fn who_follows_the_log_elsewhere_is_woken() {
+    let mut shop = Shop::new().await;
+    let elsewhere = Application::new(shop.log.store().await.unwrap());
+    let mut subscription = elsewhere.log().subscribe(Position::START);
+    let next = tokio::spawn(async move { subscription.next().await.unwrap().unwrap().position });
+    tokio::task::yield_now().await;
+    let mut order = Order::place();
+    let tx = shop.client.transaction().await.unwrap();
+    let staged = shop.app.stage(&mut order).unwrap();
+    shop.store.commit_with(tx, staged).await.unwrap();
+    assert_eq!(next.await.unwrap(), Position::FIRST);
+}
