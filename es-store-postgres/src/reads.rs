@@ -1,9 +1,12 @@
 //! What readers ask.
+use std::pin::pin;
+
 use deadpool_postgres::ClientWrapper;
 use es_core::persistence::{
     CommitId, Committed, Filter, FollowerId, LogPage, Record, Slice, Span, StoredEvent, Visit,
 };
 use es_core::{Position, StreamId, Version};
+use futures_lite::StreamExt;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, RowStream};
 use uuid::Uuid;
@@ -46,31 +49,48 @@ pub(crate) async fn stream(
     } else {
         &sql.read_stream
     };
-    let values: [&(dyn ToSql + Sync); 5] = [
-        &written(&stream.category),
-        &stream.id,
-        &bound(slice.after.get()),
-        &bound(slice.up_to.get()),
-        &limit(slice.limit),
-    ];
-    let found = rows(client, statement, &values).await?;
+    let found = slice_of(client, statement, stream, slice).await?;
     records(found, Some(stream), names).await
 }
 
-/// Shows events as they came from the server, once all of them are here: a connection that is lost on the way has shown none.
+/// Shows events as they come over the line, without a copy. Says with an error whether any was shown.
 pub(crate) async fn visit(
     client: &ClientWrapper,
     sql: &Sql,
     stream: &StreamId,
     slice: Slice,
     visit: &mut Visit<'_>,
+    shown: &mut bool,
 ) -> Result<(), Fault> {
     let statement = if slice.descending {
         &sql.visit_stream_backwards
     } else {
         &sql.visit_stream
     };
-    let statement = client.prepare_cached(statement).await?;
+    let mut found = pin!(slice_of(client, statement, stream, slice).await?);
+    while let Some(row) = found.try_next().await? {
+        let name = names::read(column(&row, 1)?);
+        let event = StoredEvent {
+            version: Version::from(ordinal(&row, 0)?),
+            event: &name,
+            schema: schema(&row, 2)?,
+            payload: column(&row, 3)?,
+            time: time(column(&row, 4)?),
+        };
+        *shown = true;
+        if visit(event).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn slice_of(
+    client: &ClientWrapper,
+    statement: &str,
+    stream: &StreamId,
+    slice: Slice,
+) -> Result<RowStream, Fault> {
     let values: [&(dyn ToSql + Sync); 5] = [
         &written(&stream.category),
         &stream.id,
@@ -78,20 +98,7 @@ pub(crate) async fn visit(
         &bound(slice.up_to.get()),
         &limit(slice.limit),
     ];
-    for row in client.query(&statement, &values).await? {
-        let event = names::read(column(&row, 1)?);
-        let stored = StoredEvent {
-            version: Version::from(ordinal(&row, 0)?),
-            event: &event,
-            schema: schema(&row, 2)?,
-            payload: column(&row, 3)?,
-            time: time(column(&row, 4)?),
-        };
-        if visit(stored).is_break() {
-            break;
-        }
-    }
-    Ok(())
+    rows(client, statement, &values).await
 }
 
 pub(crate) async fn log(

@@ -114,9 +114,6 @@ pub(crate) struct Sql {
 const RECORD_OF_STREAM: &str =
     "position, version, event, schema, payload, metadata, time, commit_id";
 
-/// What replay needs of a record.
-const EVENT_OF_STREAM: &str = "version, event, schema, payload, time";
-
 /// The columns of any record.
 const RECORD: &str =
     "position, version, event, schema, payload, metadata, time, commit_id, category, stream";
@@ -199,14 +196,16 @@ impl Sql {
                 "SELECT {RECORD_OF_STREAM} FROM {{events}} \
                  WHERE category = $1 AND stream = $2 AND version > $3 AND version <= $4 ORDER BY version DESC LIMIT $5"
             )),
-            visit_stream: named(format!(
-                "SELECT {EVENT_OF_STREAM} FROM {{events}} \
+            visit_stream: named(
+                "SELECT version, event, schema, payload, time FROM {events} \
                  WHERE category = $1 AND stream = $2 AND version > $3 AND version <= $4 ORDER BY version LIMIT $5"
-            )),
-            visit_stream_backwards: named(format!(
-                "SELECT {EVENT_OF_STREAM} FROM {{events}} \
+                    .to_owned(),
+            ),
+            visit_stream_backwards: named(
+                "SELECT version, event, schema, payload, time FROM {events} \
                  WHERE category = $1 AND stream = $2 AND version > $3 AND version <= $4 ORDER BY version DESC LIMIT $5"
-            )),
+                    .to_owned(),
+            ),
             read_log: named(format!(
                 "SELECT {RECORD} FROM {{events}} WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
             )),

@@ -346,11 +346,14 @@ impl EventStore for PostgresStore {
     ) -> BoxFuture<'a, Result<(), ReadError>> {
         let shared = &*self.shared;
         self.read(async move {
-            reading!(
-                shared,
-                client,
-                reads::visit(&client, &shared.sql, stream, slice, visit)
-            )
+            let mut shown = false;
+            reading!(shared, client, async {
+                // Nobody is shown an event twice.
+                if shown {
+                    return Err(Fault::Silent);
+                }
+                reads::visit(&client, &shared.sql, stream, slice, visit, &mut shown).await
+            })
         })
     }
 

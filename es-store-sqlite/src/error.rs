@@ -5,7 +5,7 @@ use std::sync::Arc;
 use es_core::persistence::{BoxError, KeepError, ReadError};
 use rusqlite::ErrorCode;
 
-use crate::SqliteStoreBuilder;
+use crate::builder::Settings;
 
 /// Why a store could not be opened. The file is what it was.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +114,14 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// There is no room for the tables, or the file is as large as it may become.
+    #[error("there is no room for the tables in `{path}`; make room")]
+    Full {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
     /// Another process has the file for itself.
     #[error(
         "another process has locked `{path}` for longer than the busy time-out; find it, or allow more time"
@@ -123,6 +131,32 @@ pub enum OpenError {
         path: PathBuf,
         /// What SQLite says.
         source: rusqlite::Error,
+    },
+    /// The connection that was handed in has a transaction open.
+    #[error(
+        "the connection to `{path}` has a transaction open; commit it or roll it back before the store has the connection"
+    )]
+    InTransaction {
+        /// The file; empty where the database has none.
+        path: PathBuf,
+    },
+    /// The connection that was handed in may not write.
+    #[error(
+        "the connection to `{path}` was opened or set to read alone; open one that may write, or build the store with `read_only(true)`"
+    )]
+    ConnectionReads {
+        /// The file; empty where the database has none.
+        path: PathBuf,
+    },
+    /// The connection that was handed in has another file than its path leads to, or takes no locks: a second connection can write at the same
+    /// time.
+    #[error(
+        "the connection to `{path}` does not lock what is there: the file was moved, replaced or deleted, or the connection was opened without \
+         locks; open it again"
+    )]
+    Unlocked {
+        /// Where the file was when the connection was opened.
+        path: PathBuf,
     },
     /// SQLite could not open the file for another reason.
     #[error("cannot open `{path}`")]
@@ -142,7 +176,7 @@ impl From<OpenError> for es_core::Error {
 
 impl OpenError {
     /// What SQLite's error means to somebody who opens a file with these settings.
-    pub(crate) fn of(settings: &SqliteStoreBuilder, source: rusqlite::Error) -> Self {
+    pub(crate) fn of(settings: &Settings, source: rusqlite::Error) -> Self {
         let path = &settings.path;
         let may_not_write = source.sqlite_error_code() == Some(ErrorCode::CannotOpen)
             && !settings.read_only
@@ -161,6 +195,7 @@ impl OpenError {
                 Self::NotADatabase { path, source }
             }
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { path },
+            _ if is_full(&source) => Self::Full { path, source },
             _ if is_busy(&source) => Self::Locked { path, source },
             _ => Self::Sqlite { path, source },
         }
@@ -173,6 +208,14 @@ pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     )
+}
+
+/// Whether there is no room: SQLite says something else where it lacks room for the index of the write-ahead log.
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.code == ErrorCode::DiskFull
+            || error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+    })
 }
 
 pub(crate) fn unreadable(error: rusqlite::Error) -> ReadError {
@@ -196,9 +239,7 @@ pub(crate) fn explained(error: &Arc<rusqlite::Error>) -> BoxError {
         {
             "the file was moved, replaced or deleted; put it back, or open the store again"
         }
-        Some(ErrorCode::DiskFull) => {
-            "the disk is full, or the file as large as it may become; make room"
-        }
+        _ if is_full(error) => "the disk is full, or the file as large as it may become; make room",
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             "the file may only be read; give this process the right to write to it and to its folder"
         }

@@ -24,6 +24,7 @@ mod checksum;
 mod commit;
 mod connection;
 mod error;
+mod given;
 mod names;
 mod reads;
 mod records;
@@ -33,6 +34,7 @@ mod sql;
 mod store;
 mod transaction;
 mod verify;
+mod watcher;
 mod writer;
 
 pub use builder::{Durability, SqliteStoreBuilder};

@@ -9,7 +9,7 @@ use crate::OpenError;
 pub(crate) const VERSION: u32 = 1;
 
 /// What the laws rest on, so that its absence is noticed: without its indexes a log would take a version twice.
-const PARTS: [&str; 6] = [
+pub(crate) const PARTS: [&str; 6] = [
     "log",
     "events",
     "events_by_stream",

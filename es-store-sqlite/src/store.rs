@@ -1,6 +1,6 @@
 //! The store itself: readers beside one writer.
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use es_core::persistence::{
@@ -13,13 +13,14 @@ use futures_core::future::BoxFuture;
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use crate::builder::SqliteStoreBuilder;
+use crate::builder::{Settings, SqliteStoreBuilder};
 use crate::connection::{self, Place, Readers};
 use crate::error::{not_kept, unreadable};
 use crate::names::Names;
 use crate::sql::Sql;
+use crate::watcher::Watcher;
 use crate::writer::Writer;
-use crate::{OpenError, Verification, reads, snapshots, verify};
+use crate::{OpenError, Verification, given, reads, snapshots, verify};
 
 /// A log in one SQLite file. Its clones share their connections, which are closed with the last of them.
 ///
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     /// Absent where the file is only read.
     writer: Option<Writer>,
     pub(crate) changed: Arc<Event>,
+    /// Absent where no other process can have the database.
+    watcher: Option<Watcher>,
     names: Names,
     pub(crate) payload_limit: usize,
 }
@@ -50,14 +53,54 @@ impl SqliteStore {
 
     /// A store of which more is said before it is opened.
     pub fn builder(path: impl AsRef<Path>) -> SqliteStoreBuilder {
-        SqliteStoreBuilder::new(path.as_ref().to_owned())
+        SqliteStoreBuilder::new(path.as_ref().to_owned(), None)
     }
 
-    pub(crate) fn with(settings: &SqliteStoreBuilder) -> Result<Self, OpenError> {
+    /// A store on a connection of yours, which becomes its own: the one that writes.
+    ///
+    /// Where its database has a file, the store opens more connections to it, which read. Where it has none, in memory, readers and the writer
+    /// take turns on this one connection, and the log is gone with the last clone of the store.
+    ///
+    /// What the store needs, it sets: the journal (a write-ahead log, or in memory), `synchronous` as [durability] says, the busy
+    /// time-out, which replaces any busy handler, `locking_mode`, and the sizes of the caches. Anything else stays as you set it, functions,
+    /// hooks and attached databases among it, and is used on the thread that writes. [`OpenError`] says what is refused: a transaction that is
+    /// open, a connection that only reads, a file that has been moved since, temporary tables with the names of the log's.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use es_core::Application;
+    /// use es_store_sqlite::SqliteStore;
+    /// use rusqlite::Connection;
+    ///
+    /// let connection = Connection::open_in_memory()?; // or of a file, opened as only you know how
+    /// let store = SqliteStore::builder_on(connection).table_prefix("school_").open().await?;
+    /// let app = Application::new(store);
+    /// # let _ = app;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [durability]: crate::Durability
+    pub fn builder_on(connection: Connection) -> SqliteStoreBuilder {
+        // Whether it has one is found out when the store is opened.
+        SqliteStoreBuilder::new(PathBuf::new(), Some(connection))
+    }
+
+    pub(crate) fn with(
+        mut settings: Settings,
+        given: Option<Connection>,
+    ) -> Result<Self, OpenError> {
         check_prefix(&settings.table_prefix)?;
         let sql = Arc::new(Sql::new(&settings.table_prefix));
         let changed = Arc::new(Event::new());
-        let connection = connection::writing(settings)?;
+        let (connection, readers) = match given {
+            None => (
+                connection::writing(&settings)?,
+                Readers::of_their_own(settings.clone()),
+            ),
+            Some(given) => given::accept(given, &mut settings)?,
+        };
         let writer = if settings.read_only {
             None
         } else {
@@ -65,12 +108,15 @@ impl SqliteStore {
             let writer = Writer::start(connection, place, Arc::clone(&sql), Arc::clone(&changed));
             Some(writer.map_err(OpenError::Thread)?)
         };
+        let watcher = matches!(readers, Readers::OfTheirOwn(_))
+            .then(|| Watcher::new(settings.clone(), Arc::clone(&changed)));
         Ok(Self {
             shared: Arc::new(Shared {
                 sql,
-                readers: Readers::new(settings.clone()),
+                readers,
                 writer,
                 changed,
+                watcher,
                 names: Names::default(),
                 payload_limit: settings.payload_limit,
             }),
@@ -215,7 +261,11 @@ impl EventStore for SqliteStore {
     }
 
     fn changed(&self) -> BoxFuture<'static, ()> {
-        Box::pin(self.shared.changed.listen())
+        let changed = self.shared.changed.listen();
+        if let Some(watcher) = &self.shared.watcher {
+            watcher.look();
+        }
+        Box::pin(changed)
     }
 
     fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {

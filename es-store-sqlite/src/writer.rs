@@ -12,7 +12,7 @@ use event_listener::Event;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::commit;
-use crate::connection::Place;
+use crate::connection::{Pen, Place};
 use crate::error::explained;
 use crate::sql::Sql;
 
@@ -48,7 +48,7 @@ type Statement = Box<dyn Fn(&Connection, &Sql) -> rusqlite::Result<()> + Send>;
 
 impl Writer {
     pub(crate) fn start(
-        connection: Connection,
+        pen: Pen,
         place: Place,
         sql: Arc<Sql>,
         changed: Arc<Event>,
@@ -58,7 +58,7 @@ impl Writer {
             .name("es-sqlite-writer".to_owned())
             .spawn(move || {
                 Desk {
-                    connection,
+                    pen,
                     place,
                     sql,
                     changed,
@@ -118,7 +118,7 @@ impl Drop for Writer {
 
 /// The thread's side.
 struct Desk {
-    connection: Connection,
+    pen: Pen,
     place: Place,
     sql: Arc<Sql>,
     changed: Arc<Event>,
@@ -134,12 +134,10 @@ impl Desk {
             {
                 group.push(job);
             }
-            let written = panic::catch_unwind(AssertUnwindSafe(|| self.write(&mut group)));
-            // Whoever is in it still is told, by the reply that is dropped here, that its fate is not known.
+            // A panic takes its transaction back, and whoever is in the group still is told, by the reply that is dropped here, that its fate is
+            // not known.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| self.write(&mut group)));
             group.clear();
-            if written.is_err() {
-                self.roll_back();
-            }
         }
     }
 
@@ -172,22 +170,24 @@ impl Desk {
 
     /// Does all jobs in one transaction, and says whether anything was changed.
     fn transaction(&self, group: &[Job], done: &mut Vec<Done>) -> Result<bool, Failure> {
-        let (connection, sql) = (&self.connection, &*self.sql);
         self.place.check().map_err(Failure::before)?;
-        execute(connection, sql.begin_writing).map_err(Failure::before)?;
-        let written = self.jobs(group, done);
-        let committed = written.and_then(|changed| {
-            execute(connection, "COMMIT").map_err(Failure::during_commit)?;
-            Ok(changed)
-        });
-        if committed.is_err() {
-            self.roll_back();
-        }
-        committed
+        // Held until the transaction has ended, and no longer: whoever is woken by an answer may read.
+        let connection = &*self.pen.take();
+        let transaction = Open(connection);
+        execute(connection, self.sql.begin_writing).map_err(Failure::before)?;
+        let changed = self.jobs(connection, group, done)?;
+        execute(connection, "COMMIT").map_err(Failure::during_commit)?;
+        drop(transaction);
+        Ok(changed)
     }
 
-    fn jobs(&self, group: &[Job], done: &mut Vec<Done>) -> Result<bool, Failure> {
-        let (connection, sql) = (&self.connection, &*self.sql);
+    fn jobs(
+        &self,
+        connection: &Connection,
+        group: &[Job],
+        done: &mut Vec<Done>,
+    ) -> Result<bool, Failure> {
+        let sql = &*self.sql;
         let mut end = commit::end(connection, sql).map_err(Failure::before)?;
         let head = end.head;
         let mut changed = false;
@@ -207,12 +207,16 @@ impl Desk {
         }
         Ok(changed)
     }
+}
 
-    /// Ends a transaction that failed, where SQLite did not do so by itself.
-    fn roll_back(&self) {
-        if !self.connection.is_autocommit() {
+/// A transaction, which ends with this: one that failed, or in which something panicked, is taken back, where SQLite did not do so by itself.
+struct Open<'c>(&'c Connection);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
             // What cannot be rolled back now is rolled back when the connection is next used or closed.
-            let _ = self.connection.execute_batch("ROLLBACK");
+            let _ = self.0.execute_batch("ROLLBACK");
         }
     }
 }
@@ -337,23 +341,19 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{SqliteStore, connection};
+    use crate::builder::Settings;
+    use crate::connection;
 
     /// Longer than anything here takes.
     const PATIENCE: Duration = Duration::from_secs(10);
 
     fn writer() -> (TempDir, Writer) {
         let folder = tempfile::tempdir().unwrap();
-        let settings = SqliteStore::builder(folder.path().join("log.db"));
-        let connection = connection::writing(&settings).unwrap();
+        let settings = Settings::new(folder.path().join("log.db"));
+        let pen = connection::writing(&settings).unwrap();
         let sql = Arc::new(Sql::new(&settings.table_prefix));
-        let writer = Writer::start(
-            connection,
-            Place::of(&settings.path),
-            sql,
-            Arc::new(Event::new()),
-        )
-        .unwrap();
+        let writer =
+            Writer::start(pen, Place::of(&settings.path), sql, Arc::new(Event::new())).unwrap();
         (folder, writer)
     }
 

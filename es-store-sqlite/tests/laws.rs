@@ -1,49 +1,174 @@
-//! The SQLite store keeps the laws of a store.
+//! The SQLite store keeps the laws of a store, whatever connection it was opened with.
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
 use bytes::Bytes;
 use es_core::testing::laws::Harness;
-use es_store_sqlite::SqliteStore;
+use es_store_sqlite::{SqliteStore, SqliteStoreBuilder};
 use futures_core::future::BoxFuture;
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 /// Larger than any other payload of the laws.
 const PAYLOAD_LIMIT: usize = 1_000_000;
 
-struct SqliteHarness {
-    folder: TempDir,
+async fn opened(builder: SqliteStoreBuilder) -> SqliteStore {
+    let builder = builder.payload_limit(PAYLOAD_LIMIT);
+    builder.open().await.expect("it can be opened")
 }
 
-impl SqliteHarness {
-    async fn store(&self) -> SqliteStore {
-        SqliteStore::builder(self.folder.path().join("log.db"))
-            .payload_limit(PAYLOAD_LIMIT)
-            .open()
-            .await
-            .expect("the file can be opened")
+fn refused() -> Option<Bytes> {
+    Some(Bytes::from(vec![b' '; PAYLOAD_LIMIT + 1]))
+}
+
+/// For how long a store is cut off.
+const MOMENT: Duration = Duration::from_millis(30);
+
+/// Cuts a store off its file for a moment. No line can break there (processes that end and disks that fail are in `tests/faults`). What comes in
+/// between is the lock of another process, for which commits wait, and that the file is not in its place: commits fail, and so does whoever
+/// needs another connection to read with.
+async fn cut_off(path: PathBuf) {
+    static CUTS: AtomicUsize = AtomicUsize::new(0);
+    if CUTS.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+        let another = Connection::open(path).expect("it opens");
+        another
+            .execute_batch("BEGIN IMMEDIATE")
+            .expect("nobody has the lock for long");
+        thread::spawn(move || {
+            thread::sleep(MOMENT);
+            another.execute_batch("ROLLBACK").expect("it is ours");
+        });
+    } else {
+        let away = path.with_extension("away");
+        fs::rename(&path, &away).expect("it is there");
+        thread::spawn(move || {
+            thread::sleep(MOMENT);
+            fs::rename(away, path).expect("it is there");
+        });
     }
 }
 
-impl Harness for SqliteHarness {
-    type Store = SqliteStore;
-
-    fn fresh() -> BoxFuture<'static, Self> {
-        Box::pin(async {
-            Self {
-                folder: tempfile::tempdir().expect("there is room"),
-            }
-        })
-    }
-
-    fn open(&self) -> BoxFuture<'_, SqliteStore> {
-        Box::pin(self.store())
-    }
-
-    fn reopen(&mut self) -> Option<BoxFuture<'_, SqliteStore>> {
-        Some(Box::pin(self.store()))
-    }
-
-    fn refused_payload(&self) -> Option<Bytes> {
-        Some(Bytes::from(vec![b' '; PAYLOAD_LIMIT + 1]))
-    }
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("there is room")
 }
 
-es_core::store_laws!(SqliteHarness);
+mod on_a_file {
+    use super::*;
+
+    struct SqliteHarness {
+        folder: TempDir,
+    }
+
+    impl SqliteHarness {
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("log.db")
+        }
+
+        async fn store(&self) -> SqliteStore {
+            opened(SqliteStore::builder(self.path())).await
+        }
+    }
+
+    impl Harness for SqliteHarness {
+        type Store = SqliteStore;
+
+        fn fresh() -> BoxFuture<'static, Self> {
+            Box::pin(async { Self { folder: folder() } })
+        }
+
+        fn open(&self) -> BoxFuture<'_, SqliteStore> {
+            Box::pin(self.store())
+        }
+
+        fn reopen(&mut self) -> Option<BoxFuture<'_, SqliteStore>> {
+            Some(Box::pin(self.store()))
+        }
+
+        fn disconnect<'a>(&'a self, _: &'a SqliteStore) -> Option<BoxFuture<'a, ()>> {
+            Some(Box::pin(cut_off(self.path())))
+        }
+
+        fn refused_payload(&self) -> Option<Bytes> {
+            refused()
+        }
+    }
+
+    es_core::store_laws!(SqliteHarness);
+}
+
+mod on_a_connection_to_a_file {
+    use super::*;
+
+    struct GivenHarness {
+        folder: TempDir,
+    }
+
+    impl GivenHarness {
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("log.db")
+        }
+
+        async fn store(&self) -> SqliteStore {
+            let connection = Connection::open(self.path());
+            opened(SqliteStore::builder_on(connection.expect("it opens"))).await
+        }
+    }
+
+    impl Harness for GivenHarness {
+        type Store = SqliteStore;
+
+        fn fresh() -> BoxFuture<'static, Self> {
+            Box::pin(async { Self { folder: folder() } })
+        }
+
+        fn open(&self) -> BoxFuture<'_, SqliteStore> {
+            Box::pin(self.store())
+        }
+
+        fn reopen(&mut self) -> Option<BoxFuture<'_, SqliteStore>> {
+            Some(Box::pin(self.store()))
+        }
+
+        fn disconnect<'a>(&'a self, _: &'a SqliteStore) -> Option<BoxFuture<'a, ()>> {
+            Some(Box::pin(cut_off(self.path())))
+        }
+
+        fn refused_payload(&self) -> Option<Bytes> {
+            refused()
+        }
+    }
+
+    es_core::store_laws!(GivenHarness);
+}
+
+/// What was in memory is gone with its connection, and no other process can have it, so nothing is reopened or cut off: such a store is not durable,
+/// and the laws say so.
+mod on_a_connection_in_memory {
+    use super::*;
+
+    struct MemoryHarness(SqliteStore);
+
+    impl Harness for MemoryHarness {
+        type Store = SqliteStore;
+
+        fn fresh() -> BoxFuture<'static, Self> {
+            Box::pin(async {
+                let connection = Connection::open_in_memory().expect("there is room");
+                Self(opened(SqliteStore::builder_on(connection)).await)
+            })
+        }
+
+        fn open(&self) -> BoxFuture<'_, SqliteStore> {
+            Box::pin(async { self.0.clone() })
+        }
+
+        fn refused_payload(&self) -> Option<Bytes> {
+            refused()
+        }
+    }
+
+    es_core::store_laws!(MemoryHarness);
+}

@@ -105,7 +105,11 @@ impl Broken {
         }
         let stored = self.stored(commit).await;
         // The answer is what is lost.
-        if cut { Err(unavailable()) } else { stored }
+        match (cut, self.fault) {
+            (true, SaysThatALostCommitFailed) => Err(AppendError::Failed("it was lost".into())),
+            (true, _) => Err(unavailable()),
+            (false, _) => stored,
+        }
     }
 
     async fn stored(&self, commit: Commit) -> Result<Committed, AppendError> {

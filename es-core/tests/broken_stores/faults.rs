@@ -59,6 +59,7 @@ faults! {
     ForgetsOutcomes: the_outcome_of_a_commit_is_told_by_its_id,
     StaysDisconnected: a_handle_recovers_when_its_connections_are_cut
         | a_subscription_goes_on_after_its_connections_are_cut,
+    SaysThatALostCommitFailed: a_handle_recovers_when_its_connections_are_cut,
     SendsACommitTwice: a_handle_recovers_when_its_connections_are_cut,
 
     CountsRefusedCommits: positions_have_no_holes_after_refused_commits,

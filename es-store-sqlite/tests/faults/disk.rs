@@ -62,6 +62,24 @@ pub(crate) fn a_file_that_cannot_grow_fails_and_goes_on_once_it_can(_: Effort) -
 
 /// The child: saves until its limit, then raises the limit and saves what is pending.
 pub(crate) fn fill(path: &Path) {
+    let figure = fill_until(path, || {
+        let raised = Command::new("prlimit")
+            .args([
+                "--fsize=unlimited",
+                "--pid",
+                &std::process::id().to_string(),
+            ])
+            .status();
+        assert!(
+            raised.is_ok_and(|status| status.success()),
+            "`prlimit` raises the limit"
+        );
+    });
+    process::say(&figure);
+}
+
+/// Saves until there is no room, then again once there is.
+fn fill_until(path: &Path, make_room: impl FnOnce()) -> String {
     let app = Application::new(log::open(path));
     let mut lamp = Lamp::mount();
     let mut saved = 0;
@@ -78,25 +96,87 @@ pub(crate) fn fill(path: &Path) {
     let pending = lamp.pending().len();
     let again = pollster::block_on(app.save(&mut lamp));
     assert!(again.is_err(), "still full");
-    let raised = Command::new("prlimit")
-        .args([
-            "--fsize=unlimited",
-            "--pid",
-            &std::process::id().to_string(),
-        ])
-        .status();
-    assert!(
-        raised.is_ok_and(|status| status.success()),
-        "`prlimit` raises the limit"
-    );
+    let found = pollster::block_on(app.find::<Lamp>(lamp.id())).expect("it can be read");
+    assert_eq!(found.map_or(0, |lamp| lamp.notes.len()), saved);
+    make_room();
     pollster::block_on(app.save(&mut lamp)).expect("there is room again");
     assert!(lamp.pending().is_empty());
     let found = pollster::block_on(app.get::<Lamp>(lamp.id())).expect("it is there");
     assert_eq!(found.notes.len(), saved + 1);
-    process::say(&format!(
+    format!(
         "saved {saved}, then refused after {} ms with {pending} pending ({error}), saved once there was room",
         took.as_millis()
-    ));
+    )
+}
+
+/// Small disks that root, or a user who may make namespaces, can mount where nobody else sees them: how, at `$0`, with room for files at `$1`.
+const SMALL_DISKS: [(&str, &str); 2] = [
+    ("tmpfs", "mount -t tmpfs -o size=2m small \"$0\""),
+    (
+        "ext4",
+        "truncate -s 4m \"$1/image\" && mkfs.ext4 -q -m 0 -O ^has_journal \"$1/image\" && mount -o loop \"$1/image\" \"$0\"",
+    ),
+];
+
+pub(crate) fn a_full_disk_fails_and_goes_on_once_there_is_room(_: Effort) -> String {
+    let figures = SMALL_DISKS.map(|(kind, mount)| {
+        let folder = tempfile::tempdir().expect("there is room");
+        let disk = folder.path().join("disk");
+        fs::create_dir(&disk).expect("there is room");
+        let mut reasons = Vec::new();
+        for namespace in ["-m", "-Urm"] {
+            let program = process::command(&["fill-disk", disk.to_str().expect("letters")]);
+            // Gone with its last process, whatever becomes of that.
+            let mut mounted = Command::new("unshare");
+            mounted
+                .args([namespace, "sh", "-c"])
+                .arg(format!(
+                    "{mount} 2>&1 && echo mounted && shift && exec \"$@\""
+                ))
+                .args([&disk, folder.path()])
+                .arg(program.get_program())
+                .args(program.get_args());
+            let Ok((mut child, lines)) = process::try_start(mounted) else {
+                reasons.push("there is no `unshare`".to_owned());
+                break;
+            };
+            let mut said: Vec<_> = lines.map_while(Result::ok).collect();
+            let well = child.wait().expect("it ends").success();
+            if let Some(at) = said.iter().position(|line| line == "mounted") {
+                said.drain(..=at);
+                assert!(well, "{kind}: {said:?}");
+                return format!("{kind}: {}", said.join("; "));
+            }
+            said.push(format!("`unshare {namespace}` or its mount was refused"));
+            reasons.push(said.join(" "));
+        }
+        format!("{kind}: NOT RUN: {}", reasons.join("; "))
+    });
+    figures.join(". ")
+}
+
+/// The child, on a small disk of its own.
+pub(crate) fn fill_disk(disk: &Path) {
+    let ballast = disk.join("ballast");
+    // All there is.
+    let mut whole = fs::File::create(&ballast).expect("it is empty");
+    let full = std::io::copy(&mut std::io::repeat(7), &mut whole).expect_err("it is small");
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    let opened = pollster::block_on(SqliteStore::open(disk.join("none.db")));
+    assert!(
+        matches!(opened, Err(OpenError::Full { .. })),
+        "{:?}",
+        opened.err()
+    );
+    let left = whole.metadata().expect("it is open").len() - 1_000_000;
+    whole.set_len(left).expect("it gets shorter");
+    drop(whole);
+    let path = disk.join("log.db");
+    let figure = fill_until(&path, || fs::remove_file(&ballast).expect("it is ours"));
+    let store = log::open(&path);
+    let verified = pollster::block_on(store.verify()).expect("it can be read");
+    assert!(verified.findings.is_empty(), "{verified:?}");
+    process::say(&format!("no room to open: refused; {figure}"));
 }
 
 /// For root there are no permissions, so a child that is somebody else tries.

@@ -15,6 +15,7 @@ mod limits;
 mod log;
 mod names;
 mod opening;
+mod polling;
 mod process;
 mod processes;
 mod sizes;
@@ -77,6 +78,10 @@ const FAULTS: &[Fault] = &[
         disk::a_file_that_cannot_grow_fails_and_goes_on_once_it_can,
     ),
     (
+        "a full disk fails, and takes what was pending once there is room",
+        disk::a_full_disk_fails_and_goes_on_once_there_is_room,
+    ),
+    (
         "a file or a folder that may only be read is refused",
         disk::a_file_that_may_only_be_read_is_refused,
     ),
@@ -97,6 +102,10 @@ const FAULTS: &[Fault] = &[
         processes::what_they_write_is_one_log,
     ),
     (
+        "what another process commits is noticed, at a price",
+        polling::what_another_process_commits_is_noticed,
+    ),
+    (
         "edits by hand are refused, and found where the triggers are bypassed",
         edits::triggers_refuse_them_and_verify_finds_what_is_bypassed,
     ),
@@ -110,8 +119,8 @@ const FAULTS: &[Fault] = &[
     ),
     ("deep nesting is an error", sizes::deep_nesting_is_an_error),
     (
-        "a long stream is loaded in little memory",
-        sizes::a_long_stream_is_loaded_in_little_memory,
+        "long streams take no more memory than short ones",
+        sizes::long_streams_take_no_more_memory_than_short_ones,
     ),
 ];
 

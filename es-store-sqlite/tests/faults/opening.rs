@@ -229,14 +229,17 @@ pub(crate) fn a_locked_one_is_refused_in_time(_: Effort) -> String {
     lock.execute_batch("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE")
         .expect("it is free");
     let patience = Duration::from_millis(200);
-    let builder = SqliteStore::builder(&path).busy_timeout(patience);
+    let open = || {
+        let builder = SqliteStore::builder(&path).busy_timeout(patience);
+        pollster::block_on(builder.open())
+    };
     let started = Instant::now();
-    let error = pollster::block_on(builder.clone().open()).expect_err("it is locked");
+    let error = open().expect_err("it is locked");
     let took = started.elapsed();
     assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
     assert!(took < patience * 5, "{took:?}");
     lock.execute_batch("COMMIT").expect("it is ours");
-    pollster::block_on(builder.open()).expect("it is free again");
+    open().expect("it is free again");
     format!(
         "refused after {} ms, of {} allowed",
         took.as_millis(),

@@ -1,10 +1,10 @@
 //! The program as other processes.
 use std::env;
-use std::io::{BufRead, BufReader, Lines, Write};
+use std::io::{self, BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::{disk, kills, opening, processes, sizes};
+use crate::{disk, kills, opening, polling, processes, sizes};
 
 /// What the program does as a child: the first argument says which part it plays.
 pub(crate) fn child(arguments: &[String]) {
@@ -15,9 +15,18 @@ pub(crate) fn child(arguments: &[String]) {
         ["append-many", path, count] => {
             processes::append_many(Path::new(path), count.parse().expect("a count"))
         }
+        ["commit-slowly", path, count] => {
+            polling::commit_slowly(Path::new(path), count.parse().expect("a count"))
+        }
+        ["idle", path, seconds] => {
+            polling::idle(Path::new(path), seconds.parse().expect("seconds"))
+        }
         ["fill", path] => disk::fill(Path::new(path)),
+        ["fill-disk", path] => disk::fill_disk(Path::new(path)),
         ["may-write", path] => disk::may_write(Path::new(path)),
         ["load", path] => sizes::load(Path::new(path)),
+        ["follow", path] => sizes::follow(Path::new(path)),
+        ["history", path] => sizes::history(Path::new(path)),
         _ => panic!("no child is told {arguments:?}"),
     }
 }
@@ -30,14 +39,19 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 }
 
 /// Starts a child whose lines are read.
-pub(crate) fn start(mut command: Command) -> (Child, Lines<BufReader<ChildStdout>>) {
+pub(crate) fn start(command: Command) -> (Child, Lines<BufReader<ChildStdout>>) {
+    try_start(command).expect("a process can be started")
+}
+
+pub(crate) fn try_start(
+    mut command: Command,
+) -> io::Result<(Child, Lines<BufReader<ChildStdout>>)> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .spawn()
-        .expect("a process can be started");
+        .spawn()?;
     let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-    (child, lines)
+    Ok((child, lines))
 }
 
 /// Says something to the parent, at once.

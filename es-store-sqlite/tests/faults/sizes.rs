@@ -101,7 +101,7 @@ pub(crate) fn what_is_too_large_is_refused_before_it_is_written(_: Effort) -> St
         "sizes tried 5, of {} to {} bytes, peak memory {} MiB",
         LIMIT + 1,
         MOST + 1,
-        peak_mebibytes()
+        peak_kibibytes() / 1024
     )
 }
 
@@ -126,12 +126,48 @@ pub(crate) fn deep_nesting_is_an_error(_: Effort) -> String {
     format!("levels {LEVELS}: saving says \"{refused}\", getting says \"{unread}\"")
 }
 
-pub(crate) fn a_long_stream_is_loaded_in_little_memory(effort: Effort) -> String {
+/// What a process does with a whole log, whose memory is looked at.
+const READINGS: [&str; 3] = ["load", "follow", "history"];
+
+/// So many times what it is with 10 000 events.
+const AT_MOST: f64 = 1.2;
+
+pub(crate) fn long_streams_take_no_more_memory_than_short_ones(effort: Effort) -> String {
+    const FEW: u64 = 10_000;
+    let many = effort.of(100_000, 1_000_000);
+    let peaks = |events: u64| {
+        let folder = tempfile::tempdir().expect("there is room");
+        let path = folder.path().join("log.db");
+        counted(&path, events);
+        READINGS.map(|reading| {
+            let path = path.to_str().expect("a path of letters");
+            let (mut child, mut lines) = process::start(process::command(&[reading, path]));
+            let said = lines.next().and_then(Result::ok).unwrap_or_default();
+            assert!(child.wait().expect("it ends").success());
+            let (seen, peak) = said.split_once(' ').expect("two numbers");
+            assert_eq!(seen, events.to_string(), "{reading}");
+            peak.parse::<f64>().expect("a number") / 1024.0
+        })
+    };
+    let (few, many_peaks) = (peaks(FEW), peaks(many));
+    let figures = READINGS.iter().zip(few.iter().zip(many_peaks));
+    let figures: Vec<_> = figures
+        .map(|(reading, (few, many))| {
+            let ratio = many / few;
+            assert!(ratio <= AT_MOST, "{reading}: {few:.1} MiB, then {many:.1}");
+            format!("{reading} {few:.1}, {many:.1} ({ratio:.2} x)")
+        })
+        .collect();
+    format!(
+        "peak memory in MiB at {FEW} and {many} events in a stream: {}; at most {AT_MOST} x",
+        figures.join("; ")
+    )
+}
+
+/// Makes a log of one stream.
+fn counted(path: &Path, events: u64) {
     const COMMIT: u64 = 10_000;
-    let events = effort.of(100_000, 1_000_000);
-    let folder = tempfile::tempdir().expect("there is room");
-    let path = folder.path().join("log.db");
-    let store = log::open(&path);
+    let store = log::open(path);
     let stream = StreamId::new("Meter", Uuid::from_u128(1));
     for number in 0..events / COMMIT {
         let count = usize::try_from(COMMIT).expect("it fits");
@@ -148,38 +184,47 @@ pub(crate) fn a_long_stream_is_loaded_in_little_memory(effort: Effort) -> String
         }
         pollster::block_on(store.commit(commit)).expect("it is stored");
     }
-    drop(store);
-    let path = path.to_str().expect("a path of letters");
-    let (mut child, mut lines) = process::start(process::command(&["load", path]));
-    let said = lines.next().and_then(Result::ok).unwrap_or_default();
-    assert!(child.wait().expect("it ends").success());
-    let (sum, peak) = said.split_once(' ').expect("two numbers");
-    assert_eq!(sum, (events - 1).to_string());
-    let peak: u64 = peak.parse().expect("a number");
-    assert!(peak < 64, "{peak} MiB");
-    format!("events {events}, loaded, then read from the log: peak memory {peak} MiB")
 }
 
-/// The child.
+/// The child: loads the aggregate.
 pub(crate) fn load(path: &Path) {
     let app = Application::new(log::open(path));
     let meter = pollster::block_on(app.get::<Meter>(Uuid::from_u128(1))).expect("it is there");
-    let mut read = Position::START;
-    loop {
-        let records = pollster::block_on(app.log().read(read, 1_000)).expect("it can be read");
-        match records.last() {
-            Some(last) => read = last.position,
-            None => break,
-        }
+    assert_eq!(meter.sum + 1, meter.version().get());
+    process::say(&format!("{} {}", meter.version(), peak_kibibytes()));
+}
+
+/// The child: follows the log from its start to its head.
+pub(crate) fn follow(path: &Path) {
+    let app = Application::new(log::open(path));
+    let head = pollster::block_on(app.log().head()).expect("it can be read");
+    let mut subscription = app.log().subscribe(Position::START).up_to(head);
+    let mut seen = Position::START;
+    while let Some(record) = pollster::block_on(subscription.next()) {
+        let record = record.expect("it can be read");
+        assert_eq!(record.position, seen.next());
+        seen = record.position;
     }
-    assert_eq!(read.get(), meter.version().get());
-    process::say(&format!("{} {}", meter.sum, peak_mebibytes()));
+    process::say(&format!("{seen} {}", peak_kibibytes()));
+}
+
+/// The child: tells the whole story of the aggregate.
+pub(crate) fn history(path: &Path) {
+    let app = Application::new(log::open(path));
+    let mut history = app.history::<Meter>(Uuid::from_u128(1));
+    let mut seen = Version::NEW;
+    while let Some(recorded) = pollster::block_on(history.next()) {
+        let recorded = recorded.expect("it can be read");
+        assert_eq!(recorded.version, seen.next());
+        seen = recorded.version;
+    }
+    process::say(&format!("{seen} {}", peak_kibibytes()));
 }
 
 /// The most memory that this process had.
-fn peak_mebibytes() -> u64 {
+fn peak_kibibytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kibibytes = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kibibytes.unwrap_or(0) / 1024
+    kibibytes.expect("the system says so")
 }

@@ -26,8 +26,16 @@ pub async fn a_handle_recovers_when_its_connections_are_cut<H: Harness>(harness:
         }
         let appends = [append(&stream(1), version, 1)];
         let sent = advance(&follower, version, version + 1, appends);
-        let commit = async || store.commit(sent.clone()).await;
-        let committed = until_answered(commit, in_doubt).await;
+        let commit = async || {
+            let committed = store.commit(sent.clone()).await;
+            if let Err(AppendError::Failed(_)) = committed {
+                // It says that nothing was stored, as who never got through may know.
+                let outcome = until_answered(async || store.outcome(sent.id).await, unread).await;
+                assert_eq!(outcome, None, "a commit that failed is not stored");
+            }
+            committed
+        };
+        let committed = until_answered(commit, not_known_to_be_stored).await;
         assert_eq!(committed.position, Some(Position::from(version + 1)));
 
         // Each of them may be the first to use another connection that was cut.
@@ -40,8 +48,8 @@ pub async fn a_handle_recovers_when_its_connections_are_cut<H: Harness>(harness:
     }
 }
 
-fn in_doubt(error: &AppendError) -> bool {
-    matches!(error, AppendError::Unavailable(_))
+fn not_known_to_be_stored(error: &AppendError) -> bool {
+    matches!(error, AppendError::Unavailable(_) | AppendError::Failed(_))
 }
 
 fn unread(error: &ReadError) -> bool {

@@ -53,8 +53,10 @@ pub trait Harness: Send + Sized + 'static {
         None
     }
 
-    /// Cuts the connections of a handle, which has to recover by itself within two seconds, and is
-    /// [unavailable](crate::persistence::AppendError::Unavailable) until then. `None` where the store has no connections that can be cut.
+    /// Cuts the connections of a handle, which has to recover by itself within two seconds. Until then it waits, or says that it is
+    /// [unavailable](crate::persistence::AppendError::Unavailable), or that a commit [failed](crate::persistence::AppendError::Failed), which then
+    /// must not be stored. What comes between an embedded store and its file is somebody else's lock, or that the file is not in its place. `None`
+    /// where nothing can.
     fn disconnect<'a>(&'a self, store: &'a Self::Store) -> Option<BoxFuture<'a, ()>> {
         let _ = store;
         None

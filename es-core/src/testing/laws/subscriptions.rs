@@ -10,7 +10,7 @@ use super::parcels::Parcel;
 use super::{Harness, not_run, on_threads, positions};
 use crate::application::{Application, Error, LogError, SaveError, Subscription};
 use crate::domain::{HasRoot, Position};
-use crate::persistence::{Filter, Record};
+use crate::persistence::{AppendError, Filter, Record};
 
 fn parcel(number: u128) -> Parcel {
     Parcel::pack(Uuid::from_u128(number), "a book")
@@ -187,12 +187,15 @@ pub async fn a_subscription_goes_on_after_its_connections_are_cut<H: Harness>(ha
     assert_waits(&mut subscription).await;
 }
 
-/// Saves again while it is not known whether it is saved.
+/// Saves again while it is not saved, or that is not known.
 async fn saved_in_the_end(app: &Application, parcel: &mut Parcel) {
     let saving = async {
         while let Err(error) = app.save(&mut *parcel).await {
-            let unknown = matches!(error, Error::Save(SaveError::Unknown { .. }));
-            assert!(unknown, "a save in doubt can be settled: {error:?}");
+            let again = matches!(
+                error,
+                Error::Save(SaveError::Unknown { .. } | SaveError::Store(AppendError::Failed(_)))
+            );
+            assert!(again, "a save in doubt can be settled: {error:?}");
             futures_timer::Delay::new(Duration::from_millis(5)).await;
         }
     };
