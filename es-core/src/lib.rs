@@ -10,11 +10,14 @@ extern crate self as es_core;
 pub mod application;
 pub mod domain;
 pub mod persistence;
+pub mod system;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use application::UnitOfWork;
 pub use application::{Application, Error, Past, Result, UpdateError};
 pub use domain::{Aggregate, JsonMap, Position, Root, StreamId, Version};
 #[cfg(feature = "derive")]
-pub use es_derive::{Aggregate, event, events, upcast};
-pub use persistence::{BoxError, Metadata, Recorded};
+pub use es_derive::{Aggregate, EventSet, event, events, upcast};
+pub use persistence::{BoxError, EventSet, Metadata, Recorded};
+pub use system::{Follower, ProcessManager, Projection, System};

@@ -16,10 +16,13 @@ pub use uuid::Uuid;
 
 use crate::domain::Outcome;
 pub use crate::domain::{
-    AggregateId, Comparable, Declares, Event, EventShape, Events, FieldShape, HasRoot, JsonMap,
-    Misplaced, Opaque, Root, Snapshots, States, UpcastError, record, record_creation,
+    AggregateId, Comparable, Declares, Event, EventOf, EventShape, Events, Field, FieldShape,
+    HasRoot, Hidden, JsonMap, Misplaced, Opaque, Root, Show, Shown, Snapshots, States, UpcastError,
+    record, record_creation,
 };
 use crate::persistence::BoxError;
+pub use crate::persistence::event_set::{all_categories, is_one_of, not_in_the_set};
+pub use crate::persistence::{DecodeError, EventSet, Record};
 // Only measurements name these.
 use crate::persistence::mapper::write_state;
 pub use crate::persistence::mapper::{decode, encode};
@@ -42,6 +45,23 @@ impl Event for Unread {
 
 /// Asks that `A` has events: the derive asserts it, so that a missing `#[events]` is told at the struct's name.
 pub const fn declares_events<A: Declares>() {}
+
+/// Says the category of a type where it is an aggregate, and nothing where it is none: that it should be one is told elsewhere, once.
+#[derive(Debug)]
+pub struct CategoryOf<A>(PhantomData<A>);
+
+impl<A: HasRoot> CategoryOf<A> {
+    /// Its category.
+    pub const CATEGORY: &'static str = A::CATEGORY;
+}
+
+/// What is no aggregate has no category.
+pub trait Uncategorized {
+    /// None.
+    const CATEGORY: &'static str = "";
+}
+
+impl<A> Uncategorized for CategoryOf<A> {}
 
 /// One fingerprint of several.
 #[must_use]

@@ -2,7 +2,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-const LAYERS: [&str; 3] = ["domain", "persistence", "application"];
+const LAYERS: [&str; 4] = ["domain", "persistence", "application", "system"];
 
 fn sources(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();

@@ -24,6 +24,7 @@ fn expanded(source: TokenStream) -> String {
                 .map_or_else(|_| TokenStream::new(), |list| list.tokens.clone());
             crate::events::expand(arguments, item.to_token_stream())
         }
+        Item::Enum(item) => crate::event_set::expand(item.to_token_stream()),
         item => crate::aggregate::expand(item.to_token_stream()),
     });
     let tokens = expanded.collect();
@@ -152,6 +153,19 @@ fn a_generic_aggregate() {
         "the crate is reached by its other path alone"
     );
     check(source, &expected);
+}
+
+#[test]
+fn a_set_of_events() {
+    let source = quote! {
+        enum LibraryEvent {
+            Book(BookEvent),
+            Member(crate::members::MemberEvent),
+            #[cfg(feature = "loans")]
+            Loan(LoanEvent),
+        }
+    };
+    check(source, &expect_file!["expansions/a_set_of_events.rs"]);
 }
 
 #[test]

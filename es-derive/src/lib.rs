@@ -6,6 +6,7 @@
 mod aggregate;
 mod arguments;
 mod diagnostics;
+mod event_set;
 mod events;
 #[cfg(test)]
 mod expansions;
@@ -53,6 +54,50 @@ use quote::quote;
 #[proc_macro_derive(Aggregate, attributes(aggregate))]
 pub fn aggregate(item: TokenStream) -> TokenStream {
     aggregate::expand(item.into()).into()
+}
+
+/// Makes an enum whose variants hold the events of one aggregate each a set that a follower handles: its filter follows from it, and a record of
+/// the log becomes one of its variants.
+///
+/// ```
+/// # use es_core::{Aggregate, Root, events};
+/// # #[derive(Aggregate)]
+/// # #[aggregate("Book")]
+/// # struct Book { root: Root<Self> }
+/// # #[events]
+/// # impl Book {
+/// #     #[event("Added")]
+/// #     fn add() -> Self { Self { root: Root::new() } }
+/// # }
+/// # #[derive(Aggregate)]
+/// # #[aggregate("Member")]
+/// # struct Member { root: Root<Self> }
+/// # #[events]
+/// # impl Member {
+/// #     #[event("Joined")]
+/// #     fn join() -> Self { Self { root: Root::new() } }
+/// # }
+/// use es_core::EventSet;
+///
+/// #[derive(EventSet)]
+/// enum LibraryEvent {
+///     Book(BookEvent),
+///     Member(MemberEvent),
+/// }
+///
+/// assert_eq!(LibraryEvent::CATEGORIES, ["Book", "Member"]);
+/// ```
+///
+/// A variant may hold another set. Two that hold events of one aggregate are a compile error.
+///
+/// # `#[event_set(..)]`
+///
+/// | | |
+/// |---|---|
+/// | `crate = path` | where `es_core` is, if not at `::es_core` |
+#[proc_macro_derive(EventSet, attributes(event_set))]
+pub fn event_set(item: TokenStream) -> TokenStream {
+    event_set::expand(item.into()).into()
 }
 
 /// Makes the methods marked `#[event("..")]` record and replay what they do.

@@ -9,36 +9,43 @@
 //! let app = Application::new(MemoryStore::new());
 //! # let _ = app;
 //! ```
+mod followers;
 mod log;
+mod projection;
 mod snapshots;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use es_core::persistence::{
-    AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter, FollowerId,
-    KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Visit,
+    AppendError, CheckpointStore, Clock, Commit, CommitId, Committed, Dropped, EventStore, Filter,
+    FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
+    ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, SystemClock, Verdict, Visit,
 };
 use es_core::{Position, StreamId, Version};
 use event_listener::Event;
 use futures_core::future::BoxFuture;
 use uuid::Uuid;
 
+pub use crate::projection::{MemoryFollower, MemoryProjection};
+
 use crate::log::Log;
 use crate::snapshots::Snapshots;
 
 /// A store in memory. Its clones share one log, which is gone with the last of them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct MemoryStore {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
     payload_limit: usize,
 }
 
-#[derive(Debug, Default)]
-struct Shared {
+#[derive(Default)]
+pub(crate) struct Shared {
     /// Visitors decode what they visit, which must not keep other readers waiting.
     log: RwLock<Log>,
     snapshots: Mutex<Snapshots>,
-    changed: Event,
+    pub(crate) changed: Event,
 }
 
 /// The largest payload that is taken unless another limit is set: what SQLite takes.
@@ -50,6 +57,7 @@ impl MemoryStore {
     pub fn new() -> Self {
         Self {
             shared: Arc::default(),
+            clock: Arc::new(SystemClock),
             payload_limit: PAYLOAD_LIMIT,
         }
     }
@@ -63,14 +71,27 @@ impl MemoryStore {
         }
     }
 
+    /// The same store, whose leases end by another clock: a virtual one in tests.
+    #[must_use]
+    pub fn clock(self, clock: impl Clock) -> Self {
+        Self {
+            clock: Arc::new(clock),
+            ..self
+        }
+    }
+
+    pub(crate) fn now(&self) -> std::time::SystemTime {
+        self.clock.now()
+    }
+
     // What is kept is never left half changed, so a panic elsewhere under a lock does not spoil it.
 
-    fn log(&self) -> RwLockReadGuard<'_, Log> {
+    pub(crate) fn log(&self) -> RwLockReadGuard<'_, Log> {
         let log = self.shared.log.read();
         log.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn log_to_write(&self) -> RwLockWriteGuard<'_, Log> {
+    pub(crate) fn log_to_write(&self) -> RwLockWriteGuard<'_, Log> {
         let log = self.shared.log.write();
         log.unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,6 +105,14 @@ impl MemoryStore {
 impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("head", &self.log().head())
+            .finish_non_exhaustive()
     }
 }
 
@@ -155,7 +184,52 @@ impl CheckpointStore for MemoryStore {
         &'a self,
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Position, ReadError>> {
-        Box::pin(async move { Ok(self.log().checkpoint(follower)) })
+        Box::pin(async move { Ok(self.log().followers.standing(follower).position) })
+    }
+
+    fn standing<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Standing, ReadError>> {
+        Box::pin(async move { Ok(self.log().followers.standing(follower)) })
+    }
+
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
+        Box::pin(async move {
+            self.log_to_write()
+                .followers
+                .lease(request, self.clock.now())
+        })
+    }
+
+    fn parked<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
+        Box::pin(async move { Ok(self.log().followers.parked(follower)) })
+    }
+
+    fn decide<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        stream: &'a StreamId,
+        verdict: Verdict,
+    ) -> BoxFuture<'a, Result<(), ParkedError>> {
+        Box::pin(async move {
+            let now = self.clock.now();
+            self.log_to_write()
+                .followers
+                .decide(follower, stream, verdict, now)?;
+            self.shared.changed.notify(usize::MAX);
+            Ok(())
+        })
+    }
+
+    fn dropped<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Dropped>, ReadError>> {
+        Box::pin(async move { Ok(self.log().followers.dropped(follower)) })
     }
 }
 

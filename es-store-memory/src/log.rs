@@ -5,14 +5,17 @@ use std::ops::{Bound, ControlFlow, Range};
 use std::time::SystemTime;
 
 use es_core::persistence::{
-    Advance, Append, AppendError, Commit, CommitId, Committed, Filter, FollowerId, LogPage,
-    Metadata, Record, Slice, Span, Visit,
+    Append, AppendError, Commit, CommitId, Committed, Filter, FollowerId, LogPage, Metadata,
+    Record, Slice, Span, Visit,
 };
 use es_core::{Position, StreamId, Version};
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
-#[derive(Debug, Default)]
+use crate::followers::{Followers, View};
+use crate::projection::Inline;
+
+#[derive(Default)]
 pub(crate) struct Log {
     /// The record at position n is at index n - 1.
     records: Vec<Record>,
@@ -22,7 +25,9 @@ pub(crate) struct Log {
     ids: FxHashMap<Cow<'static, str>, BTreeSet<Uuid>>,
     /// Where the events of a commit are.
     commits: FxHashMap<CommitId, Range<usize>>,
-    checkpoints: FxHashMap<FollowerId, Position>,
+    pub(crate) followers: Followers,
+    /// Projections that run inside of each commit.
+    pub(crate) inline: Vec<Inline>,
     owner: Option<String>,
 }
 
@@ -38,7 +43,7 @@ impl Log {
         commit.check_sizes(payload_limit)?;
         self.check_versions(&commit.appends)?;
         if let Some(advance) = &commit.checkpoint {
-            self.check_checkpoint(advance)?;
+            self.followers.check(advance)?;
         }
 
         let time = self
@@ -46,11 +51,16 @@ impl Log {
             .last()
             .map_or(commit.time, |newest| newest.time.max(commit.time));
         let first = self.records.len();
+        let views = self.handled_inline(&commit, time)?;
         for append in commit.appends {
             self.append(append, commit.id, time, &commit.metadata);
         }
-        if let Some(Advance { follower, to, .. }) = commit.checkpoint {
-            self.checkpoints.insert(follower, to);
+        if let Some(advance) = commit.checkpoint {
+            self.followers.advance(advance, time);
+        }
+        for (follower, view) in views {
+            let last = self.records.last().map(|record| record.commit);
+            self.followers.keep(follower, view, self.head(), last);
         }
         let range = first..self.records.len();
         if !range.is_empty() {
@@ -129,26 +139,50 @@ impl Log {
         Position::from(self.records.len() as u64)
     }
 
-    pub(crate) fn checkpoint(&self, follower: &FollowerId) -> Position {
-        self.checkpoints.get(follower).copied().unwrap_or_default()
-    }
-
     /// Whose log this is: `name`'s, where it was nobody's.
     pub(crate) fn owner(&mut self, name: &str) -> &str {
         self.owner.get_or_insert_with(|| name.to_owned())
     }
 
-    fn check_checkpoint(&self, advance: &Advance) -> Result<(), AppendError> {
-        let actual = self.checkpoint(&advance.follower);
-        if advance.from == actual && advance.to > actual {
-            return Ok(());
+    /// What the projections inside the commit make of it, where it has events.
+    fn handled_inline(
+        &self,
+        commit: &Commit,
+        time: SystemTime,
+    ) -> Result<Vec<(FollowerId, View)>, AppendError> {
+        let is_empty = commit.appends.iter().all(|append| append.events.is_empty());
+        if self.inline.is_empty() || is_empty {
+            return Ok(Vec::new());
         }
-        Err(AppendError::Checkpoint {
-            follower: advance.follower.clone(),
-            from: advance.from,
-            to: advance.to,
-            actual,
-        })
+        let mut position = self.head();
+        let mut records = Vec::new();
+        for append in &commit.appends {
+            let mut version = append.expected;
+            for event in &append.events {
+                (version, position) = (version.next(), position.next());
+                records.push(Record {
+                    stream: append.stream.clone(),
+                    version,
+                    position,
+                    event: event.name.clone(),
+                    schema: event.schema,
+                    payload: event.payload.clone(),
+                    time,
+                    commit: commit.id,
+                    metadata: commit.metadata.clone(),
+                });
+            }
+        }
+        let mut views = Vec::with_capacity(self.inline.len());
+        for inline in &self.inline {
+            let view = inline.handle(self.followers.view(&inline.follower), &records);
+            let view = view.map_err(|source| AppendError::Projection {
+                projection: inline.follower.name.clone().into_owned(),
+                source,
+            })?;
+            views.push((inline.follower.clone(), view));
+        }
+        Ok(views)
     }
 
     /// Checks every append against the version its stream will have by then, before anything is written.

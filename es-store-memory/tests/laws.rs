@@ -1,11 +1,31 @@
 //! The memory store keeps the laws of a store.
 use bytes::Bytes;
-use es_core::testing::laws::Harness;
-use es_store_memory::MemoryStore;
+use es_core::testing::laws::{Anything, Harness, JOURNAL, Journal, Noted};
+use es_core::{BoxError, Follower, Projection, Recorded};
+use es_store_memory::{MemoryProjection, MemoryStore};
 use futures_core::future::BoxFuture;
 
 /// Larger than any other payload of the laws.
 const PAYLOAD_LIMIT: usize = 1_000_000;
+
+/// What a journal notes, in memory.
+#[derive(Clone)]
+struct Pages {
+    journal: Journal,
+    noted: Vec<Noted>,
+}
+
+impl Projection for Pages {
+    const NAME: &'static str = JOURNAL;
+    type Events = Anything;
+}
+
+impl MemoryProjection for Pages {
+    fn handle(&mut self, event: Recorded<Anything>) -> Result<(), BoxError> {
+        self.noted.push(self.journal.note(&event));
+        self.journal.fails(&event)
+    }
+}
 
 struct MemoryHarness(MemoryStore);
 
@@ -18,6 +38,30 @@ impl Harness for MemoryHarness {
 
     fn open(&self) -> BoxFuture<'_, MemoryStore> {
         Box::pin(async { self.0.clone() })
+    }
+
+    fn follow(&self, store: &MemoryStore, journal: Journal) -> Option<Box<dyn Follower>> {
+        let pages = Pages {
+            journal: journal.clone(),
+            noted: Vec::new(),
+        };
+        Some(journal.follower(store.project(pages)))
+    }
+
+    fn noted<'a>(
+        &'a self,
+        store: &'a MemoryStore,
+        tag: Option<&'a str>,
+    ) -> BoxFuture<'a, Vec<Noted>> {
+        Box::pin(async move {
+            let ends_here = |name: &str| match tag {
+                Some(tag) => name.ends_with(&format!("@{tag}")),
+                None => !name.contains('@'),
+            };
+            let views = store.views::<Pages>().into_iter();
+            let here = views.filter(|(follower, _)| ends_here(&follower.name));
+            here.flat_map(|(_, pages)| pages.noted.clone()).collect()
+        })
     }
 
     fn refused_payload(&self) -> Option<Bytes> {

@@ -396,7 +396,9 @@ fn refusal(known: &Known, commit: &Commit) -> Option<AppendError> {
             appended.insert(&append.stream, actual + append.events.len() as u64);
         }
     }
-    let Advance { follower, from, to } = commit.checkpoint.as_ref()?;
+    let Advance {
+        follower, from, to, ..
+    } = commit.checkpoint.as_ref()?;
     let actual = known.checkpoints.get(follower).copied().unwrap_or_default();
     (*from != actual || *to <= actual).then(|| AppendError::Checkpoint {
         follower: follower.clone(),

@@ -76,7 +76,7 @@ mod writer;
 
 pub use builder::{Durability, PostgresStoreBuilder};
 pub use error::OpenError;
+pub use es_core::persistence::{Finding, Verification};
 pub use schema::Migrated;
 pub use store::PostgresStore;
 pub use transaction::{Appended, UserTransaction};
-pub use verify::{Finding, Verification};

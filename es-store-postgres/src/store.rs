@@ -416,6 +416,10 @@ impl EventStore for PostgresStore {
             owner.ok_or_else(reads::no_log)
         })
     }
+
+    fn verify(&self) -> BoxFuture<'_, Result<Verification, ReadError>> {
+        Box::pin(PostgresStore::verify(self))
+    }
 }
 
 impl CheckpointStore for PostgresStore {

@@ -1,7 +1,10 @@
 //! What a store can be told when it is opened.
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use es_core::persistence::{Clock, SystemClock};
 use rusqlite::Connection;
 
 use crate::{OpenError, SqliteStore};
@@ -48,7 +51,7 @@ pub struct SqliteStoreBuilder {
 }
 
 /// What every connection of a store is opened with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Settings {
     /// Empty where the store is on a connection whose database has no file.
     pub(crate) path: PathBuf,
@@ -60,6 +63,17 @@ pub(crate) struct Settings {
     pub(crate) poll_interval: Duration,
     pub(crate) migrate: bool,
     pub(crate) read_only: bool,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("path", &self.path)
+            .field("durability", &self.durability)
+            .field("table_prefix", &self.table_prefix)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Settings {
@@ -74,6 +88,7 @@ impl Settings {
             poll_interval: Duration::from_millis(50),
             migrate: true,
             read_only: false,
+            clock: Arc::new(SystemClock),
         }
     }
 }
@@ -137,6 +152,12 @@ impl SqliteStoreBuilder {
     /// Opens a file that exists, to be read alone: commits fail.
     pub fn read_only(mut self, yes: bool) -> Self {
         self.settings.read_only = yes;
+        self
+    }
+
+    /// Lets the leases of followers end by another clock: a virtual one in tests. All processes that share the file go by the same.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.settings.clock = Arc::new(clock);
         self
     }
 

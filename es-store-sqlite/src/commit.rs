@@ -3,13 +3,14 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use es_core::persistence::{
-    Advance, Append, AppendError, Commit, CommitId, Committed, EncodedEvent, Metadata,
+    Append, AppendError, Commit, CommitId, Committed, EncodedEvent, Metadata,
 };
 use es_core::{Position, StreamId, Version};
 use rusqlite::{CachedStatement, Connection, Error, ErrorCode, OptionalExtension, Result, params};
 use uuid::Uuid;
 
 use crate::checksum::Columns;
+use crate::followers;
 use crate::reads::{self, Found};
 use crate::records::{bound, counter, further, microseconds, stored, time};
 use crate::sql::Sql;
@@ -53,9 +54,8 @@ pub(crate) fn apply(
             None => Err(refused),
         };
     }
-    if let Some(Advance { follower, to, .. }) = &commit.checkpoint {
-        let mut statement = connection.prepare_cached(&sql.write_checkpoint)?;
-        statement.execute(params![follower.name, follower.log, stored(to.get())?])?;
+    if let Some(advance) = &commit.checkpoint {
+        followers::advance(connection, sql, advance, commit.time)?;
     }
     if count == 0 {
         return Ok(Ok(Committed {
@@ -94,18 +94,10 @@ fn refusal(connection: &Connection, sql: &Sql, commit: &Commit) -> Result<Option
             versions.insert(&append.stream, actual + append.events.len() as u64);
         }
     }
-    let Some(Advance { follower, from, to }) = &commit.checkpoint else {
-        return Ok(None);
-    };
-    let actual = reads::checkpoint(connection, sql, follower)?;
-    Ok(
-        (*from != actual || *to <= actual).then(|| AppendError::Checkpoint {
-            follower: follower.clone(),
-            from: *from,
-            to: *to,
-            actual,
-        }),
-    )
+    match &commit.checkpoint {
+        Some(advance) => followers::refusal(connection, sql, advance),
+        None => Ok(None),
+    }
 }
 
 fn version(connection: &Connection, sql: &Sql, stream: &StreamId) -> Result<u64> {

@@ -81,7 +81,7 @@ fn may_only_read(connection: &Connection) -> rusqlite::Result<bool> {
 
 /// A temporary table that statements of the log would find instead of the log's own, or a temporary trigger on one of these.
 fn in_front_of_the_log(connection: &Connection, prefix: &str) -> rusqlite::Result<Option<String>> {
-    for part in schema::PARTS {
+    for (_, part) in schema::PARTS {
         let name = format!("{prefix}{part}");
         let found = connection
             .query_row(

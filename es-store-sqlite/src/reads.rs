@@ -69,30 +69,15 @@ pub(crate) fn log(
     // The head first, in the same snapshot: what is committed after it is no part of this page.
     let transaction = connection.unchecked_transaction()?;
     let end = head(&transaction, sql)?.min(span.up_to);
-    let page = match filter.parts() {
-        None => {
-            let mut statement = transaction.prepare_cached(&sql.read_log)?;
-            let bounds = params![bound(span.after.get()), bound(end.get()), limit(span.limit)];
-            records(statement.query(bounds)?, None, names)?
-        }
-        Some(parts) => {
-            let counts =
-                |part: &es_core::persistence::FilterPart| part.events.as_ref().map(Vec::len);
-            let statement = sql.filtered_log(parts.iter().map(counts));
-            let mut statement = transaction.prepare_cached(&statement)?;
-            let mut values = vec![
-                Value::from(bound(span.after.get())),
-                Value::from(bound(end.get())),
-            ];
-            for part in parts {
-                values.push(Value::from(part.category.clone().into_owned()));
-                let events = part.events.iter().flatten();
-                values.extend(events.map(|name| Value::from(name.clone().into_owned())));
-            }
-            values.push(Value::from(limit(span.limit)));
-            records(statement.query(params_from_iter(values))?, None, names)?
-        }
-    };
+    let page = page(
+        &transaction,
+        sql,
+        span.after,
+        end,
+        span.limit,
+        filter,
+        names,
+    )?;
     let read_to = match page.last() {
         Some(last) if page.len() == span.limit => last.position,
         None if span.limit == 0 => span.after,
@@ -102,6 +87,37 @@ pub(crate) fn log(
         records: page,
         read_to,
     })
+}
+
+/// What a filter admits of the events after one position, up to another.
+pub(crate) fn page(
+    connection: &Connection,
+    sql: &Sql,
+    after: Position,
+    up_to: Position,
+    count: usize,
+    filter: &Filter,
+    names: &Names,
+) -> Result<Vec<Record>> {
+    let Some(parts) = filter.parts() else {
+        let mut statement = connection.prepare_cached(&sql.read_log)?;
+        let bounds = params![bound(after.get()), bound(up_to.get()), limit(count)];
+        return records(statement.query(bounds)?, None, names);
+    };
+    let counts = |part: &es_core::persistence::FilterPart| part.events.as_ref().map(Vec::len);
+    let statement = sql.filtered_log(parts.iter().map(counts));
+    let mut statement = connection.prepare_cached(&statement)?;
+    let mut values = vec![
+        Value::from(bound(after.get())),
+        Value::from(bound(up_to.get())),
+    ];
+    for part in parts {
+        values.push(Value::from(part.category.clone().into_owned()));
+        let events = part.events.iter().flatten();
+        values.extend(events.map(|name| Value::from(name.clone().into_owned())));
+    }
+    values.push(Value::from(limit(count)));
+    records(statement.query(params_from_iter(values))?, None, names)
 }
 
 /// Each id is found after the one before it, so that the events of a stream are not read.

@@ -6,16 +6,19 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use crate::OpenError;
 
 /// The version that this program writes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
-/// What the laws rest on, so that its absence is noticed: without its indexes a log would take a version twice.
-pub(crate) const PARTS: [&str; 6] = [
-    "log",
-    "events",
-    "events_by_stream",
-    "events_by_commit",
-    "checkpoints",
-    "snapshots",
+/// What the laws rest on, with the version that brought it, so that its absence is noticed: without its indexes a log would take a version twice.
+pub(crate) const PARTS: [(u32, &str); 9] = [
+    (1, "log"),
+    (1, "events"),
+    (1, "events_by_stream"),
+    (1, "events_by_commit"),
+    (1, "checkpoints"),
+    (1, "snapshots"),
+    (2, "parked"),
+    (2, "parked_by_stream"),
+    (2, "dropped"),
 ];
 
 /// The steps, each from the version before it to its own.
@@ -73,6 +76,40 @@ fn step(version: u32, prefix: &str) -> String {
                  PRIMARY KEY (category, stream, version)
              ) STRICT;"
         ),
+        2 => format!(
+            "ALTER TABLE {p}checkpoints ADD COLUMN commit_id BLOB;
+             ALTER TABLE {p}checkpoints ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE {p}checkpoints ADD COLUMN output TEXT;
+             ALTER TABLE {p}checkpoints ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE {p}checkpoints ADD COLUMN holder TEXT;
+             ALTER TABLE {p}checkpoints ADD COLUMN until INTEGER;
+             CREATE TABLE {p}parked (
+                 follower TEXT NOT NULL,
+                 log TEXT NOT NULL,
+                 position INTEGER NOT NULL,
+                 category TEXT NOT NULL,
+                 stream BLOB NOT NULL,
+                 failure TEXT,
+                 attempts INTEGER NOT NULL,
+                 since INTEGER NOT NULL,
+                 retry INTEGER NOT NULL,
+                 PRIMARY KEY (follower, log, position)
+             ) STRICT, WITHOUT ROWID;
+             CREATE INDEX {p}parked_by_stream ON {p}parked (follower, log, category, stream, position);
+             CREATE TABLE {p}dropped (
+                 follower TEXT NOT NULL,
+                 log TEXT NOT NULL,
+                 position INTEGER NOT NULL,
+                 category TEXT NOT NULL,
+                 stream BLOB NOT NULL,
+                 failure TEXT,
+                 dropped_by TEXT NOT NULL,
+                 reason TEXT NOT NULL,
+                 time INTEGER NOT NULL,
+                 PRIMARY KEY (follower, log, position)
+             ) STRICT, WITHOUT ROWID;
+             UPDATE {p}log SET version = 2;"
+        ),
         _ => String::new(),
     }
 }
@@ -99,7 +136,7 @@ impl Log<'_> {
         let connection = &connection.unchecked_transaction().map_err(failed)?;
         let missing = self.missing(connection).map_err(failed)?;
         let found = match self.version(connection).map_err(failed)? {
-            None if missing.len() == PARTS.len() => 0,
+            None if self.is_absent(&missing) => 0,
             None => {
                 return Err(OpenError::Incomplete {
                     path: path(),
@@ -122,8 +159,8 @@ impl Log<'_> {
                 needed: VERSION,
             });
         }
-        if found == 0
-            && let Some(name) = self.in_the_way(connection).map_err(failed)?
+        if found < VERSION
+            && let Some(name) = self.in_the_way(connection, found).map_err(failed)?
         {
             return Err(OpenError::Occupied { path: path(), name });
         }
@@ -158,7 +195,7 @@ impl Log<'_> {
 
     fn missing(&self, connection: &Connection) -> rusqlite::Result<Vec<String>> {
         let mut missing = Vec::new();
-        for part in PARTS {
+        for (_, part) in PARTS {
             let part = self.name(part);
             if !exists(connection, &part)? {
                 missing.push(part);
@@ -167,9 +204,15 @@ impl Log<'_> {
         Ok(missing)
     }
 
+    /// Whether nothing of the first version is there, so that there is no log: what has a later part's name is somebody else's.
+    fn is_absent(&self, missing: &[String]) -> bool {
+        let mut first = PARTS.iter().filter(|(version, _)| *version == 1);
+        first.all(|(_, part)| missing.contains(&self.name(part)))
+    }
+
     /// What has a name that a part of the log will need: to SQLite, capitals make no difference.
-    fn in_the_way(&self, connection: &Connection) -> rusqlite::Result<Option<String>> {
-        for part in PARTS {
+    fn in_the_way(&self, connection: &Connection, found: u32) -> rusqlite::Result<Option<String>> {
+        for (_, part) in PARTS.into_iter().filter(|(version, _)| *version > found) {
             let found = connection
                 .query_row(
                     "SELECT name FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE",

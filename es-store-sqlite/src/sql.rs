@@ -7,12 +7,28 @@ pub(crate) struct Sql {
     pub(crate) begin_writing: &'static str,
     pub(crate) read_head: String,
     pub(crate) write_head: String,
+    pub(crate) read_last: String,
     pub(crate) read_version: String,
     pub(crate) insert_event: String,
     pub(crate) read_commit: String,
     pub(crate) read_events_of_commit: String,
     pub(crate) read_checkpoint: String,
     pub(crate) write_checkpoint: String,
+    pub(crate) read_standing: String,
+    pub(crate) write_lease: String,
+    pub(crate) read_output: String,
+    pub(crate) write_output: String,
+    pub(crate) read_parked: String,
+    pub(crate) read_parked_stream: String,
+    pub(crate) read_first_parked: String,
+    pub(crate) write_parked: String,
+    pub(crate) write_failed: String,
+    pub(crate) write_retry: String,
+    pub(crate) delete_parked: String,
+    pub(crate) read_dropped: String,
+    pub(crate) write_dropped: String,
+    /// What of a follower takes the name of another: its parked events, what was dropped of them, and its checkpoint.
+    pub(crate) swap: [String; 5],
     pub(crate) read_stream: OfStream,
     pub(crate) visit_stream: OfStream,
     pub(crate) read_log: String,
@@ -77,6 +93,9 @@ impl Sql {
             begin_writing: "BEGIN IMMEDIATE",
             read_head: format!("SELECT head, time FROM {p}log"),
             write_head: format!("UPDATE {p}log SET head = ?1, time = ?2"),
+            read_last: format!(
+                "SELECT position, commit_id FROM {p}events ORDER BY position DESC LIMIT 1"
+            ),
             read_version: format!(
                 "SELECT version FROM {p}events WHERE category = ?1 AND stream = ?2 ORDER BY version DESC LIMIT 1"
             ),
@@ -96,9 +115,75 @@ impl Sql {
                 "SELECT position FROM {p}checkpoints WHERE follower = ?1 AND log = ?2"
             ),
             write_checkpoint: format!(
-                "INSERT INTO {p}checkpoints (follower, log, position) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT (follower, log) DO UPDATE SET position = excluded.position"
+                "INSERT INTO {p}checkpoints (follower, log, position, commit_id) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (follower, log) DO UPDATE SET position = excluded.position, commit_id = excluded.commit_id"
             ),
+            read_standing: format!(
+                "SELECT position, commit_id, revision, epoch, holder, until FROM {p}checkpoints WHERE follower = ?1 AND log = ?2"
+            ),
+            write_lease: format!(
+                "INSERT INTO {p}checkpoints (follower, log, position, epoch, holder, until) VALUES (?1, ?2, 0, ?3, ?4, ?5) \
+                 ON CONFLICT (follower, log) \
+                 DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder, until = excluded.until"
+            ),
+            read_output: format!(
+                "SELECT output FROM {p}checkpoints WHERE follower = ?1 AND log = ?2"
+            ),
+            write_output: format!(
+                "INSERT INTO {p}checkpoints (follower, log, position, revision, output) VALUES (?1, ?2, 0, ?3, ?4) \
+                 ON CONFLICT (follower, log) DO UPDATE SET revision = excluded.revision, output = excluded.output"
+            ),
+            read_parked: format!(
+                "SELECT position, category, stream, failure, attempts, since, retry FROM {p}parked \
+                 WHERE follower = ?1 AND log = ?2 ORDER BY position"
+            ),
+            read_parked_stream: format!(
+                "SELECT category, stream FROM {p}parked WHERE follower = ?1 AND log = ?2 AND position = ?3"
+            ),
+            read_first_parked: format!(
+                "SELECT position FROM {p}parked WHERE follower = ?1 AND log = ?2 AND category = ?3 AND stream = ?4 \
+                 ORDER BY position LIMIT 1"
+            ),
+            write_parked: format!(
+                "INSERT INTO {p}parked (follower, log, position, category, stream, failure, attempts, since, retry) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, FALSE)"
+            ),
+            write_failed: format!(
+                "UPDATE {p}parked SET failure = ?4, attempts = ?5, retry = FALSE \
+                 WHERE follower = ?1 AND log = ?2 AND position = ?3"
+            ),
+            write_retry: format!(
+                "UPDATE {p}parked SET retry = TRUE WHERE follower = ?1 AND log = ?2 AND position = ?3"
+            ),
+            delete_parked: format!(
+                "DELETE FROM {p}parked WHERE follower = ?1 AND log = ?2 AND position = ?3"
+            ),
+            read_dropped: format!(
+                "SELECT position, category, stream, failure, dropped_by, reason, time FROM {p}dropped \
+                 WHERE follower = ?1 AND log = ?2 ORDER BY position"
+            ),
+            write_dropped: format!(
+                "INSERT OR REPLACE INTO {p}dropped (follower, log, position, category, stream, failure, dropped_by, reason, time) \
+                 SELECT follower, log, position, category, stream, failure, ?4, ?5, ?6 FROM {p}parked \
+                 WHERE follower = ?1 AND log = ?2 AND position = ?3"
+            ),
+            swap: [
+                format!(
+                    "DELETE FROM {p}parked WHERE follower = ?1 AND log = ?2 AND ?3 = ?3 AND ?4 = ?4"
+                ),
+                format!(
+                    "UPDATE {p}parked SET follower = ?1 WHERE follower = ?3 AND log = ?2 AND ?4 = ?4"
+                ),
+                format!(
+                    "UPDATE OR REPLACE {p}dropped SET follower = ?1 WHERE follower = ?3 AND log = ?2 AND ?4 = ?4"
+                ),
+                format!(
+                    "DELETE FROM {p}checkpoints WHERE follower = ?1 AND log = ?2 AND ?3 = ?3 AND ?4 = ?4"
+                ),
+                format!(
+                    "UPDATE {p}checkpoints SET follower = ?1, epoch = ?4, holder = NULL, until = NULL WHERE follower = ?3 AND log = ?2"
+                ),
+            ],
             read_stream: OfStream::new(p, RECORD_OF_STREAM),
             visit_stream: OfStream::new(p, "version, event, schema, payload, time"),
             read_log: format!(

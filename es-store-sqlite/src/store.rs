@@ -2,25 +2,29 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use es_core::persistence::{
-    Append, AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter,
-    FollowerId, KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Visit,
+    Append, AppendError, CheckpointStore, Clock, Commit, CommitId, Committed, Dropped, EventStore,
+    Filter, FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
+    ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, Verdict, Verification,
+    Visit,
 };
 use es_core::{Position, StreamId, Version};
 use event_listener::Event;
 use futures_core::future::BoxFuture;
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use uuid::Uuid;
 
 use crate::builder::{Settings, SqliteStoreBuilder};
 use crate::connection::{self, Place, Readers};
-use crate::error::{not_kept, unreadable};
+use crate::error::{explained, not_kept, unreadable};
+use crate::inline::Inline;
 use crate::names::Names;
 use crate::sql::Sql;
 use crate::watcher::Watcher;
 use crate::writer::Writer;
-use crate::{OpenError, Verification, given, reads, snapshots, verify};
+use crate::{OpenError, followers, given, reads, snapshots, verify};
 
 /// A log in one SQLite file. Its clones share their connections, which are closed with the last of them.
 ///
@@ -40,6 +44,8 @@ pub(crate) struct Shared {
     watcher: Option<Watcher>,
     names: Names,
     pub(crate) payload_limit: usize,
+    pub(crate) inline: Inline,
+    clock: Arc<dyn Clock>,
 }
 
 impl SqliteStore {
@@ -94,6 +100,7 @@ impl SqliteStore {
         check_prefix(&settings.table_prefix)?;
         let sql = Arc::new(Sql::new(&settings.table_prefix));
         let changed = Arc::new(Event::new());
+        let inline = Inline::default();
         let (connection, readers) = match given {
             None => (
                 connection::writing(&settings)?,
@@ -105,7 +112,13 @@ impl SqliteStore {
             None
         } else {
             let place = Place::of(&settings.path);
-            let writer = Writer::start(connection, place, Arc::clone(&sql), Arc::clone(&changed));
+            let writer = Writer::start(
+                connection,
+                place,
+                Arc::clone(&sql),
+                Arc::clone(&changed),
+                inline.clone(),
+            );
             Some(writer.map_err(OpenError::Thread)?)
         };
         let watcher = matches!(readers, Readers::OfTheirOwn(_))
@@ -119,6 +132,8 @@ impl SqliteStore {
                 watcher,
                 names: Names::default(),
                 payload_limit: settings.payload_limit,
+                inline,
+                clock: Arc::clone(&settings.clock),
             }),
         })
     }
@@ -180,6 +195,36 @@ impl SqliteStore {
             None => Err(READ_ONLY.into()),
         }
     }
+}
+
+impl SqliteStore {
+    /// Runs something in a transaction of its own, which it begins and ends, on the thread that writes.
+    pub(crate) async fn alone<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Connection, &Sql) -> T + Send + 'static,
+    ) -> Result<T, AppendError> {
+        match &self.shared.writer {
+            Some(writer) => writer.alone(run).await,
+            None => Err(AppendError::Failed(READ_ONLY.into())),
+        }
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.shared.clock.now()
+    }
+}
+
+/// Runs something in a transaction that is committed where it succeeds and changes something.
+fn committed<T, E>(
+    connection: &Connection,
+    run: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, E>>,
+) -> rusqlite::Result<Result<T, E>> {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let done = run(&transaction)?;
+    if done.is_ok() {
+        transaction.commit()?;
+    }
+    Ok(done)
 }
 
 const READ_ONLY: &str = "the store was opened to be read alone; open it without `read_only`";
@@ -288,6 +333,10 @@ impl EventStore for SqliteStore {
             Ok(owner()?.unwrap_or_else(|| name.to_owned()))
         })
     }
+
+    fn verify(&self) -> BoxFuture<'_, Result<Verification, ReadError>> {
+        Box::pin(SqliteStore::verify(self))
+    }
 }
 
 impl CheckpointStore for SqliteStore {
@@ -296,6 +345,67 @@ impl CheckpointStore for SqliteStore {
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Position, ReadError>> {
         Box::pin(async move { self.read(|reader, sql| reads::checkpoint(reader, sql, follower)) })
+    }
+
+    fn standing<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Standing, ReadError>> {
+        Box::pin(async move { self.read(|reader, sql| followers::standing(reader, sql, follower)) })
+    }
+
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
+        Box::pin(async move {
+            let clock = Arc::clone(&self.shared.clock);
+            let taken = self.alone(move |connection, sql| {
+                // The time under the lock: whoever waited for it long is not early.
+                committed(connection, |tx| {
+                    followers::lease(tx, sql, &request, clock.now())
+                })
+            });
+            match taken.await {
+                Ok(Ok(taken)) => taken,
+                Ok(Err(error)) => Err(LeaseError::Store(explained(&Arc::new(error)))),
+                Err(error) => Err(LeaseError::Store(error.into())),
+            }
+        })
+    }
+
+    fn parked<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
+        Box::pin(async move { self.read(|reader, sql| followers::parked(reader, sql, follower)) })
+    }
+
+    fn decide<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        stream: &'a StreamId,
+        verdict: Verdict,
+    ) -> BoxFuture<'a, Result<(), ParkedError>> {
+        Box::pin(async move {
+            let (follower, stream, now) = (follower.clone(), stream.clone(), self.now());
+            let decided = self.alone(move |connection, sql| {
+                committed(connection, |tx| {
+                    followers::decide(tx, sql, &follower, &stream, &verdict, now)
+                })
+            });
+            let decided = match decided.await {
+                Ok(Ok(decided)) => decided,
+                Ok(Err(error)) => Err(ParkedError::Store(explained(&Arc::new(error)))),
+                Err(error) => Err(ParkedError::Store(error.into())),
+            };
+            self.shared.changed.notify(usize::MAX);
+            decided
+        })
+    }
+
+    fn dropped<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Dropped>, ReadError>> {
+        Box::pin(async move { self.read(|reader, sql| followers::dropped(reader, sql, follower)) })
     }
 }
 

@@ -3,7 +3,7 @@ use std::fmt;
 
 use es_core::application::Staged;
 use es_core::persistence::{AppendError, Committed};
-use rusqlite::{Connection, Transaction, TransactionState};
+use rusqlite::{Transaction, TransactionState};
 
 use crate::SqliteStore;
 use crate::commit;
@@ -102,7 +102,7 @@ impl SqliteStore {
 
     fn append(
         &self,
-        connection: &Connection,
+        connection: &Transaction<'_>,
         staged: &Staged<'_>,
     ) -> Result<Committed, AppendError> {
         let sql = &self.shared.sql;
@@ -115,7 +115,7 @@ impl SqliteStore {
             }
             // What of a refused commit is in the transaction must not be committed with the rest.
             connection.execute_batch("SAVEPOINT es_append")?;
-            let appended = write(connection, sql, staged);
+            let appended = write(connection, sql, &self.shared.inline, staged);
             if !matches!(appended, Ok(Ok(_))) {
                 connection.execute_batch("ROLLBACK TO es_append")?;
             }
@@ -129,13 +129,19 @@ impl SqliteStore {
 }
 
 fn write(
-    connection: &Connection,
+    connection: &Transaction<'_>,
     sql: &crate::sql::Sql,
+    inline: &crate::inline::Inline,
     staged: &Staged<'_>,
 ) -> rusqlite::Result<Result<Committed, AppendError>> {
     let mut end = commit::end(connection, sql)?;
     let head = end.head;
     let committed = commit::apply(connection, sql, &mut end, staged.commit())?;
+    if committed.is_ok()
+        && let Err(refused) = inline.handle(connection, sql)?
+    {
+        return Ok(Err(refused));
+    }
     if end.head != head {
         commit::move_end(connection, sql, &end)?;
     }

@@ -1,6 +1,7 @@
 //! The thread that writes: all commits that wait go into one transaction, and each has its own outcome.
 //!
 //! A waiting caller may go away at any time without taking others along; what it asked for is done all the same.
+use std::collections::VecDeque;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -9,11 +10,12 @@ use std::time::{Duration, Instant};
 use async_channel::{Receiver, Sender, TryRecvError};
 use es_core::persistence::{AppendError, BoxError, Commit, Committed};
 use event_listener::Event;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior};
 
 use crate::commit;
 use crate::connection::{Pen, Place};
 use crate::error::explained;
+use crate::inline::Inline;
 use crate::sql::Sql;
 
 /// How many callers may wait; the next ones wait for a place.
@@ -41,7 +43,11 @@ enum Job {
         run: Statement,
         reply: oneshot::Sender<Result<(), BoxError>>,
     },
+    Alone(Alone),
 }
+
+/// Something in a transaction of its own, which it begins and ends.
+type Alone = Box<dyn FnOnce(&Connection, &Sql) + Send>;
 
 /// A single statement, which SQLite does as a whole or not at all.
 type Statement = Box<dyn Fn(&Connection, &Sql) -> rusqlite::Result<()> + Send>;
@@ -52,6 +58,7 @@ impl Writer {
         place: Place,
         sql: Arc<Sql>,
         changed: Arc<Event>,
+        inline: Inline,
     ) -> std::io::Result<Self> {
         let (jobs, waiting) = async_channel::bounded(PLACES);
         let thread = thread::Builder::new()
@@ -62,6 +69,7 @@ impl Writer {
                     place,
                     sql,
                     changed,
+                    inline,
                 }
                 .work(&waiting)
             })?;
@@ -94,6 +102,22 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Runs something alone. Between two groups of commits at most one such job runs.
+    pub(crate) async fn alone<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Connection, &Sql) -> T + Send + 'static,
+    ) -> Result<T, AppendError> {
+        let (reply, answer) = oneshot::channel();
+        // Nobody may be waiting any more.
+        let alone: Alone = Box::new(move |connection, sql| drop(reply.send(run(connection, sql))));
+        if self.jobs.send(Job::Alone(alone)).await.is_err() {
+            return Err(AppendError::Failed(gone()));
+        }
+        answer.await.map_err(|_| AppendError::Unavailable(gone()))
+    }
+}
+
 fn gone() -> BoxError {
     "the thread that writes has ended; open the store again".into()
 }
@@ -122,21 +146,49 @@ struct Desk {
     place: Place,
     sql: Arc<Sql>,
     changed: Arc<Event>,
+    inline: Inline,
 }
 
 impl Desk {
     fn work(mut self, waiting: &Receiver<Job>) {
-        let mut group = Vec::new();
-        while let Some(first) = next(waiting) {
-            group.push(first);
+        let (mut group, mut alone) = (Vec::new(), VecDeque::new());
+        let sort = |job, group: &mut Vec<Job>, alone: &mut VecDeque<Alone>| match job {
+            Job::Alone(run) => alone.push_back(run),
+            job => group.push(job),
+        };
+        loop {
+            // What runs alone and is left over does not wait for a commit.
+            if alone.is_empty() {
+                let Some(first) = next(waiting) else { return };
+                sort(first, &mut group, &mut alone);
+            }
             while group.len() < GROUP
                 && let Ok(job) = waiting.try_recv()
             {
-                group.push(job);
+                sort(job, &mut group, &mut alone);
             }
+            self.write_group(&mut group);
+            if let Some(run) = alone.pop_front() {
+                self.run_alone(run);
+            }
+        }
+    }
+
+    fn run_alone(&self, run: Alone) {
+        if self.place.check().is_err() {
+            // Who waits is told by the reply that is dropped with it.
+            return;
+        }
+        let connection = &*self.pen.take();
+        let _transaction = Open(connection);
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| run(connection, &self.sql)));
+    }
+
+    fn write_group(&mut self, group: &mut Vec<Job>) {
+        if !group.is_empty() {
             // A panic takes its transaction back, and whoever is in the group still is told, by the reply that is dropped here, that its fate is
             // not known.
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| self.write(&mut group)));
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| self.write(group)));
             group.clear();
         }
     }
@@ -173,11 +225,20 @@ impl Desk {
         self.place.check().map_err(Failure::before)?;
         // Held until the transaction has ended, and no longer: whoever is woken by an answer may read.
         let connection = &*self.pen.take();
-        let transaction = Open(connection);
-        execute(connection, self.sql.begin_writing).map_err(Failure::before)?;
-        let changed = self.jobs(connection, group, done)?;
+        let open = Open(connection);
+        let changed = if self.inline.is_empty() {
+            execute(connection, self.sql.begin_writing).map_err(Failure::before)?;
+            self.jobs(connection, group, done, None)?
+        } else {
+            let mut transaction =
+                Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+                    .map_err(Failure::before)?;
+            // It is ended below, as the other.
+            transaction.set_drop_behavior(DropBehavior::Ignore);
+            self.jobs(connection, group, done, Some(&transaction))?
+        };
         execute(connection, "COMMIT").map_err(Failure::during_commit)?;
-        drop(transaction);
+        drop(open);
         Ok(changed)
     }
 
@@ -186,6 +247,7 @@ impl Desk {
         connection: &Connection,
         group: &[Job],
         done: &mut Vec<Done>,
+        transaction: Option<&Transaction<'_>>,
     ) -> Result<bool, Failure> {
         let sql = &*self.sql;
         let mut end = commit::end(connection, sql).map_err(Failure::before)?;
@@ -193,9 +255,12 @@ impl Desk {
         let mut changed = false;
         for (place, job) in group.iter().enumerate() {
             let result = match job {
-                Job::Commit { commit, .. } => {
-                    commit::apply(connection, sql, &mut end, commit).map(Done::Commit)
+                Job::Commit { commit, .. } => match transaction {
+                    None => commit::apply(connection, sql, &mut end, commit),
+                    Some(transaction) => self.apply_inline(transaction, &mut end, commit),
                 }
+                .map(Done::Commit),
+                Job::Alone(_) => Ok(Done::Statement),
                 Job::Statement { run, .. } => run(connection, sql).map(|()| Done::Statement),
             };
             let result = result.map_err(|error| Failure::of_job(place, error))?;
@@ -206,6 +271,29 @@ impl Desk {
             commit::move_end(connection, sql, &end).map_err(Failure::before)?;
         }
         Ok(changed)
+    }
+}
+
+impl Desk {
+    /// Writes a commit together with what the projections inside of it make; where they refuse it, nothing of it is in the transaction.
+    fn apply_inline(
+        &self,
+        transaction: &Transaction<'_>,
+        end: &mut commit::End,
+        commit: &Commit,
+    ) -> rusqlite::Result<Result<Committed, AppendError>> {
+        let before = (end.head, end.time);
+        transaction.execute_batch("SAVEPOINT es_inline")?;
+        let mut written = commit::apply(transaction, &self.sql, end, commit)?;
+        if written.is_ok()
+            && let Err(refused) = self.inline.handle(transaction, &self.sql)?
+        {
+            written = Err(refused);
+            (end.head, end.time) = before;
+            transaction.execute_batch("ROLLBACK TO es_inline")?;
+        }
+        transaction.execute_batch("RELEASE es_inline")?;
+        Ok(written)
     }
 }
 
@@ -241,7 +329,7 @@ impl Job {
             (Self::Commit { reply, .. }, Done::Commit(committed)) => drop(reply.send(committed)),
             (Self::Statement { reply, .. }, _) => drop(reply.send(Ok(()))),
             // Its sender is told by the reply that is dropped here.
-            (Self::Commit { .. }, Done::Statement) => {}
+            (Self::Commit { .. }, Done::Statement) | (Self::Alone(_), _) => {}
         }
     }
 
@@ -253,6 +341,7 @@ impl Job {
             }
             Self::Commit { reply, .. } => drop(reply.send(Err(AppendError::Failed(error)))),
             Self::Statement { reply, .. } => drop(reply.send(Err(error))),
+            Self::Alone(_) => {}
         }
     }
 }
@@ -352,8 +441,14 @@ mod tests {
         let settings = Settings::new(folder.path().join("log.db"));
         let pen = connection::writing(&settings).unwrap();
         let sql = Arc::new(Sql::new(&settings.table_prefix));
-        let writer =
-            Writer::start(pen, Place::of(&settings.path), sql, Arc::new(Event::new())).unwrap();
+        let writer = Writer::start(
+            pen,
+            Place::of(&settings.path),
+            sql,
+            Arc::new(Event::new()),
+            Inline::default(),
+        )
+        .unwrap();
         (folder, writer)
     }
 

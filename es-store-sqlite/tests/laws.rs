@@ -6,10 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use es_core::testing::laws::Harness;
-use es_store_sqlite::{SqliteStore, SqliteStoreBuilder};
+use es_core::testing::laws::{Anything, Harness, JOURNAL, Journal, Noted};
+use es_core::{BoxError, Follower, Position, Projection, Recorded, Version};
+use es_store_sqlite::{SqliteProjection, SqliteStore, SqliteStoreBuilder, Tables};
 use futures_core::future::BoxFuture;
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use tempfile::TempDir;
 
 /// Larger than any other payload of the laws.
@@ -55,6 +56,71 @@ fn folder() -> TempDir {
     tempfile::tempdir().expect("there is room")
 }
 
+/// What a journal notes, in a table.
+struct Pages(Journal);
+
+impl Projection for Pages {
+    const NAME: &'static str = JOURNAL;
+    type Events = Anything;
+}
+
+impl SqliteProjection for Pages {
+    fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        let table = tx.table("journal");
+        tx.execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS {table} (
+                 id INTEGER PRIMARY KEY, follower TEXT, stream BLOB, version INTEGER, position INTEGER, revision INTEGER
+             )"
+        ))?;
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Recorded<Anything>, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        let noted = self.0.note(&event);
+        let insert = format!(
+            "INSERT INTO {} (follower, stream, version, position, revision) VALUES (?1, ?2, ?3, ?4, ?5)",
+            tx.table("journal")
+        );
+        let version = i64::try_from(noted.version.get())?;
+        let position = i64::try_from(noted.position.get())?;
+        let mut statement = tx.prepare_cached(&insert)?;
+        statement.execute((
+            noted.follower,
+            noted.stream,
+            version,
+            position,
+            noted.revision,
+        ))?;
+        self.0.fails(&event)
+    }
+}
+
+/// What journals have noted in a file.
+async fn noted_in(path: PathBuf, tag: Option<&str>) -> Vec<Noted> {
+    let table = match tag {
+        Some(tag) => format!("journal__{tag}"),
+        None => "journal".to_owned(),
+    };
+    let reader = Connection::open(path).expect("it opens");
+    let query =
+        format!("SELECT follower, stream, version, position, revision FROM {table} ORDER BY id");
+    let Ok(mut statement) = reader.prepare(&query) else {
+        return Vec::new();
+    };
+    let rows = statement.query_map((), |row| {
+        Ok(Noted {
+            follower: row.get(0)?,
+            stream: row.get(1)?,
+            version: Version::from(row.get::<_, i64>(2)?.unsigned_abs()),
+            position: Position::from(row.get::<_, i64>(3)?.unsigned_abs()),
+            revision: row.get(4)?,
+        })
+    });
+    rows.expect("it can be read")
+        .map(|row| row.expect("it can be read"))
+        .collect()
+}
+
 mod on_a_file {
     use super::*;
 
@@ -89,6 +155,18 @@ mod on_a_file {
 
         fn disconnect<'a>(&'a self, _: &'a SqliteStore) -> Option<BoxFuture<'a, ()>> {
             Some(Box::pin(cut_off(self.path())))
+        }
+
+        fn follow(&self, store: &SqliteStore, journal: Journal) -> Option<Box<dyn Follower>> {
+            Some(journal.follower(store.project(Pages(journal.clone()))))
+        }
+
+        fn noted<'a>(
+            &'a self,
+            _: &'a SqliteStore,
+            tag: Option<&'a str>,
+        ) -> BoxFuture<'a, Vec<Noted>> {
+            Box::pin(noted_in(self.path(), tag))
         }
 
         fn refused_payload(&self) -> Option<Bytes> {
@@ -134,6 +212,18 @@ mod on_a_connection_to_a_file {
 
         fn disconnect<'a>(&'a self, _: &'a SqliteStore) -> Option<BoxFuture<'a, ()>> {
             Some(Box::pin(cut_off(self.path())))
+        }
+
+        fn follow(&self, store: &SqliteStore, journal: Journal) -> Option<Box<dyn Follower>> {
+            Some(journal.follower(store.project(Pages(journal.clone()))))
+        }
+
+        fn noted<'a>(
+            &'a self,
+            _: &'a SqliteStore,
+            tag: Option<&'a str>,
+        ) -> BoxFuture<'a, Vec<Noted>> {
+            Box::pin(noted_in(self.path(), tag))
         }
 
         fn refused_payload(&self) -> Option<Bytes> {

@@ -32,6 +32,9 @@ pub enum Error {
     /// Waiting for a follower failed.
     #[error(transparent)]
     Wait(#[from] WaitError),
+    /// A follower did not do what it was asked for, which is why.
+    #[error(transparent)]
+    Follow(BoxError),
     /// The closure of an update refused the command.
     #[error(transparent)]
     Refused(BoxError),
@@ -55,6 +58,7 @@ impl fmt::Debug for Error {
             Self::Log(error) => f.debug_tuple("Log").field(error).finish(),
             Self::Snapshot(error) => f.debug_tuple("Snapshot").field(error).finish(),
             Self::Wait(error) => f.debug_tuple("Wait").field(error).finish(),
+            Self::Follow(error) => f.debug_tuple("Follow").field(error).finish(),
             Self::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
         }
     }

@@ -53,7 +53,7 @@ impl Retry {
     }
 
     /// How long to wait after so many failed attempts; `None`: no longer.
-    pub(super) fn pause(&self, failed: u32) -> Option<Duration> {
+    pub(crate) fn pause(&self, failed: u32) -> Option<Duration> {
         (failed < self.attempts).then(|| self.pauses.draw(failed))
     }
 }
@@ -72,14 +72,14 @@ impl Default for Retry {
 
 /// Pauses that grow from failure to failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pauses {
-    pub(super) first: Duration,
-    pub(super) longest: Duration,
+pub(crate) struct Pauses {
+    pub(crate) first: Duration,
+    pub(crate) longest: Duration,
 }
 
 impl Pauses {
     /// Draws the pause after so many failures in a row, from one up.
-    pub(super) fn draw(&self, failures: u32) -> Duration {
+    pub(crate) fn draw(&self, failures: u32) -> Duration {
         self.limit(failures).mul_f64(fastrand::f64())
     }
 

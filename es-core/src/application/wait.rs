@@ -25,6 +25,16 @@ pub enum WaitError {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// The follower could not handle just that event, and set it aside: what was written is not in what it makes.
+    #[error(
+        "{follower} has parked the event at position {position}; find out why, and have it tried again"
+    )]
+    Parked {
+        /// The follower.
+        follower: FollowerId,
+        /// The event.
+        position: Position,
+    },
     /// The store is not this application's.
     #[error(transparent)]
     Open(#[from] OpenError),

@@ -33,6 +33,17 @@ pub trait Event:
     }
 }
 
+/// The events of one type of aggregate, from the events' side: what `#[events]` implements for the enum that it generates.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` are not the events of one aggregate",
+    label = "whose events these are is not known",
+    note = "take the enum that `#[events]` generates, or an enum of such enums with `#[derive(EventSet)]`"
+)]
+pub trait EventOf {
+    /// The name under which the streams of that aggregate are stored.
+    const CATEGORY: &'static str;
+}
+
 /// What the code declares about one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventShape {

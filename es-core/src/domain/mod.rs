@@ -11,14 +11,14 @@ mod stream;
 
 pub use aggregate::{Aggregate, AggregateId, Declares, Events, HasRoot, record, record_creation};
 pub use counter::{Position, Version};
-pub use event::{Event, EventShape, FieldShape, JsonMap, Misplaced, UpcastError};
+pub use event::{Event, EventOf, EventShape, FieldShape, JsonMap, Misplaced, UpcastError};
 pub use outcome::Outcome;
 pub(crate) use replay::Replay;
 pub use replay::ReplayError;
 #[doc(hidden)]
 pub use root::Attempt;
 pub use root::Root;
-pub use state::Snapshots;
 #[doc(hidden)]
-pub use state::{Comparable, Opaque, States};
+pub use state::{Comparable, Field, Hidden, Opaque, Shown, States};
+pub use state::{Show, Snapshots};
 pub use stream::StreamId;

@@ -1,11 +1,15 @@
 //! How far a follower is, kept in the same commit as what it made of the events.
 use std::borrow::Cow;
 use std::fmt;
+use std::time::SystemTime;
 
 use futures_core::future::BoxFuture;
 
-use super::ReadError;
-use crate::domain::Position;
+use super::{
+    AppendError, CommitId, Dropped, Epoch, Lease, LeaseError, LeaseRequest, Parked, ParkedError,
+    Parking, ReadError, Verdict,
+};
+use crate::domain::{Position, StreamId};
 
 /// Names a follower of one log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,7 +32,10 @@ impl FollowerId {
 
 impl fmt::Display for FollowerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` on the log of `{}`", self.name, self.log)
+        match &*self.log {
+            "" => write!(f, "`{}`", self.name),
+            log => write!(f, "`{}` on the log of `{log}`", self.name),
+        }
     }
 }
 
@@ -39,11 +46,74 @@ pub struct Advance {
     pub follower: FollowerId,
     /// Where it must be.
     pub from: Position,
-    /// Where it goes: further on.
+    /// Where it goes: further on, or nowhere where only something parked is changed.
     pub to: Position,
+    /// The commit of the event at `to`, by which a log is known again that was restored from a backup.
+    pub stands_at: Option<CommitId>,
+    /// The lease under which it is moved, where there is one.
+    pub epoch: Option<Epoch>,
+    /// What becomes parked, and what of it is done.
+    pub parking: Vec<Parking>,
 }
 
-/// Reads checkpoints. They are written by [commits](super::Commit).
+impl Advance {
+    /// Moves a checkpoint from where it is believed to be, without a lease.
+    #[must_use]
+    pub const fn new(follower: FollowerId, from: Position, to: Position) -> Self {
+        Self {
+            follower,
+            from,
+            to,
+            stands_at: None,
+            epoch: None,
+            parking: Vec::new(),
+        }
+    }
+
+    /// Why a store refuses it, where it keeps `actual` of that follower: an epoch that is past, a place where the checkpoint is not, or one that
+    /// is not further on.
+    #[must_use]
+    pub fn refusal(&self, actual: &Standing) -> Option<AppendError> {
+        if let Some(epoch) = self.epoch
+            && epoch != actual.epoch
+        {
+            return Some(AppendError::Fenced {
+                follower: self.follower.clone(),
+                epoch,
+                actual: actual.epoch,
+            });
+        }
+        let moves = self.to > self.from || (self.to == self.from && !self.parking.is_empty());
+        (self.from != actual.position || !moves).then(|| AppendError::Checkpoint {
+            follower: self.follower.clone(),
+            from: self.from,
+            to: self.to,
+            actual: actual.position,
+        })
+    }
+}
+
+/// What a store keeps of a follower.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Its checkpoint: the last position that it has processed.
+    pub position: Position,
+    /// The commit of the event at that position, where it is known.
+    pub stands_at: Option<CommitId>,
+    /// Which revision of a projection made what there is; 0 where none did.
+    pub revision: u32,
+    /// The newest lease.
+    pub epoch: Epoch,
+    /// Who has the lease, where somebody does.
+    pub holder: Option<String>,
+    /// When the lease ends, by the clock of the store.
+    pub until: Option<SystemTime>,
+}
+
+/// Reads checkpoints, which are written by [commits](super::Commit), and keeps what else belongs to a follower: its lease, and what is parked.
+///
+/// A store that keeps checkpoints alone leaves out what has a default. No follower of a system can keep its checkpoint in it then, and the laws
+/// of followers are not run.
 pub trait CheckpointStore: Send + Sync + 'static {
     /// The last position that a follower has processed; [`Position::START`] for one that is not known.
     ///
@@ -53,4 +123,67 @@ pub trait CheckpointStore: Send + Sync + 'static {
         &'a self,
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Position, ReadError>>;
+
+    /// All that is kept of a follower; of one that is not known, that it stands at the start.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn standing<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Standing, ReadError>> {
+        Box::pin(async move {
+            Ok(Standing {
+                position: self.checkpoint(follower).await?,
+                ..Standing::default()
+            })
+        })
+    }
+
+    /// Takes a lease by raising its epoch, where it is free; renews it without raising it; or gives it back. All by the clock of the store.
+    ///
+    /// # Errors
+    /// [`LeaseError`]; nothing was changed.
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
+        let _ = request;
+        Box::pin(async { Err(LeaseError::Unsupported) })
+    }
+
+    /// What a follower has parked, in the order of positions.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn parked<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
+        let _ = follower;
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Decides about what a follower has parked of a stream. Who follows under a lease finds it, and is woken.
+    ///
+    /// # Errors
+    /// [`ParkedError`]; nothing was changed.
+    fn decide<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        stream: &'a StreamId,
+        verdict: Verdict,
+    ) -> BoxFuture<'a, Result<(), ParkedError>> {
+        let _ = (follower, stream, verdict);
+        Box::pin(async { Err(ParkedError::Unsupported) })
+    }
+
+    /// What of a follower's events was given up on, in the order of positions.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn dropped<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Dropped>, ReadError>> {
+        let _ = follower;
+        Box::pin(async { Ok(Vec::new()) })
+    }
 }

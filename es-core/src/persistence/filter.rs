@@ -34,6 +34,14 @@ impl Filter {
         Self { parts: None }
     }
 
+    /// Admits no event.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self {
+            parts: Some(Vec::new()),
+        }
+    }
+
     /// Admits the events of one category.
     pub fn category(category: impl Into<Cow<'static, str>>) -> Self {
         Self::one(category.into(), None)

@@ -10,14 +10,18 @@ mod checkpoint;
 mod clock;
 mod codec;
 mod commit;
+pub(crate) mod event_set;
 mod filter;
+mod lease;
 pub(crate) mod mapper;
 mod metadata;
+mod parked;
 mod record;
 mod snapshot;
 mod store;
+mod verification;
 
-pub use checkpoint::{Advance, CheckpointStore, FollowerId};
+pub use checkpoint::{Advance, CheckpointStore, FollowerId, Standing};
 #[cfg(feature = "tokio")]
 pub use clock::TokioClock;
 pub(crate) use clock::whole_microseconds;
@@ -29,12 +33,16 @@ pub use codec::{Key, KeyError, KeyId, KeyProvider, Keys, KeysError, NoRandomness
 #[cfg(feature = "zstd")]
 pub use codec::{ZstdLevel, ZstdLevelError};
 pub use commit::{Append, Commit, CommitId, Committed, EncodedEvent};
+pub use event_set::EventSet;
 pub use filter::{Filter, FilterPart};
+pub use lease::{Epoch, Lease, LeaseError, LeaseRequest};
 pub use mapper::{DecodeError, EncodeError};
 pub(crate) use mapper::{decode, decode_stored, encode};
 pub use metadata::Metadata;
+pub use parked::{Dropped, Parked, ParkedError, Parking, Verdict};
 pub use record::{Record, Recorded, StoredEvent};
 pub use snapshot::{KeepError, Snapshot, SnapshotStore};
 #[cfg(feature = "testing")]
 pub(crate) use store::show;
 pub use store::{AppendError, EventStore, LogPage, ReadError, Slice, Span, Store, Visit};
+pub use verification::{Finding, Verification};

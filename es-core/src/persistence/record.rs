@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::{CommitId, Metadata};
+use super::{CommitId, DecodeError, EventSet, Metadata};
 use crate::domain::{Position, StreamId, Version};
 
 /// An event as stored.
@@ -78,6 +78,16 @@ pub struct Recorded<E> {
     pub commit: CommitId,
     /// Who and why.
     pub metadata: Metadata,
+}
+
+impl<E: EventSet> Recorded<E> {
+    /// Makes a record an event again, whose payload is JSON.
+    ///
+    /// # Errors
+    /// [`DecodeError`] where it is none that the set has.
+    pub fn of(record: &Record) -> Result<Self, DecodeError> {
+        Ok(Self::new(record.clone(), E::decode(record)?))
+    }
 }
 
 impl<E> Recorded<E> {

@@ -7,8 +7,8 @@ use futures_core::future::BoxFuture;
 use uuid::Uuid;
 
 use super::{
-    BoxError, CheckpointStore, Commit, CommitId, Committed, Filter, FollowerId, Record,
-    SnapshotStore, StoredEvent,
+    BoxError, CheckpointStore, Commit, CommitId, Committed, Epoch, Filter, FollowerId, Record,
+    SnapshotStore, StoredEvent, Verification, verification,
 };
 use crate::domain::{Position, StreamId, Version};
 
@@ -108,6 +108,17 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// [`ReadError`].
     fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>>;
+
+    /// Reads the whole log and compares it with what was written.
+    ///
+    /// A store that keeps a sum with each record compares it; unless it does, positions, versions, times and the head are looked at, which
+    /// are in the records themselves.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the log is damaged so far that it cannot be read, or the store cannot be reached.
+    fn verify(&self) -> BoxFuture<'_, Result<Verification, ReadError>> {
+        Box::pin(verification::read_through(self))
+    }
 }
 
 /// What is done with each event of a stream that is [visited](EventStore::visit_stream).
@@ -281,6 +292,34 @@ pub enum AppendError {
         to: Position,
         /// Where it is.
         actual: Position,
+    },
+    /// The lease under which the checkpoint was to be moved is somebody else's by now; nothing was stored.
+    #[error(
+        "{follower} was taken over: its lease is at epoch {actual}, no longer at {epoch}; take it anew"
+    )]
+    Fenced {
+        /// Whose checkpoint.
+        follower: FollowerId,
+        /// The epoch of the one who wrote.
+        epoch: Epoch,
+        /// The epoch that there is.
+        actual: Epoch,
+    },
+    /// What is parked is not as the writer of a checkpoint believed; nothing was stored.
+    #[error("what {follower} has parked was changed at position {position}; read it again")]
+    Parking {
+        /// Whose.
+        follower: FollowerId,
+        /// The event that is not parked as believed.
+        position: Position,
+    },
+    /// A projection that runs inside the commit could not handle its events; nothing was stored.
+    #[error("the projection `{projection}` refused the commit; nothing of it is stored")]
+    Projection {
+        /// Its name.
+        projection: String,
+        /// What its handler answered.
+        source: BoxError,
     },
     /// A payload is larger than the store takes; nothing was stored.
     #[error(

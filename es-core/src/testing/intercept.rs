@@ -4,9 +4,9 @@ use uuid::Uuid;
 
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{
-    AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter, FollowerId,
-    KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Store, Visit,
-    show,
+    AppendError, CheckpointStore, Commit, CommitId, Committed, Dropped, EventStore, Filter,
+    FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
+    ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, Store, Verdict, Visit, show,
 };
 
 /// Changes some of what a store does; what is not written is passed on.
@@ -117,6 +117,45 @@ pub trait Intercept: Send + Sync + 'static {
         self.store().checkpoint(follower)
     }
 
+    /// See [`CheckpointStore::standing`].
+    fn standing<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Standing, ReadError>> {
+        self.store().standing(follower)
+    }
+
+    /// See [`CheckpointStore::lease`].
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
+        self.store().lease(request)
+    }
+
+    /// See [`CheckpointStore::parked`].
+    fn parked<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
+        self.store().parked(follower)
+    }
+
+    /// See [`CheckpointStore::decide`].
+    fn decide<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        stream: &'a StreamId,
+        verdict: Verdict,
+    ) -> BoxFuture<'a, Result<(), ParkedError>> {
+        self.store().decide(follower, stream, verdict)
+    }
+
+    /// See [`CheckpointStore::dropped`].
+    fn dropped<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Dropped>, ReadError>> {
+        self.store().dropped(follower)
+    }
+
     /// See [`SnapshotStore::keep_snapshot`].
     fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), KeepError>> {
         self.store().keep_snapshot(snapshot)
@@ -206,6 +245,40 @@ impl<I: Intercept> CheckpointStore for Intercepted<I> {
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Position, ReadError>> {
         self.0.checkpoint(follower)
+    }
+
+    fn standing<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Standing, ReadError>> {
+        self.0.standing(follower)
+    }
+
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
+        self.0.lease(request)
+    }
+
+    fn parked<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
+        self.0.parked(follower)
+    }
+
+    fn decide<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        stream: &'a StreamId,
+        verdict: Verdict,
+    ) -> BoxFuture<'a, Result<(), ParkedError>> {
+        self.0.decide(follower, stream, verdict)
+    }
+
+    fn dropped<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Dropped>, ReadError>> {
+        self.0.dropped(follower)
     }
 }
 

@@ -14,11 +14,7 @@ async fn advance(store: &MemoryStore, from: u64, to: u64) {
         time: SystemTime::UNIX_EPOCH,
         metadata: Metadata::new(),
         appends: Vec::new(),
-        checkpoint: Some(Advance {
-            follower: LIST,
-            from: Position::from(from),
-            to: Position::from(to),
-        }),
+        checkpoint: Some(Advance::new(LIST, Position::from(from), Position::from(to))),
     };
     store.commit(commit).await.unwrap();
 }

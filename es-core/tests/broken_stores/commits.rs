@@ -75,6 +75,21 @@ impl Broken {
             ShowsEventsBeforeTheCommit => self.show_early(&commit).await,
             DropsACheckpointWithoutEvents if events(&commit) == 0 => commit.checkpoint = None,
             ChecksTheCheckpointBeforeTheId => self.check_checkpoint(&commit).await?,
+            IgnoresEpochs => {
+                if let Some(advance) = &mut commit.checkpoint {
+                    advance.epoch = None;
+                }
+            }
+            ForgetsWhereACheckpointStands => {
+                if let Some(advance) = &mut commit.checkpoint {
+                    advance.stands_at = None;
+                }
+            }
+            ParksNothing => {
+                if let Some(advance) = &mut commit.checkpoint {
+                    advance.parking.clear();
+                }
+            }
             TrustsWhoMovesACheckpoint => self.fit_checkpoint(&mut commit).await,
             ChecksACheckpointThenMovesIt if commit.checkpoint.is_some() => {
                 self.check_checkpoint(&commit).await?;

@@ -114,6 +114,18 @@ faults! {
     CutsNamesAtNul: checkpoints_are_kept_per_follower_and_log,
     GluesNames: checkpoints_are_kept_per_follower_and_log,
 
+    RenewsByRaising: a_lease_is_taken_by_raising_its_epoch_and_renewed_without,
+    LeasesWhatSomebodyHas: a_lease_is_taken_by_raising_its_epoch_and_renewed_without,
+    IgnoresEpochs: a_write_under_an_older_epoch_is_refused,
+    ForgetsWhereACheckpointStands: a_checkpoint_keeps_the_commit_it_stands_at,
+    ParksNothing: what_is_parked_waits_in_order_and_leaves_a_record_when_dropped,
+    ForgetsWhoDropped: what_is_parked_waits_in_order_and_leaves_a_record_when_dropped,
+    KeepsHalfABatch: an_effect_and_its_checkpoint_become_visible_together,
+    ShowsWhatIsBuilt: two_revisions_stand_beside_each_other_until_one_takes_the_place,
+    KeepsWhatIsRehearsed: a_dry_run_leaves_the_store_as_it_was,
+    SkipsWhatFails: a_panic_in_a_handler_changes_that_follower_alone,
+    RepeatsAnEventWhenTakingOver: every_event_has_its_effect_once_whoever_runs_the_follower,
+
     FindsTheNewestSnapshotOfAll: the_newest_snapshot_at_or_below_a_version_is_found,
     FindsSnapshotsAtTheVersionAlone: the_newest_snapshot_at_or_below_a_version_is_found,
     MixesCategoriesOfSnapshots: the_newest_snapshot_at_or_below_a_version_is_found,

@@ -4,15 +4,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use es_core::Follower;
 use es_core::persistence::EventStore;
 use es_core::testing::Intercepted;
-use es_core::testing::laws::Harness;
+use es_core::testing::laws::{Harness, Journal, Noted};
 use es_store_memory::MemoryStore;
 use futures_core::future::BoxFuture;
 use tokio::runtime::Runtime;
 
 use crate::BrokenStore;
 use crate::faults::Fault;
+use crate::followers::{Wrong, noted};
 use crate::store::{Handle, World};
 
 thread_local! {
@@ -83,11 +85,26 @@ impl Harness for Broken {
         Some(Box::pin(async {}))
     }
 
+    /// A hundred stores are tried.
+    fn runs_of_chaos() -> u64 {
+        4
+    }
+
     /// As a store needs it that uses tokio.
     fn block_on<F: Future>(future: F) -> F::Output {
         static RUNTIME: LazyLock<Runtime> =
             LazyLock::new(|| Runtime::new().expect("there is a runtime"));
         RUNTIME.block_on(future)
+    }
+
+    fn follow(&self, _: &BrokenStore, journal: Journal) -> Option<Box<dyn Follower>> {
+        let store = pollster::block_on(self.handle(Handle::Another));
+        let wrong = Wrong::new(self.fault, &self.store, store, journal.clone());
+        Some(journal.follower(wrong))
+    }
+
+    fn noted<'a>(&'a self, _: &'a BrokenStore, tag: Option<&'a str>) -> BoxFuture<'a, Vec<Noted>> {
+        Box::pin(async move { noted(&self.store, &self.world, tag) })
     }
 
     fn refused_payload(&self) -> Option<Bytes> {

@@ -6,6 +6,7 @@
 mod changes;
 mod commits;
 mod faults;
+mod followers;
 mod harness;
 mod reads;
 mod snapshots;

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use es_core::persistence::{
-    AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Filter, FollowerId,
-    KeepError, LogPage, ReadError, Record, Slice, Snapshot, Span, Visit,
+    AppendError, CheckpointStore, Commit, CommitId, Committed, Dropped, EventStore, Filter,
+    FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
+    ReadError, Record, Slice, Snapshot, Span, Standing, Verdict, Visit,
 };
 use es_core::testing::Intercept;
+use es_core::testing::laws::Noted;
 use es_core::{Position, StreamId, Version};
 use es_store_memory::MemoryStore;
 use futures_core::future::BoxFuture;
@@ -45,6 +47,8 @@ pub(crate) struct World {
     pub(crate) log_cut: AtomicBool,
     /// How far anybody has read the log.
     pub(crate) read_to: AtomicU64,
+    /// What followers noted and should not have.
+    pub(crate) extras: Mutex<Vec<Noted>>,
     pub(crate) remembered: Mutex<HashMap<FollowerId, Position>>,
 }
 
@@ -194,6 +198,55 @@ impl Intercept for Broken {
                     .or_insert(position),
                 _ => position,
             })
+        })
+    }
+
+    fn standing<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Standing, ReadError>> {
+        Box::pin(async move {
+            let position = Intercept::checkpoint(self, follower).await?;
+            let standing = self.store.standing(&self.kept_for(follower)).await?;
+            Ok(Standing {
+                position,
+                ..standing
+            })
+        })
+    }
+
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
+        Box::pin(self.lease_wrongly(request))
+    }
+
+    fn parked<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
+        Box::pin(async move { self.store.parked(&self.kept_for(follower)).await })
+    }
+
+    fn decide<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        stream: &'a StreamId,
+        verdict: Verdict,
+    ) -> BoxFuture<'a, Result<(), ParkedError>> {
+        Box::pin(async move {
+            let follower = self.kept_for(follower);
+            self.store.decide(&follower, stream, verdict).await
+        })
+    }
+
+    fn dropped<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Dropped>, ReadError>> {
+        Box::pin(async move {
+            match self.fault {
+                ForgetsWhoDropped => Ok(Vec::new()),
+                _ => self.store.dropped(&self.kept_for(follower)).await,
+            }
         })
     }
 

@@ -15,6 +15,12 @@ impl ::es_core::__private::HasRoot for Dog {
         use ::es_core::__private::{Comparable as _, Opaque as _};
         (&::es_core::__private::States(self, other)).__difference()
     }
+    fn show(&self, visit: &mut ::es_core::__private::Show<'_>) {
+        #[allow(unused_imports)]
+        use ::es_core::__private::{Hidden as _, Shown as _};
+        visit("name", (&::es_core::__private::Field(&self.name)).__shown());
+        visit("tricks", (&::es_core::__private::Field(&self.tricks)).__shown());
+    }
 }
 const _: () = ::es_core::__private::declares_events::<Dog>();
 ///What can happen to a [`Dog`].
@@ -83,6 +89,13 @@ impl ::es_core::__private::Event for DogEvent {
 }
 impl ::es_core::__private::Declares for Dog {
     type Event = DogEvent;
+}
+impl ::es_core::__private::EventOf for DogEvent {
+    const CATEGORY: &'static str = {
+        #[allow(unused_imports)]
+        use ::es_core::__private::Uncategorized as _;
+        <::es_core::__private::CategoryOf<Dog>>::CATEGORY
+    };
 }
 impl ::es_core::__private::Events for Dog {
     const FINGERPRINT: u64 = ::es_core::__private::fingerprint(

@@ -61,6 +61,13 @@ impl ::es_core::__private::Event for DogEvent {
 impl ::es_core::__private::Declares for Dog {
     type Event = DogEvent;
 }
+impl ::es_core::__private::EventOf for DogEvent {
+    const CATEGORY: &'static str = {
+        #[allow(unused_imports)]
+        use ::es_core::__private::Uncategorized as _;
+        <::es_core::__private::CategoryOf<Dog>>::CATEGORY
+    };
+}
 impl ::es_core::__private::Events for Dog {
     const FINGERPRINT: u64 = ::es_core::__private::fingerprint(
         &[17053775226368127443u64, 6127655771303972571u64],

@@ -23,6 +23,11 @@ impl ::es_core::__private::HasRoot for Account {
         use ::es_core::__private::{Comparable as _, Opaque as _};
         (&::es_core::__private::States(self, other)).__difference()
     }
+    fn show(&self, visit: &mut ::es_core::__private::Show<'_>) {
+        #[allow(unused_imports)]
+        use ::es_core::__private::{Hidden as _, Shown as _};
+        visit("balance", (&::es_core::__private::Field(&self.balance)).__shown());
+    }
 }
 const _: () = ::es_core::__private::declares_events::<Account>();
 const _: () = {
@@ -182,6 +187,13 @@ impl ::es_core::__private::Event for AccountFact {
 }
 impl ::es_core::__private::Declares for Account {
     type Event = AccountFact;
+}
+impl ::es_core::__private::EventOf for AccountFact {
+    const CATEGORY: &'static str = {
+        #[allow(unused_imports)]
+        use ::es_core::__private::Uncategorized as _;
+        <::es_core::__private::CategoryOf<Account>>::CATEGORY
+    };
 }
 impl ::es_core::__private::Events for Account {
     const FINGERPRINT: u64 = ::es_core::__private::fingerprint(

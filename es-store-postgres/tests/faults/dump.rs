@@ -18,11 +18,7 @@ pub(crate) fn a_restored_log_goes_on_where_it_was(effort: Effort) -> String {
             let mut commit = log::one(number.into(), 0);
             if number + 1 == half.get() {
                 let (follower, from) = (follower.clone(), Position::START);
-                commit.checkpoint = Some(Advance {
-                    follower,
-                    from,
-                    to: half,
-                });
+                commit.checkpoint = Some(Advance::new(follower, from, half));
             }
             store.commit(commit).await.expect("it is stored");
         }

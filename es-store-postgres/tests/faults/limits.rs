@@ -117,11 +117,7 @@ pub(crate) fn the_largest_numbers_are_refused(_: Effort) -> String {
     let follower = FollowerId::new("reader", "school");
     let advance = |from, to| {
         let mut commit = log::commit(&[], 0);
-        commit.checkpoint = Some(Advance {
-            follower: follower.clone(),
-            from,
-            to,
-        });
+        commit.checkpoint = Some(Advance::new(follower.clone(), from, to));
         by_hand.commit(commit)
     };
     is(

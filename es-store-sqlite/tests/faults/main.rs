@@ -11,6 +11,7 @@ mod disk;
 mod dropped;
 mod edits;
 mod kills;
+mod lease;
 mod limits;
 mod log;
 mod names;
@@ -100,6 +101,14 @@ const FAULTS: &[Fault] = &[
     (
         "what several processes write is one log",
         processes::what_they_write_is_one_log,
+    ),
+    (
+        "a follower that was frozen past its lease is refused",
+        lease::a_frozen_holder_is_refused,
+    ),
+    (
+        "a follower that is killed loses nothing and repeats nothing",
+        lease::a_killed_follower_loses_and_repeats_nothing,
     ),
     (
         "what another process commits is noticed, at a price",

@@ -56,19 +56,19 @@ pub(crate) fn they_come_back_and_none_is_taken_for_another(_: Effort) -> String 
         let stream = StreamId::new(name.clone(), id);
         let mut commit = log::commit(&[(stream, Version::NEW, 1)], 0);
         commit.appends[0].events[0].name = name.clone().into();
-        commit.checkpoint = Some(Advance {
-            follower: FollowerId::new(name.clone(), "log"),
-            from: Position::START,
-            to: Position::from(number as u64 + 1),
-        });
+        commit.checkpoint = Some(Advance::new(
+            FollowerId::new(name.clone(), "log"),
+            Position::START,
+            Position::from(number as u64 + 1),
+        ));
         let stored = pollster::block_on(store.commit(commit));
         stored.unwrap_or_else(|error| panic!("{name:?}: {error:?}"));
         let mut other = log::commit(&[], 0);
-        other.checkpoint = Some(Advance {
-            follower: FollowerId::new("follower", name.clone()),
-            from: Position::START,
-            to: Position::from(number as u64 + 1),
-        });
+        other.checkpoint = Some(Advance::new(
+            FollowerId::new("follower", name.clone()),
+            Position::START,
+            Position::from(number as u64 + 1),
+        ));
         pollster::block_on(store.commit(other))
             .unwrap_or_else(|error| panic!("{name:?}: {error:?}"));
     }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::{disk, kills, opening, polling, processes, sizes};
+use crate::{disk, kills, lease, opening, polling, processes, sizes};
 
 /// What the program does as a child: the first argument says which part it plays.
 pub(crate) fn child(arguments: &[String]) {
@@ -15,6 +15,7 @@ pub(crate) fn child(arguments: &[String]) {
         ["append-many", path, count] => {
             processes::append_many(Path::new(path), count.parse().expect("a count"))
         }
+        ["follow-notes", path] => lease::follow(Path::new(path)),
         ["commit-slowly", path, count] => {
             polling::commit_slowly(Path::new(path), count.parse().expect("a count"))
         }

@@ -63,11 +63,7 @@ pub(super) fn run(bench: &Bench<'_>) {
                         let recorded = log.decode::<DogEvent>(record).await;
                         learned.ours(recorded.expect("a dog's").event);
                     }
-                    let advance = Advance {
-                        follower: follower.clone(),
-                        from: after,
-                        to: newest,
-                    };
+                    let advance = Advance::new(follower.clone(), after, newest);
                     store
                         .commit(checkpoint(advance))
                         .await

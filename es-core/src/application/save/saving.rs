@@ -7,8 +7,8 @@ use super::{Save, SaveError, Saved};
 use crate::application::{Repository, snapshots};
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{
-    Advance, Append, AppendError, Codecs, Commit, CommitId, DecodeError, Filter, Metadata,
-    ReadError, Record, Span, Store, whole_microseconds,
+    Advance, Append, AppendError, Codecs, Commit, CommitId, Committed, DecodeError, Filter,
+    Metadata, ReadError, Record, Span, Store, whole_microseconds,
 };
 
 impl Repository {
@@ -67,6 +67,22 @@ impl Repository {
         }
     }
 
+    /// Writes a commit that another log has.
+    pub(in crate::application) async fn append(
+        &self,
+        commit: Commit,
+    ) -> Result<Committed, SaveError> {
+        let id = commit.id;
+        match self.store().await?.commit(commit).await {
+            Ok(committed) => Ok(committed),
+            Err(AppendError::Unavailable(source)) => Err(SaveError::Unknown {
+                commit: id,
+                source: Some(source),
+            }),
+            Err(refused) => Err(self.refused(refused)),
+        }
+    }
+
     /// Checks that streams are at these versions, all at one time.
     pub(in crate::application) async fn confirm(
         &self,
@@ -114,7 +130,10 @@ impl Repository {
         Ok(())
     }
 
-    pub(super) async fn seal(&self, appends: &mut [Append]) -> Result<(), SaveError> {
+    pub(in crate::application) async fn seal(
+        &self,
+        appends: &mut [Append],
+    ) -> Result<(), SaveError> {
         for append in appends {
             let (stream, after) = (&append.stream, append.expected);
             self.codecs()
@@ -124,7 +143,7 @@ impl Repository {
         Ok(())
     }
 
-    pub(super) fn made(&self, metadata: Metadata, appends: Vec<Append>) -> Commit {
+    pub(in crate::application) fn made(&self, metadata: Metadata, appends: Vec<Append>) -> Commit {
         let time = whole_microseconds(self.now());
         Commit {
             id: CommitId::draw_at(time),
@@ -185,7 +204,7 @@ impl Repository {
     }
 
     /// What is cached of a stream that is at another version than was thought is not what is stored.
-    fn refused(&self, error: AppendError) -> SaveError {
+    pub(in crate::application) fn refused(&self, error: AppendError) -> SaveError {
         if let AppendError::Conflict { stream, .. } = &error {
             self.keeping().cache.forget(stream);
         }
@@ -193,7 +212,7 @@ impl Repository {
     }
 
     /// Takes note that a commit is stored, and keeps the snapshots that are due. One that cannot be kept is only a longer way later.
-    async fn stored<S: Save>(
+    pub(in crate::application) async fn stored<S: Save>(
         &self,
         store: &dyn Store,
         what: &mut S,

@@ -161,7 +161,7 @@ impl<S: EventStore + CheckpointStore> Writer<'_, S> {
             let from = self.store.checkpoint(&follower).await;
             let from = from.expect("the checkpoint can be read");
             let to = Position::from(from.get() + self.draw.0.u64(1..4));
-            commit.checkpoint = Some(Advance { follower, from, to });
+            commit.checkpoint = Some(Advance::new(follower, from, to));
             if self.draw.0.bool() {
                 commit.appends.clear();
             }
@@ -317,7 +317,13 @@ async fn explain_checkpoints(store: &impl CheckpointStore, histories: &[Vec<Seen
     moves.sort_by_key(|(advance, _)| advance.to);
     let mut reached: Vec<(&FollowerId, Position)> = Vec::new();
     let mut stored: Vec<(&FollowerId, Position)> = Vec::new();
-    for (Advance { follower, from, to }, committed) in moves {
+    for (
+        Advance {
+            follower, from, to, ..
+        },
+        committed,
+    ) in moves
+    {
         let last = |places: &[(&FollowerId, Position)]| {
             let last = places.iter().rev().find(|(id, _)| *id == follower);
             last.map_or(Position::START, |(_, position)| *position)

@@ -217,11 +217,7 @@ impl Draw {
             let from = self.nearly(model.checkpoint(&follower).get());
             let further = from + self.0.u64(1..4);
             let to = self.nearly(further);
-            Advance {
-                follower,
-                from: Position::from(from),
-                to: Position::from(to),
-            }
+            Advance::new(follower, Position::from(from), Position::from(to))
         });
         Commit {
             id: self.id(),

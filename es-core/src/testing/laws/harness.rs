@@ -6,7 +6,9 @@ use std::io::{self, Write};
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 
+use super::{Journal, Noted};
 use crate::persistence::Store;
+use crate::system::Follower;
 use crate::testing::block_on;
 
 /// Gives the laws logs to be tried on, and does to them what an operator or an accident would.
@@ -65,6 +67,28 @@ pub trait Harness: Send + Sized + 'static {
     /// A payload that the store refuses as too large. `None` where there is none that fits into memory.
     fn refused_payload(&self) -> Option<Bytes> {
         None
+    }
+
+    /// A projection of this store that keeps what the journal notes, in a list or a table, and then fails as the journal says: see
+    /// [`Journal::follower`]. `None` where the store has no projections.
+    fn follow(&self, store: &Self::Store, journal: Journal) -> Option<Box<dyn Follower>> {
+        let _ = (store, journal);
+        None
+    }
+
+    /// What journals have noted, in the order in which they did: where readers look, or what was built beside that under a tag.
+    fn noted<'a>(
+        &'a self,
+        store: &'a Self::Store,
+        tag: Option<&'a str>,
+    ) -> BoxFuture<'a, Vec<Noted>> {
+        let _ = (store, tag);
+        Box::pin(async { Vec::new() })
+    }
+
+    /// How many runs of chaos are tried unless `ES_CHAOS` says otherwise.
+    fn runs_of_chaos() -> u64 {
+        25
     }
 
     /// Runs a future to its end on this thread; laws call it on several at once, and block theirs. Override it where the store needs an async

@@ -37,6 +37,15 @@
 //! 24. Upcasters run in order, however an event is read.
 //! 25. An event that the code does not know, or not yet, is an error that names it.
 //!
+//! 26. An event's effect and the checkpoint that covers it become visible together or not at all.
+//! 27. A lease is taken by raising an epoch, by the store's clock; renewing does not raise it; a write under an older epoch is refused.
+//! 28. Whoever runs a follower, takes over, is killed or stopped: every event has its effect once, in order per aggregate.
+//! 29. What is parked waits in order; what is dropped leaves a record of who, when and why.
+//! 30. Two revisions stand beside each other, until one takes the place of the other with its checkpoint.
+//! 31. A dry run leaves the store as it was.
+//! 32. A checkpoint keeps the commit it stands at.
+//! 33. A panic or an error in a handler changes that follower alone.
+//!
 //! Without a number: the ids of a category are read page by page, and the first who asks owns the log.
 //!
 //! Two laws stand for all of them. Random histories are played on the store and on a [model](self::histories) that is plain enough to be
@@ -46,13 +55,17 @@
 pub mod aggregates;
 mod apps;
 pub mod changes;
+pub mod chaos;
 pub mod checkpoints;
 pub mod commits;
 pub mod concurrency;
 pub mod connections;
 mod drawing;
+pub mod followers;
 mod harness;
 pub mod histories;
+mod journal;
+pub mod leases;
 pub mod log;
 pub mod mapping;
 mod model;
@@ -79,6 +92,7 @@ use crate::persistence::{
 
 pub use harness::Harness;
 use harness::{not_run, reopened};
+pub use journal::{Anything, JOURNAL, Journal, Noted};
 pub use suite::{Law, all};
 
 fn stream(id: u128) -> StreamId {
@@ -129,11 +143,11 @@ fn at(seconds: u64) -> SystemTime {
 /// A commit of a follower that moves its checkpoint.
 fn advance(follower: &FollowerId, from: u64, to: u64, appends: impl Into<Vec<Append>>) -> Commit {
     Commit {
-        checkpoint: Some(Advance {
-            follower: follower.clone(),
-            from: Position::from(from),
-            to: Position::from(to),
-        }),
+        checkpoint: Some(Advance::new(
+            follower.clone(),
+            Position::from(from),
+            Position::from(to),
+        )),
         ..commit(appends)
     }
 }

@@ -1,7 +1,7 @@
 //! The suite: every law, by name.
 use super::{
-    Harness, aggregates, changes, checkpoints, commits, concurrency, connections, histories, log,
-    mapping, names, pages, snapshots, streams, subscriptions, waiting,
+    Harness, aggregates, changes, chaos, checkpoints, commits, concurrency, connections, followers,
+    histories, leases, log, mapping, names, pages, snapshots, streams, subscriptions, waiting,
 };
 
 /// A law, ready to be tried.
@@ -112,6 +112,15 @@ macro_rules! each_law {
             checkpoints::a_checkpoint_only_moves_forward_from_where_its_writer_believed_it
             checkpoints::of_two_writers_racing_for_one_checkpoint_exactly_one_wins
             checkpoints::checkpoints_are_kept_per_follower_and_log
+            leases::a_lease_is_taken_by_raising_its_epoch_and_renewed_without
+            leases::a_write_under_an_older_epoch_is_refused
+            leases::what_is_parked_waits_in_order_and_leaves_a_record_when_dropped
+            leases::a_checkpoint_keeps_the_commit_it_stands_at
+            followers::an_effect_and_its_checkpoint_become_visible_together
+            followers::two_revisions_stand_beside_each_other_until_one_takes_the_place
+            followers::a_dry_run_leaves_the_store_as_it_was
+            followers::a_panic_in_a_handler_changes_that_follower_alone
+            chaos::every_event_has_its_effect_once_whoever_runs_the_follower
             waiting::waiting_ends_at_once_where_the_follower_has_been
             waiting::waiting_ends_when_the_follower_gets_there
             waiting::waiting_ends_by_time_out_otherwise

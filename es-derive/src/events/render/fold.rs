@@ -3,7 +3,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
 use super::{conditions, unused_arguments, whole};
-use crate::events::model::{Event, Events, Parameter, constants};
+use crate::events::generics;
+use crate::events::model::{Event, EventType, Events, Parameter, constants};
 
 /// `impl Declares for Dog`
 pub(super) fn declares(model: &Events) -> TokenStream {
@@ -15,6 +16,34 @@ pub(super) fn declares(model: &Events) -> TokenStream {
             type Event = #event_type;
         }
     }
+}
+
+/// `impl EventOf for DogEvent`, where the enum says all about the aggregate: parameters that no event names are the aggregate's alone.
+pub(super) fn event_of(model: &Events) -> Option<TokenStream> {
+    let Events { krate, header, .. } = model;
+    let EventType {
+        ident, generics, ..
+    } = &model.event_type;
+    if !generics::all_used(&header.generics, generics) {
+        return None;
+    }
+    let (impl_generics, type_generics, _) = generics.split_for_impl();
+    let (self_type, where_clause) = (&header.self_ty, &header.generics.where_clause);
+    // A generic type may need the conditions of the `impl` to be an aggregate, so there it is asked outright.
+    let category = if generics.params.is_empty() {
+        quote! {{
+            #[allow(unused_imports)]
+            use #krate::__private::Uncategorized as _;
+            <#krate::__private::CategoryOf<#self_type>>::CATEGORY
+        }}
+    } else {
+        quote!(<#self_type as #krate::__private::HasRoot>::CATEGORY)
+    };
+    Some(quote! {
+        impl #impl_generics #krate::__private::EventOf for #ident #type_generics #where_clause {
+            const CATEGORY: &'static str = #category;
+        }
+    })
 }
 
 /// `impl Events for Dog`

@@ -23,8 +23,9 @@ pub(super) fn all(model: &Events, diagnostics: Diagnostics) -> TokenStream {
     let declaration = event_type::declaration(model);
     let event = event_type::event(model);
     let (declares, fold) = (fold::declares(model), fold::events(model));
+    let event_of = fold::event_of(model);
     let retired = methods::retired(model);
-    quote!(#errors #can_be_recorded #declaration #event #declares #fold #retired #methods)
+    quote!(#errors #can_be_recorded #declaration #event #declares #event_of #fold #retired #methods)
 }
 
 /// The events that hold.

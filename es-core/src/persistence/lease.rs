@@ -1,0 +1,106 @@
+//! Who runs a follower: one process at a time, by a lease with an epoch that fences what an earlier holder still writes.
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use super::{BoxError, FollowerId, ReadError};
+
+/// Counts how often a lease was taken: 1, 2, 3 …; a write under an older epoch is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    /// Before a lease was taken for the first time.
+    pub const NONE: Self = Self(0);
+
+    /// The one after this.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The number itself, counted from 1.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<u64> for Epoch {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Asks for a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseRequest {
+    /// Whose.
+    pub follower: FollowerId,
+    /// Who asks, in words for a person.
+    pub holder: String,
+    /// For how long from now, by the clock of the store; nothing gives it back.
+    pub length: Duration,
+    /// The epoch of a lease to be renewed; `None` takes it anew.
+    pub epoch: Option<Epoch>,
+}
+
+/// The right to run a follower.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Whose.
+    pub follower: FollowerId,
+    /// Its number, to be named by every write under it.
+    pub epoch: Epoch,
+    /// When it ends, by the clock of the store.
+    pub until: SystemTime,
+}
+
+/// Why there is no lease. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaseError {
+    /// Somebody else has it.
+    #[error("{follower} is run by {holder}; it is free once that stops or its lease ends")]
+    Held {
+        /// Whose.
+        follower: FollowerId,
+        /// Who has it.
+        holder: String,
+        /// When it ends, by the clock of the store.
+        until: SystemTime,
+        /// In how long that is.
+        free_in: Duration,
+    },
+    /// Somebody took it since.
+    #[error(
+        "the lease of {follower} was taken over: it is at epoch {actual}, no longer at {epoch}; take it anew"
+    )]
+    Fenced {
+        /// Whose.
+        follower: FollowerId,
+        /// The epoch that was to be renewed.
+        epoch: Epoch,
+        /// The epoch that there is.
+        actual: Epoch,
+    },
+    /// The store does not keep leases.
+    #[error(
+        "this store keeps no leases, so no follower can keep its checkpoint in it; choose another store for what it makes"
+    )]
+    Unsupported,
+    /// The store could not be read or written.
+    #[error("the store could not say who runs the follower")]
+    Store(#[source] BoxError),
+}
+
+impl From<ReadError> for LeaseError {
+    fn from(error: ReadError) -> Self {
+        Self::Store(error.into())
+    }
+}

@@ -1,0 +1,678 @@
+//! Drives one follower, a turn at a time: lease, page, handler, checkpoint.
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::StopReason;
+use super::failure::Then;
+use super::followed::{Failing, Followed};
+use super::follower::{Batch, Follower, HandleError, Output};
+use super::state::{State, told};
+use crate::application::{Error, LogError};
+use crate::domain::{Position, StreamId};
+use crate::persistence::{
+    Advance, AppendError, BoxError, Commit, CommitId, DecodeError, Epoch, Lease, LeaseError,
+    LeaseRequest, Metadata, Parked, Parking, ReadError, Record, Span, Store, whole_microseconds,
+};
+
+/// What a follower is to do.
+#[derive(Debug, Clone)]
+pub(super) enum Goal {
+    /// To follow, for ever.
+    Follow,
+    /// To build what it makes anew under a tag, up to a position, and to put it in its place at the end or not.
+    Build {
+        tag: String,
+        until: Position,
+        swap: bool,
+    },
+}
+
+/// How a turn ended.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// It is further on, by so many events that it handled.
+    Moved(usize),
+    /// There is no more for now.
+    CaughtUp,
+    /// What was to be built is built.
+    Built,
+    /// An event failed, and will be tried again after a pause.
+    Retry(std::time::Duration),
+    /// A store cannot be reached.
+    Unreachable(String),
+    /// Somebody else runs it, for so long at most.
+    Standby(std::time::Duration),
+    /// Its lease was taken over.
+    Fenced,
+    /// It does not go on.
+    Stopped,
+}
+
+/// Why a turn was broken off.
+enum Halt {
+    Stop(StopReason),
+    Fenced {
+        epoch: Epoch,
+        actual: Epoch,
+    },
+    Held {
+        holder: String,
+        free_in: std::time::Duration,
+    },
+    Unreachable(String),
+    /// The checkpoint, or what is parked, is not as was believed.
+    Stale,
+}
+
+pub(super) struct Engine<'a> {
+    followed: &'a Followed,
+    follower: &'a mut dyn Follower,
+    holder: &'a str,
+    goal: Goal,
+    /// Present under a lease.
+    run: Option<Run>,
+}
+
+/// What is known under a lease.
+struct Run {
+    output: Output,
+    lease: Lease,
+    renewed: Instant,
+    position: Position,
+    stands_at: Option<CommitId>,
+    parked: Vec<Parked>,
+    /// What is built takes the place of what readers see.
+    swaps: bool,
+}
+
+impl<'a> Engine<'a> {
+    pub(super) fn new(
+        followed: &'a Followed,
+        follower: &'a mut dyn Follower,
+        holder: &'a str,
+        goal: Goal,
+    ) -> Self {
+        Self {
+            followed,
+            follower,
+            holder,
+            goal,
+            run: None,
+        }
+    }
+
+    /// Does the next thing there is to do, and says in the follower's state what came of it.
+    pub(super) async fn turn(&mut self) -> Turn {
+        let halt = match self.next().await {
+            Ok(turn) => {
+                match &turn {
+                    Turn::CaughtUp | Turn::Built => self.followed.set(State::CaughtUp),
+                    Turn::Moved(_) if self.builds() => self.followed.set(State::Rebuilding),
+                    Turn::Moved(_) => self.followed.set(State::Running),
+                    _ => {}
+                }
+                return turn;
+            }
+            Err(halt) => halt,
+        };
+        match halt {
+            Halt::Stop(reason) => {
+                self.release().await;
+                self.followed.set(State::Stopped(reason));
+                Turn::Stopped
+            }
+            Halt::Fenced { epoch, actual } => {
+                self.run = None;
+                self.followed.set(State::Fenced { epoch, actual });
+                Turn::Fenced
+            }
+            Halt::Held { holder, free_in } => {
+                // Who was fenced says so until it has the lease again.
+                if !matches!(self.followed.state(), State::Fenced { .. }) {
+                    self.followed.set(State::Standby { holder });
+                }
+                Turn::Standby(free_in)
+            }
+            Halt::Unreachable(failure) => {
+                self.run = None;
+                self.followed.set(State::Waiting {
+                    failure: failure.clone(),
+                });
+                Turn::Unreachable(failure)
+            }
+            Halt::Stale => {
+                if let Err(Halt::Unreachable(failure)) = self.reload().await {
+                    self.run = None;
+                    return Turn::Unreachable(failure);
+                }
+                Turn::Moved(0)
+            }
+        }
+    }
+
+    /// Where the checkpoint of what readers see is; `None` without a lease, and while another revision is built.
+    pub(super) fn checkpoint(&self) -> Option<Position> {
+        let run = self.run.as_ref()?;
+        run.output.tag.is_none().then_some(run.position)
+    }
+
+    /// Gives the lease back, so that another need not wait for its end.
+    pub(super) async fn release(&mut self) {
+        if let Some(run) = self.run.take() {
+            let request = LeaseRequest {
+                follower: run.output.follower,
+                holder: self.holder.to_owned(),
+                length: std::time::Duration::ZERO,
+                epoch: Some(run.lease.epoch),
+            };
+            // Where that fails it ends by itself.
+            drop(self.store().lease(request).await);
+        }
+    }
+
+    fn builds(&self) -> bool {
+        let run = self.run.as_ref();
+        run.is_some_and(|run| run.output.tag.is_some())
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.followed.store
+    }
+
+    async fn next(&mut self) -> Result<Turn, Halt> {
+        match &mut self.run {
+            None => self.begin().await?,
+            Some(run) if run.renewed.elapsed() > self.followed.settings.lease / 3 => {
+                let request = LeaseRequest {
+                    follower: run.output.follower.clone(),
+                    holder: self.holder.to_owned(),
+                    length: self.followed.settings.lease,
+                    epoch: Some(run.lease.epoch),
+                };
+                run.renewed = Instant::now();
+                run.lease = self.followed.store.lease(request).await?;
+            }
+            Some(_) => {}
+        }
+        let Some(run) = &mut self.run else {
+            return Ok(Turn::Moved(0));
+        };
+        if !run.parked.is_empty() {
+            run.parked = self.followed.store.parked(&run.output.follower).await?;
+        }
+        if let Some(due) = due(&run.parked) {
+            return self.try_again(&due).await;
+        }
+        self.page().await
+    }
+
+    /// Takes the lease of what is to be made, and finds out where that stands.
+    async fn begin(&mut self) -> Result<(), Halt> {
+        let checked = self.followed.app.check_owner().await;
+        checked.map_err(|error| {
+            Halt::Stop(StopReason::Unable {
+                failure: told(&error),
+            })
+        })?;
+        let live = &self.followed.id;
+        let revision = self.followed.revision;
+        let seen = self.store().standing(live).await?.revision;
+        let (mut output, swaps) = match &self.goal {
+            Goal::Build { tag, swap, .. } => (
+                Output::alongside(live.clone(), revision, tag.clone()),
+                *swap,
+            ),
+            Goal::Follow if seen > revision => {
+                return Err(Halt::Stop(StopReason::Outdated {
+                    live: seen,
+                    known: revision,
+                }));
+            }
+            Goal::Follow if seen != 0 && seen < revision => {
+                let tag = format!("r{revision}");
+                (Output::alongside(live.clone(), revision, tag), true)
+            }
+            Goal::Follow => (Output::live(live.clone(), revision), false),
+        };
+        let request = LeaseRequest {
+            follower: output.follower.clone(),
+            holder: self.holder.to_owned(),
+            length: self.followed.settings.lease,
+            epoch: None,
+        };
+        let renewed = Instant::now();
+        let lease = self.store().lease(request).await?;
+        output.epoch = Some(lease.epoch);
+        self.run = Some(Run {
+            output,
+            lease,
+            renewed,
+            position: Position::START,
+            stands_at: None,
+            parked: Vec::new(),
+            swaps,
+        });
+        // Somebody may have put another revision in its place before the lease was ours.
+        if self.store().standing(live).await?.revision != seen {
+            self.release().await;
+            return Ok(());
+        }
+        let Some(run) = &self.run else { return Ok(()) };
+        let prepared = self.follower.prepare(&run.output).await;
+        match prepared {
+            Ok(()) => self.reload().await,
+            Err(HandleError::Prepare(error)) => Err(Halt::Stop(StopReason::Unable {
+                failure: told(&*error),
+            })),
+            Err(error) => Err(stored(error)),
+        }
+    }
+
+    /// Reads where the follower stands.
+    async fn reload(&mut self) -> Result<(), Halt> {
+        let Some(run) = &mut self.run else {
+            return Ok(());
+        };
+        let store = &self.followed.store;
+        let standing = store.standing(&run.output.follower).await?;
+        if standing.epoch != run.lease.epoch {
+            return Err(Halt::Fenced {
+                epoch: run.lease.epoch,
+                actual: standing.epoch,
+            });
+        }
+        run.position = standing.position;
+        run.stands_at = standing.stands_at;
+        run.parked = store.parked(&run.output.follower).await?;
+        Ok(())
+    }
+
+    /// Reads and handles what comes next.
+    async fn page(&mut self) -> Result<Turn, Halt> {
+        let Some(run) = &self.run else {
+            return Ok(Turn::Moved(0));
+        };
+        is_the_log(self.followed, run.position, run.stands_at).await?;
+        let until = match &self.goal {
+            Goal::Build { until, .. } => *until,
+            Goal::Follow => Position::MAX,
+        };
+        let bound = self.followed.before().unwrap_or(Position::MAX).min(until);
+        let span = Span::after(run.position)
+            .up_to(bound)
+            .limit(self.followed.settings.batch.get());
+        let page = self.followed.log.page(span).await?;
+        if page.read_to <= run.position {
+            return self.no_more(until).await;
+        }
+        let mut batch = Batch {
+            output: run.output.clone(),
+            from: run.position,
+            records: page.records,
+            to: page.read_to,
+            stands_at: None,
+            parking: Vec::new(),
+            dry: false,
+        };
+        batch.stands_at = match batch.records.last() {
+            Some(last) if last.position == batch.to => Some(last.commit),
+            _ => commit_at(self.followed, batch.to).await?,
+        };
+        self.set_apart(&mut batch);
+        if let Some(error) = open(self.followed, &mut batch).await {
+            let failure = told(&error);
+            return self.failed(&batch.records[0].clone(), failure).await;
+        }
+        if batch.records.is_empty() {
+            let advance = batch.advance(0, 0);
+            self.advance(advance).await?;
+            return Ok(Turn::Moved(0));
+        }
+        let batch = Arc::new(batch);
+        match self.follower.handle(Arc::clone(&batch)).await {
+            Ok(handled) => {
+                let advance = batch.advance(0, handled);
+                self.followed.forget_failure();
+                self.moved(&advance);
+                Ok(Turn::Moved(handled))
+            }
+            Err(HandleError::Event { place: 0, source }) => {
+                let failure = told(&*source);
+                self.failed(&batch.records[0], failure).await
+            }
+            Err(HandleError::Event { place, .. }) => {
+                let last = batch.records.get(place - 1);
+                self.followed.set_before(last.map(|record| record.position));
+                Ok(Turn::Moved(0))
+            }
+            Err(error) => Err(stored(error)),
+        }
+    }
+
+    async fn no_more(&mut self, until: Position) -> Result<Turn, Halt> {
+        let Some(run) = &self.run else {
+            return Ok(Turn::Moved(0));
+        };
+        if run.output.tag.is_none() {
+            return Ok(Turn::CaughtUp);
+        }
+        if run.swaps {
+            let swapped = self.follower.swap(&run.output).await;
+            swapped.map_err(stored)?;
+            self.run = None;
+            return Ok(match &self.goal {
+                Goal::Follow => Turn::Moved(0),
+                Goal::Build { .. } => Turn::Built,
+            });
+        }
+        let is_there = run.position >= until || self.followed.log.head().await? <= run.position;
+        Ok(if is_there {
+            Turn::Built
+        } else {
+            Turn::Moved(0)
+        })
+    }
+
+    /// Events of streams that are parked wait, beside the others.
+    fn set_apart(&self, batch: &mut Batch) {
+        let Some(run) = &self.run else { return };
+        let streams: HashSet<&StreamId> = run.parked.iter().map(|parked| &parked.stream).collect();
+        if streams.is_empty() {
+            return;
+        }
+        for record in std::mem::take(&mut batch.records) {
+            if streams.contains(&record.stream) {
+                batch.parking.push(Parking::Behind {
+                    stream: record.stream,
+                    position: record.position,
+                });
+            } else {
+                batch.records.push(record);
+            }
+        }
+    }
+
+    /// An event failed once more.
+    async fn failed(&mut self, record: &Record, failure: String) -> Result<Turn, Halt> {
+        let attempts = self.followed.count_failure(record.position);
+        let policy = self.followed.settings.on_failure;
+        if attempts <= policy.retries {
+            self.followed.set(State::Retrying {
+                position: record.position,
+                attempts,
+                failure,
+            });
+            return Ok(Turn::Retry(policy.pauses.draw(attempts)));
+        }
+        self.followed.forget_failure();
+        match policy.then {
+            Then::Stop => Err(Halt::Stop(StopReason::Failed {
+                position: record.position,
+                stream: record.stream.clone(),
+                event: record.event.clone().into_owned(),
+                attempts,
+                failure,
+            })),
+            Then::Park => {
+                let Some(run) = &self.run else {
+                    return Ok(Turn::Moved(0));
+                };
+                // What waits behind another event, and stands before this one, is read again: nothing is lost by its waiting for that.
+                let streams: HashSet<_> = run.parked.iter().map(|parked| &parked.stream).collect();
+                let between = Span::after(run.position).up_to(record.position);
+                let mut parking = Vec::new();
+                if !streams.is_empty() {
+                    let page = self.followed.log.page(between).await?;
+                    let waits = |other: &Record| streams.contains(&other.stream);
+                    parking.extend(page.records.into_iter().filter(waits).map(|other| {
+                        Parking::Behind {
+                            stream: other.stream,
+                            position: other.position,
+                        }
+                    }));
+                }
+                parking.push(Parking::Aside {
+                    stream: record.stream.clone(),
+                    position: record.position,
+                    failure,
+                    attempts,
+                });
+                let advance = Advance {
+                    stands_at: Some(record.commit),
+                    epoch: run.output.epoch,
+                    parking,
+                    ..Advance::new(run.output.follower.clone(), run.position, record.position)
+                };
+                self.advance(advance).await?;
+                Ok(Turn::Moved(0))
+            }
+        }
+    }
+
+    /// Tries a parked event again whose turn has come.
+    async fn try_again(&mut self, due: &Parked) -> Result<Turn, Halt> {
+        let Some(run) = &self.run else {
+            return Ok(Turn::Moved(0));
+        };
+        let at = |parking| Advance {
+            stands_at: run.stands_at,
+            epoch: run.output.epoch,
+            parking: vec![parking],
+            ..Advance::new(run.output.follower.clone(), run.position, run.position)
+        };
+        let before = Position::from(due.position.get().saturating_sub(1));
+        let page = self
+            .followed
+            .app
+            .log()
+            .page(Span::after(before).up_to(due.position))
+            .await?;
+        let handled = match page.records.into_iter().next() {
+            None => Err("the log has no such event any more".into()),
+            Some(mut record) => match self.followed.app.open_record(&mut record).await {
+                Err(error) => Err(BoxError::from(error)),
+                Ok(()) => {
+                    let batch = Batch {
+                        output: run.output.clone(),
+                        from: run.position,
+                        to: run.position,
+                        stands_at: run.stands_at,
+                        records: vec![record],
+                        parking: vec![Parking::Handled {
+                            position: due.position,
+                        }],
+                        dry: false,
+                    };
+                    match self.follower.handle(Arc::new(batch)).await {
+                        Ok(_) => Ok(()),
+                        Err(HandleError::Event { source, .. }) => Err(source),
+                        Err(error) => return Err(stored(error)),
+                    }
+                }
+            },
+        };
+        match handled {
+            Ok(()) => {
+                let parked = self.followed.store.parked(&run.output.follower).await?;
+                if let Some(run) = &mut self.run {
+                    run.parked = parked;
+                }
+                Ok(Turn::Moved(1))
+            }
+            Err(error) => {
+                let failed = at(Parking::Failed {
+                    position: due.position,
+                    failure: told(&*error),
+                    attempts: due.attempts.saturating_add(1),
+                });
+                self.advance(failed).await?;
+                Ok(Turn::Moved(0))
+            }
+        }
+    }
+
+    /// Moves the checkpoint alone.
+    async fn advance(&mut self, advance: Advance) -> Result<(), Halt> {
+        let commit = Commit {
+            id: CommitId::draw(),
+            time: whole_microseconds(self.followed.clock.now()),
+            metadata: Metadata::new(),
+            appends: Vec::new(),
+            checkpoint: Some(advance.clone()),
+        };
+        self.store().commit(commit).await?;
+        if !advance.parking.is_empty()
+            && let Some(run) = &mut self.run
+        {
+            run.parked = self.followed.store.parked(&advance.follower).await?;
+        }
+        self.moved(&advance);
+        Ok(())
+    }
+
+    fn moved(&mut self, advance: &Advance) {
+        if let Some(run) = &mut self.run {
+            run.position = advance.to;
+            run.stands_at = advance.stands_at;
+            // They are in the store; which they are is read before the next page.
+            run.parked
+                .extend(advance.parking.iter().filter_map(|parking| match parking {
+                    Parking::Behind { stream, position } => Some(Parked {
+                        stream: stream.clone(),
+                        position: *position,
+                        failure: None,
+                        attempts: 0,
+                        since: std::time::SystemTime::UNIX_EPOCH,
+                        retry: false,
+                    }),
+                    _ => None,
+                }));
+        }
+        if self
+            .followed
+            .before()
+            .is_some_and(|before| advance.to >= before)
+        {
+            self.followed.set_before(None);
+        }
+    }
+}
+
+/// Opens the payloads up to the first that cannot be; where that is the very first, says why.
+async fn open(followed: &Followed, batch: &mut Batch) -> Option<DecodeError> {
+    for place in 0..batch.records.len() {
+        let opened = followed.app.open_record(&mut batch.records[place]).await;
+        let Err(error) = opened else { continue };
+        let Some(last) = place.checked_sub(1) else {
+            return Some(error);
+        };
+        batch.records.truncate(place);
+        batch.to = batch.records[last].position;
+        batch.stands_at = Some(batch.records[last].commit);
+        let to = batch.to;
+        batch.parking.retain(|parking| parking.position() <= to);
+        return None;
+    }
+    None
+}
+
+/// Whether the log is the one that the checkpoint was taken of.
+async fn is_the_log(
+    followed: &Followed,
+    position: Position,
+    stands_at: Option<CommitId>,
+) -> Result<(), Halt> {
+    if position == Position::START {
+        return Ok(());
+    }
+    let found = commit_at(followed, position).await?;
+    let is_it = match stands_at {
+        Some(_) => found == stands_at,
+        None => found.is_some(),
+    };
+    if is_it {
+        return Ok(());
+    }
+    Err(Halt::Stop(StopReason::restored(position, stands_at, found)))
+}
+
+/// The commit of the event at a position.
+async fn commit_at(followed: &Followed, position: Position) -> Result<Option<CommitId>, Halt> {
+    let before = Position::from(position.get().saturating_sub(1));
+    let log = followed.app.log();
+    let page = log.page(Span::after(before).up_to(position)).await?;
+    Ok(page.records.first().map(|record| record.commit))
+}
+
+/// The first parked event that is to be tried again: one that somebody asked for, or one that nothing is in the way of any more.
+fn due(parked: &[Parked]) -> Option<Parked> {
+    let mut seen = HashSet::new();
+    let mut first = parked.iter().filter(|parked| seen.insert(&parked.stream));
+    first
+        .find(|first| first.retry || first.failure.is_none())
+        .cloned()
+}
+
+fn stored(error: HandleError) -> Halt {
+    match error {
+        HandleError::Store(refused) => refused.into(),
+        error => Halt::Unreachable(told(&error)),
+    }
+}
+
+impl From<AppendError> for Halt {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Fenced { epoch, actual, .. } => Self::Fenced { epoch, actual },
+            AppendError::Checkpoint { .. } | AppendError::Parking { .. } => Self::Stale,
+            error => Self::Unreachable(told(&error)),
+        }
+    }
+}
+
+impl From<LeaseError> for Halt {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Held {
+                holder, free_in, ..
+            } => Self::Held { holder, free_in },
+            LeaseError::Fenced { epoch, actual, .. } => Self::Fenced { epoch, actual },
+            LeaseError::Unsupported => Self::Stop(StopReason::Unable {
+                failure: told(&error),
+            }),
+            LeaseError::Store(_) => Self::Unreachable(told(&error)),
+        }
+    }
+}
+
+impl From<ReadError> for Halt {
+    fn from(error: ReadError) -> Self {
+        Self::Unreachable(told(&error))
+    }
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Log(LogError::Open(_)) => Self::Stop(StopReason::Unable {
+                failure: told(&error),
+            }),
+            _ => Self::Unreachable(told(&error)),
+        }
+    }
+}
+
+/// What was counted of an event that fails.
+impl Failing {
+    pub(super) fn again(&mut self, position: Position) -> u32 {
+        if self.position != position {
+            *self = Self {
+                position,
+                attempts: 0,
+            };
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        self.attempts
+    }
+}

@@ -1,0 +1,93 @@
+//! What can go wrong when a follower is asked for something. What it does by itself goes wrong in its [state](super::State).
+use std::time::Duration;
+
+use super::StopReason;
+use crate::application::Error;
+use crate::persistence::{FollowerId, ParkedError, ReadError};
+
+/// Why a follower did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FollowError {
+    /// The system has no follower of that name.
+    #[error(
+        "this system has no follower `{name}`; the names are those of its projections and process managers"
+    )]
+    NoSuchFollower {
+        /// The name.
+        name: String,
+    },
+    /// It is run in this process already.
+    #[error("{follower} is being run in this process; stop that first")]
+    Running {
+        /// Which follower.
+        follower: FollowerId,
+    },
+    /// Another process does it.
+    #[error("{holder} runs {follower}{}; wait for its end", free(.free_in))]
+    Held {
+        /// Which follower.
+        follower: FollowerId,
+        /// Who.
+        holder: String,
+        /// In how long its lease ends, unless it renews it.
+        free_in: Option<Duration>,
+    },
+    /// It does not go on.
+    #[error("{follower} is stopped")]
+    Stopped {
+        /// Which follower.
+        follower: FollowerId,
+        /// Why.
+        source: Box<StopReason>,
+    },
+    /// A store cannot be reached.
+    #[error("{follower} cannot reach a store: {failure}")]
+    Unreachable {
+        /// Which follower.
+        follower: FollowerId,
+        /// Why, with the causes.
+        failure: String,
+    },
+    /// What it makes has no tables of its own that could be built anew.
+    #[error("{follower} is no projection, so there is nothing to rebuild")]
+    NotRebuilt {
+        /// Which follower.
+        follower: FollowerId,
+    },
+    /// The name is none for tables that are built alongside.
+    #[error(
+        "`{name}` cannot be a part of the names of tables; use lower-case letters and digits, at most 20, a letter first"
+    )]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// What is parked could not be changed.
+    #[error(transparent)]
+    Parked(#[from] ParkedError),
+    /// A store could not be read.
+    #[error("cannot read how {follower} is")]
+    Store {
+        /// Which follower.
+        follower: FollowerId,
+        /// Why.
+        source: ReadError,
+    },
+}
+
+impl From<FollowError> for Error {
+    fn from(error: FollowError) -> Self {
+        Self::Follow(error.into())
+    }
+}
+
+fn free(free_in: &Option<Duration>) -> String {
+    match free_in {
+        Some(free_in) => format!(
+            ", under a lease that ends in {:.1} s unless it is renewed",
+            free_in.as_secs_f64()
+        ),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,146 @@
+//! One follower of a system: what it follows, where it keeps what it makes, and how it is.
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use event_listener::Event;
+use futures_lite::future;
+
+use super::StopReason;
+use super::follower::{Follower, Settings};
+use super::state::State;
+use crate::application::{Application, NotificationLog};
+use crate::domain::Position;
+use crate::persistence::{BoxFuture, Clock, FollowerId, Store};
+
+pub(super) struct Followed {
+    /// What it follows.
+    pub(super) app: Application,
+    /// What of that it handles.
+    pub(super) log: NotificationLog,
+    pub(super) id: FollowerId,
+    pub(super) revision: u32,
+    pub(super) settings: Settings,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Absent while somebody drives it.
+    follower: Mutex<Option<Box<dyn Follower>>>,
+    state: Mutex<State>,
+    failing: Mutex<Failing>,
+    /// An event behind this one failed: what comes before it is handled first.
+    before: Mutex<Option<Position>>,
+    /// Its state was changed, or it is to look again.
+    pub(super) told: Event,
+}
+
+/// An event that fails, and how often it did.
+#[derive(Debug, Default)]
+pub(super) struct Failing {
+    pub(super) position: Position,
+    pub(super) attempts: u32,
+}
+
+impl Followed {
+    pub(super) fn new(app: &Application, follower: Box<dyn Follower>, name_taken: bool) -> Self {
+        let state = match name_taken {
+            true => State::Stopped(StopReason::NameTaken),
+            false => State::Idle,
+        };
+        Self {
+            log: app.log().only(follower.filter()),
+            id: FollowerId::new(follower.name().to_owned(), app.log_name()),
+            revision: follower.revision(),
+            settings: follower.settings(),
+            store: follower.store(),
+            clock: app.goes_by(),
+            app: app.clone(),
+            follower: Mutex::new(Some(follower)),
+            state: Mutex::new(state),
+            failing: Mutex::default(),
+            before: Mutex::default(),
+            told: Event::new(),
+        }
+    }
+
+    /// Takes the follower to drive it; `None` while somebody else does.
+    pub(super) fn take(self: &Arc<Self>) -> Option<Driven> {
+        let follower = locked(&self.follower).take()?;
+        Some(Driven {
+            follower: Some(follower),
+            followed: Arc::clone(self),
+        })
+    }
+
+    pub(super) fn state(&self) -> State {
+        locked(&self.state).clone()
+    }
+
+    pub(super) fn set(&self, state: State) {
+        *locked(&self.state) = state;
+        self.told.notify(usize::MAX);
+    }
+
+    /// Whether it waits for somebody to mend something.
+    pub(super) fn is_stopped(&self) -> bool {
+        matches!(&*locked(&self.state), State::Stopped(reason) if *reason != StopReason::Told)
+    }
+
+    /// Lets it begin again, unless that would be of no use.
+    pub(super) fn resume(&self) {
+        self.forget_failure();
+        let mut state = locked(&self.state);
+        if *state != State::Stopped(StopReason::NameTaken) {
+            *state = State::Idle;
+        }
+        drop(state);
+        self.told.notify(usize::MAX);
+    }
+
+    /// How often the event at a position has failed, this time included.
+    pub(super) fn count_failure(&self, position: Position) -> u32 {
+        locked(&self.failing).again(position)
+    }
+
+    pub(super) fn before(&self) -> Option<Position> {
+        *locked(&self.before)
+    }
+
+    pub(super) fn set_before(&self, before: Option<Position>) {
+        *locked(&self.before) = before;
+    }
+
+    pub(super) fn forget_failure(&self) {
+        *locked(&self.failing) = Failing::default();
+    }
+
+    /// Ends when something changed, in the log or where the follower keeps its checkpoint, after this call.
+    pub(super) fn changed(&self) -> BoxFuture<'static, ()> {
+        let (log, own) = (self.app.keeps_in().changed(), self.store.changed());
+        Box::pin(future::or(log, own))
+    }
+}
+
+impl fmt::Debug for Followed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Followed")
+            .field("id", &self.id)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A follower that somebody drives, given back when this is dropped.
+pub(super) struct Driven {
+    pub(super) follower: Option<Box<dyn Follower>>,
+    followed: Arc<Followed>,
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        *locked(&self.followed.follower) = self.follower.take();
+    }
+}
+
+/// What is kept is never left half changed, so a panic elsewhere under the lock does not spoil it.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

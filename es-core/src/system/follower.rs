@@ -1,0 +1,343 @@
+//! Whoever reads the log of an application from its checkpoint: what a runner drives and a store implements.
+use std::any::Any;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::OnFailure;
+use crate::domain::Position;
+use crate::persistence::{
+    Advance, AppendError, BoxError, BoxFuture, CommitId, Epoch, Filter, FollowerId, Parking,
+    Record, Store,
+};
+
+/// A reader of the log that keeps its checkpoint beside what it makes, in one transaction: what a store's `project` returns, and a process
+/// manager's [`onto`](super::ProcessManager::onto).
+pub trait Follower: Send + 'static {
+    /// Its name, which no other follower of the log has.
+    fn name(&self) -> &str;
+
+    /// Which events it handles.
+    fn filter(&self) -> Filter;
+
+    /// Where its checkpoint is, and its lease, and what it parks.
+    fn store(&self) -> Arc<dyn Store>;
+
+    /// Handles events in order, and stores what it makes of them together with [the checkpoint that covers them](Batch::advance). It may
+    /// handle the first of them alone, and says how many it did: one at least.
+    ///
+    /// # Errors
+    /// [`HandleError`]; nothing of the batch is stored, nor its checkpoint.
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>>;
+
+    /// The revision of what it makes, from 1; 0 where that is not rebuilt.
+    fn revision(&self) -> u32 {
+        0
+    }
+
+    /// How it is run.
+    fn settings(&self) -> Settings {
+        Settings::default()
+    }
+
+    /// Makes ready what it writes to, before the first batch of a lease.
+    ///
+    /// # Errors
+    /// [`HandleError`]; nothing was changed.
+    fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        let _ = output;
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Puts what was built under another name in the place of what readers see, with its checkpoint and what it parked, in one transaction.
+    ///
+    /// # Errors
+    /// [`HandleError`]; nothing was changed.
+    fn swap<'a>(&'a mut self, built: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        let _ = built;
+        Box::pin(async { Ok(()) })
+    }
+
+    /// The same follower, which meets an event that it cannot handle in this way.
+    fn on_failure(self, then: OnFailure) -> Configured<Self>
+    where
+        Self: Sized,
+    {
+        let settings = self.settings();
+        Configured {
+            follower: self,
+            settings: Settings {
+                on_failure: then,
+                ..settings
+            },
+        }
+    }
+
+    /// The same follower, reading at most so many events at once.
+    fn batches_of(self, events: NonZeroUsize) -> Configured<Self>
+    where
+        Self: Sized,
+    {
+        let settings = self.settings();
+        Configured {
+            follower: self,
+            settings: Settings {
+                batch: events,
+                ..settings
+            },
+        }
+    }
+
+    /// The same follower, under leases of that length: when its process is killed or stands still, another takes over after it. Longer than any
+    /// handler takes.
+    fn leased_for(self, length: Duration) -> Configured<Self>
+    where
+        Self: Sized,
+    {
+        let settings = self.settings();
+        Configured {
+            follower: self,
+            settings: Settings {
+                lease: length,
+                ..settings
+            },
+        }
+    }
+}
+
+/// How a follower is run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// How many events are read at once, at most; 1 000 unless this is set.
+    pub batch: NonZeroUsize,
+    /// For how long a lease is taken; 10 s unless this is set.
+    pub lease: Duration,
+    /// What is done about an event that cannot be handled.
+    pub on_failure: OnFailure,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            batch: NonZeroUsize::new(1_000).unwrap_or(NonZeroUsize::MIN),
+            lease: Duration::from_secs(10),
+            on_failure: OnFailure::default(),
+        }
+    }
+}
+
+/// Events for a follower, and where its checkpoint is once they are handled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// The follower, under the name of what it builds.
+    pub output: Output,
+    /// Where its checkpoint is.
+    pub from: Position,
+    /// The events, oldest first, their payloads as JSON.
+    pub records: Vec<Record>,
+    /// Where its checkpoint goes once all of them are handled.
+    pub to: Position,
+    /// The commit of the event there.
+    pub stands_at: Option<CommitId>,
+    /// What becomes parked beside, and what of it is done.
+    pub parking: Vec<Parking>,
+    /// All is done as it would be, and nothing is kept.
+    pub dry: bool,
+}
+
+impl Batch {
+    /// How the checkpoint moves where the first `handled` events are, of which the first `before` were covered already.
+    #[must_use]
+    pub fn advance(&self, before: usize, handled: usize) -> Advance {
+        let from = match before
+            .checked_sub(1)
+            .and_then(|last| self.records.get(last))
+        {
+            Some(last) => last.position,
+            None => self.from,
+        };
+        let (to, stands_at) = match handled
+            .checked_sub(1)
+            .and_then(|last| self.records.get(last))
+        {
+            Some(last) if handled < self.records.len() => (last.position, Some(last.commit)),
+            _ => (self.to, self.stands_at),
+        };
+        let is_covered = |parking: &&Parking| {
+            self.from == self.to || (parking.position() > from && parking.position() <= to)
+        };
+        Advance {
+            follower: self.output.follower.clone(),
+            from,
+            to,
+            stands_at,
+            epoch: self.output.epoch,
+            parking: self.parking.iter().filter(is_covered).cloned().collect(),
+        }
+    }
+}
+
+/// What a follower writes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Under which name its checkpoint and its lease are: its own, or that of what is built alongside.
+    pub follower: FollowerId,
+    /// The name of the follower that readers ask.
+    pub live: FollowerId,
+    /// What tells the names of its tables from those that readers see; `None` for those.
+    pub tag: Option<String>,
+    /// The revision of what is made.
+    pub revision: u32,
+    /// The lease under which it is made.
+    pub epoch: Option<Epoch>,
+}
+
+impl Output {
+    /// What readers see.
+    #[must_use]
+    pub fn live(follower: FollowerId, revision: u32) -> Self {
+        Self {
+            live: follower.clone(),
+            follower,
+            tag: None,
+            revision,
+            epoch: None,
+        }
+    }
+
+    /// What is built alongside, under a tag.
+    #[must_use]
+    pub fn alongside(live: FollowerId, revision: u32, tag: impl Into<String>) -> Self {
+        let tag = tag.into();
+        Self {
+            follower: FollowerId::new(format!("{}@{tag}", live.name), live.log.clone()),
+            live,
+            tag: Some(tag),
+            revision,
+            epoch: None,
+        }
+    }
+
+    /// The name of a table: the one that readers see, or with the tag at its end, after two underscores.
+    #[must_use]
+    pub fn table(&self, name: &str) -> String {
+        match &self.tag {
+            Some(tag) => format!("{name}__{tag}"),
+            None => name.to_owned(),
+        }
+    }
+}
+
+/// Why a batch was not handled. Nothing of it is stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandleError {
+    /// The handler failed at an event, or panicked, or the event cannot be read.
+    #[error("an event cannot be handled")]
+    Event {
+        /// The place of the event in the batch, from 0.
+        place: usize,
+        /// Why.
+        source: BoxError,
+    },
+    /// What it writes to could not be made ready.
+    #[error("what is written to could not be made ready")]
+    Prepare(#[source] BoxError),
+    /// The store refused what it made.
+    #[error(transparent)]
+    Store(#[from] AppendError),
+}
+
+/// What a handler that panicked said.
+#[derive(Debug, thiserror::Error)]
+#[error("the handler panicked: {message}")]
+pub struct HandlerPanicked {
+    message: String,
+}
+
+impl HandlerPanicked {
+    /// From what was caught.
+    #[must_use]
+    pub fn new(payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        Self {
+            message: text.unwrap_or("without a message").to_owned(),
+        }
+    }
+}
+
+impl Follower for Box<dyn Follower> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn filter(&self) -> Filter {
+        (**self).filter()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        (**self).store()
+    }
+
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        (**self).handle(batch)
+    }
+
+    fn revision(&self) -> u32 {
+        (**self).revision()
+    }
+
+    fn settings(&self) -> Settings {
+        (**self).settings()
+    }
+
+    fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        (**self).prepare(output)
+    }
+
+    fn swap<'a>(&'a mut self, built: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        (**self).swap(built)
+    }
+}
+
+/// A follower with settings of its own.
+#[derive(Debug)]
+pub struct Configured<F> {
+    follower: F,
+    settings: Settings,
+}
+
+impl<F: Follower> Follower for Configured<F> {
+    fn name(&self) -> &str {
+        self.follower.name()
+    }
+
+    fn filter(&self) -> Filter {
+        self.follower.filter()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.follower.store()
+    }
+
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        self.follower.handle(batch)
+    }
+
+    fn revision(&self) -> u32 {
+        self.follower.revision()
+    }
+
+    fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        self.follower.prepare(output)
+    }
+
+    fn swap<'a>(&'a mut self, built: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        self.follower.swap(built)
+    }
+}

@@ -1,0 +1,228 @@
+//! One follower of a system, as a person or another part of the program asks about it.
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future;
+
+use super::followed::Followed;
+use super::{FollowError, Status};
+use crate::application::{Result, WaitError};
+use crate::domain::{Position, StreamId};
+use crate::persistence::{Dropped, Filter, Parked, ReadError, Span, Verdict};
+
+/// After how long somebody who waits looks whether something changed.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// A follower of a system, by its name: how it is, how far, what it has set aside.
+#[derive(Clone)]
+pub struct FollowerHandle {
+    name: String,
+    pub(super) holder: String,
+    followed: Option<Arc<Followed>>,
+}
+
+impl FollowerHandle {
+    pub(super) fn new(name: &str, holder: String, followed: Option<Arc<Followed>>) -> Self {
+        Self {
+            name: name.to_owned(),
+            holder,
+            followed,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn followed(&self) -> Result<&Arc<Followed>, FollowError> {
+        self.followed
+            .as_ref()
+            .ok_or_else(|| FollowError::NoSuchFollower {
+                name: self.name.clone(),
+            })
+    }
+
+    /// How it is and how far.
+    ///
+    /// # Errors
+    /// [`FollowError`].
+    pub async fn status(&self) -> Result<Status> {
+        let followed = self.followed()?;
+        let unread = |source| self.unread(followed, source);
+        let standing = followed
+            .store
+            .standing(&followed.id)
+            .await
+            .map_err(unread)?;
+        let parked = followed.store.parked(&followed.id).await.map_err(unread)?;
+        let log = followed.app.log().only(Filter::everything());
+        let head = log.head().await?;
+        let oldest = log.read(standing.position, 1).await?;
+        let now = followed.clock.now();
+        Ok(Status {
+            follower: followed.id.clone(),
+            state: followed.state(),
+            position: standing.position,
+            head,
+            behind: oldest.first().map_or(Duration::ZERO, |oldest| {
+                now.duration_since(oldest.time).unwrap_or_default()
+            }),
+            parked: parked.len(),
+            holder: standing.holder.zip(standing.until),
+            revision: standing.revision,
+        })
+    }
+
+    /// Waits until it has seen a position, of an event that concerns it or not, and says how far it is then: for those who read what they
+    /// wrote. Ends at once where it has, or where there is no position to wait for.
+    ///
+    /// # Errors
+    /// [`WaitError`], as [`Error::Wait`](crate::Error::Wait); [`WaitError::TimedOut`] after `at_most`, and [`WaitError::Parked`] where it could
+    /// not handle just that event and set it aside.
+    pub async fn wait_for<P: Into<Option<Position>>>(
+        &self,
+        position: P,
+        at_most: Duration,
+    ) -> Result<Position> {
+        let awaited = position.into().unwrap_or_default();
+        let followed = self.followed()?;
+        let mut reached = Position::START;
+        let in_time = future::or(
+            async {
+                loop {
+                    let changed = followed.changed();
+                    reached = followed.store.checkpoint(&followed.id).await?;
+                    if reached >= awaited {
+                        return Ok::<_, ReadError>(true);
+                    }
+                    future::or(changed, followed.clock.sleep(LOOK_AGAIN)).await;
+                }
+            },
+            async {
+                followed.clock.sleep(at_most).await;
+                Ok(false)
+            },
+        );
+        let unread = |source| WaitError::Store {
+            follower: followed.id.clone(),
+            source,
+        };
+        let follower = followed.id.clone();
+        if !in_time.await.map_err(unread)? {
+            return Err(WaitError::TimedOut {
+                follower,
+                awaited,
+                reached,
+                waited: at_most,
+            }
+            .into());
+        }
+        let parked = followed.store.parked(&followed.id).await.map_err(unread)?;
+        if parked.iter().any(|parked| parked.position == awaited) {
+            return Err(WaitError::Parked {
+                follower,
+                position: awaited,
+            }
+            .into());
+        }
+        Ok(reached)
+    }
+
+    /// What it has set aside, and what waits behind that, in the order of positions.
+    ///
+    /// # Errors
+    /// [`FollowError`].
+    pub async fn parked(&self) -> Result<Vec<Parked>> {
+        let followed = self.followed()?;
+        let parked = followed.store.parked(&followed.id).await;
+        Ok(parked.map_err(|source| self.unread(followed, source))?)
+    }
+
+    /// Has what is parked of a stream tried again, in order, by whoever runs the follower.
+    ///
+    /// # Errors
+    /// [`FollowError`]; nothing was changed.
+    pub async fn retry(&self, stream: &StreamId) -> Result<()> {
+        self.decide(stream, Verdict::Retry).await
+    }
+
+    /// Gives up on the first parked event of a stream, and keeps a record of who decided so and why; those behind it are tried again.
+    ///
+    /// # Errors
+    /// [`FollowError`]; nothing was changed.
+    pub async fn drop_parked(
+        &self,
+        stream: &StreamId,
+        position: Position,
+        by: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Result<()> {
+        let verdict = Verdict::Drop {
+            position,
+            by: by.into(),
+            reason: reason.into(),
+        };
+        self.decide(stream, verdict).await
+    }
+
+    /// What was given up on, by whom and why.
+    ///
+    /// # Errors
+    /// [`FollowError`].
+    pub async fn dropped(&self) -> Result<Vec<Dropped>> {
+        let followed = self.followed()?;
+        let dropped = followed.store.dropped(&followed.id).await;
+        Ok(dropped.map_err(|source| self.unread(followed, source))?)
+    }
+
+    /// Lets it go on after it stopped, once the reason is mended. One that is not stopped looks for new events at once.
+    ///
+    /// # Errors
+    /// [`FollowError::NoSuchFollower`].
+    pub fn resume(&self) -> Result<()> {
+        self.followed()?.resume();
+        Ok(())
+    }
+
+    /// The position of the newest event that was there at a time.
+    pub(super) async fn position_at(&self, time: std::time::SystemTime) -> Result<Position> {
+        let log = self.followed()?.app.log();
+        let (mut before, mut after) = (0, log.head().await?.get() + 1);
+        while after - before > 1 {
+            let middle = before + (after - before) / 2;
+            let at = Span::after(Position::from(middle - 1)).limit(1);
+            let page = log.page(at).await?;
+            match page.records.first() {
+                Some(record) if record.time <= time => before = middle,
+                _ => after = middle,
+            }
+        }
+        Ok(Position::from(before))
+    }
+
+    async fn decide(&self, stream: &StreamId, verdict: Verdict) -> Result<()> {
+        let followed = self.followed()?;
+        let decided = followed.store.decide(&followed.id, stream, verdict).await;
+        decided.map_err(FollowError::from)?;
+        followed.told.notify(usize::MAX);
+        Ok(())
+    }
+
+    fn unread(&self, followed: &Followed, source: ReadError) -> FollowError {
+        FollowError::Store {
+            follower: followed.id.clone(),
+            source,
+        }
+    }
+}
+
+impl fmt::Debug for FollowerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FollowerHandle")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+//! Boundaries that react to each other: followers of applications, and what drives them.
+//!
+//! A follower reads the log of an application from its checkpoint, and stores what it makes together with that checkpoint: each event has its
+//! effect once, whatever is stopped, killed or started twice. A [projection](Projection) makes a read model; a
+//! [process manager](ProcessManager) answers events by events. A [`System`] says who follows whom; it is driven [step by step](System::step), or
+//! [by itself](System::start).
+
+mod catch_up;
+mod dry_run;
+mod engine;
+mod error;
+mod failure;
+mod followed;
+mod follower;
+mod handle;
+mod process_manager;
+mod projection;
+mod rebuild;
+mod runner;
+mod state;
+mod steps;
+mod types;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use dry_run::{DryRun, Rehearsed};
+pub use error::FollowError;
+pub use failure::OnFailure;
+pub use follower::{Batch, Configured, Follower, HandleError, HandlerPanicked, Output, Settings};
+pub use handle::FollowerHandle;
+pub use process_manager::{ProcessManager, Reactions};
+pub use projection::Projection;
+pub use rebuild::Until;
+pub use runner::Running;
+pub use state::{State, Status, StopReason};
+pub use steps::Stepped;
+pub use types::Types;
+
+use crate::application::{AggregateType, Application};
+use followed::Followed;
+
+/// Which followers follow which applications.
+///
+/// Cheap to clone; the clones are one system.
+#[derive(Clone)]
+pub struct System {
+    name: String,
+    /// Who drives its followers, as other processes see it.
+    holder: String,
+    members: Vec<Member>,
+    followed: Vec<Arc<Followed>>,
+}
+
+/// An application of a system.
+#[derive(Clone)]
+struct Member {
+    application: Application,
+    types: Types,
+}
+
+impl System {
+    /// A system without members. Its name is for people.
+    pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
+        let (process, run) = (std::process::id(), uuid::Uuid::now_v7());
+        Self {
+            holder: format!("`{name}` in process {process}, {run}"),
+            name,
+            members: Vec::new(),
+            followed: Vec::new(),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds an application, with the types of its aggregates, for those who manage it. It need not be followed.
+    #[must_use]
+    pub fn application(
+        mut self,
+        application: &Application,
+        types: impl FnOnce(Types) -> Types,
+    ) -> Self {
+        self.members.push(Member {
+            application: application.clone(),
+            types: types(Types::default()),
+        });
+        self
+    }
+
+    /// Lets a follower follow the log of an application. One that has the name of another is never run, and says so.
+    #[must_use]
+    pub fn follow(mut self, application: &Application, follower: impl Follower) -> Self {
+        let taken = self
+            .followed
+            .iter()
+            .any(|other| other.id.name == follower.name());
+        let followed = Followed::new(application, Box::new(follower), taken);
+        self.followed.push(Arc::new(followed));
+        self
+    }
+
+    /// Its applications, with the types of their aggregates as far as they were named.
+    pub fn applications(&self) -> impl Iterator<Item = (&Application, &[AggregateType])> {
+        let members = self.members.iter();
+        members.map(|member| (&member.application, member.types.all()))
+    }
+
+    /// One of its followers, by name. What is asked of one that does not exist is an error.
+    pub fn follower(&self, name: &str) -> FollowerHandle {
+        let found = self
+            .followed
+            .iter()
+            .find(|followed| followed.id.name == name);
+        FollowerHandle::new(name, self.holder.clone(), found.cloned())
+    }
+
+    /// All of its followers, in the order in which they were added.
+    pub fn followers(&self) -> impl Iterator<Item = FollowerHandle> {
+        self.followed.iter().map(|followed| {
+            FollowerHandle::new(
+                &followed.id.name,
+                self.holder.clone(),
+                Some(Arc::clone(followed)),
+            )
+        })
+    }
+}
+
+impl fmt::Debug for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("System")
+            .field("name", &self.name)
+            .field("followed", &self.followed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,200 @@
+//! Events bring about new events.
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use uuid::Uuid;
+
+use super::follower::{Batch, Follower, HandleError, HandlerPanicked};
+use crate::application::{Application, Error, Retry, SaveError, UnitOfWork};
+use crate::persistence::{
+    AppendError, BoxError, BoxFuture, EventSet, Filter, Metadata, Record, Recorded, Store,
+};
+
+/// Answers events of one application by events of another, or of the same: what it saves and its checkpoint are one commit, so each event is
+/// answered once.
+///
+/// ```
+/// # use es_core::{Aggregate, Application, BoxError, ProcessManager, Recorded, Root, System, UnitOfWork, events};
+/// # use es_store_memory::MemoryStore;
+/// # use uuid::Uuid;
+/// # #[derive(Aggregate)]
+/// # #[aggregate("Dog")]
+/// # struct Dog { root: Root<Self> }
+/// # #[events]
+/// # impl Dog {
+/// #     #[event("Registered")]
+/// #     fn register() -> Self { Self { root: Root::new() } }
+/// #     #[event("TrickAdded")]
+/// #     fn add_trick(&mut self, trick: &str) { let _ = trick; }
+/// # }
+/// # #[derive(Aggregate)]
+/// # #[aggregate("Certificate")]
+/// # struct Certificate { root: Root<Self>, tricks: u32 }
+/// # #[events]
+/// # impl Certificate {
+/// #     #[event("Opened", id = *dog)]
+/// #     fn open(dog: Uuid) -> Self { let _ = dog; Self { root: Root::new(), tricks: 0 } }
+/// #     #[event("Counted")]
+/// #     fn count(&mut self) { self.tricks += 1; }
+/// # }
+/// struct Certificates;
+///
+/// impl ProcessManager for Certificates {
+///     const NAME: &'static str = "certificates";
+///     type Events = DogEvent;
+///
+///     async fn react(&mut self, event: Recorded<DogEvent>, work: &mut UnitOfWork) -> Result<(), BoxError> {
+///         if let DogEvent::TrickAdded { .. } = event.event {
+///             let dog = event.stream.id;
+///             let mut certificate = work.find::<Certificate>(dog).await?.unwrap_or_else(|| Certificate::open(dog));
+///             certificate.count();
+///             work.save(certificate);
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> es_core::Result<()> {
+/// let school = Application::builder(MemoryStore::new()).name("school").build();
+/// let office = Application::builder(MemoryStore::new()).name("office").build();
+/// let system = System::new("school").follow(&school, Certificates.onto(&office));
+///
+/// let mut dog = Dog::register();
+/// dog.add_trick("sit");
+/// school.save(&mut dog).await?;
+/// system.settle().await?;
+/// assert_eq!(office.get::<Certificate>(dog.id()).await?.tricks, 1);
+/// # Ok(())
+/// # }
+/// ```
+pub trait ProcessManager: Send + 'static {
+    /// Under which name its checkpoint is kept; no other follower of the log has it.
+    const NAME: &'static str;
+
+    /// Which events it answers.
+    type Events: EventSet;
+
+    /// Answers an event. It may be called again for the same event, where another writer was faster or something failed; what it saved is
+    /// stored once. What it does elsewhere happens at least once.
+    fn react(
+        &mut self,
+        event: Recorded<Self::Events>,
+        work: &mut UnitOfWork,
+    ) -> impl Future<Output = Result<(), BoxError>> + Send;
+
+    /// The follower that saves to an application, whose store keeps its checkpoint too.
+    fn onto(self, application: &Application) -> Reactions<Self>
+    where
+        Self: Sized,
+    {
+        Reactions {
+            manager: self,
+            application: application.clone(),
+        }
+    }
+}
+
+/// A process manager that saves to an application.
+#[derive(Debug)]
+pub struct Reactions<M> {
+    manager: M,
+    application: Application,
+}
+
+impl<M: ProcessManager> Follower for Reactions<M> {
+    fn name(&self) -> &str {
+        M::NAME
+    }
+
+    fn filter(&self) -> Filter {
+        M::Events::filter()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.application.keeps_in()
+    }
+
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        Box::pin(async move {
+            for place in 0..batch.records.len() {
+                match self.react_at(&batch, place).await {
+                    Ok(()) => {}
+                    // What came before is stored.
+                    Err(_) if place > 0 && !batch.dry => return Ok(place),
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(batch.records.len())
+        })
+    }
+}
+
+impl<M: ProcessManager> Reactions<M> {
+    /// Answers one event, again where another writer of the aggregates was faster.
+    async fn react_at(&mut self, batch: &Batch, place: usize) -> Result<(), HandleError> {
+        let failed = |source| HandleError::Event { place, source };
+        let mut attempts = 0;
+        loop {
+            let record = &batch.records[place];
+            let event = Recorded::of(record).map_err(|error| failed(error.into()))?;
+            let mut work = UnitOfWork::new(&self.application, because_of(record));
+            let reacted = unpanicked(self.manager.react(event, &mut work)).await;
+            let conflict = match reacted {
+                Ok(()) if batch.dry => {
+                    return work.rehearse().map_err(|error| failed(error.into()));
+                }
+                Ok(()) => match work.commit(batch.advance(place, place + 1)).await {
+                    Ok(_) => return Ok(()),
+                    Err(SaveError::Store(refused)) if is_of_the_store(&refused) => {
+                        return Err(refused.into());
+                    }
+                    Err(
+                        conflict @ (SaveError::Conflict { .. } | SaveError::AlreadyExists { .. }),
+                    ) => conflict,
+                    Err(error) => return Err(failed(error.into())),
+                },
+                Err(error) => return Err(failed(error)),
+            };
+            attempts += 1;
+            let Some(pause) = Retry::default().pause(attempts) else {
+                return Err(failed(Error::from(conflict).into()));
+            };
+            self.application.goes_by().sleep(pause).await;
+        }
+    }
+}
+
+/// What says nothing about the event: the checkpoint, the lease, the connection.
+fn is_of_the_store(refused: &AppendError) -> bool {
+    matches!(
+        refused,
+        AppendError::Checkpoint { .. }
+            | AppendError::Fenced { .. }
+            | AppendError::Parking { .. }
+            | AppendError::Failed(_)
+            | AppendError::Unavailable(_)
+    )
+}
+
+/// What an event is answered with says which process it belongs to and what caused it.
+fn because_of(record: &Record) -> Metadata {
+    let commit = Uuid::from(record.commit);
+    let correlation = record.metadata.get_correlation().unwrap_or(commit);
+    Metadata::new().correlation(correlation).causation(commit)
+}
+
+/// Makes a panic of a future an error.
+async fn unpanicked(future: impl Future<Output = Result<(), BoxError>>) -> Result<(), BoxError> {
+    let mut future = pin!(future);
+    poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(polled) => polled,
+            Err(panic) => Poll::Ready(Err(HandlerPanicked::new(&*panic).into())),
+        },
+    )
+    .await
+}

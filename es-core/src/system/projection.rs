@@ -1,0 +1,16 @@
+//! Events become a read model.
+use crate::persistence::EventSet;
+
+/// A read model that follows a log. How it handles an event is said once more for each kind of store: by `MemoryProjection`, by
+/// `SqliteProjection`, by `PostgresProjection`.
+pub trait Projection: Send + 'static {
+    /// Under which name its checkpoint is kept; no other follower of the log has it.
+    const NAME: &'static str;
+
+    /// To be raised when what it makes of the same events is another thing: from then on it is built anew, beside what there is, and takes its
+    /// place once it is as far. From 1.
+    const REVISION: u32 = 1;
+
+    /// Which events it handles.
+    type Events: EventSet;
+}

@@ -1,0 +1,208 @@
+//! How a follower is, with a reason that a person can read.
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::domain::{Position, StreamId};
+use crate::persistence::{CommitId, Epoch, FollowerId};
+
+/// What a follower does, as the process says that asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// It was not started here.
+    Idle,
+    /// It has events to handle.
+    Running,
+    /// It has handled what there is.
+    CaughtUp,
+    /// It builds what it makes anew, beside what readers see.
+    Rebuilding,
+    /// Another process runs it; this one takes over when that stops or stands still.
+    Standby {
+        /// Who runs it.
+        holder: String,
+    },
+    /// An event failed and will be tried again.
+    Retrying {
+        /// The event.
+        position: Position,
+        /// How often it was tried.
+        attempts: u32,
+        /// Why it failed, with the causes.
+        failure: String,
+    },
+    /// A store cannot be reached; it is tried again.
+    Waiting {
+        /// Why, with the causes.
+        failure: String,
+    },
+    /// Its lease was taken over while it stood still, and what it wrote then was refused. It takes the lease again when that is free.
+    Fenced {
+        /// The epoch of its own lease.
+        epoch: Epoch,
+        /// The epoch of the one who took over.
+        actual: Epoch,
+    },
+    /// It does not go on by itself.
+    Stopped(StopReason),
+}
+
+/// Why a follower does not go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// It was told to.
+    #[error("it was told to stop")]
+    Told,
+    /// An event could not be handled, however often it was tried.
+    #[error(
+        "`{event}` of `{stream}` at position {position} failed {attempts} times: {failure}; mend the handler and start it again"
+    )]
+    Failed {
+        /// The event.
+        position: Position,
+        /// Its stream.
+        stream: StreamId,
+        /// Its stored name.
+        event: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// Why it failed, with the causes.
+        failure: String,
+    },
+    /// The log is not the one that the checkpoint was taken of: it was restored to an earlier state.
+    #[error(
+        "the log was restored: the checkpoint stands at position {position}, commit `{expected}`, and the log has {found} there; rebuild the follower"
+    )]
+    LogRestored {
+        /// Where the checkpoint stands.
+        position: Position,
+        /// The commit that was there.
+        expected: String,
+        /// What there is now, in words.
+        found: String,
+    },
+    /// What readers see was made by newer code.
+    #[error(
+        "what it makes is of revision {live} already, and this program makes revision {known}; use the newer program"
+    )]
+    Outdated {
+        /// The revision that readers see.
+        live: u32,
+        /// The revision of this program.
+        known: u32,
+    },
+    /// Another follower has that name.
+    #[error(
+        "another follower of this system is called so; give each projection and process manager a `NAME` of its own"
+    )]
+    NameTaken,
+    /// What it needs is not there.
+    #[error("it cannot run: {failure}")]
+    Unable {
+        /// Why, with the causes.
+        failure: String,
+    },
+}
+
+impl StopReason {
+    pub(super) fn restored(
+        position: Position,
+        expected: Option<CommitId>,
+        found: Option<CommitId>,
+    ) -> Self {
+        let or_none = |commit: Option<CommitId>, none: &str| {
+            commit.map_or_else(|| none.to_owned(), |commit| commit.to_string())
+        };
+        Self::LogRestored {
+            position,
+            expected: or_none(expected, "not known"),
+            found: found.map_or_else(
+                || "no event".to_owned(),
+                |commit| format!("commit `{commit}`"),
+            ),
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Idle => write!(f, "not started"),
+            Self::Running => write!(f, "running"),
+            Self::CaughtUp => write!(f, "caught up"),
+            Self::Rebuilding => write!(f, "rebuilding"),
+            Self::Standby { holder } => write!(f, "standing by: {holder} runs it"),
+            Self::Retrying {
+                position,
+                attempts,
+                failure,
+            } => write!(
+                f,
+                "retrying the event at position {position}, which failed {attempts} times: {failure}"
+            ),
+            Self::Waiting { failure } => write!(f, "waiting for a store: {failure}"),
+            Self::Fenced { epoch, actual } => write!(
+                f,
+                "fenced: its lease of epoch {epoch} was taken over at epoch {actual}"
+            ),
+            Self::Stopped(reason) => write!(f, "stopped: {reason}"),
+        }
+    }
+}
+
+/// How far a follower is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// Which follower.
+    pub follower: FollowerId,
+    /// What it does in this process.
+    pub state: State,
+    /// Its checkpoint.
+    pub position: Position,
+    /// The newest position of the log.
+    pub head: Position,
+    /// How long the oldest event waits that it has not seen; nothing where it has seen all.
+    pub behind: Duration,
+    /// How many events are set aside or wait behind one that is.
+    pub parked: usize,
+    /// Who runs it, here or elsewhere, until when, by the clock of its store.
+    pub holder: Option<(String, SystemTime)>,
+    /// The revision that readers see; 0 where there is none.
+    pub revision: u32,
+}
+
+impl Status {
+    /// How many events of the log it has not seen, whether they concern it or not.
+    #[must_use]
+    pub fn events_behind(&self) -> u64 {
+        self.head.get().saturating_sub(self.position.get())
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.follower, self.state)?;
+        if self.events_behind() > 0 {
+            let (events, seconds) = (self.events_behind(), self.behind.as_secs_f64());
+            write!(f, ", behind by {events} events and {seconds:.1} s")?;
+        }
+        if self.parked > 0 {
+            write!(f, ", {} events parked", self.parked)?;
+        }
+        Ok(())
+    }
+}
+
+/// An error with its causes, as one line.
+pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}

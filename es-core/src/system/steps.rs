@@ -1,0 +1,76 @@
+//! A system driven step by step: one follower after the other, nobody waits, and the same happens each time.
+use super::engine::{Engine, Goal, Turn};
+use super::state::State;
+use super::{FollowError, System};
+use crate::application::Result;
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stepped {
+    /// How many events were handled.
+    pub events: usize,
+    /// No follower has anything to do: each has caught up, is stopped, or is run elsewhere.
+    pub idle: bool,
+}
+
+impl System {
+    /// Lets each follower take one batch, in the order in which they were added. A failed event is tried again by the next step, without a pause.
+    ///
+    /// The leases are taken for the step and given back at its end, so that several systems may step in turn.
+    ///
+    /// # Errors
+    /// [`FollowError`], where a follower is run by [`start`](System::start), or a store cannot be reached. An event that fails is none: it
+    /// changes the state of its follower and nothing else.
+    pub async fn step(&self) -> Result<Stepped> {
+        let mut stepped = Stepped {
+            events: 0,
+            idle: true,
+        };
+        for followed in &self.followed {
+            if followed.is_stopped() {
+                continue;
+            }
+            let running = || FollowError::Running {
+                follower: followed.id.clone(),
+            };
+            let mut driven = followed.take().ok_or_else(running)?;
+            let Some(follower) = driven.follower.as_deref_mut() else {
+                continue;
+            };
+            let mut engine = Engine::new(followed, follower, &self.holder, Goal::Follow);
+            let turn = engine.turn().await;
+            engine.release().await;
+            match turn {
+                Turn::Moved(events) => {
+                    stepped.events += events;
+                    stepped.idle = false;
+                }
+                Turn::Retry(_) | Turn::Fenced => stepped.idle = false,
+                Turn::CaughtUp | Turn::Built | Turn::Standby(_) | Turn::Stopped => {}
+                Turn::Unreachable(failure) => {
+                    let follower = followed.id.clone();
+                    return Err(FollowError::Unreachable { follower, failure }.into());
+                }
+            }
+        }
+        Ok(stepped)
+    }
+
+    /// Steps until no follower has anything to do; for ever where followers answer each other for ever.
+    ///
+    /// # Errors
+    /// As [`step`](System::step), and [`FollowError::Stopped`] where a follower did not get to the end, once the others did.
+    pub async fn settle(&self) -> Result<()> {
+        while !self.step().await?.idle {}
+        for followed in &self.followed {
+            if let State::Stopped(source) = followed.state()
+                && followed.is_stopped()
+            {
+                let (follower, source) = (followed.id.clone(), Box::new(source));
+                return Err(FollowError::Stopped { follower, source }.into());
+            }
+        }
+        Ok(())
+    }
+}

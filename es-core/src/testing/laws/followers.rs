@@ -1,0 +1,198 @@
+//! Laws 26, 28, 30, 31 and 33: what a follower makes in the store.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Harness, Journal, Noted, append, not_run, stream, write};
+use crate::application::Application;
+use crate::domain::Position;
+use crate::persistence::{BoxError, CheckpointStore, EventStore, Filter, FollowerId, Span};
+use crate::system::{Follower, OnFailure, State, System};
+
+/// The follower of a law.
+const NAME: &str = "journal";
+
+fn id() -> FollowerId {
+    FollowerId::new(NAME, "laws")
+}
+
+/// A journal that nothing goes wrong in.
+fn sound(revision: u32) -> Journal {
+    Journal::new(NAME, revision, |_| Ok(()))
+}
+
+/// Positions that were noted, with the revision that did.
+fn seen(noted: &[Noted]) -> Vec<(u64, u32)> {
+    let seen = noted.iter();
+    seen.map(|noted| (noted.position.get(), noted.revision))
+        .collect()
+}
+
+/// A store, an application on it, and a follower; `None` where the harness has no projections.
+async fn begun<H: Harness>(
+    law: &str,
+    harness: &H,
+    journal: Journal,
+) -> Option<(H::Store, Application, Box<dyn Follower>)> {
+    let store = harness.open().await;
+    let Some(follower) = harness.follow(&store, journal) else {
+        not_run::<H>(law, "at all", "has no projections");
+        return None;
+    };
+    let app = Application::builder(harness.open().await)
+        .name("laws")
+        .build();
+    Some((store, app, follower))
+}
+
+/// Steps until nobody has anything to do, but not for ever.
+async fn settled(system: &System) -> Result<(), String> {
+    for _ in 0..200 {
+        let stepped = system.step().await.map_err(|error| error.to_string())?;
+        if stepped.idle {
+            return system.settle().await.map_err(|error| error.to_string());
+        }
+    }
+    Err("the followers come to no end".to_owned())
+}
+
+/// Law 26.
+pub async fn an_effect_and_its_checkpoint_become_visible_together<H: Harness>(harness: H) {
+    let failing = Journal::new(NAME, 1, |event| match event.position.get() {
+        6 => Err("as a bug would".into()),
+        _ => Ok(()),
+    });
+    let Some((store, app, follower)) = begun("law 26", &harness, failing).await else {
+        return;
+    };
+    write(&store, [append(&stream(1), 0, 4), append(&stream(2), 0, 4)]).await;
+    let follower = follower.on_failure(OnFailure::stop().retries(1));
+    let system = System::new("laws").follow(&app, follower);
+    let mut steps = 0;
+    while !system.step().await.expect("the store answers").idle && steps < 100 {
+        steps += 1;
+        let reached = store.checkpoint(&id()).await.expect("it can be read").get();
+        let noted = harness.noted(&store, None).await;
+        let expected: Vec<_> = (1..=reached).map(|position| (position, 1)).collect();
+        assert_eq!(seen(&noted), expected, "the checkpoint is at {reached}");
+    }
+    let reached = store.checkpoint(&id()).await.expect("it can be read").get();
+    assert_eq!(reached, 5);
+    assert_eq!(harness.noted(&store, None).await.len(), 5);
+}
+
+/// Law 30.
+pub async fn two_revisions_stand_beside_each_other_until_one_takes_the_place<H: Harness>(
+    harness: H,
+) {
+    let Some((store, app, old)) = begun("law 30", &harness, sound(1)).await else {
+        return;
+    };
+    let Some(new) = harness.follow(&store, sound(2)) else {
+        return;
+    };
+    write(&store, [append(&stream(1), 0, 3)]).await;
+    let old = System::new("old").follow(&app, old);
+    settled(&old).await.expect("nothing goes wrong");
+    let new = System::new("new").follow(&app, new);
+    new.step().await.expect("the store answers");
+    assert_eq!(
+        seen(&harness.noted(&store, None).await),
+        [(1, 1), (2, 1), (3, 1)]
+    );
+    let built = harness.noted(&store, Some("r2")).await;
+    assert_eq!(seen(&built), [(1, 2), (2, 2), (3, 2)]);
+    let beside = FollowerId::new("journal@r2", "laws");
+    assert_eq!(
+        store
+            .checkpoint(&beside)
+            .await
+            .expect("it can be read")
+            .get(),
+        3
+    );
+    write(&store, [append(&stream(1), 3, 1)]).await;
+    settled(&new).await.expect("nothing goes wrong");
+    let live = seen(&harness.noted(&store, None).await);
+    assert_eq!(live, [(1, 2), (2, 2), (3, 2), (4, 2)]);
+    let standing = store.standing(&id()).await.expect("it can be read");
+    assert_eq!((standing.position.get(), standing.revision), (4, 2));
+    assert_eq!(
+        store.checkpoint(&beside).await.expect("it can be read"),
+        Position::START
+    );
+    settled(&old).await.expect_err("the old one is outdated");
+}
+
+/// Law 31.
+pub async fn a_dry_run_leaves_the_store_as_it_was<H: Harness>(harness: H) {
+    let Some((store, app, follower)) = begun("law 31", &harness, sound(1)).await else {
+        return;
+    };
+    write(&store, [append(&stream(1), 0, 3)]).await;
+    let system = System::new("laws").follow(&app, follower);
+    system.step().await.expect("the store answers");
+    write(&store, [append(&stream(1), 3, 2)]).await;
+    let before = kept(&harness, &store).await;
+    let dry = system.dry_run(10).await.expect("the store answers");
+    assert_eq!(dry.followers[0].events, 2);
+    assert_eq!(dry.followers[0].failure, None);
+    assert_eq!(kept(&harness, &store).await, before);
+    settled(&system).await.expect("nothing goes wrong");
+    assert_eq!(harness.noted(&store, None).await.len(), 5);
+}
+
+/// All that a store says.
+async fn kept<H: Harness>(harness: &H, store: &H::Store) -> String {
+    let log = store.read_log(Span::all(), &Filter::everything()).await;
+    let standing = store.standing(&id()).await;
+    let noted = harness.noted(store, None).await;
+    format!("{log:?} {standing:?} {noted:?}")
+}
+
+/// Law 33.
+pub async fn a_panic_in_a_handler_changes_that_follower_alone<H: Harness>(harness: H) {
+    let panics = Arc::new(AtomicBool::new(true));
+    let still = Arc::clone(&panics);
+    let journal = Journal::new(NAME, 1, move |event| {
+        assert!(
+            event.position.get() != 2 || !still.load(Ordering::SeqCst),
+            "as a bug would"
+        );
+        Ok(())
+    });
+    let Some((store, app, follower)) = begun("law 33", &harness, journal).await else {
+        return;
+    };
+    let Some(other) = harness.follow(&store, Journal::new("other", 1, |_| Ok::<_, BoxError>(())))
+    else {
+        return;
+    };
+    write(&store, [append(&stream(1), 0, 3)]).await;
+    let follower = follower.on_failure(OnFailure::stop().retries(0));
+    let system = System::new("laws")
+        .follow(&app, follower)
+        .follow(&app, other);
+    settled(&system).await.expect_err("the journal is stopped");
+    let state = |name| {
+        let handle = system.follower(name);
+        async move { handle.status().await.expect("it can be read") }
+    };
+    let (journal, other) = (state(NAME).await, state("other").await);
+    assert!(matches!(journal.state, State::Stopped(_)), "{journal}");
+    assert_eq!((journal.position.get(), other.position.get()), (1, 3));
+    let of = |noted: Vec<Noted>, name: &str| {
+        let of = noted.into_iter().filter(|noted| noted.follower == name);
+        of.map(|noted| noted.position.get()).collect::<Vec<_>>()
+    };
+    let noted = harness.noted(&store, None).await;
+    assert_eq!(of(noted.clone(), NAME), [1]);
+    assert_eq!(of(noted, "other"), [1, 2, 3]);
+    write(&store, [append(&stream(2), 0, 1)]).await;
+
+    panics.store(false, Ordering::SeqCst);
+    system.follower(NAME).resume().expect("it is there");
+    settled(&system).await.expect("it is mended");
+    let noted = harness.noted(&store, None).await;
+    assert_eq!(of(noted.clone(), NAME), [1, 2, 3, 4]);
+    assert_eq!(of(noted, "other"), [1, 2, 3, 4]);
+}

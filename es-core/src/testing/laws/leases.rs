@@ -1,0 +1,290 @@
+//! Laws 27, 29 and 32, as far as they are the store's alone: what is kept of a follower beside its checkpoint.
+use std::time::Duration;
+
+use super::{Harness, advance, append, checkpoint, not_run, reopened, stream, write};
+use crate::domain::{Position, StreamId};
+use crate::persistence::{
+    Advance, AppendError, CheckpointStore, Commit, Epoch, EventStore, FollowerId, Lease,
+    LeaseError, LeaseRequest, ParkedError, Parking, Verdict,
+};
+
+fn follower() -> FollowerId {
+    FollowerId::new("certificates", "school")
+}
+
+fn request(holder: &str, length: Duration, epoch: Option<Epoch>) -> LeaseRequest {
+    LeaseRequest {
+        follower: follower(),
+        holder: holder.to_owned(),
+        length,
+        epoch,
+    }
+}
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// A lease that is over at once; `None` where the store keeps none.
+async fn leased<H: Harness>(law: &str, store: &H::Store, holder: &str) -> Option<Lease> {
+    // Nothing is the shortest: it gives the lease back as soon as it is taken.
+    match store.lease(request(holder, Duration::ZERO, None)).await {
+        Ok(lease) => Some(lease),
+        Err(LeaseError::Unsupported) => {
+            not_run::<H>(law, "at all", "keeps no leases");
+            None
+        }
+        Err(error) => panic!("a free lease can be taken: {error:?}"),
+    }
+}
+
+/// A commit of a follower under a lease.
+fn under(epoch: Epoch, mut commit: Commit) -> Commit {
+    if let Some(advance) = &mut commit.checkpoint {
+        advance.epoch = Some(epoch);
+    }
+    commit
+}
+
+/// Law 27.
+pub async fn a_lease_is_taken_by_raising_its_epoch_and_renewed_without<H: Harness>(mut harness: H) {
+    let store = harness.open().await;
+    let Some(first) = leased::<H>("law 27", &store, "first").await else {
+        return;
+    };
+    assert_eq!(first.epoch, Epoch::from(1));
+    let other = harness.open().await;
+    let second = other.lease(request("second", LONG, None)).await;
+    let second = second.expect("the first gave it back");
+    assert_eq!(second.epoch, Epoch::from(2));
+    let standing = store.standing(&follower()).await.expect("it can be read");
+    assert_eq!(standing.holder.as_deref(), Some("second"));
+    assert_eq!(standing.until, Some(second.until));
+    assert_eq!(standing.position, Position::START, "a lease moves nothing");
+
+    for holder in ["third", "second"] {
+        match store.lease(request(holder, LONG, None)).await {
+            Err(LeaseError::Held { holder, until, .. }) => {
+                assert_eq!((&*holder, until), ("second", second.until));
+            }
+            other => panic!("somebody has it, so not {other:?}"),
+        }
+    }
+    let renewed = store
+        .lease(request("second", LONG, Some(second.epoch)))
+        .await;
+    let renewed = renewed.expect("it is renewed");
+    assert_eq!(renewed.epoch, second.epoch);
+    assert!(renewed.until >= second.until);
+    match store.lease(request("first", LONG, Some(first.epoch))).await {
+        Err(LeaseError::Fenced { epoch, actual, .. }) => {
+            assert_eq!((epoch, actual), (first.epoch, second.epoch));
+        }
+        other => panic!("an older lease is not renewed, so not {other:?}"),
+    }
+    let elsewhere = LeaseRequest {
+        follower: FollowerId::new("certificates", "office"),
+        ..request("third", LONG, None)
+    };
+    let elsewhere = store.lease(elsewhere).await.expect("it is another's");
+    assert_eq!(elsewhere.epoch, Epoch::from(1));
+
+    drop(other);
+    let store = reopened("law 27", &mut harness, store).await;
+    let given_back = request("second", Duration::ZERO, Some(second.epoch));
+    store.lease(given_back).await.expect("it is given back");
+    let third = store.lease(request("third", LONG, None)).await;
+    assert_eq!(third.expect("it is free").epoch, Epoch::from(3));
+}
+
+/// Law 27.
+pub async fn a_write_under_an_older_epoch_is_refused<H: Harness>(harness: H) {
+    let store = harness.open().await;
+    let Some(old) = leased::<H>("law 27", &store, "old").await else {
+        return;
+    };
+    let of_the_old = under(old.epoch, advance(&follower(), 0, 1, []));
+    let written = store.commit(of_the_old).await;
+    written.expect("nobody took the lease since");
+    let new = store.lease(request("new", LONG, None)).await;
+    let new = new.expect("it is free");
+    for commit in [
+        advance(&follower(), 1, 2, []),
+        advance(&follower(), 1, 2, [append(&stream(1), 0, 1)]),
+    ] {
+        match store.commit(under(old.epoch, commit)).await {
+            Err(AppendError::Fenced {
+                follower: whose,
+                epoch,
+                actual,
+            }) => assert_eq!((whose, epoch, actual), (follower(), old.epoch, new.epoch)),
+            other => panic!("the lease was taken over, so not {other:?}"),
+        }
+    }
+    assert_eq!(checkpoint(&store, &follower()).await, 1);
+    let head = store.head().await.expect("there is a head");
+    assert_eq!(head, Position::START, "nor are its events there");
+    let of_the_new = under(
+        new.epoch,
+        advance(&follower(), 1, 2, [append(&stream(1), 0, 1)]),
+    );
+    store.commit(of_the_new).await.expect("it has the lease");
+    assert_eq!(checkpoint(&store, &follower()).await, 2);
+}
+
+/// Law 32.
+pub async fn a_checkpoint_keeps_the_commit_it_stands_at<H: Harness>(mut harness: H) {
+    let store = harness.open().await;
+    let Some(lease) = leased::<H>("law 32", &store, "any").await else {
+        return;
+    };
+    let first = write(&store, [append(&stream(1), 0, 2)]).await.commit;
+    for (from, to, stands_at) in [(0, 2, Some(first)), (2, 3, None), (3, 4, Some(first))] {
+        let mut commit = under(lease.epoch, advance(&follower(), from, to, []));
+        if let Some(advance) = &mut commit.checkpoint {
+            advance.stands_at = stands_at;
+        }
+        store.commit(commit).await.expect("it is moved");
+        let standing = store.standing(&follower()).await.expect("it can be read");
+        assert_eq!(
+            (standing.position.get(), standing.stands_at),
+            (to, stands_at)
+        );
+    }
+    let store = reopened("law 32", &mut harness, store).await;
+    let standing = store.standing(&follower()).await.expect("it can be read");
+    assert_eq!(
+        (standing.position.get(), standing.stands_at),
+        (4, Some(first))
+    );
+    assert_eq!(standing.epoch, lease.epoch);
+}
+
+fn parking(from: u64, to: u64, parking: impl Into<Vec<Parking>>) -> Commit {
+    Commit {
+        checkpoint: Some(Advance {
+            parking: parking.into(),
+            ..Advance::new(follower(), Position::from(from), Position::from(to))
+        }),
+        ..super::commit([])
+    }
+}
+
+fn aside(stream: &StreamId, position: u64) -> Parking {
+    Parking::Aside {
+        stream: stream.clone(),
+        position: Position::from(position),
+        failure: "it \"failed\" 🐕".to_owned(),
+        attempts: 3,
+    }
+}
+
+fn behind(stream: &StreamId, position: u64) -> Parking {
+    Parking::Behind {
+        stream: stream.clone(),
+        position: Position::from(position),
+    }
+}
+
+/// Position, whether it failed, how often it was tried, whether it is to be tried again.
+async fn parked(store: &impl CheckpointStore) -> Vec<(u64, bool, u32, bool)> {
+    let parked = store.parked(&follower()).await.expect("it can be read");
+    let parked = parked.iter().map(|parked| {
+        (
+            parked.position.get(),
+            parked.failure.is_some(),
+            parked.attempts,
+            parked.retry,
+        )
+    });
+    parked.collect()
+}
+
+async fn refuses(store: &impl EventStore, commit: Commit, at: u64) {
+    match store.commit(commit).await {
+        Err(AppendError::Parking { position, .. }) => assert_eq!(position.get(), at),
+        other => panic!("nothing is parked like that, so not {other:?}"),
+    }
+}
+
+/// Law 29.
+pub async fn what_is_parked_waits_in_order_and_leaves_a_record_when_dropped<H: Harness>(
+    mut harness: H,
+) {
+    let store = harness.open().await;
+    if leased::<H>("law 29", &store, "any").await.is_none() {
+        return;
+    }
+    let (one, two) = (stream(1), StreamId::new("Cat", stream(1).id));
+    let stored = async |commit| {
+        store.commit(commit).await.expect("it is parked");
+    };
+    refuses(&store, parking(0, 1, [behind(&one, 1)]), 1).await;
+    stored(parking(0, 2, [aside(&one, 2)])).await;
+    refuses(&store, parking(2, 3, [aside(&one, 3)]), 3).await;
+    refuses(&store, parking(2, 3, [behind(&two, 3)]), 3).await;
+    assert_eq!(checkpoint(&store, &follower()).await, 2, "all or nothing");
+    stored(parking(
+        2,
+        6,
+        [behind(&one, 4), aside(&two, 5), behind(&one, 6)],
+    ))
+    .await;
+    let all = [
+        (2, true, 3, false),
+        (4, false, 0, false),
+        (5, true, 3, false),
+        (6, false, 0, false),
+    ];
+    assert_eq!(parked(&store).await, all);
+    let other = FollowerId::new("certificates", "office");
+    assert_eq!(store.parked(&other).await.expect("it can be read"), []);
+
+    // Only the first of a stream can be handled or fail again, and nothing moves meanwhile.
+    let handled = |position| Parking::Handled {
+        position: Position::from(position),
+    };
+    refuses(&store, parking(6, 6, [handled(4)]), 4).await;
+    refuses(&store, parking(6, 6, [handled(3)]), 3).await;
+    let retried = store.decide(&follower(), &one, Verdict::Retry).await;
+    retried.expect("it is parked");
+    assert_eq!(parked(&store).await[0], (2, true, 3, true));
+    let failed = Parking::Failed {
+        position: Position::from(2),
+        failure: "again".to_owned(),
+        attempts: 4,
+    };
+    stored(parking(6, 6, [failed])).await;
+    assert_eq!(parked(&store).await[0], (2, true, 4, false));
+    stored(parking(6, 6, [handled(2)])).await;
+    assert_eq!(checkpoint(&store, &follower()).await, 6);
+    assert_eq!(parked(&store).await, all[1..]);
+
+    let drop_it = |position| Verdict::Drop {
+        position: Position::from(position),
+        by: "ann".to_owned(),
+        reason: "a slip of the pen".to_owned(),
+    };
+    for (stream, verdict) in [
+        (&one, drop_it(6)),
+        (&two, drop_it(4)),
+        (&stream(9), Verdict::Retry),
+    ] {
+        let refused = store.decide(&follower(), stream, verdict).await;
+        assert!(
+            matches!(refused, Err(ParkedError::NotParked { .. })),
+            "{refused:?}"
+        );
+    }
+    let dropped = store.decide(&follower(), &two, drop_it(5)).await;
+    dropped.expect("it is the first of its stream");
+    let store = reopened("law 29", &mut harness, store).await;
+    assert_eq!(parked(&store).await, [all[1], all[3]]);
+    let dropped = store.dropped(&follower()).await.expect("it can be read");
+    assert_eq!(dropped.len(), 1);
+    let dropped = &dropped[0];
+    assert_eq!((&dropped.stream, dropped.position.get()), (&two, 5));
+    assert_eq!(dropped.failure.as_deref(), Some("it \"failed\" 🐕"));
+    assert_eq!(
+        (&*dropped.by, &*dropped.reason),
+        ("ann", "a slip of the pen")
+    );
+}

@@ -1,0 +1,169 @@
+//! Faults of what is kept of followers, and of what they make.
+use std::sync::Arc;
+use std::time::Duration;
+
+use es_core::persistence::{
+    BoxFuture, CheckpointStore, Filter, Lease, LeaseError, LeaseRequest, Recorded, Store,
+};
+use es_core::system::{Batch, HandleError, Output};
+use es_core::testing::laws::{Anything, JOURNAL, Journal, Noted};
+use es_core::{BoxError, Follower, Projection};
+use es_store_memory::{MemoryFollower, MemoryProjection, MemoryStore};
+
+use crate::BrokenStore;
+use crate::faults::Fault::{self, *};
+use crate::store::{Broken, World, locked};
+
+impl Broken {
+    pub(crate) async fn lease_wrongly(
+        &self,
+        mut request: LeaseRequest,
+    ) -> Result<Lease, LeaseError> {
+        request.follower = self.kept_for(&request.follower);
+        let given_back = |epoch| LeaseRequest {
+            length: Duration::ZERO,
+            epoch: Some(epoch),
+            ..request.clone()
+        };
+        let standing = self.store.standing(&request.follower).await?;
+        match self.fault {
+            RenewsByRaising if request.epoch == Some(standing.epoch) => {
+                self.store.lease(given_back(standing.epoch)).await?;
+                if !request.length.is_zero() {
+                    request.epoch = None;
+                }
+            }
+            LeasesWhatSomebodyHas if request.epoch.is_none() && standing.holder.is_some() => {
+                self.store.lease(given_back(standing.epoch)).await?;
+            }
+            _ => {}
+        }
+        self.store.lease(request).await
+    }
+}
+
+/// What a journal notes.
+#[derive(Clone)]
+pub(crate) struct Pages {
+    journal: Journal,
+    noted: Vec<Noted>,
+}
+
+impl Projection for Pages {
+    const NAME: &'static str = JOURNAL;
+    type Events = Anything;
+}
+
+impl MemoryProjection for Pages {
+    fn handle(&mut self, event: Recorded<Anything>) -> Result<(), BoxError> {
+        self.noted.push(self.journal.note(&event));
+        self.journal.fails(&event)
+    }
+}
+
+/// What journals noted, and should not have.
+pub(crate) fn noted(store: &MemoryStore, world: &World, tag: Option<&str>) -> Vec<Noted> {
+    let is_here = |name: &str| match tag {
+        Some(tag) => name.ends_with(&format!("@{tag}")),
+        None => !name.contains('@'),
+    };
+    let views = store.views::<Pages>().into_iter();
+    let here = views.filter(|(follower, _)| is_here(&follower.name));
+    let mut noted: Vec<_> = here.flat_map(|(_, pages)| pages.noted.clone()).collect();
+    if tag.is_none() {
+        noted.extend(locked(&world.extras).iter().cloned());
+    }
+    noted
+}
+
+/// A follower with a fault.
+pub(crate) struct Wrong {
+    fault: Fault,
+    world: Arc<World>,
+    memory: MemoryStore,
+    store: Arc<dyn Store>,
+    journal: Journal,
+    sound: MemoryFollower<Pages>,
+}
+
+impl Wrong {
+    pub(crate) fn new(
+        fault: Fault,
+        memory: &MemoryStore,
+        store: BrokenStore,
+        journal: Journal,
+    ) -> Self {
+        let pages = Pages {
+            journal: journal.clone(),
+            noted: Vec::new(),
+        };
+        Self {
+            fault,
+            world: Arc::clone(&store.0.world),
+            memory: memory.clone(),
+            store: Arc::new(store),
+            journal,
+            sound: memory.project(pages),
+        }
+    }
+
+    fn note(&self, batch: &Batch) {
+        for record in &batch.records {
+            let event = Recorded::of(record).expect("it is anything");
+            locked(&self.world.extras).push(self.journal.note(&event));
+        }
+    }
+}
+
+impl Follower for Wrong {
+    fn name(&self) -> &str {
+        JOURNAL
+    }
+
+    fn filter(&self) -> Filter {
+        self.sound.filter()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        if self.fault == RepeatsAnEventWhenTakingOver {
+            let views = self.memory.views::<Pages>().into_iter();
+            let mut own = views.filter(|(follower, _)| *follower == output.follower);
+            let last = own.find_map(|(_, pages)| pages.noted.last().cloned());
+            locked(&self.world.extras).extend(last);
+        }
+        self.sound.prepare(output)
+    }
+
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        Box::pin(async move {
+            let built = batch.output.tag.is_some();
+            if (self.fault == KeepsWhatIsRehearsed && batch.dry)
+                || (self.fault == ShowsWhatIsBuilt && built)
+            {
+                self.note(&batch);
+            }
+            let handled = self.sound.handle(Arc::clone(&batch)).await;
+            match handled {
+                Err(HandleError::Event { .. }) if self.fault == KeepsHalfABatch => {
+                    self.note(&batch);
+                    handled
+                }
+                Err(HandleError::Event { place, .. }) if self.fault == SkipsWhatFails => {
+                    let mut rest = Batch::clone(&batch);
+                    rest.records.remove(place);
+                    self.sound.handle(Arc::new(rest)).await?;
+                    Ok(batch.records.len())
+                }
+                handled => handled,
+            }
+        })
+    }
+
+    fn swap<'a>(&'a mut self, built: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        self.sound.swap(built)
+    }
+}

@@ -1,0 +1,144 @@
+use es_core::persistence::FollowerId;
+use es_core::{
+    Aggregate, Application, BoxError, Metadata, Position, ProcessManager, Recorded, System,
+    UnitOfWork,
+};
+use pollster::block_on;
+use uuid::Uuid;
+
+use crate::school::{
+    Certificate, CertificateEvent, Certificates, Dog, DogEvent, application, dog, train, trained,
+};
+
+async fn certified(office: &Application, number: u128) -> u32 {
+    let certificate = office
+        .find::<Certificate>(dog(number))
+        .await
+        .expect("it can be read");
+    certificate.map_or(0, |certificate| certificate.tricks)
+}
+
+#[test]
+fn events_of_one_application_bring_about_events_of_another_once() {
+    block_on(async {
+        let (_, school) = application("school");
+        let (_, office) = application("office");
+        let system = System::new("school").follow(&school, Certificates.onto(&office));
+        trained(&school, 1, &["sit", "roll over"]).await;
+        trained(&school, 2, &[]).await;
+        system.settle().await.unwrap();
+        assert_eq!(certified(&office, 1).await, 2);
+        assert_eq!(certified(&office, 2).await, 0);
+        system.settle().await.unwrap();
+        assert_eq!(certified(&office, 1).await, 2);
+    });
+}
+
+#[test]
+fn the_followed_application_may_be_the_one_that_is_written() {
+    block_on(async {
+        let (_, school) = application("school");
+        let system = System::new("school").follow(&school, Certificates.onto(&school));
+        trained(&school, 1, &["sit"]).await;
+        system.settle().await.unwrap();
+        train(&school, 1, "roll over").await;
+        system.settle().await.unwrap();
+        assert_eq!(certified(&school, 1).await, 2);
+        let head = school.log().head().await.unwrap();
+        let follower = FollowerId::new("certificates", "school");
+        assert_eq!(school.checkpoint(follower).await.unwrap(), head);
+    });
+}
+
+#[test]
+fn what_an_event_brings_about_says_what_it_belongs_to_and_what_caused_it() {
+    block_on(async {
+        let (_, school) = application("school");
+        let (_, office) = application("office");
+        let system = System::new("school").follow(&school, Certificates.onto(&office));
+        let request = Uuid::from_u128(7);
+        let of_a_request = school.with(Metadata::new().actor("ann").correlation(request));
+        trained(&of_a_request, 1, &["sit"]).await;
+        trained(&school, 2, &["sit"]).await;
+        system.settle().await.unwrap();
+        let causes = school.log().read(Position::START, 10).await.unwrap();
+        let effects = office.log().read(Position::START, 10).await.unwrap();
+        let (first, second) = (&effects[0].metadata, &effects[2].metadata);
+        assert_eq!(first.get_correlation(), Some(request));
+        assert_eq!(first.get_causation(), Some(causes[0].commit.into()));
+        assert_eq!(second.get_correlation(), Some(causes[2].commit.into()));
+        assert_eq!(second.get_causation(), Some(causes[2].commit.into()));
+    });
+}
+
+/// Gives every dog a prize trick for its third one.
+struct Prizes;
+
+impl ProcessManager for Prizes {
+    const NAME: &'static str = "prizes";
+    type Events = CertificateEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<CertificateEvent>,
+        work: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        // `Opened` is the first event, so the third trick is the fourth.
+        if event.version.get() == 4 {
+            let mut dog = work.get::<Dog>(event.stream.id).await?;
+            dog.add_trick("bow");
+            work.save(dog);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn applications_may_answer_each_other_in_a_loop() {
+    block_on(async {
+        let (_, school) = application("school");
+        let (_, office) = application("office");
+        let system = System::new("school")
+            .follow(&school, Certificates.onto(&office))
+            .follow(&office, Prizes.onto(&school));
+        for number in 1..=20 {
+            trained(&school, number, &["sit", "roll over", "play dead"]).await;
+        }
+        system.settle().await.unwrap();
+        for number in 1..=20 {
+            assert_eq!(certified(&office, number).await, 4);
+            let dog = school.get::<Dog>(dog(number)).await.unwrap();
+            assert_eq!(dog.version().get(), 5);
+        }
+    });
+}
+
+/// Saves one aggregate twice.
+struct Careless;
+
+impl ProcessManager for Careless {
+    const NAME: &'static str = "careless";
+    type Events = DogEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<DogEvent>,
+        work: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        work.save(Certificate::open(event.stream.id));
+        work.find::<Certificate>(event.stream.id).await?;
+        Ok(())
+    }
+}
+
+#[test]
+fn what_was_given_to_be_saved_is_not_found_as_it_was() {
+    block_on(async {
+        let (_, school) = application("school");
+        let system = System::new("school").follow(&school, Careless.onto(&school));
+        trained(&school, 1, &[]).await;
+        let error = system.settle().await.unwrap_err();
+        assert!(format!("{error:?}").contains("occurs twice"), "{error:?}");
+        assert_eq!(certified(&school, 1).await, 0);
+    });
+}

@@ -1,0 +1,235 @@
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use es_core::application::WaitError;
+use es_core::persistence::{FollowerId, ParkedError};
+use es_core::system::{FollowError, OnFailure, State, StopReason};
+use es_core::{Error, Follower, Position, StreamId, System};
+use es_store_memory::MemoryStore;
+use pollster::block_on;
+
+use crate::school::{Members, Wall, application, dog, train, trained};
+
+fn stream(number: u128) -> StreamId {
+    StreamId::new("Dog", dog(number))
+}
+
+fn tricks(store: &MemoryStore, number: u128) -> Vec<String> {
+    let wall = store.view::<Wall>().expect("it was made");
+    wall.tricks.get(&dog(number)).cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_follower_stops_at_an_event_that_it_cannot_handle_and_goes_on_from_there_once_mended() {
+    block_on(async {
+        let (store, app) = application("school");
+        let wall = Wall::default();
+        let faults = wall.faults.clone();
+        faults.failing.store(true, Ordering::SeqCst);
+        let system = System::new("school")
+            .follow(
+                &app,
+                store.project(wall).on_failure(OnFailure::stop().retries(2)),
+            )
+            .follow(&app, store.project(Members::default()));
+        trained(&app, 1, &["sit", "impossible", "bow"]).await;
+        trained(&app, 2, &["sit"]).await;
+        let error = system.settle().await.unwrap_err();
+        assert_eq!(
+            format!("{error:?}"),
+            format!(
+                "`wall` on the log of `school` is stopped\n  because: `TrickAdded` of `{}` at position 3 failed 3 times: \
+                 no dog can do that; mend the handler and start it again",
+                stream(1)
+            )
+        );
+        let handle = system.follower("wall");
+        let status = handle.status().await.unwrap();
+        assert_eq!(status.position, Position::from(2));
+        assert_eq!(status.events_behind(), 4);
+        assert!(matches!(
+            status.state,
+            State::Stopped(StopReason::Failed { attempts: 3, .. })
+        ));
+        assert_eq!(tricks(&store, 1), ["sit"], "what came before it is kept");
+        assert_eq!(
+            store.view::<Members>().unwrap().dogs,
+            2,
+            "the other goes on"
+        );
+
+        faults.failing.store(false, Ordering::SeqCst);
+        handle.resume().unwrap();
+        system.settle().await.unwrap();
+        assert_eq!(tricks(&store, 1), ["sit", "impossible", "bow"]);
+        assert_eq!(tricks(&store, 2), ["sit"]);
+    });
+}
+
+#[test]
+fn a_panic_of_a_handler_stops_that_follower_and_nothing_else() {
+    block_on(async {
+        let (store, app) = application("school");
+        let wall = Wall::default();
+        wall.faults.panicking.store(true, Ordering::SeqCst);
+        let system = System::new("school")
+            .follow(
+                &app,
+                store.project(wall).on_failure(OnFailure::stop().retries(0)),
+            )
+            .follow(&app, store.project(Members::default()));
+        trained(&app, 1, &["absurd"]).await;
+        let error = system.settle().await.unwrap_err();
+        assert!(
+            format!("{error:?}").contains("the handler panicked: as a bug would"),
+            "{error:?}"
+        );
+        assert_eq!(tricks(&store, 1), [""; 0]);
+        assert_eq!(store.view::<Members>().unwrap().dogs, 1);
+        train(&app, 1, "sit").await;
+    });
+}
+
+#[test]
+fn later_events_of_a_parked_aggregate_wait_behind_it_and_others_go_on() {
+    block_on(async {
+        let (store, app) = application("school");
+        let wall = Wall::default();
+        let faults = wall.faults.clone();
+        faults.failing.store(true, Ordering::SeqCst);
+        let system = System::new("school").follow(
+            &app,
+            store.project(wall).on_failure(OnFailure::park().retries(1)),
+        );
+        trained(&app, 1, &["sit", "impossible", "bow"]).await;
+        trained(&app, 2, &["sit"]).await;
+        system.settle().await.unwrap();
+        train(&app, 1, "beg").await;
+        let last = train(&app, 2, "bow").await;
+        system.settle().await.unwrap();
+        assert_eq!(tricks(&store, 1), ["sit"]);
+        assert_eq!(tricks(&store, 2), ["sit", "bow"]);
+        let handle = system.follower("wall");
+        let parked = handle.parked().await.unwrap();
+        let seen: Vec<_> = parked
+            .iter()
+            .map(|parked| {
+                (
+                    parked.position.get(),
+                    parked.failure.as_deref(),
+                    parked.attempts,
+                )
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (3, Some("no dog can do that"), 2),
+                (4, None, 0),
+                (7, None, 0)
+            ]
+        );
+        assert_eq!(handle.wait_for(last, Duration::ZERO).await.unwrap(), last);
+        let waited = handle.wait_for(Position::from(7), Duration::ZERO).await;
+        assert!(
+            matches!(waited, Err(Error::Wait(WaitError::Parked { .. }))),
+            "{waited:?}"
+        );
+
+        // In vain: it is parked again, and those behind it stay.
+        handle.retry(&stream(1)).await.unwrap();
+        system.settle().await.unwrap();
+        let parked = handle.parked().await.unwrap();
+        assert_eq!(
+            (parked.len(), parked[0].attempts, parked[0].retry),
+            (3, 3, false)
+        );
+
+        faults.failing.store(false, Ordering::SeqCst);
+        handle.retry(&stream(1)).await.unwrap();
+        system.settle().await.unwrap();
+        assert_eq!(tricks(&store, 1), ["sit", "impossible", "bow", "beg"]);
+        assert_eq!(handle.parked().await.unwrap(), []);
+        train(&app, 1, "spin").await;
+        system.settle().await.unwrap();
+        assert_eq!(tricks(&store, 1).last().unwrap(), "spin");
+    });
+}
+
+#[test]
+fn what_is_dropped_leaves_a_record_of_who_when_and_why() {
+    block_on(async {
+        let (store, app) = application("school");
+        let wall = Wall::default();
+        wall.faults.failing.store(true, Ordering::SeqCst);
+        let system = System::new("school").follow(
+            &app,
+            store.project(wall).on_failure(OnFailure::park().retries(0)),
+        );
+        trained(&app, 1, &["impossible", "bow"]).await;
+        system.settle().await.unwrap();
+        let handle = system.follower("wall");
+        let (event, behind) = (Position::from(2), Position::from(3));
+        let wrong = handle
+            .drop_parked(&stream(1), behind, "ann", "a slip")
+            .await;
+        let Err(Error::Follow(wrong)) = wrong else {
+            panic!("{wrong:?}")
+        };
+        assert!(matches!(
+            wrong.downcast_ref(),
+            Some(FollowError::Parked(ParkedError::NotParked { .. }))
+        ));
+        handle
+            .drop_parked(&stream(1), event, "ann", "a slip of the pen")
+            .await
+            .unwrap();
+        system.settle().await.unwrap();
+        assert_eq!(tricks(&store, 1), ["bow"]);
+        assert_eq!(handle.parked().await.unwrap(), []);
+        let dropped = handle.dropped().await.unwrap();
+        assert_eq!(dropped.len(), 1);
+        assert_eq!(
+            (dropped[0].position, &*dropped[0].by, &*dropped[0].reason),
+            (event, "ann", "a slip of the pen")
+        );
+        assert_eq!(dropped[0].failure.as_deref(), Some("no dog can do that"));
+        assert!(handle.retry(&stream(1)).await.is_err());
+    });
+}
+
+#[test]
+fn a_log_that_was_restored_to_an_earlier_state_stops_the_follower_with_that_reason() {
+    block_on(async {
+        let (_, app) = application("school");
+        let output = MemoryStore::new();
+        trained(&app, 1, &["sit", "bow"]).await;
+        let follow = |app| System::new("school").follow(app, output.project(Wall::default()));
+        follow(&app).settle().await.unwrap();
+
+        // As from a backup, after which other things happened.
+        let (_, restored) = application("school");
+        trained(&restored, 1, &["sit"]).await;
+        for also_as_long in [false, true] {
+            if also_as_long {
+                trained(&restored, 2, &["sit"]).await;
+            }
+            let system = follow(&restored);
+            let error = system.settle().await.unwrap_err();
+            assert!(
+                format!("{error:?}")
+                    .contains("the log was restored: the checkpoint stands at position 3"),
+                "{error:?}"
+            );
+            let status = system.follower("wall").status().await.unwrap();
+            assert!(matches!(
+                status.state,
+                State::Stopped(StopReason::LogRestored { .. })
+            ));
+        }
+        assert_eq!(tricks(&output, 1), ["sit", "bow"]);
+        let id = FollowerId::new("wall", "school");
+        let checkpoint = es_core::persistence::CheckpointStore::checkpoint(&output, &id).await;
+        assert_eq!(checkpoint.unwrap(), Position::from(3));
+    });
+}

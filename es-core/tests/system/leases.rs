@@ -1,0 +1,124 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use es_core::persistence::{
+    Advance, AppendError, CheckpointStore, Commit, CommitId, EventStore, FollowerId, LeaseRequest,
+    Metadata,
+};
+use es_core::system::{Batch, HandleError, Output, State};
+use es_core::testing::VirtualClock;
+use es_core::{Application, Follower, Position, System};
+use es_store_memory::MemoryStore;
+use pollster::block_on;
+use std::sync::Arc;
+
+use crate::school::{Wall, dog, train, trained};
+
+fn clocked() -> (VirtualClock, MemoryStore, Application) {
+    let clock = VirtualClock::at(UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    let store = MemoryStore::new().clock(clock.clone());
+    let app = Application::builder(store.clone()).name("school").build();
+    (clock, store, app)
+}
+
+fn request(holder: &str) -> LeaseRequest {
+    LeaseRequest {
+        follower: FollowerId::new("wall", "school"),
+        holder: holder.to_owned(),
+        length: Duration::from_secs(10),
+        epoch: None,
+    }
+}
+
+#[test]
+fn who_stood_still_past_its_lease_is_refused_and_says_so() {
+    block_on(async {
+        let (clock, store, app) = clocked();
+        trained(&app, 1, &["sit", "bow"]).await;
+        let frozen = store.lease(request("frozen")).await.unwrap();
+        let system = System::new("school").follow(&app, store.project(Wall::default()));
+        assert!(system.step().await.unwrap().idle);
+        let status = system.follower("wall").status().await.unwrap();
+        assert_eq!(
+            status.state,
+            State::Standby {
+                holder: "frozen".to_owned()
+            }
+        );
+
+        clock.advance(Duration::from_secs(10));
+        system.settle().await.unwrap();
+        let mut late = store.project(Wall::default());
+        let batch = Batch {
+            output: Output {
+                epoch: Some(frozen.epoch),
+                ..Output::live(FollowerId::new("wall", "school"), 1)
+            },
+            from: Position::from(3),
+            records: Vec::new(),
+            to: Position::from(4),
+            stands_at: None,
+            parking: Vec::new(),
+            dry: false,
+        };
+        let refused = late.handle(Arc::new(batch)).await.unwrap_err();
+        assert!(
+            matches!(&refused, HandleError::Store(AppendError::Fenced { epoch, actual, .. })
+                if *epoch == frozen.epoch && *actual > frozen.epoch),
+            "{refused:?}"
+        );
+        assert_eq!(
+            store.view::<Wall>().unwrap().tricks[&dog(1)],
+            ["sit", "bow"]
+        );
+    });
+}
+
+#[test]
+fn the_events_of_a_process_manager_are_fenced_with_its_checkpoint() {
+    block_on(async {
+        let (_, store, _) = clocked();
+        let first = store.lease(request("first")).await.unwrap();
+        let given_back = LeaseRequest {
+            length: Duration::ZERO,
+            epoch: Some(first.epoch),
+            ..request("first")
+        };
+        store.lease(given_back).await.unwrap();
+        store.lease(request("second")).await.unwrap();
+        let late = Commit {
+            id: CommitId::draw(),
+            time: UNIX_EPOCH,
+            metadata: Metadata::new(),
+            appends: Vec::new(),
+            checkpoint: Some(Advance {
+                epoch: Some(first.epoch),
+                ..Advance::new(first.follower, Position::START, Position::FIRST)
+            }),
+        };
+        let refused = store.commit(late).await.unwrap_err();
+        assert!(matches!(refused, AppendError::Fenced { .. }), "{refused:?}");
+    });
+}
+
+#[test]
+fn two_systems_that_run_one_follower_handle_each_event_once() {
+    block_on(async {
+        let (_, store, app) = clocked();
+        let follow = || System::new("school").follow(&app, store.project(Wall::default()));
+        let (one, other) = (follow(), follow());
+        trained(&app, 1, &[]).await;
+        for number in 0..20 {
+            train(&app, 1, &number.to_string()).await;
+            let (first, second) = if number % 2 == 0 {
+                (&one, &other)
+            } else {
+                (&other, &one)
+            };
+            first.step().await.unwrap();
+            second.step().await.unwrap();
+        }
+        let tricks = store.view::<Wall>().unwrap().tricks[&dog(1)].clone();
+        let expected: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+        assert_eq!(tricks, expected);
+    });
+}

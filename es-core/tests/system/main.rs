@@ -1,0 +1,9 @@
+//! Followers over the memory store: projections and process managers, step by step and by themselves.
+
+mod chains;
+mod failures;
+mod leases;
+mod rebuilding;
+mod running;
+mod school;
+mod stepping;

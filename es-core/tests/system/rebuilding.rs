@@ -1,0 +1,78 @@
+use es_core::system::Until;
+use es_core::{BoxError, Position, Projection, Recorded, System};
+use es_store_memory::MemoryProjection;
+use pollster::block_on;
+
+use crate::school::{DogEvent, Wall, application, dog, train, trained};
+
+/// The wall in its second edition: it shouts.
+#[derive(Debug, Clone, Default)]
+struct Shouting(Wall);
+
+impl Projection for Shouting {
+    const NAME: &'static str = "wall";
+    const REVISION: u32 = 2;
+    type Events = DogEvent;
+}
+
+impl MemoryProjection for Shouting {
+    fn handle(&mut self, mut event: Recorded<DogEvent>) -> Result<(), BoxError> {
+        if let DogEvent::TrickAdded { trick } = &mut event.event {
+            *trick = trick.to_uppercase();
+        }
+        self.0.handle(event)
+    }
+}
+
+#[test]
+fn a_new_revision_is_built_beside_the_old_one_and_takes_its_place() {
+    block_on(async {
+        let (store, school) = application("school");
+        trained(&school, 1, &["sit"]).await;
+        let old = System::new("old").follow(&school, store.project(Wall::default()));
+        old.settle().await.unwrap();
+        let new = System::new("new").follow(&school, store.project(Shouting::default()));
+        new.step().await.unwrap();
+        assert_eq!(store.view::<Wall>().unwrap().tricks[&dog(1)], ["sit"]);
+        assert_eq!(
+            store.view_built::<Shouting>("r2").unwrap().0.tricks[&dog(1)],
+            ["SIT"]
+        );
+        new.settle().await.unwrap();
+        assert!(store.view::<Wall>().is_none());
+        assert_eq!(store.view::<Shouting>().unwrap().0.tricks[&dog(1)], ["SIT"]);
+        assert!(old.settle().await.is_err());
+        train(&school, 1, "bow").await;
+        new.settle().await.unwrap();
+        assert_eq!(
+            store.view::<Shouting>().unwrap().0.tricks[&dog(1)],
+            ["SIT", "BOW"]
+        );
+    });
+}
+
+#[test]
+fn a_read_model_is_built_as_it_was_under_another_name() {
+    block_on(async {
+        let (store, school) = application("school");
+        trained(&school, 1, &["sit", "bow"]).await;
+        let system = System::new("school").follow(&school, store.project(Wall::default()));
+        system.settle().await.unwrap();
+        let wall = system.follower("wall");
+        let until = Until::Position(Position::from(2));
+        wall.rebuild_until(until, "early").await.unwrap();
+        assert_eq!(
+            store.view_built::<Wall>("early").unwrap().tricks[&dog(1)],
+            ["sit"]
+        );
+        assert_eq!(
+            store.view::<Wall>().unwrap().tricks[&dog(1)],
+            ["sit", "bow"]
+        );
+        wall.rebuild().await.unwrap();
+        assert_eq!(
+            store.view::<Wall>().unwrap().tricks[&dog(1)],
+            ["sit", "bow"]
+        );
+    });
+}

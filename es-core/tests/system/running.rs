@@ -1,0 +1,154 @@
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use es_core::system::{OnFailure, State, StopReason};
+use es_core::{Follower, ProcessManager, System};
+use pollster::block_on;
+
+use crate::school::{Certificate, Certificates, Members, Wall, application, dog, train, trained};
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_running_system_handles_what_comes_and_is_waited_for() {
+    block_on(async {
+        let (store, school) = application("school");
+        let (_, office) = application("office");
+        trained(&school, 1, &["sit"]).await;
+        let system = System::new("school")
+            .follow(&school, store.project(Wall::default()))
+            .follow(&school, store.project(Members::default()))
+            .follow(&school, Certificates.onto(&office));
+        let running = system.start();
+        for number in 0..50 {
+            train(&school, 1, &number.to_string()).await;
+        }
+        let last = train(&school, 1, "bow").await;
+        for follower in system.followers() {
+            follower.wait_for(last, PATIENCE).await.unwrap();
+        }
+        assert_eq!(store.view::<Wall>().unwrap().tricks[&dog(1)].len(), 52);
+        let certificate = office.get::<Certificate>(dog(1)).await.unwrap();
+        assert_eq!(certificate.tricks, 52);
+        running.stop().await.unwrap();
+        let status = system.follower("wall").status().await.unwrap();
+        assert_eq!(status.state, State::Stopped(StopReason::Told));
+        assert_eq!(status.holder, None, "its lease is given back");
+    });
+}
+
+#[test]
+fn a_system_is_stopped_and_started_again() {
+    block_on(async {
+        let (store, school) = application("school");
+        trained(&school, 1, &[]).await;
+        let system = System::new("school").follow(&school, store.project(Wall::default()));
+        for number in 0..10 {
+            let running = system.start();
+            let last = train(&school, 1, &number.to_string()).await;
+            if number % 2 == 0 {
+                system
+                    .follower("wall")
+                    .wait_for(last, PATIENCE)
+                    .await
+                    .unwrap();
+            }
+            running.stop().await.unwrap();
+        }
+        system.settle().await.unwrap();
+        let expected: Vec<_> = (0..10).map(|number| number.to_string()).collect();
+        assert_eq!(store.view::<Wall>().unwrap().tricks[&dog(1)], expected);
+    });
+}
+
+#[test]
+fn another_system_takes_over_where_one_stops() {
+    block_on(async {
+        let (store, school) = application("school");
+        trained(&school, 1, &[]).await;
+        let follow = || System::new("school").follow(&school, store.project(Wall::default()));
+        let (one, other) = (follow(), follow());
+        let (first, second) = (one.start(), other.start());
+        let seen = train(&school, 1, "sit").await;
+        one.follower("wall").wait_for(seen, PATIENCE).await.unwrap();
+        first.stop().await.unwrap();
+        let seen = train(&school, 1, "bow").await;
+        one.follower("wall").wait_for(seen, PATIENCE).await.unwrap();
+        second.stop().await.unwrap();
+        assert_eq!(
+            store.view::<Wall>().unwrap().tricks[&dog(1)],
+            ["sit", "bow"]
+        );
+    });
+}
+
+#[test]
+fn a_follower_that_stopped_goes_on_when_it_is_resumed() {
+    block_on(async {
+        let (store, school) = application("school");
+        let wall = Wall::default();
+        let faults = wall.faults.clone();
+        faults.failing.store(true, Ordering::SeqCst);
+        let policy = OnFailure::stop()
+            .retries(2)
+            .pauses(Duration::ZERO..=Duration::ZERO);
+        let system = System::new("school")
+            .follow(&school, store.project(wall).on_failure(policy))
+            .follow(&school, store.project(Members::default()));
+        let running = system.start();
+        trained(&school, 1, &["impossible"]).await;
+        let last = train(&school, 1, "sit").await;
+        system
+            .follower("members")
+            .wait_for(last, PATIENCE)
+            .await
+            .unwrap();
+        while faults.tried.load(Ordering::SeqCst) < 3 {
+            std::thread::yield_now();
+        }
+        faults.failing.store(false, Ordering::SeqCst);
+        // It may be about to stop still.
+        let handle = system.follower("wall");
+        loop {
+            handle.resume().unwrap();
+            if handle
+                .wait_for(last, Duration::from_millis(50))
+                .await
+                .is_ok()
+            {
+                break;
+            }
+        }
+        assert_eq!(
+            store.view::<Wall>().unwrap().tricks[&dog(1)],
+            ["impossible", "sit"]
+        );
+        running.stop().await.unwrap();
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_runs_on_tasks_of_the_callers_own() {
+    let (store, school) = application("school");
+    let system = System::new("school").follow(&school, store.project(Wall::default()));
+    let running = system.start_on(|_, task| {
+        tokio::spawn(task);
+        Ok(())
+    });
+    trained(&school, 1, &[]).await;
+    let last = train(&school, 1, "sit").await;
+    system
+        .follower("wall")
+        .wait_for(last, PATIENCE)
+        .await
+        .unwrap();
+    running.stop().await.unwrap();
+    let refused = system.start_on(|_, _| Err(std::io::Error::other("no more threads")));
+    let status = system.follower("wall").status().await.unwrap();
+    assert_eq!(
+        status.state.to_string(),
+        "stopped: it cannot run: no more threads"
+    );
+    refused.stop().await.unwrap();
+}

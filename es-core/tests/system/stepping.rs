@@ -1,0 +1,159 @@
+use std::time::Duration;
+
+use es_core::application::WaitError;
+use es_core::persistence::{EventStore, FollowerId};
+use es_core::system::{FollowError, State, StopReason};
+use es_core::{Error, Position, System};
+use pollster::block_on;
+
+use crate::school::{Certificates, Dog, Members, Trainer, Wall, application, dog, train, trained};
+
+#[test]
+fn a_projection_handles_what_there_is_and_then_what_comes() {
+    block_on(async {
+        let (store, app) = application("school");
+        let system = System::new("school").follow(&app, store.project(Wall::default()));
+        assert!(store.view::<Wall>().is_none());
+        assert!(system.step().await.unwrap().idle);
+
+        trained(&app, 1, &["sit", "roll over"]).await;
+        let stepped = system.step().await.unwrap();
+        assert_eq!((stepped.events, stepped.idle), (3, false));
+        assert_eq!(
+            store.view::<Wall>().unwrap().tricks[&dog(1)],
+            ["sit", "roll over"]
+        );
+        assert!(system.step().await.unwrap().idle);
+
+        train(&app, 1, "play dead").await;
+        system.settle().await.unwrap();
+        let wall = store.view::<Wall>().unwrap();
+        assert_eq!(wall.tricks[&dog(1)], ["sit", "roll over", "play dead"]);
+        let status = system.follower("wall").status().await.unwrap();
+        assert_eq!(status.state, State::CaughtUp);
+        assert_eq!(
+            (status.position, status.head),
+            (Position::from(4), Position::from(4))
+        );
+        assert_eq!(status.revision, 1);
+        assert_eq!(
+            status.to_string(),
+            "`wall` on the log of `school`: caught up"
+        );
+    });
+}
+
+#[test]
+fn a_follower_goes_on_from_its_checkpoint_in_another_system() {
+    block_on(async {
+        let (store, app) = application("school");
+        trained(&app, 1, &["sit"]).await;
+        let first = System::new("school").follow(&app, store.project(Wall::default()));
+        first.settle().await.unwrap();
+        drop(first);
+        train(&app, 1, "play dead").await;
+        let second = System::new("school").follow(&app, store.project(Wall::default()));
+        assert_eq!(second.step().await.unwrap().events, 1);
+        assert_eq!(
+            store.view::<Wall>().unwrap().tricks[&dog(1)],
+            ["sit", "play dead"]
+        );
+    });
+}
+
+#[test]
+fn several_aggregates_are_one_set_of_events() {
+    block_on(async {
+        let (store, app) = application("school");
+        trained(&app, 1, &["sit"]).await;
+        app.save(&mut Trainer::hire()).await.unwrap();
+        let system = System::new("school")
+            .application(&app, |app| app.aggregate::<Dog>().aggregate::<Trainer>())
+            .follow(&app, store.project(Members::default()));
+        system.settle().await.unwrap();
+        let members = store.view::<Members>().unwrap();
+        assert_eq!((members.dogs, members.trainers), (1, 1));
+        let (_, types) = system.applications().next().unwrap();
+        let categories: Vec<_> = types.iter().map(|kind| kind.category).collect();
+        assert_eq!(categories, ["Dog", "Trainer"]);
+        let loaded = types[0].load(&app, dog(1), None).await.unwrap();
+        assert_eq!(loaded.get(), 2);
+    });
+}
+
+#[test]
+fn the_checkpoint_goes_past_what_the_filter_leaves_out_and_who_waits_for_it_is_served() {
+    block_on(async {
+        let (store, app) = application("school");
+        let system = System::new("school").follow(&app, store.project(Wall::default()));
+        let saved = app.save(&mut Trainer::hire()).await.unwrap();
+        let wall = system.follower("wall");
+        let waited = wall.wait_for(saved.position, Duration::ZERO).await;
+        assert!(
+            matches!(waited, Err(Error::Wait(WaitError::TimedOut { .. }))),
+            "{waited:?}"
+        );
+        system.settle().await.unwrap();
+        let reached = wall.wait_for(saved.position, Duration::ZERO).await.unwrap();
+        assert_eq!(Some(reached), saved.position);
+        let nothing = wall.wait_for(None, Duration::ZERO).await.unwrap();
+        assert_eq!(nothing, reached);
+    });
+}
+
+#[test]
+fn a_follower_that_is_not_there_and_a_name_that_is_taken_are_errors_that_say_so() {
+    block_on(async {
+        let (store, app) = application("school");
+        let system = System::new("school")
+            .follow(&app, store.project(Wall::default()))
+            .follow(&app, store.project(Wall::default()));
+        let missing = system.follower("walls").status().await.unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "this system has no follower `walls`; the names are those of its projections and process managers"
+        );
+        trained(&app, 1, &["sit"]).await;
+        let settled = system.settle().await.unwrap_err();
+        let Error::Follow(error) = settled else {
+            panic!("{settled:?}")
+        };
+        assert!(matches!(
+            error.downcast_ref(),
+            Some(FollowError::Stopped { source, .. }) if **source == StopReason::NameTaken
+        ));
+        assert_eq!(store.view::<Wall>().unwrap().tricks[&dog(1)], ["sit"]);
+    });
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    block_on(async {
+        let (store, app) = application("school");
+        let (office_store, office) = application("office");
+        trained(&app, 1, &["sit", "impossible", "roll over"]).await;
+        let wall = Wall::default();
+        wall.faults
+            .failing
+            .store(true, std::sync::atomic::Ordering::SeqCst);
+        let system = System::new("school")
+            .follow(&app, store.project(wall))
+            .follow(&app, es_core::ProcessManager::onto(Certificates, &office));
+        let dry = system.dry_run(100).await.unwrap();
+        assert_eq!(dry.followers.len(), 2);
+        assert_eq!(dry.followers[0].events, 2);
+        assert_eq!(
+            dry.followers[0].failure,
+            Some((Position::from(3), "no dog can do that".to_owned()))
+        );
+        assert_eq!(
+            (dry.followers[1].events, &dry.followers[1].failure),
+            (4, &None)
+        );
+        assert!(store.view::<Wall>().is_none());
+        assert_eq!(office_store.head().await.unwrap(), Position::START);
+        let follower = FollowerId::new("certificates", "school");
+        let checkpoint = office.checkpoint(follower).await.unwrap();
+        assert_eq!(checkpoint, Position::START);
+    });
+}

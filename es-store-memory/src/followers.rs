@@ -1,0 +1,313 @@
+//! What is kept of followers: checkpoints, leases, what they made, and what they set aside.
+use std::any::Any;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use es_core::persistence::{
+    Advance, AppendError, CommitId, Dropped, FollowerId, Lease, LeaseError, LeaseRequest, Parked,
+    ParkedError, Parking, Standing, Verdict,
+};
+use es_core::system::Output;
+use es_core::{Position, StreamId};
+use rustc_hash::FxHashMap;
+
+/// What a projection made.
+pub(crate) type View = Arc<dyn Any + Send + Sync>;
+
+#[derive(Default)]
+pub(crate) struct Followers {
+    kept: FxHashMap<FollowerId, Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    standing: Standing,
+    /// In the order of positions.
+    parked: Vec<Parked>,
+    dropped: Vec<Dropped>,
+    view: Option<View>,
+}
+
+impl Kept {
+    fn first_of(&self, stream: &StreamId) -> Option<&Parked> {
+        self.parked.iter().find(|parked| parked.stream == *stream)
+    }
+
+    /// Whether the event is the first parked one of its stream.
+    fn is_first(&self, position: Position) -> bool {
+        let parked = self
+            .parked
+            .iter()
+            .find(|parked| parked.position == position);
+        parked
+            .and_then(|parked| self.first_of(&parked.stream))
+            .is_some_and(|first| first.position == position)
+    }
+}
+
+impl Followers {
+    pub(crate) fn standing(&self, follower: &FollowerId) -> Standing {
+        let kept = self.kept.get(follower);
+        kept.map(|kept| kept.standing.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn parked(&self, follower: &FollowerId) -> Vec<Parked> {
+        let kept = self.kept.get(follower);
+        kept.map(|kept| kept.parked.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn dropped(&self, follower: &FollowerId) -> Vec<Dropped> {
+        let kept = self.kept.get(follower);
+        kept.map(|kept| kept.dropped.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn view(&self, follower: &FollowerId) -> Option<View> {
+        self.kept.get(follower)?.view.clone()
+    }
+
+    /// What a projection of that name made, whichever log it follows.
+    pub(crate) fn view_named(&self, name: &str) -> Option<View> {
+        let mut kept = self.kept.iter();
+        kept.find_map(|(follower, kept)| (follower.name == name).then(|| kept.view.clone())?)
+    }
+
+    pub(crate) fn views(&self) -> Vec<(FollowerId, View)> {
+        let kept = self.kept.iter();
+        kept.filter_map(|(follower, kept)| Some((follower.clone(), kept.view.clone()?)))
+            .collect()
+    }
+
+    /// Why a checkpoint cannot be moved, before anything is.
+    pub(crate) fn check(&self, advance: &Advance) -> Result<(), AppendError> {
+        if let Some(refused) = advance.refusal(&self.standing(&advance.follower)) {
+            return Err(refused);
+        }
+        let none = Kept::default();
+        let kept = self.kept.get(&advance.follower).unwrap_or(&none);
+        let mut aside: Vec<&StreamId> = Vec::new();
+        for parking in &advance.parking {
+            let is_parked = |stream| kept.first_of(stream).is_some() || aside.contains(&stream);
+            let holds = match parking {
+                Parking::Aside { stream, .. } => {
+                    let holds = !is_parked(stream);
+                    aside.push(stream);
+                    holds
+                }
+                Parking::Behind { stream, .. } => is_parked(stream),
+                Parking::Handled { position } | Parking::Failed { position, .. } => {
+                    kept.is_first(*position)
+                }
+            };
+            if !holds {
+                return Err(AppendError::Parking {
+                    follower: advance.follower.clone(),
+                    position: parking.position(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a checkpoint that was checked.
+    pub(crate) fn advance(&mut self, advance: Advance, now: SystemTime) {
+        let kept = self.kept.entry(advance.follower).or_default();
+        kept.standing.position = advance.to;
+        kept.standing.stands_at = advance.stands_at;
+        for parking in advance.parking {
+            match parking {
+                Parking::Aside {
+                    stream,
+                    position,
+                    failure,
+                    attempts,
+                } => kept.parked.push(Parked {
+                    stream,
+                    position,
+                    failure: Some(failure),
+                    attempts,
+                    since: now,
+                    retry: false,
+                }),
+                Parking::Behind { stream, position } => kept.parked.push(Parked {
+                    stream,
+                    position,
+                    failure: None,
+                    attempts: 0,
+                    since: now,
+                    retry: false,
+                }),
+                Parking::Handled { position } => {
+                    kept.parked.retain(|parked| parked.position != position);
+                }
+                Parking::Failed {
+                    position,
+                    failure,
+                    attempts,
+                } => {
+                    let mut parked = kept.parked.iter_mut();
+                    if let Some(parked) = parked.find(|parked| parked.position == position) {
+                        parked.failure = Some(failure);
+                        parked.attempts = attempts;
+                        parked.retry = false;
+                    }
+                }
+            }
+        }
+        kept.parked.sort_by_key(|parked| parked.position);
+    }
+
+    /// Keeps what a projection made, with its checkpoint.
+    pub(crate) fn keep(
+        &mut self,
+        follower: FollowerId,
+        view: View,
+        position: Position,
+        stands_at: Option<CommitId>,
+    ) {
+        let kept = self.kept.entry(follower).or_default();
+        kept.view = Some(view);
+        kept.standing.position = position;
+        kept.standing.stands_at = stands_at;
+    }
+
+    /// Keeps what a projection made, whose checkpoint is moved apart.
+    pub(crate) fn keep_view(&mut self, follower: &FollowerId, view: View) {
+        if let Some(kept) = self.kept.get_mut(follower) {
+            kept.view = Some(view);
+        }
+    }
+
+    /// Whose the checkpoint is: the one who has the lease, or nobody else.
+    pub(crate) fn fenced(&self, output: &Output) -> Result<(), AppendError> {
+        let actual = self.standing(&output.follower).epoch;
+        match output.epoch {
+            Some(epoch) if epoch != actual => Err(AppendError::Fenced {
+                follower: output.follower.clone(),
+                epoch,
+                actual,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins a view where there is none.
+    pub(crate) fn prepare(&mut self, output: &Output, view: View) -> Result<(), AppendError> {
+        self.fenced(output)?;
+        let kept = self.kept.entry(output.follower.clone()).or_default();
+        kept.standing.revision = output.revision;
+        kept.view.get_or_insert(view);
+        Ok(())
+    }
+
+    /// Puts what was built in the place of what readers see.
+    pub(crate) fn swap(&mut self, built: &Output) -> Result<(), AppendError> {
+        self.fenced(built)?;
+        let (position, live) = (
+            self.standing(&built.follower).position,
+            self.standing(&built.live),
+        );
+        if position < live.position {
+            return Err(AppendError::Checkpoint {
+                follower: built.follower.clone(),
+                from: position,
+                to: position,
+                actual: live.position,
+            });
+        }
+        let Some(mut kept) = self.kept.remove(&built.follower) else {
+            return Ok(());
+        };
+        let before = self.kept.remove(&built.live).unwrap_or_default();
+        kept.standing = Standing {
+            // Whoever still writes to what was there is fenced.
+            epoch: before.standing.epoch.next(),
+            holder: None,
+            until: None,
+            ..kept.standing
+        };
+        kept.dropped.splice(0..0, before.dropped);
+        self.kept.insert(built.live.clone(), kept);
+        Ok(())
+    }
+
+    pub(crate) fn lease(
+        &mut self,
+        request: LeaseRequest,
+        now: SystemTime,
+    ) -> Result<Lease, LeaseError> {
+        let standing = self.standing(&request.follower);
+        let mut taken = standing.clone();
+        match request.epoch {
+            Some(epoch) if epoch != standing.epoch => {
+                return Err(LeaseError::Fenced {
+                    follower: request.follower,
+                    epoch,
+                    actual: standing.epoch,
+                });
+            }
+            Some(_) => {}
+            None => {
+                if let (Some(holder), Some(until)) = (standing.holder, standing.until)
+                    && until > now
+                {
+                    return Err(LeaseError::Held {
+                        follower: request.follower,
+                        holder,
+                        until,
+                        free_in: until.duration_since(now).unwrap_or_default(),
+                    });
+                }
+                taken.epoch = standing.epoch.next();
+            }
+        }
+        let until = now + request.length;
+        let is_kept = !request.length.is_zero();
+        taken.holder = is_kept.then_some(request.holder);
+        taken.until = is_kept.then_some(until);
+        let lease = Lease {
+            follower: request.follower.clone(),
+            epoch: taken.epoch,
+            until,
+        };
+        self.kept.entry(request.follower).or_default().standing = taken;
+        Ok(lease)
+    }
+
+    pub(crate) fn decide(
+        &mut self,
+        follower: &FollowerId,
+        stream: &StreamId,
+        verdict: Verdict,
+        now: SystemTime,
+    ) -> Result<(), ParkedError> {
+        let not_parked = || ParkedError::NotParked {
+            follower: follower.clone(),
+            stream: stream.clone(),
+        };
+        let kept = self.kept.get_mut(follower).ok_or_else(not_parked)?;
+        let place = kept
+            .parked
+            .iter()
+            .position(|parked| parked.stream == *stream);
+        let place = place.ok_or_else(not_parked)?;
+        match verdict {
+            Verdict::Retry => kept.parked[place].retry = true,
+            Verdict::Drop { position, .. } if kept.parked[place].position != position => {
+                return Err(not_parked());
+            }
+            Verdict::Drop { by, reason, .. } => {
+                let parked = kept.parked.remove(place);
+                kept.dropped.push(Dropped {
+                    stream: parked.stream,
+                    position: parked.position,
+                    failure: parked.failure,
+                    by,
+                    reason,
+                    time: now,
+                });
+                kept.dropped.sort_by_key(|dropped| dropped.position);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,232 @@
+//! Read models in memory: a plain value, kept with its checkpoint.
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use es_core::persistence::{
+    AppendError, BoxError, BoxFuture, EventSet, Filter, FollowerId, Record, Recorded, Store,
+};
+use es_core::system::{Batch, Follower, HandleError, HandlerPanicked, Output, Projection};
+
+use crate::MemoryStore;
+use crate::followers::View;
+
+/// A projection onto a plain value. Each batch is handled by a copy, which takes the place of the value together with the checkpoint.
+///
+/// ```
+/// use es_core::{Aggregate, Application, BoxError, Projection, Recorded, Root, System, events};
+/// use es_store_memory::{MemoryProjection, MemoryStore};
+///
+/// # #[derive(Aggregate)]
+/// # #[aggregate("Lamp")]
+/// # struct Lamp { root: Root<Self> }
+/// # #[events]
+/// # impl Lamp {
+/// #     #[event("Mounted")]
+/// #     fn mount() -> Self { Self { root: Root::new() } }
+/// #     #[event("Switched")]
+/// #     fn switch(&mut self) {}
+/// # }
+/// #[derive(Clone, Default)]
+/// struct Switchings {
+///     count: u32,
+/// }
+///
+/// impl Projection for Switchings {
+///     const NAME: &'static str = "switchings";
+///     type Events = LampEvent;
+/// }
+///
+/// impl MemoryProjection for Switchings {
+///     fn handle(&mut self, event: Recorded<LampEvent>) -> Result<(), BoxError> {
+///         match event.event {
+///             LampEvent::Switched {} => self.count += 1,
+///             LampEvent::Mounted {} => {}
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> es_core::Result<()> {
+/// let store = MemoryStore::new();
+/// let app = Application::new(store.clone());
+/// let system = System::new("house").follow(&app, store.project(Switchings::default()));
+///
+/// let mut lamp = Lamp::mount();
+/// lamp.switch();
+/// app.save(&mut lamp).await?;
+/// system.settle().await?;
+/// assert_eq!(store.view::<Switchings>().map(|view| view.count), Some(1));
+/// # Ok(())
+/// # }
+/// ```
+pub trait MemoryProjection: Projection + Clone + Sync {
+    /// Changes the value as the event tells. It may be called again for an event whose outcome was not kept, on a value without it.
+    ///
+    /// # Errors
+    /// Whatever is in the way; the value is what it was before the batch.
+    fn handle(&mut self, event: Recorded<Self::Events>) -> Result<(), BoxError>;
+}
+
+impl MemoryStore {
+    /// A follower that keeps what the projection makes in this store, beginning with the value that is given here.
+    pub fn project<P: MemoryProjection>(&self, projection: P) -> MemoryFollower<P> {
+        MemoryFollower {
+            store: self.clone(),
+            begin: projection,
+        }
+    }
+
+    /// What a projection of that type has made so far; `None` before it was first run.
+    #[must_use]
+    pub fn view<P: MemoryProjection>(&self) -> Option<Arc<P>> {
+        self.view_named(P::NAME)
+    }
+
+    /// What was [built under that name](es_core::system::FollowerHandle::rebuild_until).
+    #[must_use]
+    pub fn view_built<P: MemoryProjection>(&self, name: &str) -> Option<Arc<P>> {
+        self.view_named(&format!("{}@{name}", P::NAME))
+    }
+
+    /// What projections of that type have made so far, those built beside others too, with the followers that did.
+    #[must_use]
+    pub fn views<P: MemoryProjection>(&self) -> Vec<(FollowerId, Arc<P>)> {
+        let views = self.log().followers.views();
+        let typed = |(follower, view): (FollowerId, View)| Some((follower, view.downcast().ok()?));
+        views.into_iter().filter_map(typed).collect()
+    }
+
+    fn view_named<P: MemoryProjection>(&self, name: &str) -> Option<Arc<P>> {
+        let view = self.log().followers.view_named(name)?;
+        view.downcast().ok()
+    }
+
+    /// Runs a projection inside of every commit from here on, which fails where the projection does: it is never behind. It begins with what the
+    /// log holds already, and with the value that is given here.
+    ///
+    /// It reads payloads as they are stored, so those that are compressed or encrypted fail.
+    ///
+    /// # Errors
+    /// [`AppendError::Projection`] where it cannot handle what is there.
+    pub fn inline<P: MemoryProjection>(&self, projection: P) -> Result<(), AppendError> {
+        let inline = Inline {
+            follower: FollowerId::new(P::NAME, ""),
+            handle: Box::new(move |view, records| {
+                let mut state: P = value(view.as_ref()).unwrap_or_else(|| projection.clone());
+                let filter = P::Events::filter();
+                for record in records {
+                    if filter.admits(&record.stream.category, &record.event) {
+                        handle(&mut state, record)?;
+                    }
+                }
+                Ok(Arc::new(state))
+            }),
+        };
+        let mut log = self.log_to_write();
+        let all = log.read(es_core::persistence::Span::all(), &Filter::everything());
+        let failed = |source| AppendError::Projection {
+            projection: P::NAME.to_owned(),
+            source,
+        };
+        let view = inline.handle(None, &all.records).map_err(failed)?;
+        let last = all.records.last().map(|record| record.commit);
+        log.followers
+            .keep(inline.follower.clone(), view, all.read_to, last);
+        log.inline.push(inline);
+        Ok(())
+    }
+}
+
+/// A projection that runs inside the commit.
+pub(crate) struct Inline {
+    pub(crate) follower: FollowerId,
+    handle: Box<Handle>,
+}
+
+type Handle = dyn Fn(Option<View>, &[Record]) -> Result<View, BoxError> + Send + Sync;
+
+impl Inline {
+    pub(crate) fn handle(&self, view: Option<View>, records: &[Record]) -> Result<View, BoxError> {
+        (self.handle)(view, records)
+    }
+}
+
+/// A projection that follows a log and keeps what it makes in memory.
+#[derive(Debug)]
+pub struct MemoryFollower<P> {
+    store: MemoryStore,
+    begin: P,
+}
+
+impl<P: MemoryProjection> Follower for MemoryFollower<P> {
+    fn name(&self) -> &str {
+        P::NAME
+    }
+
+    fn filter(&self) -> Filter {
+        P::Events::filter()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.store.clone())
+    }
+
+    fn revision(&self) -> u32 {
+        P::REVISION
+    }
+
+    fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        Box::pin(async move {
+            let begin = Arc::new(self.begin.clone());
+            self.store.log_to_write().followers.prepare(output, begin)?;
+            Ok(())
+        })
+    }
+
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        Box::pin(async move {
+            let follower = &batch.output.follower;
+            let view = self.store.log().followers.view(follower);
+            let mut state: P = value(view.as_ref()).unwrap_or_else(|| self.begin.clone());
+            for (place, record) in batch.records.iter().enumerate() {
+                let handled = handle(&mut state, record);
+                handled.map_err(|source| HandleError::Event { place, source })?;
+            }
+            let handled = batch.records.len();
+            if batch.dry {
+                return Ok(handled);
+            }
+            let advance = batch.advance(0, handled);
+            let mut log = self.store.log_to_write();
+            let now = self.store.now();
+            log.followers.check(&advance)?;
+            log.followers.advance(advance, now);
+            log.followers.keep_view(follower, Arc::new(state));
+            drop(log);
+            self.store.shared.changed.notify(usize::MAX);
+            Ok(handled)
+        })
+    }
+
+    fn swap<'a>(&'a mut self, built: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        Box::pin(async move {
+            self.store.log_to_write().followers.swap(built)?;
+            self.store.shared.changed.notify(usize::MAX);
+            Ok(())
+        })
+    }
+}
+
+fn handle<P: MemoryProjection>(state: &mut P, record: &Record) -> Result<(), BoxError> {
+    let event = Recorded::of(record)?;
+    match catch_unwind(AssertUnwindSafe(|| state.handle(event))) {
+        Ok(handled) => handled,
+        Err(panic) => Err(HandlerPanicked::new(&*panic).into()),
+    }
+}
+
+/// A copy of what a projection made, to be changed.
+fn value<P: MemoryProjection>(view: Option<&View>) -> Option<P> {
+    view?.downcast_ref().cloned()
+}

@@ -1,0 +1,258 @@
+//! What is kept of followers: checkpoints, leases, and what they set aside.
+use std::collections::HashSet;
+use std::time::SystemTime;
+
+use es_core::persistence::{
+    Advance, AppendError, CommitId, Dropped, Epoch, FollowerId, Lease, LeaseError, LeaseRequest,
+    Parked, ParkedError, Parking, Standing, Verdict,
+};
+use es_core::{Position, StreamId};
+use rusqlite::{Connection, OptionalExtension, Result, params};
+use uuid::Uuid;
+
+use crate::records::{counter, microseconds, stored, time};
+use crate::sql::Sql;
+
+/// All that is kept of a follower.
+pub(crate) fn standing(
+    connection: &Connection,
+    sql: &Sql,
+    follower: &FollowerId,
+) -> Result<Standing> {
+    let mut statement = connection.prepare_cached(&sql.read_standing)?;
+    let standing = statement.query_row(params![follower.name, follower.log], |row| {
+        Ok(Standing {
+            position: Position::from(counter(row, 0)?),
+            stands_at: row.get::<_, Option<Uuid>>(1)?.map(CommitId::from),
+            revision: row.get(2)?,
+            epoch: Epoch::from(counter(row, 3)?),
+            holder: row.get(4)?,
+            until: row.get::<_, Option<i64>>(5)?.map(time),
+        })
+    });
+    Ok(standing.optional()?.unwrap_or_default())
+}
+
+/// Why a checkpoint cannot be moved, before anything is written.
+pub(crate) fn refusal(
+    connection: &Connection,
+    sql: &Sql,
+    advance: &Advance,
+) -> Result<Option<AppendError>> {
+    let standing = standing(connection, sql, &advance.follower)?;
+    if let Some(refused) = advance.refusal(&standing) {
+        return Ok(Some(refused));
+    }
+    let mut aside: HashSet<&StreamId> = HashSet::new();
+    for parking in &advance.parking {
+        let first = |stream: &StreamId| first_parked(connection, sql, &advance.follower, stream);
+        let holds = match parking {
+            Parking::Aside { stream, .. } => first(stream)?.is_none() && aside.insert(stream),
+            Parking::Behind { stream, .. } => aside.contains(stream) || first(stream)?.is_some(),
+            Parking::Handled { position } | Parking::Failed { position, .. } => {
+                let mut statement = connection.prepare_cached(&sql.read_parked_stream)?;
+                let follower = &advance.follower;
+                let at = params![follower.name, follower.log, stored(position.get())?];
+                let stream = statement
+                    .query_row(at, |row| {
+                        Ok(StreamId::new(row.get::<_, String>(0)?, row.get(1)?))
+                    })
+                    .optional()?;
+                match stream {
+                    Some(stream) => first(&stream)? == Some(*position),
+                    None => false,
+                }
+            }
+        };
+        if !holds {
+            return Ok(Some(AppendError::Parking {
+                follower: advance.follower.clone(),
+                position: parking.position(),
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// The first parked event of a stream.
+fn first_parked(
+    connection: &Connection,
+    sql: &Sql,
+    follower: &FollowerId,
+    stream: &StreamId,
+) -> Result<Option<Position>> {
+    let mut statement = connection.prepare_cached(&sql.read_first_parked)?;
+    let of = params![follower.name, follower.log, stream.category, stream.id];
+    let first = statement.query_row(of, |row| counter(row, 0)).optional()?;
+    Ok(first.map(Position::from))
+}
+
+/// Moves a checkpoint that was not refused.
+pub(crate) fn advance(
+    connection: &Connection,
+    sql: &Sql,
+    advance: &Advance,
+    now: SystemTime,
+) -> Result<()> {
+    let FollowerId { name, log } = &advance.follower;
+    let mut statement = connection.prepare_cached(&sql.write_checkpoint)?;
+    let stands_at = advance.stands_at.map(Uuid::from);
+    statement.execute(params![name, log, stored(advance.to.get())?, stands_at])?;
+    for parking in &advance.parking {
+        let position = stored(parking.position().get())?;
+        let park = |stream: &StreamId, failure: Option<&str>, attempts: u32| {
+            let mut statement = connection.prepare_cached(&sql.write_parked)?;
+            statement.execute(params![
+                name,
+                log,
+                position,
+                stream.category,
+                stream.id,
+                failure,
+                attempts,
+                microseconds(now)
+            ])
+        };
+        match parking {
+            Parking::Aside {
+                stream,
+                failure,
+                attempts,
+                ..
+            } => park(stream, Some(failure), *attempts)?,
+            Parking::Behind { stream, .. } => park(stream, None, 0)?,
+            Parking::Handled { .. } => {
+                let mut statement = connection.prepare_cached(&sql.delete_parked)?;
+                statement.execute(params![name, log, position])?
+            }
+            Parking::Failed {
+                failure, attempts, ..
+            } => {
+                let mut statement = connection.prepare_cached(&sql.write_failed)?;
+                statement.execute(params![name, log, position, failure, attempts])?
+            }
+        };
+    }
+    Ok(())
+}
+
+pub(crate) fn parked(
+    connection: &Connection,
+    sql: &Sql,
+    follower: &FollowerId,
+) -> Result<Vec<Parked>> {
+    let mut statement = connection.prepare_cached(&sql.read_parked)?;
+    let rows = statement.query_map(params![follower.name, follower.log], |row| {
+        Ok(Parked {
+            position: Position::from(counter(row, 0)?),
+            stream: StreamId::new(row.get::<_, String>(1)?, row.get(2)?),
+            failure: row.get(3)?,
+            attempts: row.get(4)?,
+            since: time(row.get(5)?),
+            retry: row.get(6)?,
+        })
+    })?;
+    rows.collect()
+}
+
+pub(crate) fn dropped(
+    connection: &Connection,
+    sql: &Sql,
+    follower: &FollowerId,
+) -> Result<Vec<Dropped>> {
+    let mut statement = connection.prepare_cached(&sql.read_dropped)?;
+    let rows = statement.query_map(params![follower.name, follower.log], |row| {
+        Ok(Dropped {
+            position: Position::from(counter(row, 0)?),
+            stream: StreamId::new(row.get::<_, String>(1)?, row.get(2)?),
+            failure: row.get(3)?,
+            by: row.get(4)?,
+            reason: row.get(5)?,
+            time: time(row.get(6)?),
+        })
+    })?;
+    rows.collect()
+}
+
+/// Takes, renews or gives back a lease, under the write lock.
+pub(crate) fn lease(
+    connection: &Connection,
+    sql: &Sql,
+    request: &LeaseRequest,
+    now: SystemTime,
+) -> Result<std::result::Result<Lease, LeaseError>> {
+    let follower = &request.follower;
+    let standing = standing(connection, sql, follower)?;
+    let epoch = match request.epoch {
+        Some(epoch) if epoch != standing.epoch => {
+            return Ok(Err(LeaseError::Fenced {
+                follower: follower.clone(),
+                epoch,
+                actual: standing.epoch,
+            }));
+        }
+        Some(epoch) => epoch,
+        None => {
+            if let (Some(holder), Some(until)) = (standing.holder, standing.until)
+                && until > now
+            {
+                return Ok(Err(LeaseError::Held {
+                    follower: follower.clone(),
+                    holder,
+                    until,
+                    free_in: until.duration_since(now).unwrap_or_default(),
+                }));
+            }
+            standing.epoch.next()
+        }
+    };
+    let until = time(microseconds(now + request.length));
+    let is_kept = !request.length.is_zero();
+    let mut statement = connection.prepare_cached(&sql.write_lease)?;
+    statement.execute(params![
+        follower.name,
+        follower.log,
+        stored(epoch.get())?,
+        is_kept.then_some(&request.holder),
+        is_kept.then(|| microseconds(until))
+    ])?;
+    Ok(Ok(Lease {
+        follower: follower.clone(),
+        epoch,
+        until,
+    }))
+}
+
+/// Decides about parked events, under the write lock.
+pub(crate) fn decide(
+    connection: &Connection,
+    sql: &Sql,
+    follower: &FollowerId,
+    stream: &StreamId,
+    verdict: &Verdict,
+    now: SystemTime,
+) -> Result<std::result::Result<(), ParkedError>> {
+    let not_parked = || {
+        Ok(Err(ParkedError::NotParked {
+            follower: follower.clone(),
+            stream: stream.clone(),
+        }))
+    };
+    let Some(first) = first_parked(connection, sql, follower, stream)? else {
+        return not_parked();
+    };
+    let at = stored(first.get())?;
+    let FollowerId { name, log } = follower;
+    match verdict {
+        Verdict::Retry => {
+            connection.execute(&sql.write_retry, params![name, log, at])?;
+        }
+        Verdict::Drop { position, .. } if *position != first => return not_parked(),
+        Verdict::Drop { by, reason, .. } => {
+            let values = params![name, log, at, by, reason, microseconds(now)];
+            connection.execute(&sql.write_dropped, values)?;
+            connection.execute(&sql.delete_parked, params![name, log, at])?;
+        }
+    }
+    Ok(Ok(()))
+}

@@ -1,0 +1,552 @@
+//! Read models in tables of the same file: a batch of events and the checkpoint that covers them are one transaction.
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use es_core::persistence::{
+    AppendError, BoxError, BoxFuture, EventSet, Filter, FollowerId, Record, Recorded, Store,
+};
+use es_core::system::{Batch, Follower, HandleError, HandlerPanicked, Output, Projection};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+
+use crate::error::explained;
+use crate::sql::Sql;
+use crate::{SqliteStore, followers};
+
+/// A projection onto tables of the file that holds the log, or of another file of the store's.
+///
+/// ```
+/// use es_core::{Aggregate, Application, BoxError, Projection, Recorded, Root, System, events};
+/// use es_store_sqlite::{SqliteProjection, SqliteStore, Tables};
+/// use rusqlite::Transaction;
+///
+/// # #[derive(Aggregate)]
+/// # #[aggregate("Book")]
+/// # struct Book { root: Root<Self> }
+/// # #[events]
+/// # impl Book {
+/// #     #[event("Added")]
+/// #     fn add(title: &str) -> Self { let _ = title; Self { root: Root::new() } }
+/// #     #[event("Borrowed")]
+/// #     fn borrow_to(&mut self) {}
+/// # }
+/// struct BookList;
+///
+/// impl Projection for BookList {
+///     const NAME: &'static str = "book_list";
+///     type Events = BookEvent;
+/// }
+///
+/// impl SqliteProjection for BookList {
+///     fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+///         let books = tx.table("book_list");
+///         tx.execute(&format!("CREATE TABLE {books} (id BLOB PRIMARY KEY, title TEXT, borrowed INTEGER)"), ())?;
+///         Ok(())
+///     }
+///
+///     fn handle(&mut self, event: Recorded<BookEvent>, tx: &Transaction<'_>) -> Result<(), BoxError> {
+///         let (books, id) = (tx.table("book_list"), event.stream.id);
+///         match event.event {
+///             BookEvent::Added { title } => {
+///                 tx.prepare_cached(&format!("INSERT INTO {books} VALUES (?1, ?2, 0)"))?.execute((id, title))?;
+///             }
+///             BookEvent::Borrowed {} => {
+///                 tx.prepare_cached(&format!("UPDATE {books} SET borrowed = borrowed + 1 WHERE id = ?1"))?.execute([id])?;
+///             }
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("library.db");
+/// let store = SqliteStore::open(&path).await?;
+/// let app = Application::builder(store.clone()).name("library").build();
+/// let system = System::new("library").follow(&app, store.project(BookList));
+///
+/// let mut book = Book::add("Emma");
+/// book.borrow_to();
+/// app.save(&mut book).await?;
+/// system.settle().await?;
+///
+/// let reader = rusqlite::Connection::open(&path)?;
+/// let borrowed: u32 = reader.query_row("SELECT borrowed FROM book_list", (), |row| row.get(0))?;
+/// assert_eq!(borrowed, 1);
+/// # Ok(())
+/// # }
+/// ```
+pub trait SqliteProjection: Projection {
+    /// Makes the tables, once, before the first event; for a new revision, and for what is built anew, it makes them beside those that readers see:
+    /// ask [`Tables::table`] for every name, those of indexes too.
+    ///
+    /// # Errors
+    /// Whatever is in the way; nothing was made.
+    fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        let _ = tx;
+        Ok(())
+    }
+
+    /// Writes what the event tells into the tables. It runs where the write lock is held: it is quick, and waits for nobody.
+    ///
+    /// It may be called again for an event whose transaction was rolled back, so what is in `self` must not depend on what was seen before.
+    ///
+    /// # Errors
+    /// Whatever is in the way; the transaction is rolled back.
+    fn handle(
+        &mut self,
+        event: Recorded<Self::Events>,
+        tx: &Transaction<'_>,
+    ) -> Result<(), BoxError>;
+}
+
+/// Knows the tables that a projection writes to.
+pub trait Tables {
+    /// The name of a table, an index or a view: in a projection that is built beside what readers see it has an ending; else it is `name` itself.
+    fn table(&self, name: &str) -> String;
+}
+
+impl Tables for Transaction<'_> {
+    fn table(&self, name: &str) -> String {
+        WRITES_TO.with_borrow_mut(|writes_to| match writes_to {
+            Some(made) => {
+                made.tables.insert(name.to_owned());
+                format!("{name}{}", made.ending)
+            }
+            None => name.to_owned(),
+        })
+    }
+}
+
+thread_local! {
+    /// What the handler writes to that runs on this thread.
+    static WRITES_TO: RefCell<Option<Made>> = const { RefCell::new(None) };
+}
+
+/// What a projection has made, as it is kept beside its checkpoint.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Made {
+    /// How the names of its tables ended when they were made, and those of its indexes still do.
+    ending: String,
+    /// The names of its tables and indexes, without the ending.
+    tables: BTreeSet<String>,
+}
+
+/// How long a batch takes at most, unless set otherwise, before it is committed and writers have their turn.
+const BATCH_TIME: Duration = Duration::from_millis(20);
+
+impl SqliteStore {
+    /// A follower that keeps what the projection makes in this store.
+    ///
+    /// Batches and commits share the write lock: between two commits at most one batch is written. It ends after 20 ms (see
+    /// [`batch_time`](SqliteFollower::batch_time)), so a commit waits for no longer than that, one handler, and the disk.
+    pub fn project<P: SqliteProjection>(&self, projection: P) -> SqliteFollower<P> {
+        SqliteFollower {
+            store: self.clone(),
+            projection: Arc::new(Mutex::new(projection)),
+            ending: String::new(),
+            batch_time: BATCH_TIME,
+        }
+    }
+}
+
+/// A projection that follows a log and keeps what it makes in tables.
+pub struct SqliteFollower<P> {
+    store: SqliteStore,
+    /// Shared with the thread that writes.
+    projection: Arc<Mutex<P>>,
+    /// How the names of the tables end that it writes to.
+    ending: String,
+    batch_time: Duration,
+}
+
+impl<P> SqliteFollower<P> {
+    /// How long a batch takes at most before it is committed; one event is handled in any case.
+    #[must_use]
+    pub fn batch_time(self, longest: Duration) -> Self {
+        Self {
+            batch_time: longest,
+            ..self
+        }
+    }
+}
+
+impl<P> fmt::Debug for SqliteFollower<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteFollower")
+            .field("batch_time", &self.batch_time)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: SqliteProjection> Follower for SqliteFollower<P> {
+    fn name(&self) -> &str {
+        P::NAME
+    }
+
+    fn filter(&self) -> Filter {
+        P::Events::filter()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.store.clone())
+    }
+
+    fn revision(&self) -> u32 {
+        P::REVISION
+    }
+
+    fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        Box::pin(async move {
+            let (projection, asked) = (Arc::clone(&self.projection), output.clone());
+            let prepared = self.store.alone(move |connection, sql| {
+                let mut projection = projection.lock().unwrap_or_else(PoisonError::into_inner);
+                prepare(connection, sql, &mut *projection, &asked)
+            });
+            self.ending = prepared.await??;
+            Ok(())
+        })
+    }
+
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        Box::pin(async move {
+            let (projection, ending) = (Arc::clone(&self.projection), self.ending.clone());
+            let longest = self.batch_time;
+            let (now, dry) = (self.store.now(), batch.dry);
+            let handled = self.store.alone(move |connection, sql| {
+                let mut projection = projection.lock().unwrap_or_else(PoisonError::into_inner);
+                let work = Work {
+                    batch: &batch,
+                    ending,
+                    longest,
+                    now,
+                };
+                work.handle(connection, sql, &mut *projection)
+            });
+            let handled = handled.await??;
+            if !dry {
+                self.store.shared.changed.notify(usize::MAX);
+            }
+            Ok(handled)
+        })
+    }
+
+    fn swap<'a>(&'a mut self, built: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        Box::pin(async move {
+            let built = built.clone();
+            let swapped = self
+                .store
+                .alone(move |connection, sql| swap(connection, sql, &built));
+            swapped.await??;
+            self.store.shared.changed.notify(usize::MAX);
+            Ok(())
+        })
+    }
+}
+
+/// Why what was to be done in a transaction was rolled back.
+enum Undone {
+    Sqlite(rusqlite::Error),
+    Handle(HandleError),
+}
+
+impl From<rusqlite::Error> for Undone {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<AppendError> for Undone {
+    fn from(error: AppendError) -> Self {
+        Self::Handle(error.into())
+    }
+}
+
+impl From<Undone> for HandleError {
+    fn from(undone: Undone) -> Self {
+        match undone {
+            Undone::Sqlite(error) => AppendError::Failed(explained(&Arc::new(error))).into(),
+            Undone::Handle(error) => error,
+        }
+    }
+}
+
+/// Commits a transaction of the thread that writes.
+fn commit(transaction: Transaction<'_>) -> Result<(), Undone> {
+    transaction.commit().map_err(|error| {
+        // The checkpoint says whether it is stored.
+        AppendError::Unavailable(explained(&Arc::new(error))).into()
+    })
+}
+
+/// A batch that is handled.
+struct Work<'a> {
+    batch: &'a Batch,
+    ending: String,
+    longest: Duration,
+    now: SystemTime,
+}
+
+impl Work<'_> {
+    fn handle<P: SqliteProjection>(
+        self,
+        connection: &Connection,
+        sql: &Sql,
+        projection: &mut P,
+    ) -> Result<usize, HandleError> {
+        if self.batch.dry {
+            // Else a large transaction would be written to the log that is rolled back.
+            set(connection, "cache_spill", false)?;
+        }
+        let handled = self.handle_in_transaction(connection, sql, projection);
+        if self.batch.dry {
+            set(connection, "cache_spill", true)?;
+        }
+        Ok(handled?)
+    }
+
+    fn handle_in_transaction<P: SqliteProjection>(
+        &self,
+        connection: &Connection,
+        sql: &Sql,
+        projection: &mut P,
+    ) -> Result<usize, Undone> {
+        let batch = self.batch;
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        let all = batch.records.len();
+        if !batch.dry
+            && let Some(refused) = followers::refusal(&transaction, sql, &batch.advance(0, all))?
+        {
+            return Err(refused.into());
+        }
+        let made = Made {
+            ending: self.ending.clone(),
+            tables: BTreeSet::new(),
+        };
+        if batch.dry {
+            let revision = followers::standing(&transaction, sql, &batch.output.follower)?.revision;
+            if revision == 0 {
+                let created = within(made.clone(), || projection.create(&transaction));
+                let (created, _) = created;
+                created.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
+            }
+        }
+        let started = Instant::now();
+        let mut handled = 0;
+        let (outcome, _) = within(made, || {
+            for (place, record) in batch.records.iter().enumerate() {
+                if let Err(source) = handle(projection, record, &transaction) {
+                    return Ok(Err(HandleError::Event { place, source }));
+                }
+                handled = place + 1;
+                if !batch.dry && started.elapsed() >= self.longest {
+                    break;
+                }
+            }
+            Ok(Ok(()))
+        });
+        match outcome {
+            Ok(Ok(())) => {}
+            Ok(Err(failed)) => return Err(Undone::Handle(failed)),
+            Err(source) => {
+                return Err(Undone::Handle(HandleError::Event {
+                    place: handled,
+                    source,
+                }));
+            }
+        }
+        if batch.dry {
+            transaction.rollback()?;
+            return Ok(handled);
+        }
+        let advance = batch.advance(0, handled);
+        followers::advance(&transaction, sql, &advance, self.now)?;
+        commit(transaction)?;
+        Ok(handled)
+    }
+}
+
+fn set(connection: &Connection, pragma: &str, on: bool) -> Result<(), HandleError> {
+    let set = connection.pragma_update(None, pragma, on);
+    set.map_err(|error| Undone::Sqlite(error).into())
+}
+
+/// Handles one event, whatever the handler does.
+pub(crate) fn handle<P: SqliteProjection>(
+    projection: &mut P,
+    record: &Record,
+    transaction: &Transaction<'_>,
+) -> Result<(), BoxError> {
+    let event = Recorded::of(record)?;
+    projection.handle(event, transaction)?;
+    if transaction.is_autocommit() {
+        return Err("the handler ended the transaction; leave that to the follower".into());
+    }
+    Ok(())
+}
+
+/// Runs what asks for the names of tables, and says which it asked for. A panic is an error.
+fn within<T>(made: Made, run: impl FnOnce() -> Result<T, BoxError>) -> (Result<T, BoxError>, Made) {
+    WRITES_TO.set(Some(made));
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    let made = WRITES_TO.take().unwrap_or_default();
+    let outcome = outcome.unwrap_or_else(|panic| Err(HandlerPanicked::new(&*panic).into()));
+    (outcome, made)
+}
+
+/// Runs a handler that writes to what readers see.
+pub(crate) fn live<T>(run: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
+    within(Made::default(), run).0
+}
+
+/// What a follower has made so far, where it has.
+fn made(
+    connection: &Connection,
+    sql: &Sql,
+    follower: &FollowerId,
+) -> Result<Option<Made>, rusqlite::Error> {
+    let kept = connection
+        .query_row(
+            &sql.read_output,
+            params![follower.name, follower.log],
+            |row| row.get::<_, Option<String>>(0),
+        )
+        .optional()?
+        .flatten();
+    match kept {
+        None => Ok(None),
+        Some(kept) => serde_json::from_str(&kept)
+            .map(Some)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into())),
+    }
+}
+
+/// Makes the tables where they are not there yet, and says how their names end.
+fn prepare<P: SqliteProjection>(
+    connection: &Connection,
+    sql: &Sql,
+    projection: &mut P,
+    output: &Output,
+) -> Result<String, HandleError> {
+    let mut prepared = || -> Result<String, Undone> {
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        let standing = followers::standing(&transaction, sql, &output.follower)?;
+        fenced(output, standing.epoch)?;
+        let before = made(&transaction, sql, &output.follower)?;
+        if standing.revision != 0
+            && let Some(before) = before
+        {
+            return Ok(match output.tag {
+                Some(_) => before.ending,
+                None => String::new(),
+            });
+        }
+        let ending = match &output.tag {
+            None => String::new(),
+            // The indexes of what readers see have such an ending still where that was built alongside once.
+            Some(tag) => {
+                let ending = format!("__{tag}");
+                let live = made(&transaction, sql, &output.live)?;
+                match live {
+                    Some(live) if live.ending == ending => format!("{ending}_2"),
+                    _ => ending,
+                }
+            }
+        };
+        let new = Made {
+            ending: ending.clone(),
+            tables: BTreeSet::new(),
+        };
+        let (created, new) = within(new, || projection.create(&transaction));
+        created.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
+        if transaction.is_autocommit() {
+            let ended = "`create` ended the transaction; leave that to the follower";
+            return Err(Undone::Handle(HandleError::Prepare(ended.into())));
+        }
+        let kept = serde_json::to_string(&new)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let FollowerId { name, log } = &output.follower;
+        transaction.execute(&sql.write_output, params![name, log, output.revision, kept])?;
+        commit(transaction)?;
+        Ok(ending)
+    };
+    Ok(prepared()?)
+}
+
+fn fenced(output: &Output, actual: es_core::persistence::Epoch) -> Result<(), AppendError> {
+    match output.epoch {
+        Some(epoch) if epoch != actual => Err(AppendError::Fenced {
+            follower: output.follower.clone(),
+            epoch,
+            actual,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Puts what was built in the place of what readers see.
+fn swap(connection: &Connection, sql: &Sql, built: &Output) -> Result<(), HandleError> {
+    // Views of the user's stay as they are written: the table that they name is there again at the end.
+    set(connection, "legacy_alter_table", true)?;
+    let swapped = swap_in_transaction(connection, sql, built);
+    set(connection, "legacy_alter_table", false)?;
+    Ok(swapped?)
+}
+
+fn swap_in_transaction(connection: &Connection, sql: &Sql, built: &Output) -> Result<(), Undone> {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let new = followers::standing(&transaction, sql, &built.follower)?;
+    let old = followers::standing(&transaction, sql, &built.live)?;
+    fenced(built, new.epoch)?;
+    if new.position < old.position {
+        return Err(AppendError::Checkpoint {
+            follower: built.follower.clone(),
+            from: new.position,
+            to: new.position,
+            actual: old.position,
+        }
+        .into());
+    }
+    let (before, after) = (
+        made(&transaction, sql, &built.live)?.unwrap_or_default(),
+        made(&transaction, sql, &built.follower)?.unwrap_or_default(),
+    );
+    for table in before.tables.union(&after.tables) {
+        if is_table(&transaction, table)? {
+            transaction.execute_batch(&format!("DROP TABLE {}", quoted(table)))?;
+        }
+    }
+    for table in &after.tables {
+        let built = format!("{table}{}", after.ending);
+        if is_table(&transaction, &built)? {
+            let (built, table) = (quoted(&built), quoted(table));
+            transaction.execute_batch(&format!("ALTER TABLE {built} RENAME TO {table}"))?;
+        }
+    }
+    let (FollowerId { name, log }, from) = (&built.live, &built.follower.name);
+    // Whoever still writes to what was there is fenced.
+    let epoch = old.epoch.next().get().cast_signed();
+    for statement in &sql.swap {
+        transaction.execute(statement, params![name, log, from, epoch])?;
+    }
+    commit(transaction)
+}
+
+fn is_table(connection: &Connection, name: &str) -> Result<bool, rusqlite::Error> {
+    let found = connection.query_row(
+        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
+        [name],
+        |_| Ok(()),
+    );
+    Ok(found.optional()?.is_some())
+}
+
+/// A name of the user's in SQL.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
