@@ -30,7 +30,10 @@ impl Certificate {
     pub fn count(&mut self) {
         self.tricks += 1;
     }
+}
 
+#[cfg(test)]
+impl Certificate {
     pub fn tricks(&self) -> u32 {
         self.tricks
     }
