@@ -1,7 +1,7 @@
 //! From the command line to the exit status.
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::ColorChoice;
@@ -510,7 +510,9 @@ async fn exported(
         error: format!("cannot write `{}`: {error}", path.display()).into(),
         help: None,
     };
-    let beside = path.with_added_extension("part");
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let beside = PathBuf::from(beside);
     let file = File::create(&beside).map_err(unwritten)?;
     let mut out = BufWriter::new(file);
     let report = export::export(app, after, &mut out, bar).await?;
