@@ -70,7 +70,11 @@ fn kill(
     ]));
     // Some while it connects, most while it appends.
     let lines_first = rng.usize(0..120);
-    let mut said: Vec<_> = lines.by_ref().take(lines_first).map_while(Result::ok).collect();
+    let mut said: Vec<_> = lines
+        .by_ref()
+        .take(lines_first)
+        .map_while(Result::ok)
+        .collect();
     child.kill().expect("it can be killed");
     child.wait().expect("it has ended");
     figures.kills += 1;
