@@ -11,7 +11,7 @@ use deadpool_postgres::{Object, Pool};
 use es_core::persistence::{
     Append, AppendError, BoxFuture, CheckpointStore, Commit, CommitId, Committed, EventStore,
     Filter, FollowerId, KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore,
-    Span,
+    Span, Visit,
 };
 use es_core::{Position, StreamId, Version};
 use event_listener::Event;
@@ -335,6 +335,25 @@ impl EventStore for PostgresStore {
                 client,
                 reads::stream(&client, &shared.sql, stream, slice, &shared.names)
             )
+        })
+    }
+
+    fn visit_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+        visit: &'a mut Visit<'_>,
+    ) -> BoxFuture<'a, Result<(), ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move {
+            let mut shown = false;
+            reading!(shared, client, async {
+                // Nobody is shown an event twice.
+                if shown {
+                    return Err(Fault::Silent);
+                }
+                reads::visit(&client, &shared.sql, stream, slice, visit, &mut shown).await
+            })
         })
     }
 

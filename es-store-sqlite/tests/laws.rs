@@ -101,7 +101,7 @@ async fn noted_in(path: PathBuf, tag: Option<&str>) -> Vec<Noted> {
         Some(tag) => format!("journal__{tag}"),
         None => "journal".to_owned(),
     };
-    let reader = Connection::open(path).unwrap();
+    let reader = Connection::open(path).expect("it opens");
     let query =
         format!("SELECT follower, stream, version, position, revision FROM {table} ORDER BY id");
     let Ok(mut statement) = reader.prepare(&query) else {
@@ -116,7 +116,9 @@ async fn noted_in(path: PathBuf, tag: Option<&str>) -> Vec<Noted> {
             revision: row.get(4)?,
         })
     });
-    rows.unwrap().map(Result::unwrap).collect()
+    rows.expect("it can be read")
+        .map(|row| row.expect("it can be read"))
+        .collect()
 }
 
 mod on_a_file {

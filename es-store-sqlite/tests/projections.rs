@@ -85,9 +85,9 @@ struct Kennel {
 }
 
 fn kennel() -> Kennel {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("it works");
     let path = folder.path().join("kennel.db");
-    let store = block_on(SqliteStore::open(&path)).unwrap();
+    let store = block_on(SqliteStore::open(&path)).expect("it works");
     let app = Application::builder(store.clone()).name("kennel").build();
     Kennel {
         _folder: folder,
@@ -103,18 +103,18 @@ impl Kennel {
         for trick in tricks {
             dog.add_trick(trick);
         }
-        self.app.save(&mut dog).await.unwrap();
+        self.app.save(&mut dog).await.expect("it works");
     }
 
     /// The tricks of each dog in a table, as readers see it.
     fn wall_in(&self, table: &str) -> BTreeMap<u128, Vec<String>> {
-        let reader = Connection::open(&self.path).unwrap();
+        let reader = Connection::open(&self.path).expect("it works");
         let query = format!("SELECT dog, trick FROM {table} ORDER BY position");
-        let mut statement = reader.prepare(&query).unwrap();
+        let mut statement = reader.prepare(&query).expect("it works");
         let rows = statement.query_map((), |row| Ok((row.get::<_, Uuid>(0)?, row.get(1)?)));
         let mut wall: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for row in rows.unwrap() {
-            let (dog, trick): (Uuid, String) = row.unwrap();
+        for row in rows.expect("it works") {
+            let (dog, trick): (Uuid, String) = row.expect("it works");
             wall.entry(dog.as_u128()).or_default().push(trick);
         }
         wall
@@ -125,11 +125,11 @@ impl Kennel {
     }
 
     fn tables(&self) -> Vec<String> {
-        let reader = Connection::open(&self.path).unwrap();
+        let reader = Connection::open(&self.path).expect("it works");
         let mut statement = reader
             .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'wall%' ORDER BY name")
-            .unwrap();
-        let names = statement.query_map((), |row| row.get(0)).unwrap();
+            .expect("it works");
+        let names = statement.query_map((), |row| row.get(0)).expect("it works");
         names.map(Result::unwrap).collect()
     }
 }

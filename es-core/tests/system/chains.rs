@@ -11,7 +11,10 @@ use crate::school::{
 };
 
 async fn certified(office: &Application, number: u128) -> u32 {
-    let certificate = office.find::<Certificate>(dog(number)).await.unwrap();
+    let certificate = office
+        .find::<Certificate>(dog(number))
+        .await
+        .expect("it can be read");
     certificate.map_or(0, |certificate| certificate.tricks)
 }
 

@@ -15,7 +15,7 @@ fn stream(number: u128) -> StreamId {
 }
 
 fn tricks(store: &MemoryStore, number: u128) -> Vec<String> {
-    let wall = store.view::<Wall>().unwrap();
+    let wall = store.view::<Wall>().expect("it was made");
     wall.tricks.get(&dog(number)).cloned().unwrap_or_default()
 }
 

@@ -185,12 +185,12 @@ pub(crate) async fn trained(app: &Application, number: u128, tricks: &[&str]) {
     for trick in tricks {
         dog.add_trick(*trick);
     }
-    app.save(&mut dog).await.unwrap();
+    app.save(&mut dog).await.expect("it works");
 }
 
 pub(crate) async fn train(app: &Application, number: u128, trick: &str) -> es_core::Position {
     let updated = app
         .update(dog(number), |dog: &mut Dog| dog.add_trick(trick))
         .await;
-    updated.unwrap().position.unwrap()
+    updated.expect("it works").position.expect("it works")
 }
