@@ -10,7 +10,14 @@ use std::process::ExitCode;
 use harness::Effort;
 
 fn main() -> ExitCode {
-    match Effort::from_arguments(std::env::args().skip(1)) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "child"
+    {
+        scenarios::child(rest);
+        return ExitCode::SUCCESS;
+    }
+    match Effort::from_arguments(arguments.into_iter()) {
         Ok(effort) => {
             scenarios::all(&effort);
             ExitCode::SUCCESS

@@ -1,4 +1,58 @@
 //! The event store for many machines: one Postgres database, one log, nothing missed.
+//!
+//! ```
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let log = es_store_postgres::testing::TestLog::new().await?;
+//! # let (url, schema) = (log.url(), log.schema());
+//! use es_core::Application;
+//! use es_store_postgres::PostgresStore;
+//!
+//! let store = PostgresStore::builder(url).schema(schema).connect().await?;
+//! store.migrate().await?; // once, by whoever may create tables
+//! let app = Application::new(store);
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is committed is on the server's disk (`synchronous_commit=on`). Commits that wait at the same time in a process are written by one task, over
+//! one connection, in one transaction, and each has its own outcome. Any number of processes may write to one log: its row in the table `es_log` is
+//! its lock, so that positions have no holes, and are taken in the order in which commits become visible. A reader that has seen a position has seen
+//! everything before it.
+//!
+//! # Tables
+//!
+//! [`PostgresStore::migrate`] makes them; the statements are in the crate's folder `migrations`. Nothing else changes their form, and until they are
+//! up to date every call says [`OpenError::Unmigrated`], as the cause of its error. Events cannot be changed, deleted or truncated: triggers refuse
+//! it, and [`PostgresStore::verify`] finds where somebody went around them. For people with `psql` the view `es_history` has payloads as `jsonb`,
+//! times as `timestamptz`, and a reason where a payload is none, such as `encrypted`.
+//!
+//! # When the line breaks
+//!
+//! A commit whose answer is lost is looked up by its id on a new connection, under the log's lock, before anything is written again. Where the server
+//! stays away for longer than a second or two it is answered by [`Unavailable`](es_core::persistence::AppendError::Unavailable): sent again under
+//! its id it is stored once. Readers ask again on another connection.
+//!
+//! # Who is told of commits
+//!
+//! Each group of commits sends one `NOTIFY`, and a handle on which somebody waits for changes listens on a connection of its own. That is a hint:
+//! subscriptions also look once a second, and read on from where they are.
+//!
+//! # Behind a proxy
+//!
+//! One that pools sessions is not noticed: all laws hold through PgBouncer. One that pools transactions (`pool_mode = transaction`) must keep
+//! prepared statements for its clients (`max_prepared_statements`, from PgBouncer 1.21), or else nothing works. There `LISTEN` does not work either, so what other processes commit is found once a second;
+//! nor do the settings of a session arrive where they should: say time-outs, `synchronous_commit`, `enable_seqscan = off`,
+//! `enable_bitmapscan = off`, `jit = off` and `plan_cache_mode = force_generic_plan` to the role (`ALTER ROLE .. SET`), and do not use
+//! [`Durability`] there. Connecting past such a proxy is simpler: a process has few connections.
+//!
+//! # Features
+//!
+//! | feature | what comes with it |
+//! |---|---|
+//! | `rustls` | encrypted connections, whose certificates are checked: `sslmode=require` in the URL refuses others |
+//! | `testing` | `testing`: a log for each test, and a private server to keep it on |
 mod builder;
 mod checksum;
 mod commit;
@@ -22,7 +76,7 @@ mod writer;
 
 pub use builder::{Durability, PostgresStoreBuilder};
 pub use error::OpenError;
+pub use es_core::persistence::{Finding, Verification};
 pub use schema::Migrated;
 pub use store::PostgresStore;
 pub use transaction::{Appended, UserTransaction};
-pub use verify::{Finding, Verification};

@@ -1,14 +1,19 @@
 //! What readers ask.
+use std::pin::pin;
+
 use deadpool_postgres::ClientWrapper;
-use es_core::persistence::{CommitId, Committed, Filter, FollowerId, LogPage, Record, Slice, Span};
-use es_core::{Position, StreamId};
+use es_core::persistence::{
+    CommitId, Committed, Filter, FollowerId, LogPage, Record, Slice, Span, StoredEvent, Visit,
+};
+use es_core::{Position, StreamId, Version};
+use futures_lite::StreamExt;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, RowStream};
 use uuid::Uuid;
 
 use crate::error::Fault;
-use crate::names::{Names, written};
-use crate::records::{bound, column, counter, further, limit, records, time};
+use crate::names::{self, Names, written};
+use crate::records::{bound, column, counter, further, limit, ordinal, records, schema, time};
 use crate::sql::Sql;
 
 /// The rows that answer a statement, which is prepared once for each connection.
@@ -44,6 +49,48 @@ pub(crate) async fn stream(
     } else {
         &sql.read_stream
     };
+    let found = slice_of(client, statement, stream, slice).await?;
+    records(found, Some(stream), names).await
+}
+
+/// Shows events as they come over the line, without a copy. Says with an error whether any was shown.
+pub(crate) async fn visit(
+    client: &ClientWrapper,
+    sql: &Sql,
+    stream: &StreamId,
+    slice: Slice,
+    visit: &mut Visit<'_>,
+    shown: &mut bool,
+) -> Result<(), Fault> {
+    let statement = if slice.descending {
+        &sql.visit_stream_backwards
+    } else {
+        &sql.visit_stream
+    };
+    let mut found = pin!(slice_of(client, statement, stream, slice).await?);
+    while let Some(row) = found.try_next().await? {
+        let name = names::read(column(&row, 1)?);
+        let event = StoredEvent {
+            version: Version::from(ordinal(&row, 0)?),
+            event: &name,
+            schema: schema(&row, 2)?,
+            payload: column(&row, 3)?,
+            time: time(column(&row, 4)?),
+        };
+        *shown = true;
+        if visit(event).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn slice_of(
+    client: &ClientWrapper,
+    statement: &str,
+    stream: &StreamId,
+    slice: Slice,
+) -> Result<RowStream, Fault> {
     let values: [&(dyn ToSql + Sync); 5] = [
         &written(&stream.category),
         &stream.id,
@@ -51,8 +98,7 @@ pub(crate) async fn stream(
         &bound(slice.up_to.get()),
         &limit(slice.limit),
     ];
-    let found = rows(client, statement, &values).await?;
-    records(found, Some(stream), names).await
+    rows(client, statement, &values).await
 }
 
 pub(crate) async fn log(
@@ -198,5 +244,5 @@ pub(crate) async fn owner(client: &ClientWrapper, sql: &Sql) -> Result<Option<St
     let row = row(client, &sql.read_owner, &[])
         .await?
         .ok_or_else(no_log)?;
-    Ok(column::<Option<&str>>(&row, 0)?.map(|owner| crate::names::read(owner).into_owned()))
+    Ok(column::<Option<&str>>(&row, 0)?.map(|owner| names::read(owner).into_owned()))
 }

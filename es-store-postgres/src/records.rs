@@ -143,7 +143,7 @@ pub(crate) fn counted(number: i64, place: usize) -> Result<u64, Fault> {
 }
 
 /// The place of something that is there: from 1 on.
-fn ordinal(row: &Row, place: usize) -> Result<u64, Fault> {
+pub(crate) fn ordinal(row: &Row, place: usize) -> Result<u64, Fault> {
     match counter(row, place)? {
         0 => {
             let none: Box<dyn StdError + Send + Sync> = "nothing is at place 0".into();

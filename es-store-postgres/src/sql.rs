@@ -93,6 +93,8 @@ pub(crate) struct Sql {
     pub(crate) read_checkpoint: String,
     pub(crate) read_stream: String,
     pub(crate) read_stream_backwards: String,
+    pub(crate) visit_stream: String,
+    pub(crate) visit_stream_backwards: String,
     pub(crate) read_log: String,
     pub(crate) read_filtered_log: String,
     pub(crate) read_ids: String,
@@ -194,6 +196,16 @@ impl Sql {
                 "SELECT {RECORD_OF_STREAM} FROM {{events}} \
                  WHERE category = $1 AND stream = $2 AND version > $3 AND version <= $4 ORDER BY version DESC LIMIT $5"
             )),
+            visit_stream: named(
+                "SELECT version, event, schema, payload, time FROM {events} \
+                 WHERE category = $1 AND stream = $2 AND version > $3 AND version <= $4 ORDER BY version LIMIT $5"
+                    .to_owned(),
+            ),
+            visit_stream_backwards: named(
+                "SELECT version, event, schema, payload, time FROM {events} \
+                 WHERE category = $1 AND stream = $2 AND version > $3 AND version <= $4 ORDER BY version DESC LIMIT $5"
+                    .to_owned(),
+            ),
             read_log: named(format!(
                 "SELECT {RECORD} FROM {{events}} WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
             )),

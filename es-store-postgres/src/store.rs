@@ -11,7 +11,7 @@ use deadpool_postgres::{Object, Pool};
 use es_core::persistence::{
     Append, AppendError, BoxFuture, CheckpointStore, Commit, CommitId, Committed, EventStore,
     Filter, FollowerId, KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore,
-    Span,
+    Span, Visit,
 };
 use es_core::{Position, StreamId, Version};
 use event_listener::Event;
@@ -338,6 +338,25 @@ impl EventStore for PostgresStore {
         })
     }
 
+    fn visit_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+        visit: &'a mut Visit<'_>,
+    ) -> BoxFuture<'a, Result<(), ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move {
+            let mut shown = false;
+            reading!(shared, client, async {
+                // Nobody is shown an event twice.
+                if shown {
+                    return Err(Fault::Silent);
+                }
+                reads::visit(&client, &shared.sql, stream, slice, visit, &mut shown).await
+            })
+        })
+    }
+
     fn read_log<'a>(
         &'a self,
         span: Span,
@@ -396,6 +415,10 @@ impl EventStore for PostgresStore {
             let owner = reading!(shared, client, reads::owner(&client, &shared.sql))?;
             owner.ok_or_else(reads::no_log)
         })
+    }
+
+    fn verify(&self) -> BoxFuture<'_, Result<Verification, ReadError>> {
+        Box::pin(PostgresStore::verify(self))
     }
 }
 

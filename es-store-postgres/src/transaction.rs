@@ -50,6 +50,35 @@ impl PostgresStore {
     ///
     /// A future that is dropped leaves the events in doubt, and the next save of their aggregates finds out.
     ///
+    /// ```
+    /// # use es_core::{Aggregate, Application, Root, events};
+    /// # #[derive(Aggregate)]
+    /// # #[aggregate("Order")]
+    /// # struct Order { root: Root<Self> }
+    /// # #[events]
+    /// # impl Order {
+    /// #     #[event("Placed")]
+    /// #     fn place() -> Self { Self { root: Root::new() } }
+    /// # }
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), es_core::BoxError> {
+    /// # let log = es_store_postgres::testing::TestLog::new().await?;
+    /// # let store = log.store().await?;
+    /// # let (mut client, connection) = tokio_postgres::connect(log.url(), tokio_postgres::NoTls).await?;
+    /// # tokio::spawn(connection);
+    /// # client.batch_execute(&format!("SET search_path = {}; CREATE TABLE invoices (customer text)", log.schema())).await?;
+    /// let app = Application::new(store.clone());
+    /// app.claim().await?; // once, when the program starts: staging waits for nothing
+    ///
+    /// let mut order = Order::place();
+    /// let tx = client.transaction().await?;
+    /// tx.execute("INSERT INTO invoices VALUES ($1)", &[&"Ann"]).await?;
+    /// store.commit_with(tx, app.stage(&mut order)?).await?;
+    /// assert!(order.pending().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AppendError`]; the transaction is rolled back and everything is pending still, except as
     /// [`Unavailable`](AppendError::Unavailable) says.

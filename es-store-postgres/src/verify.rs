@@ -2,6 +2,7 @@
 use std::pin::pin;
 
 use deadpool_postgres::ClientWrapper;
+use es_core::persistence::{Finding, Verification};
 use es_core::{Position, StreamId};
 use futures_lite::StreamExt;
 use tokio_postgres::{IsolationLevel, Row};
@@ -11,51 +12,6 @@ use crate::error::Fault;
 use crate::reads;
 use crate::records::{bound, column, counter, name, schema};
 use crate::sql::Sql;
-
-/// What [`PostgresStore::verify`](crate::PostgresStore::verify) found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Verification {
-    /// How many events were read.
-    pub events: u64,
-    /// What is not as the store wrote it; nothing, where all is well.
-    pub findings: Vec<Finding>,
-}
-
-/// Something that is not as the store wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Finding {
-    /// The columns of an event do not have the sum that was stored with them.
-    Altered {
-        /// Where the event is, in the numbers of the database: an edit may have made it negative.
-        position: i64,
-    },
-    /// Positions are missing.
-    Hole {
-        /// The position before them.
-        after: Position,
-        /// The position that comes next.
-        next: i64,
-    },
-    /// The versions of a stream are not 1, 2, 3 ….
-    Stream {
-        /// The stream.
-        stream: StreamId,
-    },
-    /// The head of the log is not at its last event.
-    Head {
-        /// Where the log says its last event is.
-        head: Position,
-        /// Where it is.
-        last: Position,
-    },
-    /// A trigger that refuses edits of events is missing, or switched off.
-    Unguarded {
-        /// Its name.
-        trigger: String,
-    },
-}
 
 pub(crate) async fn verify(client: &mut ClientWrapper, sql: &Sql) -> Result<Verification, Fault> {
     // All of one snapshot, however long it takes.
@@ -69,10 +25,7 @@ pub(crate) async fn verify(client: &mut ClientWrapper, sql: &Sql) -> Result<Veri
     transaction
         .batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on")
         .await?;
-    let mut found = Verification {
-        events: 0,
-        findings: Vec::new(),
-    };
+    let mut found = Verification::default();
     let mut last = 0;
     let none: [&str; 0] = [];
     let mut rows = pin!(transaction.query_raw(&sql.verify_events, none).await?);

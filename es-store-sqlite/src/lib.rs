@@ -43,7 +43,7 @@ mod writer;
 
 pub use builder::{Durability, SqliteStoreBuilder};
 pub use error::OpenError;
+pub use es_core::persistence::{Finding, Verification};
 pub use projection::{SqliteFollower, SqliteProjection, Tables};
 pub use store::SqliteStore;
 pub use transaction::Appended;
-pub use verify::{Finding, Verification};

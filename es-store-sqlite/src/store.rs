@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use es_core::persistence::{
     Append, AppendError, CheckpointStore, Clock, Commit, CommitId, Committed, Dropped, EventStore,
     Filter, FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
-    ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, Verdict, Visit,
+    ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, Verdict, Verification,
+    Visit,
 };
 use es_core::{Position, StreamId, Version};
 use event_listener::Event;
@@ -23,7 +24,7 @@ use crate::names::Names;
 use crate::sql::Sql;
 use crate::watcher::Watcher;
 use crate::writer::Writer;
-use crate::{OpenError, Verification, followers, given, reads, snapshots, verify};
+use crate::{OpenError, followers, given, reads, snapshots, verify};
 
 /// A log in one SQLite file. Its clones share their connections, which are closed with the last of them.
 ///
@@ -332,6 +333,10 @@ impl EventStore for SqliteStore {
             // Another process may have been faster.
             Ok(owner()?.unwrap_or_else(|| name.to_owned()))
         })
+    }
+
+    fn verify(&self) -> BoxFuture<'_, Result<Verification, ReadError>> {
+        Box::pin(SqliteStore::verify(self))
     }
 }
 

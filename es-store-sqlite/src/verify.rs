@@ -1,4 +1,5 @@
 //! Finds what the triggers would have refused: edits behind the back of the store, and damage.
+use es_core::persistence::{Finding, Verification};
 use es_core::{Position, StreamId};
 use rusqlite::{Connection, OptionalExtension, Result, Row};
 
@@ -7,58 +8,10 @@ use crate::reads;
 use crate::records::{bound, counter};
 use crate::sql::Sql;
 
-/// What [`SqliteStore::verify`](crate::SqliteStore::verify) found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Verification {
-    /// How many events were read.
-    pub events: u64,
-    /// What is not as the store wrote it; nothing, where all is well.
-    pub findings: Vec<Finding>,
-}
-
-/// Something that is not as the store wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Finding {
-    /// The columns of an event do not have the sum that was stored with them.
-    Altered {
-        /// Where the event is, in the numbers of the file: an edit may have made it negative.
-        position: i64,
-    },
-    /// Positions are missing.
-    Hole {
-        /// The position before them.
-        after: Position,
-        /// The position that comes next.
-        next: i64,
-    },
-    /// The versions of a stream are not 1, 2, 3 ….
-    Stream {
-        /// The stream.
-        stream: StreamId,
-    },
-    /// The head of the log is not at its last event.
-    Head {
-        /// Where the log says its last event is.
-        head: Position,
-        /// Where it is.
-        last: Position,
-    },
-    /// The trigger is missing that refuses edits of events.
-    Unguarded {
-        /// Its name.
-        trigger: String,
-    },
-}
-
 pub(crate) fn verify(connection: &Connection, sql: &Sql) -> Result<Verification> {
     // All of one snapshot.
     let transaction = connection.unchecked_transaction()?;
-    let mut found = Verification {
-        events: 0,
-        findings: Vec::new(),
-    };
+    let mut found = Verification::default();
     let mut last = 0;
     let mut statement = transaction.prepare(&sql.verify_events)?;
     let mut rows = statement.query([])?;

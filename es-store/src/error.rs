@@ -24,6 +24,88 @@ pub enum OpenError {
     Owner(#[from] es_core::application::OpenError),
 }
 
+/// What stands in the way of opening an application, in one word for who only wants to know what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// What was said cannot be used, or is about another application's log: to be corrected.
+    Settings,
+    /// There is no store yet, or it is of an older version: to be migrated.
+    Unmigrated,
+    /// The store is not to be had: to be mended.
+    Unreachable,
+}
+
+impl Reason {
+    /// What an error means that came of opening a store or an application; `None` for one that did not.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use es_store::{Reason, Settings};
+    ///
+    /// let settings = Settings::new("school").store("sqlite:not/there.db").migrate(false);
+    /// let error = settings.open().await.unwrap_err();
+    /// assert_eq!(Reason::of(&error), Some(Reason::Unreachable));
+    /// # }
+    /// # #[cfg(not(feature = "sqlite"))]
+    /// # fn main() {}
+    /// ```
+    #[must_use]
+    pub fn of(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        if let Some(es_core::Error::Open(error)) = error.downcast_ref() {
+            return Self::of(&**error);
+        }
+        if let Some(error) = error.downcast_ref() {
+            return Some(Self::of_owner(error));
+        }
+        #[cfg(feature = "sqlite")]
+        if let Some(error) = error.downcast_ref() {
+            return Some(Self::of_sqlite(error));
+        }
+        #[cfg(feature = "postgres")]
+        if let Some(error) = error.downcast_ref() {
+            return Some(Self::of_postgres(error));
+        }
+        Some(match error.downcast_ref()? {
+            OpenError::Settings(_) => Self::Settings,
+            OpenError::Owner(error) => Self::of_owner(error),
+            #[cfg(feature = "sqlite")]
+            OpenError::Sqlite(error) => Self::of_sqlite(error),
+            #[cfg(feature = "postgres")]
+            OpenError::Postgres(error) => Self::of_postgres(error),
+        })
+    }
+
+    #[cfg(feature = "postgres")]
+    fn of_postgres(error: &es_store_postgres::OpenError) -> Self {
+        use es_store_postgres::OpenError::{NoRuntime, NoTls, Prefix, Schema, Unmigrated, Url};
+        match error {
+            Unmigrated { .. } => Self::Unmigrated,
+            Url | Schema { .. } | Prefix { .. } | NoTls | NoRuntime => Self::Settings,
+            _ => Self::Unreachable,
+        }
+    }
+
+    fn of_owner(error: &es_core::application::OpenError) -> Self {
+        match error {
+            es_core::application::OpenError::Foreign { .. } => Self::Settings,
+            _ => Self::Unreachable,
+        }
+    }
+
+    #[cfg(feature = "sqlite")]
+    fn of_sqlite(error: &es_store_sqlite::OpenError) -> Self {
+        use es_store_sqlite::OpenError::{Missing, Prefix, Unmigrated};
+        match error {
+            Unmigrated { .. } | Missing { .. } => Self::Unmigrated,
+            Prefix { .. } => Self::Settings,
+            _ => Self::Unreachable,
+        }
+    }
+}
+
 impl From<OpenError> for es_core::Error {
     fn from(error: OpenError) -> Self {
         Self::Open(error.into())

@@ -73,6 +73,7 @@
 //! | `aes` | `ES_CIPHER_KEYS`, and [`Settings`]`::keys` |
 
 mod error;
+mod program;
 mod redacted;
 mod settings;
 mod sources;
@@ -80,9 +81,11 @@ mod stores;
 mod values;
 mod variable;
 
-pub use error::{OpenError, SettingsError};
+pub use error::{OpenError, Reason, SettingsError};
+pub use program::Stores;
 pub use settings::Settings;
 pub use sources::Origin;
+pub use stores::AnyStore;
 
 use es_core::Application;
 

@@ -1,13 +1,14 @@
 //! What an application goes by, from code, a map, and the environment.
 use std::ffi::OsString;
 use std::fmt;
+use std::sync::Arc;
 
 use es_core::Application;
 use es_core::application::{ApplicationBuilder, OpenError as OwnerError, SnapshotPolicy};
 use es_core::persistence::{Compression, Store};
 
 use crate::sources::{Found, Origin, Prefix, Sources};
-use crate::stores::{self, Location};
+use crate::stores::{self, AnyStore, Location};
 use crate::values::{self, Keys, Unusable};
 use crate::variable::{CACHE, CIPHER_KEYS, COMPRESSION, SNAPSHOTS, STORE, Variable};
 use crate::{OpenError, SettingsError};
@@ -34,16 +35,18 @@ use crate::{OpenError, SettingsError};
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 #[must_use = "`open` makes the application"]
 pub struct Settings {
     name: String,
     store: Option<String>,
+    migrate: Option<bool>,
     choices: Choices,
     sources: Sources,
 }
 
 /// What there is to choose beside the store; nothing where the application's own default holds.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Choices {
     compression: Option<Compression>,
     keys: Option<Keys>,
@@ -59,6 +62,7 @@ impl Settings {
         Self {
             name: name.into(),
             store: None,
+            migrate: None,
             choices: Choices::default(),
             sources: Sources::process(),
         }
@@ -84,13 +88,20 @@ impl Settings {
         mut self,
         lookup: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static,
     ) -> Self {
-        self.sources.environment = Box::new(lookup);
+        self.sources.environment = Arc::new(lookup);
         self
     }
 
     /// Keeps the events in the store of this URL.
     pub fn store(mut self, url: impl Into<String>) -> Self {
         self.store = Some(url.into());
+        self
+    }
+
+    /// Whether the store is made, or brought up to date, when it is opened. Unless this is set, a file is and what is reached over a network is
+    /// not.
+    pub fn migrate(mut self, yes: bool) -> Self {
+        self.migrate = Some(yes);
         self
     }
 
@@ -103,7 +114,7 @@ impl Settings {
     /// Encrypts what is written from here on, and decrypts what is stored (feature `aes`).
     #[cfg(feature = "aes")]
     pub fn keys(mut self, keys: impl es_core::persistence::KeyProvider) -> Self {
-        self.choices.keys = Some(std::sync::Arc::new(keys));
+        self.choices.keys = Some(Arc::new(keys));
         self
     }
 
@@ -132,19 +143,57 @@ impl Settings {
     /// # Errors
     /// [`OpenError`]; nothing but the name was written.
     pub async fn builder(self) -> Result<ApplicationBuilder, OpenError> {
+        match self.open_store().await? {
+            #[cfg(feature = "memory")]
+            AnyStore::Memory(store) => self.builder_over(store).await,
+            #[cfg(feature = "sqlite")]
+            AnyStore::Sqlite(store) => self.builder_over(store).await,
+            #[cfg(feature = "postgres")]
+            AnyStore::Postgres(store) => self.builder_over(store).await,
+        }
+    }
+
+    /// Opens the store alone, for who also makes projections into it; [`builder_over`](Self::builder_over) makes an application of it.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), es_store::OpenError> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let url = format!("sqlite:{}", folder.path().join("school.db").display());
+    /// use es_store::{AnyStore, Settings};
+    ///
+    /// let settings = Settings::new("school").store(url);
+    /// if let AnyStore::Sqlite(store) = settings.open_store().await? {
+    ///     let app = settings.builder_over(store.clone()).await?.build();
+    ///     # let _ = app;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "sqlite"))]
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was written but what migrating writes.
+    pub async fn open_store(&self) -> Result<AnyStore, OpenError> {
         match self.location()? {
             #[cfg(feature = "memory")]
-            Location::Memory => self.builder_over(es_store_memory::MemoryStore::new()).await,
+            Location::Memory => Ok(AnyStore::Memory(es_store_memory::MemoryStore::new())),
             #[cfg(feature = "sqlite")]
             Location::Sqlite(path) => {
-                let store = es_store_sqlite::SqliteStore::open(path).await?;
-                self.builder_over(store).await
+                let store = es_store_sqlite::SqliteStore::builder(path);
+                let store = store.migrate(self.migrate.unwrap_or(true));
+                Ok(AnyStore::Sqlite(store.open().await?))
             }
             #[cfg(feature = "postgres")]
             Location::Postgres(url) => {
                 let store = es_store_postgres::PostgresStore::connect(&url.0).await?;
+                if self.migrate == Some(true) {
+                    store.migrate().await?;
+                }
                 store.check().await?;
-                self.builder_over(store).await
+                Ok(AnyStore::Postgres(store))
             }
         }
     }
@@ -287,6 +336,7 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("name", &self.name)
             .field("store", &store)
+            .field("migrate", &self.migrate)
             .field("compression", &self.choices.compression)
             .field("keys", &self.choices.keys.as_ref().map(|_| ".."))
             .field("snapshots", &self.choices.snapshots)

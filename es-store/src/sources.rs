@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::SettingsError;
 use crate::redacted::redacted;
@@ -108,9 +109,10 @@ impl Prefix {
     }
 }
 
-type Lookup = Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
+type Lookup = Arc<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
 
 /// What is read unless code says something.
+#[derive(Clone)]
 pub(crate) struct Sources {
     pub(crate) map: BTreeMap<String, String>,
     pub(crate) environment: Lookup,
@@ -121,7 +123,7 @@ impl Sources {
     pub(crate) fn process() -> Self {
         Self {
             map: BTreeMap::new(),
-            environment: Box::new(|name| env::var_os(name)),
+            environment: Arc::new(|name| env::var_os(name)),
         }
     }
 

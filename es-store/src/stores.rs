@@ -30,6 +30,21 @@ impl std::fmt::Debug for Url {
     }
 }
 
+/// A store of this build that is open.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum AnyStore {
+    /// In memory (feature `memory`).
+    #[cfg(feature = "memory")]
+    Memory(es_store_memory::MemoryStore),
+    /// In a file (feature `sqlite`).
+    #[cfg(feature = "sqlite")]
+    Sqlite(es_store_sqlite::SqliteStore),
+    /// On a server (feature `postgres`).
+    #[cfg(feature = "postgres")]
+    Postgres(es_store_postgres::PostgresStore),
+}
+
 struct Known {
     name: &'static str,
     schemes: &'static [&'static str],

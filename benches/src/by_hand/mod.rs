@@ -4,9 +4,12 @@
 
 mod codec;
 mod dog;
+mod entry;
 mod memory;
+pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 pub(crate) use codec::{Encoded, Stored, decode, encode, encode_into};
 pub(crate) use dog::{Dog, DogEvent, Registered, TrickAdded};
+pub(crate) use entry::{Entry, microseconds};
 pub(crate) use memory::Memory;

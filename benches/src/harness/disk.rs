@@ -21,14 +21,19 @@ pub(crate) struct Disk {
 impl Disk {
     /// A new folder where the command line says, or beside this program, which is in the target directory.
     pub(crate) fn of(effort: &Effort) -> io::Result<Self> {
-        let parent = match &effort.folder {
-            Some(folder) => folder.clone(),
-            None => beside_this_program()?,
-        };
+        let parent = Self::parent(effort)?;
         fs::create_dir_all(&parent)?;
         Ok(Self {
             folder: Rc::new(TempDir::new_in(parent)?),
         })
+    }
+
+    /// The folder in which the new one is.
+    pub(crate) fn parent(effort: &Effort) -> io::Result<PathBuf> {
+        match &effort.folder {
+            Some(folder) => Ok(folder.clone()),
+            None => beside_this_program(),
+        }
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {

@@ -5,8 +5,10 @@ mod effort;
 mod race;
 mod scenario;
 mod statistics;
+mod waits;
 
 pub(crate) use disk::Disk;
 pub(crate) use effort::Effort;
 pub(crate) use race::{Race, Turn};
 pub(crate) use scenario::Scenario;
+pub(crate) use waits::Waits;

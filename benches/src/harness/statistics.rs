@@ -23,6 +23,14 @@ impl Sample {
         }
     }
 
+    /// The measurement below which so large a share of them lies.
+    pub(super) fn at(&self, share: f64) -> f64 {
+        let Self(sorted) = self;
+        let below = sorted.len() as f64 * (1.0 - share);
+        let from_the_end = (0..sorted.len()).take_while(|place| ((place + 1) as f64) < below);
+        sorted[sorted.len() - 1 - from_the_end.count()]
+    }
+
     /// The least and the greatest, as percent below and above the median.
     pub(super) fn spread(&self) -> (f64, f64) {
         let Self(sorted) = self;

@@ -2,12 +2,16 @@
 
 mod decode;
 mod encode;
+mod learned;
 mod memory;
+mod postgres;
 mod record;
 mod replay;
 mod sqlite;
 
 use crate::harness::Effort;
+
+pub(crate) use postgres::child;
 
 pub(crate) fn all(effort: &Effort) {
     record::run(effort);
@@ -18,4 +22,5 @@ pub(crate) fn all(effort: &Effort) {
     encode::run(effort, effort.short);
     memory::run(effort);
     sqlite::run(effort);
+    postgres::run(effort);
 }

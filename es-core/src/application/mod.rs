@@ -15,6 +15,7 @@ mod repository;
 pub(crate) mod retry;
 mod save;
 mod snapshots;
+mod types;
 mod update;
 mod wait;
 mod work;
@@ -37,14 +38,17 @@ pub use repository::Repository;
 pub use retry::Retry;
 pub use save::{Save, SaveError, Saved, Staged};
 pub use snapshots::{SnapshotError, SnapshotPolicy};
+pub use types::{AggregateType, FieldState, Story};
 pub use update::{Decision, UpdateError, UpdateResult, Updated};
 pub use wait::WaitError;
 pub use work::UnitOfWork;
 
 use crate::domain::{Aggregate, Outcome, Position, StreamId, Version};
+use crate::persistence::{
+    Advance, Commit, CommitId, Committed, FollowerId, Metadata, Store, Verification,
+};
 #[cfg(doc)]
-use crate::persistence::AppendError;
-use crate::persistence::{Advance, CommitId, Committed, FollowerId, Metadata, Store};
+use crate::persistence::{AppendError, EventStore};
 
 /// The use cases of one bounded context stand in front of this: it gets, changes and saves aggregates of any type.
 ///
@@ -268,6 +272,25 @@ impl Application {
     #[must_use]
     pub fn log(&self) -> NotificationLog {
         NotificationLog::new(self.repository.clone())
+    }
+
+    /// Writes a commit of another log as it is, its id, its time, its metadata and the bytes of its payloads: for who copies a log. Sent again,
+    /// it is stored once.
+    ///
+    /// # Errors
+    /// [`SaveError`], as [`Error::Save`]; nothing of the commit is stored, except as [`SaveError::Unknown`] says.
+    pub fn append(&self, commit: Commit) -> impl Future<Output = Result<Committed>> + Send + use<> {
+        let repository = self.repository.clone();
+        async move { Ok(repository.append(commit).await?) }
+    }
+
+    /// Reads the whole log and compares it with what was written: see [`EventStore::verify`].
+    ///
+    /// # Errors
+    /// [`LogError`], as [`Error::Log`].
+    pub fn verify(&self) -> impl Future<Output = Result<Verification>> + Send + use<> {
+        let repository = self.repository.clone();
+        async move { Ok(repository.verify().await?) }
     }
 
     /// The ids of all aggregates of a type, in ascending order.

@@ -17,7 +17,7 @@ use super::{Application, LoadError, LogError, OpenError, Retry, SnapshotPolicy, 
 use crate::domain::{Aggregate, Position, StreamId};
 use crate::persistence::{
     Clock, Codecs, CommitId, Committed, DecodeError, Filter, FollowerId, LogPage, Record, Slice,
-    Span, Store,
+    Span, Store, Verification,
 };
 
 /// How many records are read at once, so that a long stream does not fill the memory.
@@ -176,6 +176,10 @@ impl Repository {
 
     pub(super) async fn head(&self) -> Result<Position, LogError> {
         Ok(self.store().await?.head().await?)
+    }
+
+    pub(super) async fn verify(&self) -> Result<Verification, LogError> {
+        Ok(self.store().await?.verify().await?)
     }
 
     pub(super) async fn checkpoint(&self, follower: &FollowerId) -> Result<Position, WaitError> {

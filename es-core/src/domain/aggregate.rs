@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use uuid::Uuid;
 
 use super::root::{Applying, Root};
-use super::{Event, Misplaced, Replay, ReplayError, Snapshots, Version};
+use super::{Event, Misplaced, Replay, ReplayError, Show, Snapshots, Version};
 
 /// An id that names one aggregate of its type: [`Uuid`], or a newtype that converts from and to it.
 ///
@@ -66,6 +66,12 @@ pub trait HasRoot: Sized + Send + Sync + 'static {
     fn difference(&self, other: &Self) -> Option<String> {
         let _ = other;
         None
+    }
+
+    /// Shows the fields of its state, but not the root, to `visit`: name by name in the order of declaration, with what prints the value where
+    /// its type is `Debug`. For a person who asks what an aggregate is like.
+    fn show(&self, visit: &mut Show<'_>) {
+        let _ = visit;
     }
 }
 

@@ -18,7 +18,7 @@ pub use replay::ReplayError;
 #[doc(hidden)]
 pub use root::Attempt;
 pub use root::Root;
-pub use state::Snapshots;
 #[doc(hidden)]
-pub use state::{Comparable, Opaque, States};
+pub use state::{Comparable, Field, Hidden, Opaque, Shown, States};
+pub use state::{Show, Snapshots};
 pub use stream::StreamId;

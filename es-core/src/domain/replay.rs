@@ -73,6 +73,11 @@ impl<A: Events> Replay<A> {
         self.version
     }
 
+    /// The aggregate as it is so far; its root is not to be asked.
+    pub(crate) fn state(&self) -> Option<&A> {
+        self.state.as_ref()
+    }
+
     /// Replays events.
     #[inline]
     pub(crate) fn extend(

@@ -1,4 +1,5 @@
-//! An aggregate's state as a whole: kept, copied, compared. Only where the aggregate asks for it.
+//! An aggregate's state as a whole: kept, copied, compared, shown. Only as far as its types can be.
+use std::fmt::Debug;
 
 /// How often the state of an aggregate is kept, and how it is written and read: `#[aggregate("Dog", snapshot_every = 100)]`.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub trait Comparable {
     fn __difference(&self) -> Option<String>;
 }
 
-impl<A: PartialEq + std::fmt::Debug> Comparable for States<'_, A> {
+impl<A: PartialEq + Debug> Comparable for States<'_, A> {
     fn __difference(&self) -> Option<String> {
         let Self(left, right) = self;
         (left != right).then(|| format!("{left:#?}\n{right:#?}"))
@@ -41,3 +42,33 @@ pub trait Opaque {
 }
 
 impl<A> Opaque for &States<'_, A> {}
+
+/// What is told of each field of a state: its name, and its value as far as that can be printed.
+pub type Show<'v> = dyn FnMut(&'static str, Option<&dyn Debug>) + 'v;
+
+/// A field, to be shown where its type can be.
+///
+/// The method is found by [`Shown`] where the type is `Debug`, otherwise, one reference further, by [`Hidden`].
+pub struct Field<'a, T>(pub &'a T);
+
+/// Can be printed.
+pub trait Shown {
+    /// What prints it.
+    fn __shown(&self) -> Option<&dyn Debug>;
+}
+
+impl<T: Debug> Shown for Field<'_, T> {
+    fn __shown(&self) -> Option<&dyn Debug> {
+        Some(&self.0)
+    }
+}
+
+/// Cannot be printed.
+pub trait Hidden {
+    /// Nothing.
+    fn __shown(&self) -> Option<&dyn Debug> {
+        None
+    }
+}
+
+impl<T> Hidden for &Field<'_, T> {}

@@ -19,6 +19,7 @@ mod parked;
 mod record;
 mod snapshot;
 mod store;
+mod verification;
 
 pub use checkpoint::{Advance, CheckpointStore, FollowerId, Standing};
 #[cfg(feature = "tokio")]
@@ -44,3 +45,4 @@ pub use snapshot::{KeepError, Snapshot, SnapshotStore};
 #[cfg(feature = "testing")]
 pub(crate) use store::show;
 pub use store::{AppendError, EventStore, LogPage, ReadError, Slice, Span, Store, Visit};
+pub use verification::{Finding, Verification};

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     BoxError, CheckpointStore, Commit, CommitId, Committed, Epoch, Filter, FollowerId, Record,
-    SnapshotStore, StoredEvent,
+    SnapshotStore, StoredEvent, Verification, verification,
 };
 use crate::domain::{Position, StreamId, Version};
 
@@ -108,6 +108,17 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// [`ReadError`].
     fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>>;
+
+    /// Reads the whole log and compares it with what was written.
+    ///
+    /// A store that keeps a sum with each record compares it; unless it does, positions, versions, times and the head are looked at, which
+    /// are in the records themselves.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the log is damaged so far that it cannot be read, or the store cannot be reached.
+    fn verify(&self) -> BoxFuture<'_, Result<Verification, ReadError>> {
+        Box::pin(verification::read_through(self))
+    }
 }
 
 /// What is done with each event of a stream that is [visited](EventStore::visit_stream).

@@ -1,9 +1,10 @@
 //! What followers would do, and nothing kept of it.
 use std::sync::Arc;
 
+use super::followed::Followed;
 use super::follower::{Batch, HandleError, Output};
 use super::state::told;
-use super::{FollowError, System};
+use super::{FollowError, FollowerHandle, System};
 use crate::application::Result;
 use crate::domain::Position;
 use crate::persistence::{FollowerId, Span};
@@ -41,65 +42,79 @@ impl System {
     pub async fn dry_run(&self, limit: usize) -> Result<DryRun> {
         let mut followers = Vec::new();
         for followed in &self.followed {
-            let follower = || followed.id.clone();
-            let running = || FollowError::Running {
-                follower: follower(),
-            };
-            let mut driven = followed.take().ok_or_else(running)?;
-            let Some(driven) = driven.follower.as_deref_mut() else {
-                return Err(running().into());
-            };
-            let standing = followed.store.standing(&followed.id).await;
-            let standing = standing.map_err(|source| FollowError::Store {
-                follower: follower(),
-                source,
-            })?;
-            let span = Span::after(standing.position).limit(limit);
-            let page = followed.log.page(span).await?;
-            let mut rehearsed = Rehearsed {
-                follower: follower(),
-                from: standing.position,
-                events: 0,
-                failure: None,
-            };
-            let mut records = Vec::with_capacity(page.records.len());
-            for mut record in page.records {
-                if let Err(error) = followed.app.open_record(&mut record).await {
-                    rehearsed.failure = Some((record.position, told(&error)));
-                    break;
-                }
-                records.push(record);
-            }
-            let positions: Vec<_> = records.iter().map(|record| record.position).collect();
-            rehearsed.events = positions.len();
-            if !records.is_empty() {
-                let batch = Batch {
-                    output: Output::live(followed.id.clone(), followed.revision),
-                    from: standing.position,
-                    to: page.read_to,
-                    stands_at: None,
-                    records,
-                    parking: Vec::new(),
-                    dry: true,
-                };
-                match driven.handle(Arc::new(batch)).await {
-                    Ok(_) => {}
-                    Err(HandleError::Event { place, source }) => {
-                        rehearsed.events = place;
-                        let position = positions.get(place).copied().unwrap_or_default();
-                        rehearsed.failure = Some((position, told(&*source)));
-                    }
-                    Err(error) => {
-                        return Err(FollowError::Unreachable {
-                            follower: follower(),
-                            failure: told(&error),
-                        }
-                        .into());
-                    }
-                }
-            }
-            followers.push(rehearsed);
+            followers.push(rehearse(followed, limit).await?);
         }
         Ok(DryRun { followers })
     }
+}
+
+impl FollowerHandle {
+    /// As [`System::dry_run`], for this follower alone.
+    ///
+    /// # Errors
+    /// [`FollowError`], where the follower is run by this process, or a store cannot be reached.
+    pub async fn dry_run(&self, limit: usize) -> Result<Rehearsed> {
+        rehearse(self.followed()?, limit).await
+    }
+}
+
+async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
+    let follower = || followed.id.clone();
+    let running = || FollowError::Running {
+        follower: follower(),
+    };
+    let mut driven = followed.take().ok_or_else(running)?;
+    let Some(driven) = driven.follower.as_deref_mut() else {
+        return Err(running().into());
+    };
+    let standing = followed.store.standing(&followed.id).await;
+    let standing = standing.map_err(|source| FollowError::Store {
+        follower: follower(),
+        source,
+    })?;
+    let span = Span::after(standing.position).limit(limit);
+    let page = followed.log.page(span).await?;
+    let mut rehearsed = Rehearsed {
+        follower: follower(),
+        from: standing.position,
+        events: 0,
+        failure: None,
+    };
+    let mut records = Vec::with_capacity(page.records.len());
+    for mut record in page.records {
+        if let Err(error) = followed.app.open_record(&mut record).await {
+            rehearsed.failure = Some((record.position, told(&error)));
+            break;
+        }
+        records.push(record);
+    }
+    let positions: Vec<_> = records.iter().map(|record| record.position).collect();
+    rehearsed.events = positions.len();
+    if !records.is_empty() {
+        let batch = Batch {
+            output: Output::live(followed.id.clone(), followed.revision),
+            from: standing.position,
+            to: page.read_to,
+            stands_at: None,
+            records,
+            parking: Vec::new(),
+            dry: true,
+        };
+        match driven.handle(Arc::new(batch)).await {
+            Ok(_) => {}
+            Err(HandleError::Event { place, source }) => {
+                rehearsed.events = place;
+                let position = positions.get(place).copied().unwrap_or_default();
+                rehearsed.failure = Some((position, told(&*source)));
+            }
+            Err(error) => {
+                return Err(FollowError::Unreachable {
+                    follower: follower(),
+                    failure: told(&error),
+                }
+                .into());
+            }
+        }
+    }
+    Ok(rehearsed)
 }

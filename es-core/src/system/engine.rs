@@ -151,6 +151,12 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// Where the checkpoint of what readers see is; `None` without a lease, and while another revision is built.
+    pub(super) fn checkpoint(&self) -> Option<Position> {
+        let run = self.run.as_ref()?;
+        run.output.tag.is_none().then_some(run.position)
+    }
+
     /// Gives the lease back, so that another need not wait for its end.
     pub(super) async fn release(&mut self) {
         if let Some(run) = self.run.take() {

@@ -1,4 +1,6 @@
 //! What can go wrong when a follower is asked for something. What it does by itself goes wrong in its [state](super::State).
+use std::time::Duration;
+
 use super::StopReason;
 use crate::application::Error;
 use crate::persistence::{FollowerId, ParkedError, ReadError};
@@ -22,12 +24,14 @@ pub enum FollowError {
         follower: FollowerId,
     },
     /// Another process does it.
-    #[error("{holder} does the same for {follower}; wait for its end")]
+    #[error("{holder} runs {follower}{}; wait for its end", free(.free_in))]
     Held {
         /// Which follower.
         follower: FollowerId,
         /// Who.
         holder: String,
+        /// In how long its lease ends, unless it renews it.
+        free_in: Option<Duration>,
     },
     /// It does not go on.
     #[error("{follower} is stopped")]
@@ -75,5 +79,15 @@ pub enum FollowError {
 impl From<FollowError> for Error {
     fn from(error: FollowError) -> Self {
         Self::Follow(error.into())
+    }
+}
+
+fn free(free_in: &Option<Duration>) -> String {
+    match free_in {
+        Some(free_in) => format!(
+            ", under a lease that ends in {:.1} s unless it is renewed",
+            free_in.as_secs_f64()
+        ),
+        None => String::new(),
     }
 }

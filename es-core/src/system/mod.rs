@@ -5,6 +5,7 @@
 //! [process manager](ProcessManager) answers events by events. A [`System`] says who follows whom; it is driven [step by step](System::step), or
 //! [by itself](System::start).
 
+mod catch_up;
 mod dry_run;
 mod engine;
 mod error;
@@ -34,9 +35,9 @@ pub use rebuild::Until;
 pub use runner::Running;
 pub use state::{State, Status, StopReason};
 pub use steps::Stepped;
-pub use types::{AggregateType, Types};
+pub use types::Types;
 
-use crate::application::Application;
+use crate::application::{AggregateType, Application};
 use followed::Followed;
 
 /// Which followers follow which applications.

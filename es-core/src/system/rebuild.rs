@@ -90,13 +90,21 @@ impl FollowerHandle {
                     let follower = id();
                     break Err(FollowError::Unreachable { follower, failure });
                 }
-                Turn::Standby(_) | Turn::Fenced => {
+                turn @ (Turn::Standby(_) | Turn::Fenced) => {
+                    let free_in = match turn {
+                        Turn::Standby(free_in) => Some(free_in),
+                        _ => None,
+                    };
                     let holder = match followed.state() {
                         State::Standby { holder } => holder,
                         _ => "another process".to_owned(),
                     };
                     let follower = id();
-                    break Err(FollowError::Held { follower, holder });
+                    break Err(FollowError::Held {
+                        follower,
+                        holder,
+                        free_in,
+                    });
                 }
                 Turn::Stopped => {
                     let source = Box::new(match followed.state() {

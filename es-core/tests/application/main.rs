@@ -16,6 +16,7 @@ mod sections;
 mod slow;
 mod snapshots;
 mod subscriptions;
+mod types;
 mod update;
 mod update_all;
 mod wait;

@@ -14,6 +14,8 @@ pub(super) struct Aggregate<'a> {
     pub(super) id: Option<&'a Type>,
     /// The fields of type `Root<..>`; an aggregate has one.
     pub(super) roots: Vec<&'a Field>,
+    /// The other fields.
+    pub(super) state: Vec<&'a Field>,
     /// After how many events a snapshot is taken.
     pub(super) snapshot_every: Option<u32>,
     /// Changes with the fields and with `snapshot_revision`.
@@ -37,15 +39,16 @@ pub(super) fn of(syntax: &Syntax) -> Aggregate<'_> {
         Data::Struct(data) => named(&data.fields),
         Data::Enum(_) | Data::Union(_) => Vec::new(),
     };
+    let (roots, state) = fields
+        .into_iter()
+        .partition(|field| is_root(&field.ty, &syntax.item.ident));
     Aggregate {
         ident: &syntax.item.ident,
         generics: &syntax.item.generics,
         category: syntax.category.value(),
         id: syntax.id.as_ref(),
-        roots: fields
-            .into_iter()
-            .filter(|field| is_root(&field.ty, &syntax.item.ident))
-            .collect(),
+        roots,
+        state,
         snapshot_every: syntax.snapshot_every.as_ref().map(|number| number.value),
         fingerprint: fingerprint(syntax),
         cached: syntax.cached,

@@ -1,6 +1,7 @@
 //! The code that says so.
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::{WhereClause, parse_quote};
 
 use super::model::Aggregate;
@@ -8,8 +9,9 @@ use crate::diagnostics::Diagnostics;
 
 pub(super) fn all(model: &Aggregate, diagnostics: Diagnostics) -> TokenStream {
     if diagnostics.is_empty() {
-        let (snapshots, cached, difference) = (snapshots(model), cached(model), difference(model));
-        let has_root = has_root(model, &quote!(#snapshots #cached #difference));
+        let (snapshots, cached) = (snapshots(model), cached(model));
+        let (difference, show) = (difference(model), show(model));
+        let has_root = has_root(model, &quote!(#snapshots #cached #difference #show));
         let declares_events = declares_events(model);
         return quote!(#has_root #declares_events);
     }
@@ -113,6 +115,31 @@ fn difference(model: &Aggregate) -> TokenStream {
             (&#krate::__private::States(self, other)).__difference()
         }
     }
+}
+
+/// Shows each field that is `Debug`, and of the others that they are there. Nothing is compiled for a field but a call: its `Debug` is there
+/// already.
+fn show(model: &Aggregate) -> Option<TokenStream> {
+    let krate = &model.krate;
+    model.state.first()?;
+    let fields = model.state.iter().filter_map(|field| {
+        let ident = field.ident.as_ref()?;
+        let name = ident.unraw().to_string();
+        let conditions = field
+            .attrs
+            .iter()
+            .filter(|attr| attr.path().is_ident("cfg"));
+        Some(quote! {
+            #(#conditions)*
+            visit(#name, (&#krate::__private::Field(&self.#ident)).__shown());
+        })
+    });
+    Some(quote! {
+        fn show(&self, visit: &mut #krate::__private::Show<'_>) {
+            use #krate::__private::{Hidden as _, Shown as _};
+            #(#fields)*
+        }
+    })
 }
 
 /// Asks for the events at the struct's name, which is where their absence is told. The `impl` of a generic struct may be for some of its

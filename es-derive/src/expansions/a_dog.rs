@@ -15,6 +15,11 @@ impl ::es_core::__private::HasRoot for Dog {
         use ::es_core::__private::{Comparable as _, Opaque as _};
         (&::es_core::__private::States(self, other)).__difference()
     }
+    fn show(&self, visit: &mut ::es_core::__private::Show<'_>) {
+        use ::es_core::__private::{Hidden as _, Shown as _};
+        visit("name", (&::es_core::__private::Field(&self.name)).__shown());
+        visit("tricks", (&::es_core::__private::Field(&self.tricks)).__shown());
+    }
 }
 const _: () = ::es_core::__private::declares_events::<Dog>();
 ///What can happen to a [`Dog`].

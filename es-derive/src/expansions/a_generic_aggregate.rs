@@ -21,6 +21,11 @@ where
         use facade::es_core::__private::{Comparable as _, Opaque as _};
         (&facade::es_core::__private::States(self, other)).__difference()
     }
+    fn show(&self, visit: &mut facade::es_core::__private::Show<'_>) {
+        use facade::es_core::__private::{Hidden as _, Shown as _};
+        visit("items", (&facade::es_core::__private::Field(&self.items)).__shown());
+        visit("scratch", (&facade::es_core::__private::Field(&self.scratch)).__shown());
+    }
 }
 const _: () = {
     struct _Parameters<T: Item>(

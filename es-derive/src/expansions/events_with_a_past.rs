@@ -23,6 +23,10 @@ impl ::es_core::__private::HasRoot for Account {
         use ::es_core::__private::{Comparable as _, Opaque as _};
         (&::es_core::__private::States(self, other)).__difference()
     }
+    fn show(&self, visit: &mut ::es_core::__private::Show<'_>) {
+        use ::es_core::__private::{Hidden as _, Shown as _};
+        visit("balance", (&::es_core::__private::Field(&self.balance)).__shown());
+    }
 }
 const _: () = ::es_core::__private::declares_events::<Account>();
 const _: () = {

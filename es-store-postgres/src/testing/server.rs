@@ -82,17 +82,25 @@ cd / && rm -rf "$folder"
 static FOLDERS: AtomicU32 = AtomicU32::new(0);
 
 impl Server {
-    /// Starts a server.
+    /// Starts a server, whose folder is where temporary files are.
     ///
     /// # Errors
     /// [`ServerError`]; nothing is left running.
     pub fn start(disk: Disk) -> Result<Self, ServerError> {
+        Self::start_in(&std::env::temp_dir(), disk)
+    }
+
+    /// Starts a server, whose folder is in this one: for its disk, which is the one to measure. The user that it runs as must be let into it.
+    ///
+    /// # Errors
+    /// [`ServerError`]; nothing is left running.
+    pub fn start_in(parent: &Path, disk: Disk) -> Result<Self, ServerError> {
         let programs = programs().ok_or(ServerError::Missing)?;
         let user = user()?;
         let mut said = String::new();
         // The port may be taken between being found free and being used.
         for _ in 0..5 {
-            match Self::attempt(&programs, user, disk) {
+            match Self::attempt(parent, &programs, user, disk) {
                 Err(ServerError::Failed { said: why })
                     if why.contains("Address already in use") =>
                 {
@@ -104,14 +112,19 @@ impl Server {
         Err(ServerError::Failed { said })
     }
 
-    fn attempt(programs: &Path, user: Option<(u32, u32)>, disk: Disk) -> Result<Self, ServerError> {
+    fn attempt(
+        parent: &Path,
+        programs: &Path,
+        user: Option<(u32, u32)>,
+        disk: Disk,
+    ) -> Result<Self, ServerError> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let name = format!(
             "es-postgres-{}-{}",
             std::process::id(),
             FOLDERS.fetch_add(1, Ordering::Relaxed)
         );
-        let folder = std::env::temp_dir().join(name);
+        let folder = parent.join(name);
         fs::create_dir(&folder)?;
         let mut keeper = Command::new("sh");
         keeper

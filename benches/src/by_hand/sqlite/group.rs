@@ -5,8 +5,8 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, Result};
 
-use super::{Entry, Pen, connection};
-use crate::by_hand::Dog;
+use super::{Pen, connection};
+use crate::by_hand::{Dog, Entry};
 
 pub(crate) struct Group {
     jobs: Option<Sender<Job>>,

@@ -18,9 +18,6 @@ use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Result};
-use uuid::Uuid;
-
-use super::{Dog, Encoded, encode};
 
 pub(crate) use group::Group;
 pub(crate) use pen::{Pen, WithOne};
@@ -73,23 +70,4 @@ fn connection(path: &Path) -> Result<Connection> {
 pub(crate) fn head(connection: &Connection) -> Result<i64> {
     let head = "SELECT coalesce(max(position), 0) FROM events";
     connection.query_row(head, [], |row| row.get(0))
-}
-
-/// What is pending in a dog, as it is to be written.
-pub(crate) struct Entry {
-    id: Uuid,
-    /// The version that the dog must be at.
-    version: u64,
-    events: Vec<Encoded<Vec<u8>>>,
-}
-
-impl Entry {
-    pub(crate) fn of(dog: &Dog) -> serde_json::Result<Self> {
-        let events = dog.pending().iter().map(encode);
-        Ok(Self {
-            id: dog.id(),
-            version: dog.saved_version(),
-            events: events.collect::<serde_json::Result<_>>()?,
-        })
-    }
 }

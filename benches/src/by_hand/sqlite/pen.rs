@@ -1,14 +1,13 @@
 //! Writing: statements prepared once, or those that one connection for all keeps.
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use crc32fast::Hasher;
 use rusqlite::{Connection, Result, Statement, params};
 use uuid::Uuid;
 
-use super::{CATEGORY, Entry, connection, head};
-use crate::by_hand::{Dog, Encoded};
+use super::{CATEGORY, connection, head};
+use crate::by_hand::{Dog, Encoded, Entry, microseconds};
 
 const INSERT: &str = "INSERT INTO events (position, category, stream, version, event, schema, payload, metadata, time, commit_id, events_in_commit, \
      checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8, ?9, ?10, ?11)";
@@ -70,13 +69,6 @@ impl Next {
 
 fn entry(dog: &Dog) -> Result<Entry> {
     Entry::of(dog).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
-}
-
-fn microseconds() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-    })
 }
 
 fn checksum(

@@ -7,10 +7,10 @@ use es_core::Position;
 use es_core::persistence::{Advance, Commit, CommitId, EventStore, FollowerId, Metadata};
 
 use super::{Bench, DURABLE, register_by_hand, registered};
-use crate::by_hand;
 use crate::by_hand::sqlite::{Pen, Reading, open};
 use crate::dog::{self, Dog, DogEvent};
 use crate::harness::{Race, Turn};
+use crate::scenarios::learned::Learned;
 
 const PAGE: usize = 1_000;
 
@@ -129,34 +129,5 @@ fn checkpoint(advance: Advance) -> Commit {
         metadata: Metadata::new(),
         appends: Vec::new(),
         checkpoint: Some(advance),
-    }
-}
-
-/// What is made of the events.
-#[derive(Debug, Default, PartialEq)]
-struct Learned {
-    dogs: usize,
-    tricks: usize,
-    letters: usize,
-}
-
-impl Learned {
-    fn ours(&mut self, event: DogEvent) {
-        match event {
-            DogEvent::Registered { .. } => self.dogs += 1,
-            DogEvent::TrickAdded { trick } => self.trick(&trick),
-        }
-    }
-
-    fn by_hand(&mut self, event: by_hand::DogEvent) {
-        match event {
-            by_hand::DogEvent::Registered(_) => self.dogs += 1,
-            by_hand::DogEvent::TrickAdded(event) => self.trick(&event.trick),
-        }
-    }
-
-    fn trick(&mut self, trick: &str) {
-        self.tricks += 1;
-        self.letters += trick.len();
     }
 }

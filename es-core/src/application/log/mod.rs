@@ -10,8 +10,10 @@ pub use section::{Section, SectionId, SectionIdError};
 pub use subscription::{Stopper, Subscription};
 
 use super::{OpenError, Repository, Result};
-use crate::domain::{Event, Position};
-use crate::persistence::{DecodeError, Filter, LogPage, ReadError, Record, Recorded, Span, decode};
+use crate::domain::{Event, Position, StreamId};
+use crate::persistence::{
+    DecodeError, Filter, LogPage, ReadError, Record, Recorded, Slice, Span, decode,
+};
 
 /// The events of an application in position order, for readers elsewhere: positions are 1, 2, 3 … with no holes, and a reader that has
 /// seen one has seen everything before it.
@@ -130,6 +132,35 @@ impl NotificationLog {
             repository.open(&mut record).await.map_err(LogError::from)?;
             let event = decode(&record).map_err(LogError::from)?;
             Ok(Recorded::new(record, event))
+        }
+    }
+
+    /// Reads a part of one stream, as it is stored; what the filter says does not matter.
+    ///
+    /// # Errors
+    /// [`LogError`], as [`Error::Log`](super::Error::Log).
+    pub fn stream(
+        &self,
+        stream: StreamId,
+        slice: Slice,
+    ) -> impl Future<Output = Result<Vec<Record>>> + Send + use<> {
+        let repository = self.repository.clone();
+        async move {
+            let store = repository.store().await.map_err(LogError::from)?;
+            let records = store.read_stream(&stream, slice).await;
+            Ok(records.map_err(LogError::from)?)
+        }
+    }
+
+    /// Makes the payload of a record JSON again, where it is compressed or encrypted: for who reads without knowing the types of the events.
+    ///
+    /// # Errors
+    /// [`DecodeError`], as [`LogError::Decode`] in [`Error::Log`](super::Error::Log), where the payload cannot be opened.
+    pub fn open(&self, mut record: Record) -> impl Future<Output = Result<Record>> + Send + use<> {
+        let repository = self.repository.clone();
+        async move {
+            repository.open(&mut record).await.map_err(LogError::from)?;
+            Ok(record)
         }
     }
 

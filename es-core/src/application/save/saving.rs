@@ -7,8 +7,8 @@ use super::{Save, SaveError, Saved};
 use crate::application::{Repository, snapshots};
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{
-    Advance, Append, AppendError, Codecs, Commit, CommitId, DecodeError, Filter, Metadata,
-    ReadError, Record, Span, Store, whole_microseconds,
+    Advance, Append, AppendError, Codecs, Commit, CommitId, Committed, DecodeError, Filter,
+    Metadata, ReadError, Record, Span, Store, whole_microseconds,
 };
 
 impl Repository {
@@ -64,6 +64,22 @@ impl Repository {
         match self.store().await?.commit(commit).await {
             Ok(_) => Ok(()),
             Err(refused) => Err(SaveError::Store(refused)),
+        }
+    }
+
+    /// Writes a commit that another log has.
+    pub(in crate::application) async fn append(
+        &self,
+        commit: Commit,
+    ) -> Result<Committed, SaveError> {
+        let id = commit.id;
+        match self.store().await?.commit(commit).await {
+            Ok(committed) => Ok(committed),
+            Err(AppendError::Unavailable(source)) => Err(SaveError::Unknown {
+                commit: id,
+                source: Some(source),
+            }),
+            Err(refused) => Err(self.refused(refused)),
         }
     }
 

@@ -26,6 +26,7 @@ pub struct Noted {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Anything;
 
+#[diagnostic::do_not_recommend]
 impl EventSet for Anything {
     const CATEGORIES: &'static [&'static str] = &["Dog"];
 

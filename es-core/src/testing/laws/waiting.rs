@@ -1,12 +1,40 @@
 //! Law 19: waiting for a follower.
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use futures_core::future::BoxFuture;
 
 use super::apps::{PATIENCE, app, handle, within};
 use super::{Harness, advance, at, on_threads};
 use crate::application::{Application, Error, Result, WaitError};
 use crate::domain::Position;
-use crate::persistence::{EventStore, FollowerId};
+use crate::persistence::{Clock, EventStore, FollowerId};
 use crate::testing::VirtualClock;
+
+/// Knows for how long somebody has slept by it at most.
+#[derive(Clone)]
+struct Watched {
+    clock: VirtualClock,
+    longest: Arc<Mutex<Duration>>,
+}
+
+impl Watched {
+    fn longest(&self) -> Duration {
+        *self.longest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clock for Watched {
+    fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let mut longest = self.longest.lock().unwrap_or_else(PoisonError::into_inner);
+        *longest = duration.max(*longest);
+        self.clock.sleep(duration)
+    }
+}
 
 fn follower() -> FollowerId {
     FollowerId::new("certificates", "school")
@@ -72,11 +100,25 @@ pub async fn waiting_ends_by_time_out_otherwise(harness: impl Harness) {
         let another = advance(&FollowerId::new(name, log), 0, 9, []);
         store.commit(another).await.expect("it is nobody else's");
     }
-    let clock = VirtualClock::at(at(0));
+    let clock = Watched {
+        clock: VirtualClock::at(at(0)),
+        longest: Arc::default(),
+    };
     let app = Application::builder(handle(store.into()))
         .clock(clock.clone())
         .build();
     let mut wait = Box::pin(app.wait_for(follower(), Position::from(5), AT_MOST));
+    // Its time begins when it has looked at the store, which may take a while.
+    let begun = async {
+        while clock.longest() < AT_MOST {
+            let early = within(Duration::from_millis(5), &mut wait).await;
+            assert!(early.is_none(), "it is not there: {early:?}");
+        }
+    };
+    within(PATIENCE * 2, begun)
+        .await
+        .expect("it begins to wait");
+    let clock = clock.clock;
     for passed in [Duration::ZERO, AT_MOST - Duration::from_nanos(1)] {
         clock.advance(passed);
         let early = within(Duration::from_millis(20), &mut wait).await;

@@ -1,0 +1,130 @@
+//! Getting dogs whose events came in turns with those of other dogs.
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use es_core::Aggregate;
+use tokio::runtime::Runtime;
+
+use super::{Bench, READ, register_by_hand, registered, tasks};
+use crate::by_hand::postgres::{Pen, Reading};
+use crate::dog::Dog;
+use crate::harness::{Race, Turn};
+
+/// How many events come in one commit.
+const AT_ONCE: usize = 10;
+
+pub(super) fn run(bench: &Bench<'_>) {
+    load(bench, &bench.workers, "", bench.effort.short, 200, 1_000);
+    load(
+        bench,
+        &bench.thread,
+        ", one thread",
+        bench.effort.short,
+        200,
+        1_000,
+    );
+    load(bench, &bench.workers, "", bench.effort.long, 2, 40);
+}
+
+fn load(
+    bench: &Bench<'_>,
+    runtime: &Rc<Runtime>,
+    how: &str,
+    events: usize,
+    dogs: usize,
+    loads: usize,
+) {
+    let name = format!("load {events} events from Postgres{how}");
+    if !bench.wants(&name) {
+        return;
+    }
+    let (dogs, loads) = (bench.some(dogs), bench.some(loads));
+    let schema = |form: &str| format!("{form}_load_{events}_{}", how.len());
+    let (app, _) = bench.application(runtime, &schema("ours"));
+    let place = bench.place(&schema("reading"));
+    let [reading, whole] = [(); 2].map(|()| {
+        let reading = runtime.block_on(async {
+            let client = place.connect().await.expect("the server answers");
+            Reading::new(client).await.expect("the tables are there")
+        });
+        Arc::new(reading)
+    });
+
+    let mut ours = registered(1, dogs, Dog::register).remove(0);
+    let mut theirs = registered(1, dogs, register_by_hand).remove(0);
+    runtime.block_on(async {
+        let client = place.connect().await.expect("the server answers");
+        let pen = Pen::new(client).await.expect("the tables are there");
+        for number in 1..events {
+            let trick = format!("trick number {number}");
+            ours.iter_mut()
+                .for_each(|dog| dog.add_trick(trick.as_str()));
+            theirs
+                .iter_mut()
+                .for_each(|dog| dog.add_trick(trick.as_str()));
+            if number % AT_ONCE == 0 || number == events - 1 {
+                app.save(&mut ours[..]).await.expect("nobody else writes");
+                pen.save_all(&mut theirs).await.expect("nobody else writes");
+            }
+        }
+    });
+    let ids: Vec<_> = ours.iter().map(Dog::id).collect();
+    let ids: Vec<_> = ids.iter().copied().cycle().take(loads).collect();
+    let same: Vec<_> = theirs.iter().map(|dog| dog.id()).collect();
+    let same: Vec<_> = same.iter().copied().cycle().take(loads).collect();
+    let once_more = same.clone();
+    let [runtime, beside, again] = [(); 3].map(|()| Rc::clone(runtime));
+
+    Race::new(name, "load", loads, READ)
+        .contestant("ours", move || {
+            let seen = Arc::new(AtomicU64::new(0));
+            let taken = tasks(&runtime, vec![ids.clone()], |ids| {
+                let (app, seen) = (app.clone(), Arc::clone(&seen));
+                async move {
+                    for id in ids {
+                        let dog: Dog = app.get(id).await.expect("it was saved");
+                        seen.fetch_add(dog.version().get(), Ordering::Relaxed);
+                    }
+                }
+            });
+            Turn {
+                taken,
+                seen: seen.load(Ordering::Relaxed),
+            }
+        })
+        .contestant("by hand, name and payload", move || {
+            let seen = Arc::new(AtomicU64::new(0));
+            let taken = tasks(&beside, vec![same.clone()], |ids| {
+                let (reading, seen) = (Arc::clone(&reading), Arc::clone(&seen));
+                async move {
+                    for id in ids {
+                        let dog = reading.load(id).await.expect("it was saved");
+                        seen.fetch_add(dog.saved_version(), Ordering::Relaxed);
+                    }
+                }
+            });
+            Turn {
+                taken,
+                seen: seen.load(Ordering::Relaxed),
+            }
+        })
+        .at_least(0.75)
+        .contestant("by hand, all columns", move || {
+            let seen = Arc::new(AtomicU64::new(0));
+            let taken = tasks(&again, vec![once_more.clone()], |ids| {
+                let (reading, seen) = (Arc::clone(&whole), Arc::clone(&seen));
+                async move {
+                    for id in ids {
+                        let dog = reading.load_whole(id).await.expect("it was saved");
+                        seen.fetch_add(dog.saved_version(), Ordering::Relaxed);
+                    }
+                }
+            });
+            Turn {
+                taken,
+                seen: seen.load(Ordering::Relaxed),
+            }
+        })
+        .run(bench.effort);
+}

@@ -1,0 +1,129 @@
+//! One follower, once to the end of its log: for a scheduled job, or a person who waits for it.
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::engine::{Engine, Goal, Turn};
+use super::state::State;
+use super::{FollowError, FollowerHandle, StopReason, System};
+use crate::application::Result;
+use crate::domain::Position;
+
+impl FollowerHandle {
+    /// Has the follower handle what it has not seen, up to the end that the log has now, under one lease, which is given back. An event that fails
+    /// is tried again, with pauses, as its settings say.
+    ///
+    /// Waits for a lease that somebody else has, for as long as `wait` says. `moved` is told of each batch: where the checkpoint is by then, and
+    /// how many events were handled.
+    ///
+    /// # Errors
+    /// [`FollowError::Held`], [`FollowError::Stopped`], [`FollowError::Unreachable`], as [`Error::Follow`](crate::Error::Follow); what was handled
+    /// before is kept.
+    pub async fn catch_up(
+        &self,
+        wait: Duration,
+        moved: &mut (dyn FnMut(Position, usize) + Send),
+    ) -> Result<()> {
+        let followed = self.followed()?;
+        let id = || followed.id.clone();
+        let end = followed.app.log().head().await?;
+        followed.resume();
+        let running = || FollowError::Running { follower: id() };
+        let mut driven = followed.take().ok_or_else(running)?;
+        let Some(follower) = driven.follower.as_deref_mut() else {
+            return Err(running().into());
+        };
+        if followed.is_stopped() {
+            let (follower, source) = (id(), Box::new(stop_reason(followed.state())));
+            return Err(FollowError::Stopped { follower, source }.into());
+        }
+        let mut engine = Engine::new(followed, follower, &self.holder, Goal::Follow);
+        let mut left = wait;
+        let ended = loop {
+            match engine.turn().await {
+                Turn::CaughtUp | Turn::Built => break Ok(()),
+                Turn::Moved(events) => {
+                    let position = engine.checkpoint();
+                    moved(position.unwrap_or_default(), events);
+                    // One event may have been set aside, and others before the end be left.
+                    if position.is_some_and(|position| position >= end) {
+                        break Ok(());
+                    }
+                }
+                Turn::Fenced => {}
+                Turn::Retry(pause) => followed.clock.sleep(pause).await,
+                Turn::Standby(free_in) if left.is_zero() => {
+                    let holder = match followed.state() {
+                        State::Standby { holder } => holder,
+                        _ => "another process".to_owned(),
+                    };
+                    break Err(FollowError::Held {
+                        follower: id(),
+                        holder,
+                        free_in: Some(free_in),
+                    });
+                }
+                Turn::Standby(free_in) => {
+                    let pause = free_in.min(left).min(ASK_AGAIN).max(SHORTEST);
+                    left = left.saturating_sub(pause);
+                    followed.clock.sleep(pause).await;
+                }
+                Turn::Unreachable(failure) => {
+                    let follower = id();
+                    break Err(FollowError::Unreachable { follower, failure });
+                }
+                Turn::Stopped => {
+                    let (follower, source) = (id(), Box::new(stop_reason(followed.state())));
+                    break Err(FollowError::Stopped { follower, source });
+                }
+            }
+        };
+        engine.release().await;
+        if !followed.is_stopped() {
+            followed.set(State::Idle);
+        }
+        Ok(ended?)
+    }
+}
+
+/// How long at most until a lease is asked for again: its holder may give it back.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// A lease that ends just now is not asked for without a pause.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+fn stop_reason(state: State) -> StopReason {
+    match state {
+        State::Stopped(reason) => reason,
+        _ => StopReason::Told,
+    }
+}
+
+impl System {
+    /// All of its followers, each behind those that write the events that it follows; where they follow each other in a circle, in the order in
+    /// which they were added.
+    #[must_use]
+    pub fn leaders_first(&self) -> Vec<FollowerHandle> {
+        let mut left: Vec<_> = self.followed.iter().collect();
+        let mut ordered = Vec::with_capacity(left.len());
+        while !left.is_empty() {
+            let is_led = |place: &usize| {
+                let mut others = left.iter().enumerate();
+                others.any(|(other, leader)| {
+                    let (log, own) = (left[*place].app.keeps_in(), leader.app.keeps_in());
+                    // Who keeps a read model beside the log that it follows leads nobody.
+                    other != *place && Arc::ptr_eq(&leader.store, &log) && !Arc::ptr_eq(&log, &own)
+                })
+            };
+            let next = (0..left.len()).find(|place| !is_led(place)).unwrap_or(0);
+            ordered.push(left.remove(next));
+        }
+        let handles = ordered.into_iter().map(|followed| {
+            FollowerHandle::new(
+                &followed.id.name,
+                self.holder.clone(),
+                Some(Arc::clone(followed)),
+            )
+        });
+        handles.collect()
+    }
+}

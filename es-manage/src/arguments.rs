@@ -1,0 +1,325 @@
+//! The command line.
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use es_core::{Position, StreamId, Version};
+use es_store::Stores;
+use uuid::Uuid;
+
+use crate::time;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  all is well
+  1  what was asked for cannot be understood, or is not there
+  2  a follower failed, or something was found or could not be done
+  3  somebody else runs a follower
+  4  a store cannot be reached, or is not migrated";
+
+/// Manages the events and the followers of this program
+#[derive(Debug, Parser)]
+#[command(styles = STYLES, after_help = EXIT_STATUS, disable_help_subcommand = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct Common {
+    /// Where the events are kept, instead of where the environment says: a URL, or APPLICATION=URL
+    #[arg(long, global = true, value_name = "URL")]
+    store: Vec<String>,
+    /// Which system is meant, where there are several
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) system: Option<String>,
+    /// Print the report as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = false
+    )]
+    pub(crate) color: Color,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Common {
+    pub(crate) fn stores(&self) -> Stores {
+        self.store.iter().fold(Stores::new(), |stores, said| {
+            // A URL may have a `=` too, but not before its colon.
+            match said.split_once('=') {
+                Some((name, url)) if !name.contains(':') => stores.store_of(name, url),
+                _ => stores.store(said),
+            }
+        })
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show how each follower is: state, lag, lease, parked events
+    Status,
+    /// Let followers handle what they have not seen, leaders first
+    SyncFollowers(SyncFollowers),
+    /// Make read models anew, beside those that readers see
+    Rebuild {
+        /// Which followers
+        #[arg(required = true, value_name = "FOLLOWER")]
+        followers: Vec<String>,
+    },
+    /// List, retry or give up on what followers could not handle
+    #[command(subcommand)]
+    Parked(Parked),
+    /// Make the stores, or bring them up to date
+    Migrate,
+    /// Take snapshots of all aggregates that can have any
+    Snapshot {
+        #[command(flatten)]
+        app: App,
+        /// Only of these types
+        #[arg(value_name = "CATEGORY")]
+        categories: Vec<String>,
+    },
+    /// Print events, one JSON object per line
+    Events(Events),
+    /// Show an aggregate, as it is or was, and what changed
+    Show(Show),
+    /// Check that the log is what was written, and that this program can read it
+    Verify {
+        #[command(flatten)]
+        app: App,
+    },
+    /// Write all events as JSON Lines; what is encrypted stays encrypted
+    Export {
+        #[command(flatten)]
+        app: App,
+        /// Where to; a file that is there is replaced once the export is whole [default: the standard output]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Only what comes after this position
+        #[arg(long, value_name = "POSITION", value_parser = position, default_value = "0", hide_default_value = true)]
+        after: Position,
+    },
+    /// Store the events of an export; broken off and run again, it goes on where it was
+    Import {
+        #[command(flatten)]
+        app: App,
+        /// The export [default: the standard input]
+        #[arg(value_name = "FILE")]
+        input: Option<PathBuf>,
+        /// Store them behind the events that are there
+        #[arg(long)]
+        append: bool,
+    },
+    /// Print a new key for `ES_CIPHER_KEYS`
+    NewKey,
+    /// Print what a shell needs to complete these commands
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// Which application of the system.
+#[derive(Debug, Args)]
+pub(crate) struct App {
+    /// Which application of the system is meant
+    #[arg(long, value_name = "NAME")]
+    pub(crate) app: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SyncFollowers {
+    /// Which followers [default: all]
+    #[arg(value_name = "FOLLOWER")]
+    pub(crate) followers: Vec<String>,
+    /// Do it, and keep nothing of it
+    #[arg(long, short = 'n')]
+    pub(crate) dry_run: bool,
+    /// How much to print: 0 errors alone, 1 outcomes, 2 positions too, 3 what is parked too
+    #[arg(long, short, value_name = "LEVEL", default_value = "1", value_parser = clap::value_parser!(u8).range(0..=3))]
+    pub(crate) verbosity: u8,
+    /// How long to wait for a follower that somebody else runs
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    pub(crate) wait: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Parked {
+    /// List what is set aside, what waits behind it, and what was given up on
+    List {
+        /// Which followers [default: all]
+        #[arg(value_name = "FOLLOWER")]
+        followers: Vec<String>,
+    },
+    /// Have parked events tried again, in order, by whoever runs the follower next
+    Retry {
+        /// Which follower
+        follower: String,
+        /// Only those of this aggregate, as CATEGORY/ID
+        #[arg(value_parser = stream)]
+        stream: Option<StreamId>,
+    },
+    /// Give up on the first parked event of an aggregate; those behind it are tried again
+    Drop {
+        /// Which follower
+        follower: String,
+        /// Which aggregate, as CATEGORY/ID
+        #[arg(value_parser = stream)]
+        stream: StreamId,
+        /// The event
+        #[arg(value_parser = position)]
+        position: Position,
+        /// Why, for those who ask later
+        #[arg(long)]
+        reason: String,
+        /// Who decides
+        #[arg(long, env = "USER", hide_env_values = true)]
+        by: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    #[command(flatten)]
+    pub(crate) app: App,
+    /// Only those of aggregates of this type
+    #[arg(long)]
+    pub(crate) category: Option<String>,
+    /// Only those of this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) event: Option<String>,
+    /// Only those of this aggregate, as CATEGORY/ID
+    #[arg(long, value_parser = stream)]
+    pub(crate) stream: Option<StreamId>,
+    /// Only what comes after this position
+    #[arg(long, value_name = "POSITION", value_parser = position, default_value = "0", hide_default_value = true)]
+    pub(crate) after: Position,
+    /// Only up to this position, and with it
+    #[arg(long, value_name = "POSITION", value_parser = position)]
+    pub(crate) up_to: Option<Position>,
+    /// Only from this time on: 2024-03-04, or 2024-03-04T09:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
+    pub(crate) since: Option<SystemTime>,
+    /// Only before this time
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
+    pub(crate) until: Option<SystemTime>,
+    /// No more than so many
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) limit: Option<u64>,
+    /// Go on with those that are still to come
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) app: App,
+    /// The type of the aggregate, by its stored name
+    pub(crate) category: String,
+    /// Its id
+    #[arg(value_parser = id)]
+    pub(crate) id: Uuid,
+    /// As it was at this version
+    #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with = "as_of")]
+    pub(crate) at_version: Option<Version>,
+    /// As it was at this time: 2024-03-04, or 2024-03-04T09:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
+    pub(crate) as_of: Option<SystemTime>,
+    /// How many of its newest events are told
+    #[arg(long, value_name = "COUNT", default_value = "20")]
+    pub(crate) last: usize,
+}
+
+fn position(written: &str) -> Result<Position, String> {
+    let number: Result<u64, _> = written.parse();
+    number
+        .map(Position::from)
+        .map_err(|_| "a position is a number: 1, 2, 3 …".to_owned())
+}
+
+fn version(written: &str) -> Result<Version, String> {
+    let number: Result<u64, _> = written.parse();
+    number
+        .map(Version::from)
+        .map_err(|_| "a version is a number: 1, 2, 3 …".to_owned())
+}
+
+fn id(written: &str) -> Result<Uuid, String> {
+    Uuid::try_parse(written).map_err(|_| {
+        "an id is a UUID, such as 018f3d2e-8c1a-7bbb-8000-0123456789ab; `events --category` shows those there are".to_owned()
+    })
+}
+
+fn stream(written: &str) -> Result<StreamId, String> {
+    let Some((category, number)) = written.split_once('/') else {
+        return Err("an aggregate is written as CATEGORY/ID".to_owned());
+    };
+    Ok(StreamId::new(category.to_owned(), id(number)?))
+}
+
+fn point_in_time(written: &str) -> Result<SystemTime, String> {
+    time::parse(written).ok_or_else(|| {
+        "a time is written as 2024-03-04T09:00:00Z, or as a day, 2024-03-04".to_owned()
+    })
+}
+
+fn seconds(written: &str) -> Result<Duration, String> {
+    let seconds: Option<f64> = written.parse().ok();
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "write seconds, such as 30 or 0.5".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_store_may_be_said_of_one_application() {
+        let cli = Cli::try_parse_from([
+            "school",
+            "status",
+            "--store",
+            "sqlite:a=b.db",
+            "--store",
+            "office=sqlite:office.db",
+        ])
+        .unwrap();
+        let stores = format!("{:?}", cli.common.stores());
+        assert!(
+            stores.contains("sqlite:a=b.db") && stores.contains("\"office\": \"sqlite:office.db\""),
+            "{stores}"
+        );
+    }
+}

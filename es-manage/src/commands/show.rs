@@ -1,0 +1,321 @@
+//! One aggregate: what it is like now, or was like then, and how it came to be so.
+use std::collections::VecDeque;
+use std::fmt::{self, Write as _};
+use std::time::SystemTime;
+
+use es_core::application::{AggregateType, FieldState, LoadError};
+use es_core::persistence::Slice;
+use es_core::{Application, Error, Result, StreamId, Version};
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use super::events::EventLine;
+use crate::output::{BAD, GOOD, HEAD, Human, QUIET, Text, clean, styled};
+use crate::time;
+
+/// At which point an aggregate is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum At {
+    /// As it is now.
+    #[default]
+    Now,
+    /// As it was at a version.
+    Version(Version),
+    /// As it was at a time.
+    Time(SystemTime),
+}
+
+/// An aggregate, as it is or was.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct ShowReport {
+    /// The stored name of its type.
+    pub category: String,
+    /// Its id.
+    pub id: Uuid,
+    /// The version that is shown.
+    pub version: Version,
+    /// The newest version there is.
+    pub newest: Version,
+    /// When its first event was committed.
+    #[serde(with = "crate::time::serde_text")]
+    pub created: SystemTime,
+    /// When the event of the version that is shown was committed.
+    #[serde(with = "crate::time::serde_text")]
+    pub modified: SystemTime,
+    /// Its fields, as `Debug` prints them; nothing for one that cannot be printed.
+    #[serde(serialize_with = "as_map")]
+    pub state: Vec<FieldState>,
+    /// The newest events up to that version, oldest first, and what each changed.
+    pub changes: Vec<Change>,
+}
+
+/// An event, and what it changed.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Change {
+    /// The event.
+    pub event: EventLine,
+    /// The fields that are not what they were.
+    pub fields: Vec<FieldChange>,
+}
+
+/// A field that is not what it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FieldChange {
+    /// Its name.
+    pub field: &'static str,
+    /// What it was, as `Debug` prints it; nothing before the aggregate was created.
+    pub before: Option<String>,
+    /// What it is.
+    pub after: Option<String>,
+    /// Line by line, what is gone (`-`) and what is new (`+`).
+    #[serde(skip)]
+    lines: Vec<(char, String)>,
+}
+
+fn as_map<S: Serializer>(state: &[FieldState], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(state.iter().map(|field| (field.name, &field.value)))
+}
+
+/// Replays an aggregate from its first event, and tells what it was like at a version or a time, and what its `last` newest events up to there
+/// changed.
+///
+/// ```
+/// # use es_core::Application;
+/// # use es_core::application::AggregateType;
+/// # async fn print(app: Application, dogs: AggregateType, id: uuid::Uuid) -> es_core::Result<()> {
+/// let report = es_manage::show(&app, &dogs, id, es_manage::At::Now, 20).await?;
+/// for change in &report.changes {
+///     println!("{} {:?}", change.event.event, change.fields);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error`]; [`LoadError::NotFound`], [`LoadError::NoSuchVersion`] and [`LoadError::NotYet`] where there is no such thing.
+pub async fn show(
+    app: &Application,
+    ty: &AggregateType,
+    id: Uuid,
+    at: At,
+    last: usize,
+) -> Result<ShowReport> {
+    let stream = StreamId::new(ty.category, id);
+    let latest = Slice::all().descending().limit(1);
+    let latest = app.log().stream(stream.clone(), latest).await?;
+    let mut newest = latest.first().map_or(Version::NEW, |record| record.version);
+    // To print a state takes longer than to replay an event, so it is done where it will be seen.
+    let seen_after = match at {
+        At::Now => newest.get(),
+        At::Version(asked) => asked.get(),
+        At::Time(_) => 0,
+    }
+    .saturating_sub(last as u64 + 1);
+    let mut story = ty.story(app, id);
+    let mut changes = VecDeque::new();
+    let mut shown: Option<(Version, SystemTime, Vec<FieldState>)> = None;
+    let mut created = None;
+    while let Some(record) = story.next().await {
+        let record = record?;
+        newest = newest.max(record.version);
+        created.get_or_insert(record.time);
+        let is_past = match at {
+            At::Now => false,
+            At::Version(asked) => record.version > asked,
+            At::Time(asked) => record.time > asked,
+        };
+        // What comes after what is shown need not be readable.
+        if is_past {
+            break;
+        }
+        if record.version.get() <= seen_after {
+            continue;
+        }
+        let state = story.state();
+        let before = shown.map(|(_, _, state)| state).unwrap_or_default();
+        let (version, fields) = (record.version.get(), differences(&before, &state));
+        shown = Some((record.version, record.time, state));
+        if last == 0 || (version == seen_after + 1 && version > 1) {
+            continue;
+        }
+        if changes.len() == last {
+            changes.pop_front();
+        }
+        changes.push_back(Change {
+            event: EventLine::of(app, record).await,
+            fields,
+        });
+    }
+    let Some(created) = created else {
+        return Err(Error::Load(LoadError::NotFound { stream }));
+    };
+    let (version, modified, state) = match (shown, at) {
+        (Some(shown), At::Version(asked)) if shown.0 != asked => {
+            return Err(Error::Load(LoadError::NoSuchVersion {
+                stream,
+                asked,
+                newest,
+            }));
+        }
+        (Some(shown), _) => shown,
+        (None, At::Time(asked)) => return Err(Error::Load(LoadError::NotYet { stream, asked })),
+        (None, _) => {
+            let asked = Version::NEW;
+            return Err(Error::Load(LoadError::NoSuchVersion {
+                stream,
+                asked,
+                newest,
+            }));
+        }
+    };
+    Ok(ShowReport {
+        category: ty.category.to_owned(),
+        id,
+        version,
+        newest,
+        created,
+        modified,
+        state,
+        changes: changes.into(),
+    })
+}
+
+/// The fields that differ.
+fn differences(before: &[FieldState], after: &[FieldState]) -> Vec<FieldChange> {
+    let changes = after.iter().filter_map(|now| {
+        let then = before.iter().find(|then| then.name == now.name);
+        if then.is_some_and(|then| then.value == now.value) {
+            return None;
+        }
+        Some(FieldChange {
+            field: now.name,
+            before: then.and_then(|then| then.value.clone()),
+            after: now.value.clone(),
+            lines: changed_lines(
+                then.and_then(|then| then.lines.as_deref()),
+                now.lines.as_deref(),
+            ),
+        })
+    });
+    changes.collect()
+}
+
+/// What is gone, and what is new: what stands alike at the beginning and at the end of both is left out, which is exact where one thing was
+/// added, changed or taken away, and never says that something changed which did not.
+fn changed_lines(before: Option<&str>, after: Option<&str>) -> Vec<(char, String)> {
+    let before: Vec<_> = before.unwrap_or_default().lines().collect();
+    let after: Vec<_> = after.unwrap_or_default().lines().collect();
+    let pairs = before.iter().zip(&after);
+    let head = pairs.take_while(|(before, after)| before == after).count();
+    let (before, after) = (&before[head..], &after[head..]);
+    let pairs = before.iter().rev().zip(after.iter().rev());
+    let tail = pairs.take_while(|(before, after)| before == after).count();
+    let gone = before[..before.len() - tail]
+        .iter()
+        .map(|line| ('-', *line));
+    let new = after[..after.len() - tail].iter().map(|line| ('+', *line));
+    gone.chain(new)
+        .map(|(sign, line)| (sign, line.trim().to_owned()))
+        .collect()
+}
+
+impl Human for ShowReport {
+    fn human(&self, text: &mut Text) -> fmt::Result {
+        let title = styled(format!("{} {}", self.category, self.id), HEAD);
+        writeln!(text, "{title}")?;
+        write!(text, "version {}", self.version)?;
+        if self.newest != self.version {
+            write!(text, " of {}", self.newest)?;
+        }
+        writeln!(text, ", {}", time::text(self.modified))?;
+        writeln!(text)?;
+        let names = self.state.iter().map(|field| field.name.len());
+        let width = names.max().unwrap_or(0);
+        for field in &self.state {
+            let value = clean(field.value.as_deref().unwrap_or("(cannot be printed)"));
+            let name = field.name;
+            if text.fits(width + value.chars().count() + 4) {
+                writeln!(text, "  {name:width$}  {value}")?;
+                continue;
+            }
+            writeln!(text, "  {name}")?;
+            for line in clean(field.lines.as_deref().unwrap_or_default()).lines() {
+                writeln!(text, "    {line}")?;
+            }
+        }
+        for change in &self.changes {
+            writeln!(text)?;
+            change.human(text)?;
+        }
+        Ok(())
+    }
+}
+
+impl Change {
+    fn human(&self, text: &mut Text) -> fmt::Result {
+        let event = &self.event;
+        let name = styled(clean(&event.event), HEAD);
+        write!(text, "{} {name}", event.version)?;
+        let time = time::text(event.time);
+        let columns = event.event.chars().count() + time.len() + 8;
+        if text.fits(columns) {
+            writeln!(text, "  {}", styled(time, QUIET))?;
+        } else {
+            writeln!(text)?;
+            writeln!(text, "  {}", styled(time, QUIET))?;
+        }
+        if let Some(actor) = event.metadata.get_actor() {
+            writeln!(text, "  by {}", clean(actor))?;
+        }
+        self.fields.iter().try_for_each(|field| field.human(text))
+    }
+}
+
+impl FieldChange {
+    fn human(&self, text: &mut Text) -> fmt::Result {
+        let Self { field, .. } = self;
+        let after = clean(self.after.as_deref().unwrap_or("(cannot be printed)"));
+        let line = match &self.before {
+            None => after,
+            Some(before) => format!("{} → {after}", clean(before)),
+        };
+        // What is longer than a line is told line by line, where only some of it changed.
+        let is_short = line.chars().count() <= 60 || self.lines.is_empty();
+        if is_short && text.fits(line.chars().count() + field.len() + 4) {
+            return writeln!(text, "  {field}: {line}");
+        }
+        writeln!(text, "  {field}:")?;
+        for (sign, line) in &self.lines {
+            let style = if *sign == '+' { GOOD } else { BAD };
+            writeln!(
+                text,
+                "    {}",
+                styled(format!("{sign} {}", clean(line)), style)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_list_what_is_new_is_told() {
+        let lines = changed_lines(
+            Some("[\n    \"sit\",\n    \"roll\",\n]"),
+            Some("[\n    \"sit\",\n    \"play\",\n    \"roll\",\n]"),
+        );
+        assert_eq!(lines, [('+', "\"play\",".to_owned())]);
+    }
+
+    #[test]
+    fn a_changed_line_is_gone_and_new() {
+        let lines = changed_lines(Some("1"), Some("2"));
+        assert_eq!(lines, [('-', "1".to_owned()), ('+', "2".to_owned())]);
+    }
+}

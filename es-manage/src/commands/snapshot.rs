@@ -1,0 +1,138 @@
+//! Snapshots of all aggregates that can have any: for a scheduled job.
+use std::fmt::{self, Write as _};
+
+use es_core::application::AggregateType;
+use es_core::{Application, Error, Result, StreamId};
+use serde::Serialize;
+
+use super::PAGE;
+use super::events::in_short;
+use crate::output::{BAD, Human, Text, clean, counted, styled};
+use crate::{Meaning, Progress, Status};
+
+/// What [`snapshot`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SnapshotReport {
+    /// The application.
+    pub application: Option<String>,
+    /// How many snapshots were taken, type by type.
+    pub taken: Vec<Taken>,
+    /// Of which aggregates none could be taken.
+    pub failed: Vec<NotTaken>,
+}
+
+/// How many snapshots of one type were taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Taken {
+    /// The stored name of the type.
+    pub category: String,
+    /// How many.
+    pub snapshots: u64,
+}
+
+/// An aggregate of which no snapshot could be taken. It is what it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct NotTaken {
+    /// Which one.
+    pub stream: String,
+    /// Why.
+    pub message: String,
+}
+
+impl SnapshotReport {
+    /// The exit status.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        if self.failed.is_empty() {
+            Status::Well
+        } else {
+            Status::Failed
+        }
+    }
+}
+
+/// Takes a snapshot of each aggregate of these types as it is now. One of which none can be taken does not keep the others from theirs.
+///
+/// # Errors
+/// [`Error`], where a type cannot have snapshots, the application does not use them, or the store cannot be reached. What was taken is kept.
+pub async fn snapshot(
+    app: &Application,
+    types: &[AggregateType],
+    progress: &dyn Progress,
+) -> Result<SnapshotReport> {
+    let mut report = SnapshotReport {
+        application: app.name().map(str::to_owned),
+        taken: Vec::new(),
+        failed: Vec::new(),
+    };
+    for ty in types {
+        progress.begin(ty.category, None);
+        let taken = of_type(app, ty, &mut report.failed, progress).await;
+        progress.end();
+        report.taken.push(Taken {
+            category: ty.category.to_owned(),
+            snapshots: taken?,
+        });
+    }
+    Ok(report)
+}
+
+async fn of_type(
+    app: &Application,
+    ty: &AggregateType,
+    failed: &mut Vec<NotTaken>,
+    progress: &dyn Progress,
+) -> Result<u64> {
+    let (mut after, mut taken) = (None, 0);
+    loop {
+        let ids = ty.ids(app, after, PAGE).await?;
+        for id in &ids {
+            match ty.snapshot(app, *id).await {
+                Ok(_) => taken += 1,
+                Err(error) if concerns_all(&error) => return Err(error),
+                Err(error) => failed.push(NotTaken {
+                    stream: StreamId::new(ty.category, *id).to_string(),
+                    message: in_short(&error),
+                }),
+            }
+            progress.at(taken);
+        }
+        after = ids.last().copied();
+        if ids.len() < PAGE {
+            return Ok(taken);
+        }
+    }
+}
+
+/// Whether the next aggregate would fare no better.
+fn concerns_all(error: &Error) -> bool {
+    matches!(error.status(), Status::Usage | Status::Unreachable)
+}
+
+impl Human for SnapshotReport {
+    fn human(&self, text: &mut Text) -> fmt::Result {
+        for Taken {
+            category,
+            snapshots,
+        } in &self.taken
+        {
+            writeln!(
+                text,
+                "{category}: {} taken",
+                counted(*snapshots, "snapshot")
+            )?;
+        }
+        if self.taken.is_empty() {
+            let name = self.application.as_deref().unwrap_or("the application");
+            writeln!(text, "{name}: no type of aggregate asks for snapshots")?;
+        }
+        for NotTaken { stream, message } in &self.failed {
+            let failed = styled("failed", BAD);
+            writeln!(text, "{failed}  {}: {}", clean(stream), clean(message))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! How the followers of a system are, as their stores tell it.
+use std::fmt::{self, Write as _};
+use std::time::{Duration, SystemTime};
+
+use es_core::system::{FollowerHandle, System};
+use es_core::{Position, Result};
+use serde::Serialize;
+
+use crate::output::{BAD, Cell, GOOD, Human, QUIET, Text, WORTH_A_LOOK};
+use crate::{Status, time};
+
+/// What [`status`](crate::status()) found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct StatusReport {
+    /// The system.
+    pub system: String,
+    /// Its followers, leaders first.
+    pub followers: Vec<FollowerStatus>,
+}
+
+impl StatusReport {
+    /// The exit status: a follower that set something aside has failed.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        if self.followers.iter().all(|follower| follower.parked == 0) {
+            Status::Well
+        } else {
+            Status::Failed
+        }
+    }
+}
+
+/// How a follower is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct FollowerStatus {
+    /// Its name.
+    pub follower: String,
+    /// The application whose log it follows.
+    pub log: String,
+    /// What it does.
+    pub state: FollowerState,
+    /// The last position that it has seen.
+    pub position: Position,
+    /// The newest position of the log.
+    pub head: Position,
+    /// How many events it has not seen.
+    pub events_behind: u64,
+    /// How long the oldest of them waits.
+    pub seconds_behind: f64,
+    /// How many events are set aside, or wait behind one that is.
+    pub parked: u64,
+    /// Who runs it.
+    pub holder: Option<String>,
+    /// In how many seconds its lease ends, unless it is renewed.
+    pub lease_seconds: Option<f64>,
+    /// The revision of what it made; 0 where there is none.
+    pub revision: u32,
+}
+
+/// What a follower does, as far as its store knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FollowerState {
+    /// Somebody runs it.
+    Running,
+    /// Nobody runs it, and it has seen everything.
+    CaughtUp,
+    /// Nobody runs it, and there is something that it has not seen.
+    NotRunning,
+}
+
+/// How each follower is: what it does, how far it is, who runs it, what it has set aside.
+///
+/// # Errors
+/// [`Error`](es_core::Error), where a store cannot be read.
+pub async fn status(system: &System) -> Result<StatusReport> {
+    let mut followers = Vec::new();
+    for follower in system.leaders_first() {
+        followers.push(of_one(&follower).await?);
+    }
+    Ok(StatusReport {
+        system: system.name().to_owned(),
+        followers,
+    })
+}
+
+async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
+    let status = follower.status().await?;
+    let now = SystemTime::now();
+    let lease = status.holder.clone().and_then(|(holder, until)| {
+        let left = until.duration_since(now).ok()?;
+        Some((holder, left))
+    });
+    let behind = status.events_behind();
+    let state = match (&lease, behind) {
+        (Some(_), _) => FollowerState::Running,
+        (None, 0) => FollowerState::CaughtUp,
+        (None, _) => FollowerState::NotRunning,
+    };
+    Ok(FollowerStatus {
+        follower: status.follower.name.to_string(),
+        log: status.follower.log.to_string(),
+        state,
+        position: status.position,
+        head: status.head,
+        events_behind: behind,
+        seconds_behind: status.behind.as_secs_f64(),
+        parked: status.parked as u64,
+        lease_seconds: lease.as_ref().map(|(_, left)| left.as_secs_f64()),
+        holder: lease.map(|(holder, _)| holder),
+        revision: status.revision,
+    })
+}
+
+impl Human for StatusReport {
+    fn human(&self, text: &mut Text) -> fmt::Result {
+        if self.followers.is_empty() {
+            return writeln!(text, "{} has no followers", self.system);
+        }
+        let rows: Vec<_> = self.followers.iter().map(FollowerStatus::row).collect();
+        text.table(
+            [
+                "follower", "log", "state", "behind", "waiting", "parked", "run by",
+            ],
+            &rows,
+        )
+    }
+}
+
+impl FollowerStatus {
+    fn row(&self) -> [Cell; 7] {
+        let state = match self.state {
+            FollowerState::Running => Cell::new("running").style(GOOD),
+            FollowerState::CaughtUp => Cell::new("caught up").style(GOOD),
+            FollowerState::NotRunning => Cell::new("not running").style(WORTH_A_LOOK),
+        };
+        let waiting = if self.events_behind == 0 {
+            String::new()
+        } else {
+            time::rough(Duration::try_from_secs_f64(self.seconds_behind).unwrap_or_default())
+        };
+        let parked = Cell::number(self.parked);
+        [
+            Cell::new(&self.follower),
+            Cell::new(&self.log),
+            state,
+            Cell::number(self.events_behind),
+            Cell::new(waiting),
+            if self.parked > 0 {
+                parked.style(BAD)
+            } else {
+                parked
+            },
+            Cell::new(self.holder.as_deref().unwrap_or_default()).style(QUIET),
+        ]
+    }
+}

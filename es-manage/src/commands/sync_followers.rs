@@ -1,0 +1,352 @@
+//! Followers handle what they have not seen, one after the other, and tell how it went.
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use es_core::system::{FollowError, FollowerHandle, System};
+use es_core::{Error, Position};
+use serde::Serialize;
+
+use super::events::in_short;
+use crate::output::{BAD, Cell, GOOD, Human, Text, WORTH_A_LOOK, clean, counted, styled};
+use crate::systems::Known;
+use crate::{Meaning, Progress, Status};
+
+/// How [`sync_followers`] goes about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SyncOptions {
+    /// Which followers, by name; all of them where none is named. One that is named twice counts once.
+    pub followers: Vec<String>,
+    /// What would be done is done, and undone: nothing is kept of it.
+    pub dry_run: bool,
+    /// How long to wait for a follower that somebody else runs.
+    pub wait: Duration,
+}
+
+/// What [`sync_followers`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SyncReport {
+    /// Whether nothing was kept of it.
+    pub dry_run: bool,
+    /// The followers, leaders first.
+    pub followers: Vec<Synced>,
+}
+
+impl SyncReport {
+    /// The exit status: the worst of all followers.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let all = self.followers.iter().map(|synced| match synced.outcome {
+            SyncOutcome::CaughtUp => Status::Well,
+            SyncOutcome::Parked | SyncOutcome::Failed => Status::Failed,
+            SyncOutcome::Held => Status::Held,
+        });
+        // A failure must be mended; who holds a lease is at work.
+        let all: Vec<_> = all.collect();
+        if all.contains(&Status::Failed) {
+            return Status::Failed;
+        }
+        all.into_iter().max().unwrap_or(Status::Well)
+    }
+}
+
+/// What a follower did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Synced {
+    /// Its name.
+    pub follower: String,
+    /// How it ended.
+    pub outcome: SyncOutcome,
+    /// Where its checkpoint was.
+    pub from: Position,
+    /// Where its checkpoint is.
+    pub position: Position,
+    /// How many events it handled, or would handle.
+    pub events: u64,
+    /// How many events it has set aside, or wait behind one that is.
+    pub parked: u64,
+    /// Why it is not further on, where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How a follower ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SyncOutcome {
+    /// It has seen everything there was.
+    CaughtUp,
+    /// It has seen everything, and set something aside that it cannot handle.
+    Parked,
+    /// It stands before an event that it cannot handle, or cannot run.
+    Failed,
+    /// Somebody else runs it.
+    Held,
+}
+
+/// Why nothing more was done. What each follower did before is kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// The system has no follower of that name.
+    #[error("there is no follower `{name}`; {}", Known(known))]
+    NoSuchFollower {
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// A store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+impl Meaning for SyncError {
+    fn status(&self) -> Status {
+        match self {
+            Self::NoSuchFollower { .. } => Status::Usage,
+            Self::Store(error) => error.status(),
+        }
+    }
+}
+
+/// How many events a dry run tries at most.
+const DRY_EVENTS: usize = 10_000;
+
+/// Lets followers handle what they have not seen, leaders before those who follow what they make. Each has its own chance, and keeps what it did,
+/// whatever becomes of the others.
+///
+/// Goes to the end that the logs had when it was the follower's turn, so that it ends beside busy writers. A dry run keeps nothing: of each
+/// follower's next 10 000 events, those that it could handle are counted.
+///
+/// ```
+/// # use es_core::system::System;
+/// # async fn nightly(system: System) -> Result<(), es_manage::SyncError> {
+/// use es_manage::{Status, SyncOptions};
+///
+/// let report = es_manage::sync_followers(&system, &SyncOptions::default(), &()).await?;
+/// assert_eq!(report.status(), Status::Well);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`SyncError`].
+pub async fn sync_followers(
+    system: &System,
+    options: &SyncOptions,
+    progress: &dyn Progress,
+) -> Result<SyncReport, SyncError> {
+    let chosen = chosen(system, &options.followers)?;
+    let mut followers = Vec::new();
+    for follower in &chosen {
+        followers.push(if options.dry_run {
+            rehearsed(follower).await?
+        } else {
+            synced(follower, options.wait, progress).await?
+        });
+    }
+    Ok(SyncReport {
+        dry_run: options.dry_run,
+        followers,
+    })
+}
+
+/// The followers of these names, or all of them, leaders first.
+pub(crate) fn chosen(system: &System, names: &[String]) -> Result<Vec<FollowerHandle>, SyncError> {
+    let all = system.leaders_first();
+    let known = || all.iter().map(|follower| follower.name().to_owned());
+    if let Some(name) = names
+        .iter()
+        .find(|name| known().all(|known| known != **name))
+    {
+        return Err(SyncError::NoSuchFollower {
+            name: name.clone(),
+            known: known().collect(),
+        });
+    }
+    let is_chosen = |follower: &FollowerHandle| {
+        names.is_empty() || names.iter().any(|name| name == follower.name())
+    };
+    Ok(all
+        .iter()
+        .filter(|follower| is_chosen(follower))
+        .cloned()
+        .collect())
+}
+
+async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
+    let status = follower.status().await?;
+    let mut synced = Synced {
+        follower: follower.name().to_owned(),
+        outcome: SyncOutcome::CaughtUp,
+        from: status.position,
+        position: status.position,
+        events: 0,
+        parked: status.parked as u64,
+        message: None,
+    };
+    let rehearsed = follower.dry_run(DRY_EVENTS).await?;
+    synced.events = rehearsed.events as u64;
+    if let Some((position, failure)) = rehearsed.failure {
+        synced.outcome = SyncOutcome::Failed;
+        synced.message = Some(format!(
+            "the event at position {position} cannot be handled: {failure}"
+        ));
+    }
+    Ok(synced)
+}
+
+async fn synced(
+    follower: &FollowerHandle,
+    wait: Duration,
+    progress: &dyn Progress,
+) -> Result<Synced, Error> {
+    let before = follower.status().await?;
+    progress.begin(follower.name(), Some(before.events_behind()));
+    let from = before.position;
+    let mut handled = 0;
+    let ended = follower
+        .catch_up(wait, &mut |position, events| {
+            handled += events as u64;
+            progress.at(position.get().saturating_sub(from.get()));
+        })
+        .await;
+    progress.end();
+    let mut synced = Synced {
+        follower: follower.name().to_owned(),
+        outcome: SyncOutcome::CaughtUp,
+        from,
+        position: from,
+        events: handled,
+        parked: 0,
+        message: None,
+    };
+    match ended {
+        Ok(()) => {}
+        Err(Error::Follow(error)) => {
+            synced.outcome = match error.downcast_ref() {
+                Some(FollowError::Held { .. } | FollowError::Running { .. }) => SyncOutcome::Held,
+                Some(FollowError::Stopped { .. }) => SyncOutcome::Failed,
+                // The next follower would fare no better.
+                _ => return Err(Error::Follow(error)),
+            };
+            synced.message = Some(match error.downcast_ref() {
+                // Which follower it is, is told already.
+                Some(FollowError::Stopped { source, .. }) => source.to_string(),
+                _ => in_short(&*error),
+            });
+        }
+        Err(error) => return Err(error),
+    }
+    let after = follower.status().await?;
+    synced.position = after.position;
+    synced.parked = after.parked as u64;
+    if synced.outcome == SyncOutcome::CaughtUp && synced.parked > 0 {
+        synced.outcome = SyncOutcome::Parked;
+        synced.message = Some(format!(
+            "{} set aside; see `parked list`",
+            counted(synced.parked, "event")
+        ));
+    }
+    Ok(synced)
+}
+
+/// How much of a report is for people, by `-v`.
+pub(crate) struct AtLevel<'a> {
+    pub(crate) report: &'a SyncReport,
+    pub(crate) level: u8,
+}
+
+impl Serialize for AtLevel<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.report.serialize(serializer)
+    }
+}
+
+impl Human for AtLevel<'_> {
+    fn human(&self, text: &mut Text) -> fmt::Result {
+        let SyncReport { followers, dry_run } = self.report;
+        if self.level == 0 {
+            return Ok(());
+        }
+        if followers.is_empty() {
+            return writeln!(text, "there are no followers");
+        }
+        let rows: Vec<_> = followers
+            .iter()
+            .map(|synced| synced.row(*dry_run))
+            .collect();
+        let handled = if *dry_run { "would handle" } else { "handled" };
+        let with_positions = |([name, outcome, events], synced): ([Cell; 3], &Synced)| {
+            let positions = [synced.from, synced.position];
+            let [from, to] = positions.map(|position| Cell::number(position.get()));
+            [name, outcome, events, from, to]
+        };
+        let rows = rows.into_iter();
+        match self.level {
+            1 => text.table(["follower", "outcome", handled], &rows.collect::<Vec<_>>())?,
+            2 => text.table(
+                ["follower", "outcome", handled, "from", "to"],
+                &rows.zip(followers).map(with_positions).collect::<Vec<_>>(),
+            )?,
+            _ => {
+                let rows = rows.zip(followers).map(with_positions).zip(followers);
+                let with_parked =
+                    |([name, outcome, events, from, to], synced): ([Cell; 5], &Synced)| {
+                        [name, outcome, events, from, to, Cell::number(synced.parked)]
+                    };
+                text.table(
+                    ["follower", "outcome", handled, "from", "to", "parked"],
+                    &rows.map(with_parked).collect::<Vec<_>>(),
+                )?;
+            }
+        }
+        if *dry_run {
+            writeln!(
+                text,
+                "nothing was kept: this was a dry run; what handlers do elsewhere is not undone"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Synced {
+    fn row(&self, dry_run: bool) -> [Cell; 3] {
+        let outcome = match self.outcome {
+            SyncOutcome::CaughtUp if dry_run => Cell::new("well").style(GOOD),
+            SyncOutcome::CaughtUp => Cell::new("caught up").style(GOOD),
+            SyncOutcome::Parked => Cell::new("parked").style(BAD),
+            SyncOutcome::Failed => Cell::new("failed").style(BAD),
+            SyncOutcome::Held => Cell::new("held").style(WORTH_A_LOOK),
+        };
+        [
+            Cell::new(&self.follower),
+            outcome,
+            Cell::number(self.events),
+        ]
+    }
+
+    /// What went wrong, for the standard error: also where nothing else is to be said.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let message = clean(self.message.as_deref()?);
+        let style = if self.outcome == SyncOutcome::Held {
+            WORTH_A_LOOK
+        } else {
+            BAD
+        };
+        let word = match self.outcome {
+            SyncOutcome::Held => "held",
+            SyncOutcome::Parked => "parked",
+            _ => "failed",
+        };
+        Some(format!(
+            "{}: {}: {message}\n",
+            styled(word, style),
+            self.follower
+        ))
+    }
+}

@@ -1,0 +1,99 @@
+//! Management commands for the applications and followers of a program, in a binary of its own.
+//!
+//! A program has a function that makes its system, of stores that the environment or a command line names; its web server calls it, its tests do,
+//! and its management binary is this:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use es_core::{Aggregate, Root, events};
+//! use es_core::system::System;
+//! use es_store::{OpenError, Stores};
+//!
+//! #[derive(Aggregate, Debug)]
+//! #[aggregate("Dog")]
+//! struct Dog { root: Root<Self>, tricks: Vec<String> }
+//!
+//! #[events]
+//! impl Dog {
+//!     #[event("Registered")]
+//!     fn register() -> Self { Self { root: Root::new(), tricks: Vec::new() } }
+//! }
+//!
+//! async fn system(stores: Stores) -> Result<System, OpenError> {
+//!     let school = stores.settings("school").open().await?; // SCHOOL_ES_STORE, or `--store`
+//!     Ok(System::new("school").application(&school, |types| types.aggregate::<Dog>()))
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     es_manage::main(system)
+//! }
+//! ```
+//!
+//! ```text
+//! $ school migrate
+//! school: migrated
+//! $ school verify
+//! school: 1 204 events read, all well
+//! ```
+//!
+//! # Commands
+//!
+//! | command | what it does | as a function |
+//! |---|---|---|
+//! | `status` | how each follower is: state, lag, lease, parked events | [`status()`] |
+//! | `sync-followers` | lets followers handle what they have not seen, leaders first | [`sync_followers`] |
+//! | `rebuild` | makes read models anew, beside those that readers see | [`rebuild`] |
+//! | `parked list`, `retry`, `drop` | what followers could not handle | [`parked`], [`retry_parked`], [`drop_parked`] |
+//! | `migrate` | makes the stores, or brings them up to date | [`migrate`] |
+//! | `snapshot` | takes snapshots, from a scheduled job | [`snapshot`] |
+//! | `events` | prints events, one JSON object per line | [`events`] |
+//! | `show` | an aggregate as it is or was, and what changed | [`show`] |
+//! | `verify` | whether the log is what was written, and can be read | [`verify`] |
+//! | `export`, `import` | all events as JSON Lines, and back | [`export()`], [`import`] |
+//! | `new-key` | a key for `ES_CIPHER_KEYS` | [`new_key`] |
+//! | `completions` | what a shell needs to complete these | |
+//!
+//! Every command takes `--store URL`, or `--store APPLICATION=URL` once for each, and `--json`. Reports go to the standard output, errors and
+//! progress to the standard error. No command but `migrate` makes or migrates a store.
+//!
+//! # Exit status
+//!
+//! | status | meaning |
+//! |---|---|
+//! | 0 | all is well |
+//! | 1 | what was asked for cannot be understood, or is not there |
+//! | 2 | a follower failed, or something was found or could not be done |
+//! | 3 | somebody else runs a follower |
+//! | 4 | a store cannot be reached, or is not migrated |
+
+mod arguments;
+mod commands;
+mod output;
+mod progress;
+mod run;
+mod status;
+mod systems;
+mod time;
+
+pub use commands::PrintError;
+pub use commands::events::{EventLine, EventsQuery, EventsReport, events};
+pub use commands::export::{ExportReport, export};
+pub use commands::import::{ImportError, ImportInto, ImportReport, import};
+pub use commands::migrate::{MigrateReport, migrate};
+pub use commands::new_key::{NewKey, new_key};
+pub use commands::parked::{
+    Decided, DroppedEvent, ParkedEvent, ParkedReport, drop_parked, parked, retry_parked,
+};
+pub use commands::rebuild::{RebuildReport, Rebuilt, rebuild};
+pub use commands::show::{At, Change, FieldChange, ShowReport, show};
+pub use commands::snapshot::{NotTaken, SnapshotReport, Taken, snapshot};
+pub use commands::status::{FollowerState, FollowerStatus, StatusReport, status};
+pub use commands::sync_followers::{
+    SyncError, SyncOptions, SyncOutcome, SyncReport, Synced, sync_followers,
+};
+pub use commands::verify::{Found, FoundKind, VerifyReport, verify};
+pub use progress::Progress;
+pub use run::main;
+pub use status::{Meaning, Status};
+pub use systems::{IntoSystems, Systems};

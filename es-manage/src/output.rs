@@ -1,0 +1,285 @@
+//! What people see: short, calm, aligned, and as wide as their terminal.
+use std::fmt::{self, Write as _};
+use std::io::{self, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const WORTH_A_LOOK: Style = AnsiColor::Yellow.on_default();
+pub(crate) const HEAD: Style = Style::new().bold();
+pub(crate) const QUIET: Style = Style::new().dimmed();
+
+/// A report that people can read too.
+pub(crate) trait Human {
+    /// Writes it for a screen of so many columns.
+    fn human(&self, text: &mut Text) -> fmt::Result;
+}
+
+/// Where a command prints, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Screen {
+    pub(crate) json: bool,
+    pub(crate) color: ColorChoice,
+}
+
+impl Screen {
+    /// Prints a report: for people, or as one JSON object in one line.
+    pub(crate) fn print(&self, report: &(impl Human + Serialize)) -> io::Result<()> {
+        let mut text = Text::new(width());
+        if self.json {
+            text.text = serde_json::to_string(report).map_err(io::Error::other)?;
+            text.text.push('\n');
+        } else {
+            report.human(&mut text).map_err(io::Error::other)?;
+        }
+        let mut out = AutoStream::new(io::stdout().lock(), self.color);
+        out.write_all(text.text.as_bytes())?;
+        out.flush()
+    }
+
+    /// Prints something on the standard error, where nobody may listen.
+    pub(crate) fn complain(&self, text: &str) {
+        let mut out = AutoStream::new(io::stderr().lock(), self.color);
+        drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    }
+}
+
+/// The columns of the terminal; `None` where there is none, and so no end of a line.
+fn width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    terminal_size::terminal_size().map(|(terminal_size::Width(columns), _)| columns.into())
+}
+
+/// Text for people, in the making.
+#[derive(Debug)]
+pub(crate) struct Text {
+    text: String,
+    width: Option<usize>,
+}
+
+impl Text {
+    fn new(width: Option<usize>) -> Self {
+        Self {
+            text: String::new(),
+            width,
+        }
+    }
+
+    /// Whether so many columns fit beside each other.
+    pub(crate) fn fits(&self, columns: usize) -> bool {
+        self.width.is_none_or(|width| columns <= width)
+    }
+
+    /// Writes lines of cells, aligned below their heads where that fits; else each line as a block of its own, cell by cell.
+    pub(crate) fn table<const N: usize>(
+        &mut self,
+        heads: [&str; N],
+        rows: &[[Cell; N]],
+    ) -> fmt::Result {
+        let mut widths = heads.map(|head| head.chars().count());
+        for row in rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.width());
+            }
+        }
+        let gaps = 2 * N.saturating_sub(1);
+        if self.fits(widths.iter().sum::<usize>() + gaps) {
+            let heads = heads.map(|head| Cell::new(head).style(HEAD));
+            for row in std::iter::once(&heads).chain(rows) {
+                self.row(row, &widths)?;
+            }
+            return Ok(());
+        }
+        let head_width = heads.iter().skip(1).map(|head| head.chars().count());
+        let head_width = head_width.max().unwrap_or(0);
+        for row in rows {
+            for (place, (head, cell)) in heads.iter().zip(row).enumerate() {
+                if place == 0 {
+                    writeln!(self, "{}", cell.clone().style(HEAD))?;
+                } else if !cell.text.is_empty() {
+                    let head = Cell::new(*head).style(QUIET);
+                    let gap = head_width.saturating_sub(head.width());
+                    writeln!(self, "  {head}{:gap$}  {cell}", "")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn row<const N: usize>(&mut self, row: &[Cell; N], widths: &[usize; N]) -> fmt::Result {
+        // What stands after the last cell that says something is space.
+        let last = row.iter().rposition(|cell| !cell.text.is_empty());
+        let Some(last) = last else {
+            return writeln!(self);
+        };
+        for (place, (cell, width)) in row.iter().zip(widths).enumerate().take(last + 1) {
+            let gap = width.saturating_sub(cell.width());
+            match (cell.right, place == last) {
+                (true, _) => write!(self, "{:gap$}{cell}", "")?,
+                (false, true) => write!(self, "{cell}")?,
+                (false, false) => write!(self, "{cell}{:gap$}", "")?,
+            }
+            if place < last {
+                write!(self, "  ")?;
+            }
+        }
+        writeln!(self)
+    }
+}
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.text.push_str(text);
+        Ok(())
+    }
+}
+
+/// A short text in a table.
+#[derive(Debug, Clone)]
+pub(crate) struct Cell {
+    text: String,
+    style: Style,
+    right: bool,
+}
+
+impl Cell {
+    pub(crate) fn new(text: impl fmt::Display) -> Self {
+        Self {
+            text: clean(&text.to_string()),
+            style: Style::new(),
+            right: false,
+        }
+    }
+
+    /// A number, which ends where those above and below it end.
+    pub(crate) fn number(number: u64) -> Self {
+        Self {
+            right: true,
+            ..Self::new(grouped(number))
+        }
+    }
+
+    pub(crate) fn style(self, style: Style) -> Self {
+        Self { style, ..self }
+    }
+
+    fn width(&self) -> usize {
+        self.text.chars().count()
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        styled(&self.text, self.style).fmt(f)
+    }
+}
+
+/// Text in a style.
+pub(crate) fn styled<T: fmt::Display>(text: T, style: Style) -> Styled<T> {
+    Styled { text, style }
+}
+
+/// See [`styled`].
+pub(crate) struct Styled<T> {
+    text: T,
+    style: Style,
+}
+
+impl<T: fmt::Display> fmt::Display for Styled<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { text, style } = self;
+        write!(f, "{style}{text}{style:#}")
+    }
+}
+
+/// The text without what would command a terminal: what is stored may be anything.
+pub(crate) fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() && letter != '\n' {
+            clean.extend(letter.escape_default());
+        } else {
+            clean.push(letter);
+        }
+    }
+    clean
+}
+
+/// 1234567 as `1 234 567`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(' ');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// "1 event", "2 events".
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", grouped(number))
+}
+
+/// An error with its causes: each in a line of its own, below it.
+pub(crate) fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut told = clean(&error.to_string());
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let line = format!("\n  because: {}", clean(&error.to_string()));
+        told.push_str(&line);
+        cause = error.source();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(width: Option<usize>) -> String {
+        let mut text = Text::new(width);
+        let rows = [
+            [Cell::new("book_list"), Cell::number(7), Cell::new("")],
+            [
+                Cell::new("fines"),
+                Cell::number(12_345),
+                Cell::new("stopped"),
+            ],
+        ];
+        text.table(["follower", "behind", "reason"], &rows).unwrap();
+        anstream::adapter::strip_str(&text.text).to_string()
+    }
+
+    #[test]
+    fn a_table_is_aligned_where_it_fits() {
+        let aligned = "follower   behind  reason\nbook_list       7\nfines      12 345  stopped\n";
+        assert_eq!(table(None), aligned);
+        assert_eq!(table(Some(26)), aligned);
+    }
+
+    #[test]
+    fn where_it_does_not_fit_each_line_is_a_block() {
+        let blocks = "book_list\n  behind  7\nfines\n  behind  12 345\n  reason  stopped\n";
+        assert_eq!(table(Some(25)), blocks);
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        let numbers = [0, 12, 999, 1_000, 1_234_567].map(grouped);
+        assert_eq!(numbers, ["0", "12", "999", "1 000", "1 234 567"]);
+    }
+
+    #[test]
+    fn what_commands_a_terminal_is_made_visible() {
+        assert_eq!(clean("a\u{1b}[31mb\u{9b}\n"), "a\\u{1b}[31mb\\u{9b}\n");
+    }
+}

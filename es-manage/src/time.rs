@@ -1,0 +1,105 @@
+//! Times as people write them: RFC 3339, in UTC.
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+/// Microseconds since 1970, before it negative: what every store keeps.
+pub(crate) fn microseconds(time: SystemTime) -> i64 {
+    let (since, sign) = match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => (since, 1),
+        Err(before) => (before.duration(), -1),
+    };
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX) * sign
+}
+
+pub(crate) fn from_microseconds(microseconds: i64) -> Option<SystemTime> {
+    let distance = Duration::from_micros(microseconds.unsigned_abs());
+    if microseconds < 0 {
+        UNIX_EPOCH.checked_sub(distance)
+    } else {
+        UNIX_EPOCH.checked_add(distance)
+    }
+}
+
+/// `2024-03-04T09:00:00.000001Z`; beyond the year 9999, microseconds since 1970.
+pub(crate) fn text(time: SystemTime) -> String {
+    let microseconds = microseconds(time);
+    match Timestamp::from_microsecond(microseconds) {
+        Ok(timestamp) => timestamp.to_string(),
+        Err(_) => microseconds.to_string(),
+    }
+}
+
+/// Reads what [`text`] writes.
+pub(crate) fn parse_text(written: &str) -> Option<SystemTime> {
+    match written.parse() {
+        Ok(microseconds) => from_microseconds(microseconds),
+        Err(_) => Timestamp::from_str(written).ok().map(Into::into),
+    }
+}
+
+/// Reads a time of RFC 3339, or a day, which is meant from its beginning in UTC.
+pub(crate) fn parse(written: &str) -> Option<SystemTime> {
+    if let Ok(timestamp) = Timestamp::from_str(written) {
+        return Some(timestamp.into());
+    }
+    let day = Date::from_str(written).ok()?;
+    let begin = day.to_zoned(TimeZone::UTC).ok()?;
+    Some(begin.timestamp().into())
+}
+
+/// "3 days", "2 min", "5 s", for people.
+pub(crate) fn rough(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// For `#[serde(with = ..)]`.
+pub(crate) mod serde_text {
+    use std::time::SystemTime;
+
+    use serde::Serializer;
+
+    pub(crate) fn serialize<S: Serializer>(
+        time: &SystemTime,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&super::text(*time))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_of_a_store_comes_back() {
+        for microseconds in [
+            0,
+            1,
+            -1,
+            1_700_000_000_123_456,
+            -62_135_596_800_000_000,
+            i64::MAX / 4,
+        ] {
+            let time = from_microseconds(microseconds).unwrap();
+            assert_eq!(parse_text(&text(time)), Some(time), "{}", text(time));
+        }
+    }
+
+    #[test]
+    fn a_time_is_written_in_utc() {
+        let time = parse("2024-03-04T10:00:00.5+01:00").unwrap();
+        assert_eq!(text(time), "2024-03-04T09:00:00.5Z");
+        assert_eq!(text(parse("2024-03-04").unwrap()), "2024-03-04T00:00:00Z");
+        assert_eq!(parse("yesterday").or(parse("2024")), None);
+    }
+}

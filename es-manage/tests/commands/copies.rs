@@ -1,0 +1,482 @@
+//! Logs that are exported and imported: the same to the byte, or an error that says what is wrong.
+use std::fs;
+use std::time::{Duration, UNIX_EPOCH};
+
+use es_core::application::ApplicationBuilder;
+use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, Metadata, Span};
+use es_core::{Application, Position, StreamId, Version};
+use es_manage::{ImportInto, export, import};
+use es_store_memory::MemoryStore;
+use expect_test::expect;
+use fastrand::Rng;
+use uuid::Uuid;
+
+use crate::child::{Place, block_on};
+use crate::printed::check;
+use crate::school::Dog;
+use crate::{Test, effort};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("an_export_is_a_file_of_lines", an_export_is_a_file_of_lines),
+    (
+        "a_copy_of_a_copy_is_the_same_to_the_byte",
+        a_copy_of_a_copy_is_the_same_to_the_byte,
+    ),
+    (
+        "what_is_encrypted_stays_encrypted",
+        what_is_encrypted_stays_encrypted,
+    ),
+    (
+        "an_import_goes_into_an_empty_log_or_behind_what_is_there",
+        an_import_goes_into_an_empty_log_or_behind_what_is_there,
+    ),
+    (
+        "what_is_no_whole_export_is_refused_by_its_line",
+        what_is_no_whole_export_is_refused_by_its_line,
+    ),
+    (
+        "an_export_that_fails_leaves_the_old_file",
+        an_export_that_fails_leaves_the_old_file,
+    ),
+    (
+        "random_logs_come_back_as_they_were",
+        random_logs_come_back_as_they_were,
+    ),
+];
+
+fn exported(place: &Place) -> String {
+    let output = place
+        .command(["export", "--app", "school"])
+        .output()
+        .unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn an_export_is_a_file_of_lines() {
+    let place = Place::seeded();
+    check(
+        &place.run(["export", "--app", "school"]),
+        0,
+        &expect![[r#"
+            {"export":1,"application":"school"}
+            {"position":1,"time":"2024-03-04T09:00:00Z","commit":"COMMIT","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":1,"event":"Registered","schema":1,"payload":{"name":"Fido"}}
+            {"position":2,"time":"2024-03-04T09:00:00Z","commit":"COMMIT","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":2,"event":"TrickAdded","schema":1,"payload":{"trick":"roll over"}}
+            {"position":3,"time":"2024-03-04T10:00:00Z","commit":"COMMIT","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"event":"TrickAdded","schema":1,"metadata":{"actor":"alice"},"payload":{"trick":"play dead"}}
+            {"position":4,"time":"2024-03-04T10:00:00Z","commit":"COMMIT","category":"Trainer","id":"00000000-0000-0000-0000-000000000000","version":1,"event":"Hired","schema":1,"metadata":{"actor":"alice"},"payload":{}}
+            {"position":5,"time":"2024-03-04T10:00:00Z","commit":"COMMIT","category":"Trainer","id":"00000000-0000-0000-0000-000000000000","version":2,"event":"Praised","schema":1,"metadata":{"actor":"alice"},"payload":{}}
+            {"position":6,"time":"2024-03-04T11:00:00Z","commit":"COMMIT","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":1,"event":"Registered","schema":1,"payload":{"name":"Rex"}}
+            {"position":7,"time":"2024-03-04T11:00:00Z","commit":"COMMIT","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":2,"event":"TrickAdded","schema":1,"payload":{"trick":"sit"}}
+            {"events":7}
+        "#]],
+        &expect![""],
+    );
+    let ended = place.run(["export", "--app", "school", "--output", "school.jsonl"]);
+    check(
+        &ended,
+        0,
+        &expect![[r#"
+        7 events exported, up to position 7
+    "#]],
+        &expect![""],
+    );
+    assert_eq!(
+        fs::read_to_string(place.path("school.jsonl")).unwrap(),
+        exported(&place)
+    );
+    assert!(!place.path("school.jsonl.part").exists());
+    let json = place.run(["export", "--app", "school", "--json", "-o", "again.jsonl"]);
+    check(
+        &json,
+        0,
+        &expect![[r#"
+        {"application":"school","events":7,"head":7}
+    "#]],
+        &expect![""],
+    );
+}
+
+fn a_copy_of_a_copy_is_the_same_to_the_byte() {
+    let place = Place::seeded();
+    let first = exported(&place);
+    let copy = Place::migrated();
+    fs::write(copy.path("school.jsonl"), &first).unwrap();
+    let import = ["import", "--app", "school", "school.jsonl"];
+    check(
+        &copy.run(import),
+        0,
+        &expect![[r#"
+        7 events imported, up to position 7
+    "#]],
+        &expect![""],
+    );
+    assert_eq!(exported(&copy), first);
+    // Once more, nothing is twice.
+    check(
+        &copy.run(import),
+        0,
+        &expect![[r#"
+        0 events imported, 7 events there already, up to position 7
+    "#]],
+        &expect![""],
+    );
+    assert_eq!(exported(&copy), first);
+    assert_eq!(copy.run(["verify"]).status, 0);
+    // The copy goes on like the original.
+    copy.learn(&["sit"]);
+    assert_eq!(copy.run(["sync-followers"]).status, 0);
+}
+
+fn what_is_encrypted_stays_encrypted() {
+    let place = Place::migrated();
+    let key = place.run(["new-key"]).out;
+    let keys = format!("1:{}", key.trim());
+    block_on(async {
+        let stores =
+            es_store::Stores::new().store(format!("sqlite:{}", place.path("school.db").display()));
+        let settings = stores
+            .settings("school")
+            .map([("ES_CIPHER_KEYS", keys.as_str())]);
+        let app = settings.open().await.unwrap();
+        app.save(&mut Dog::register("Fido")).await.unwrap();
+    });
+    let first = exported(&place);
+    assert!(
+        first.contains("\"stored\":") && !first.contains("Fido"),
+        "{first}"
+    );
+    let copy = Place::migrated();
+    fs::write(copy.path("school.jsonl"), &first).unwrap();
+    assert_eq!(
+        copy.run(["import", "--app", "school", "school.jsonl"])
+            .status,
+        0
+    );
+    assert_eq!(exported(&copy), first);
+    // Without the key the log can be copied, and not read.
+    assert_eq!(copy.run(["verify", "--app", "school"]).status, 2);
+    let events = copy.run(["events", "--app", "school"]);
+    assert!(
+        events.status == 0 && events.out.contains("\"unreadable\":"),
+        "{events:?}"
+    );
+    let mut verify = copy.command(["verify", "--app", "school"]);
+    assert!(
+        verify
+            .env("ES_CIPHER_KEYS", keys)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+}
+
+fn an_import_goes_into_an_empty_log_or_behind_what_is_there() {
+    let place = Place::seeded();
+    let first = exported(&place);
+    let other = Place::migrated();
+    block_on(async {
+        let app = other.app().await;
+        app.save(&mut Dog::register("Bello")).await.unwrap();
+    });
+    fs::write(other.path("school.jsonl"), &first).unwrap();
+    let import = ["import", "--app", "school", "school.jsonl"];
+    check(
+        &other.run(import),
+        1,
+        &expect![""],
+        &expect![[r#"
+        error: the log has other events than the input, first at position 1; import into an empty log, or behind what is there by `--append`
+    "#]],
+    );
+    // Bello was registered today, and the export is of 2024.
+    let append = ["import", "--app", "school", "--append", "school.jsonl"];
+    check(
+        &other.run(append),
+        1,
+        &expect![""],
+        &expect![[r#"
+        error: line 2 of the input is older than the last event of the log, and times never run backwards along a log; import it into an empty one
+    "#]],
+    );
+
+    // What came after a copy goes behind it; twice is once.
+    let copy = Place::migrated();
+    fs::write(copy.path("school.jsonl"), &first).unwrap();
+    assert_eq!(copy.run(import).status, 0);
+    place.learn(&["beg", "jump"]);
+    let rest = [
+        "export",
+        "--app",
+        "school",
+        "--after",
+        "7",
+        "-o",
+        "rest.jsonl",
+    ];
+    assert_eq!(place.run(rest).status, 0);
+    fs::copy(place.path("rest.jsonl"), copy.path("rest.jsonl")).unwrap();
+    assert_eq!(
+        copy.run(["import", "--app", "school", "rest.jsonl"]).status,
+        1
+    );
+    let append = ["import", "--app", "school", "--append", "rest.jsonl"];
+    check(
+        &copy.run(append),
+        0,
+        &expect![[r#"
+        2 events imported, up to position 9
+    "#]],
+        &expect![""],
+    );
+    check(
+        &copy.run(append),
+        0,
+        &expect![[r#"
+        0 events imported, 2 events there already, up to position 9
+    "#]],
+        &expect![""],
+    );
+    assert_eq!(exported(&copy), exported(&place));
+
+    // What the log has at those versions is something else.
+    let other = Place::migrated();
+    block_on(async {
+        let early = es_core::testing::VirtualClock::at(UNIX_EPOCH);
+        let url = format!("sqlite:{}", other.path("school.db").display());
+        let app = crate::school::application("school", url, |builder| builder.clock(early)).await;
+        app.save(&mut Dog::register("Fido")).await.unwrap();
+    });
+    fs::write(other.path("school.jsonl"), &first).unwrap();
+    let append = ["import", "--app", "school", "--append", "school.jsonl"];
+    check(
+        &other.run(append),
+        1,
+        &expect![""],
+        &expect![[r#"
+        error: the log has other events of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` than the input; import into an empty log
+    "#]],
+    );
+}
+
+fn what_is_no_whole_export_is_refused_by_its_line() {
+    let place = Place::seeded();
+    let first = exported(&place);
+    let lines: Vec<&str> = first.lines().collect();
+    let import = |text: String| {
+        let copy = Place::migrated();
+        fs::write(copy.path("school.jsonl"), text).unwrap();
+        let ended = copy.run(["import", "--app", "school", "school.jsonl"]);
+        // Whatever was wrong: the whole file, later, makes it good.
+        fs::write(copy.path("school.jsonl"), &first).unwrap();
+        assert_eq!(
+            copy.run(["import", "--app", "school", "school.jsonl"])
+                .status,
+            0,
+            "{ended:?}"
+        );
+        assert_eq!(exported(&copy), first);
+        ended
+    };
+    check(
+        &import(String::new()),
+        1,
+        &expect![""],
+        &expect![[r#"
+        error: the input is no export that this program reads; begin with the file that `export` wrote
+    "#]],
+    );
+    check(
+        &import("{}\n".to_owned()),
+        1,
+        &expect![""],
+        &expect![[r#"
+        error: the input is no export that this program reads; begin with the file that `export` wrote
+    "#]],
+    );
+    check(
+        &import(lines[..6].join("\n") + "\n"),
+        2,
+        &expect![""],
+        &expect![[r#"
+            error: the input ends after 2 events, but without its last line: it was cut off; import the whole of it, which goes on from here
+        "#]],
+    );
+    check(
+        &import(first[..first.len() - 30].to_owned()),
+        2,
+        &expect![""],
+        &expect![[r#"
+            error: the input ends after 5 events, but without its last line: it was cut off; import the whole of it, which goes on from here
+        "#]],
+    );
+    check(
+        &import([&lines[..3], &lines[4..]].concat().join("\n") + "\n"),
+        2,
+        &expect![""],
+        &expect![[r#"
+            error: line 4 of the input is none of an export, so what comes from it on is not imported
+              because: its position is not the next
+        "#]],
+    );
+    check(
+        &import(first.replace("\"version\":2,\"event\"", "\"version\":\"two\",\"event\"")),
+        2,
+        &expect![""],
+        &expect![[r#"
+            error: line 3 of the input is none of an export, so what comes from it on is not imported
+              because: invalid type: string "two", expected u64 at line 1 column 168
+        "#]],
+    );
+    check(
+        &import(first.replace("{\"events\":7}", "{\"events\":8}")),
+        2,
+        &expect![""],
+        &expect![[r#"
+            error: line 10 of the input is none of an export, so what comes from it on is not imported
+              because: it counts other events than there are
+        "#]],
+    );
+    check(
+        &import(first.clone() + "{}\n"),
+        2,
+        &expect![""],
+        &expect![[r#"
+            error: line 10 of the input is none of an export, so what comes from it on is not imported
+              because: it comes after the end
+        "#]],
+    );
+    let nowhere = place.run(["import", "--app", "school", "nowhere.jsonl"]);
+    check(
+        &nowhere,
+        1,
+        &expect![""],
+        &expect![[r#"
+        error: cannot read `nowhere.jsonl`: No such file or directory (os error 2)
+    "#]],
+    );
+}
+
+fn an_export_that_fails_leaves_the_old_file() {
+    let place = Place::seeded();
+    fs::create_dir(place.path("school.jsonl.part")).unwrap();
+    fs::write(place.path("school.jsonl"), "old").unwrap();
+    let ended = place.run(["export", "--app", "school", "-o", "school.jsonl"]);
+    check(
+        &ended,
+        2,
+        &expect![""],
+        &expect![[r#"
+        error: cannot write `school.jsonl`: Is a directory (os error 21)
+    "#]],
+    );
+    assert_eq!(
+        fs::read_to_string(place.path("school.jsonl")).unwrap(),
+        "old"
+    );
+}
+
+fn random_logs_come_back_as_they_were() {
+    for _ in 0..effort(50, 1_000) {
+        let seed = fastrand::u64(..);
+        let rng = &mut Rng::with_seed(seed);
+        block_on(async {
+            let (one, other) = (app(), app());
+            for commit in commits(rng) {
+                one.append(commit).await.unwrap();
+            }
+            let mut first = Vec::new();
+            let report = export(&one, Position::START, &mut first, &())
+                .await
+                .unwrap();
+            // Cut off anywhere, it goes on from there.
+            let cut = rng.usize(..first.len());
+            drop(import(&other, &mut &first[..cut], ImportInto::Empty, None, &()).await);
+            let imported = import(&other, &mut &*first, ImportInto::Empty, None, &())
+                .await
+                .unwrap();
+            assert_eq!(
+                imported.events + imported.known,
+                report.events,
+                "seed {seed}"
+            );
+            let mut again = Vec::new();
+            export(&other, Position::START, &mut again, &())
+                .await
+                .unwrap();
+            assert_eq!(first, again, "seed {seed}");
+            let all = |app: Application| async move {
+                app.log().page(Span::all()).await.unwrap().records
+            };
+            assert_eq!(all(one).await, all(other).await, "seed {seed}");
+        });
+    }
+}
+
+fn app() -> Application {
+    let builder: ApplicationBuilder = Application::builder(MemoryStore::new());
+    builder.name("school").build()
+}
+
+fn commits(rng: &mut Rng) -> Vec<Commit> {
+    let mut versions = [[0_u64; 3]; 2];
+    let mut time = UNIX_EPOCH;
+    let mut commits = Vec::new();
+    for _ in 0..rng.usize(..20) {
+        let magnitude = rng.u32(1..50);
+        time += Duration::from_micros(rng.u64(..1 << magnitude));
+        let mut appends = Vec::new();
+        for _ in 0..rng.usize(1..4) {
+            let (category, id) = (rng.usize(..2), rng.usize(..3));
+            let events: Vec<_> = (0..rng.usize(1..4)).map(|_| event(rng)).collect();
+            let version = &mut versions[category][id];
+            appends.push(Append {
+                stream: StreamId::new(
+                    ["Dog", "Größe \"1\""][category],
+                    Uuid::from_u128(id as u128),
+                ),
+                expected: Version::from(*version),
+                events: events.clone(),
+            });
+            *version += events.len() as u64;
+        }
+        commits.push(Commit {
+            id: CommitId::from(Uuid::from_u128(rng.u128(..))),
+            time,
+            metadata: metadata(rng),
+            appends,
+            checkpoint: None,
+        });
+    }
+    commits
+}
+
+fn metadata(rng: &mut Rng) -> Metadata {
+    match rng.u8(..3) {
+        0 => Metadata::new(),
+        1 => Metadata::new().actor("al\"ice\n"),
+        _ => Metadata::new()
+            .correlation(Uuid::from_u128(rng.u128(..)))
+            .with("zebra", 1)
+            .with("a", serde_json::json!({"deep": [1.5, null, "\u{0}"]})),
+    }
+}
+
+fn event(rng: &mut Rng) -> EncodedEvent {
+    let payloads: [&[u8]; 9] = [
+        b"{}",
+        b"{\"name\":\"Fido\"}",
+        b"{ \"b\" : 1.0, \"a\" : 18446744073709551615, \"a\": \"\\u00e9\" }",
+        b" {}",
+        b"{}\n",
+        b"{\"a\":\n1}",
+        b"{not json}",
+        b"\x87\x00\xff",
+        b"",
+    ];
+    EncodedEvent {
+        name: ["Registered", "Trick \u{1f415}"][rng.usize(..2)].into(),
+        schema: rng.u32(..),
+        payload: payloads[rng.usize(..payloads.len())].into(),
+    }
+}

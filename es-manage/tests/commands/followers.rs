@@ -1,0 +1,464 @@
+//! Followers: caught up, rehearsed, held, parked, made anew.
+use std::time::Duration;
+
+use es_core::persistence::{CheckpointStore, FollowerId, LeaseRequest};
+use es_store_sqlite::SqliteStore;
+use expect_test::expect;
+use rusqlite::Connection;
+
+use crate::Test;
+use crate::child::{Place, block_on};
+use crate::printed::check;
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "leaders_come_before_those_they_lead",
+        leaders_come_before_those_they_lead,
+    ),
+    (
+        "some_followers_are_named_and_doubles_count_once",
+        some_followers_are_named_and_doubles_count_once,
+    ),
+    (
+        "a_dry_run_leaves_everything_as_it_was",
+        a_dry_run_leaves_everything_as_it_was,
+    ),
+    (
+        "a_follower_that_fails_keeps_its_progress_and_nobody_else_back",
+        a_follower_that_fails_keeps_its_progress_and_nobody_else_back,
+    ),
+    ("silence_prints_errors_still", silence_prints_errors_still),
+    (
+        "a_lease_held_elsewhere_is_named_and_can_be_waited_for",
+        a_lease_held_elsewhere_is_named_and_can_be_waited_for,
+    ),
+    (
+        "what_is_parked_is_listed_retried_and_dropped",
+        what_is_parked_is_listed_retried_and_dropped,
+    ),
+    ("a_read_model_is_made_anew", a_read_model_is_made_anew),
+];
+
+/// All rows of all tables, and the tables.
+fn everything(place: &Place, file: &str) -> Vec<String> {
+    let connection = Connection::open(place.path(file)).unwrap();
+    let mut names = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        .unwrap();
+    let names: Vec<String> = names
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let mut all = Vec::new();
+    for name in names {
+        let mut statement = connection
+            .prepare(&format!("SELECT * FROM {name}"))
+            .unwrap();
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let values = (0..columns).map(|column| format!("{:?}", row.get_ref(column).unwrap()));
+            all.push(format!("{name}: {}", values.collect::<Vec<_>>().join(" ")));
+        }
+        all.push(name);
+    }
+    all
+}
+
+fn rows(place: &Place, file: &str, table: &str) -> u32 {
+    let connection = Connection::open(place.path(file)).unwrap();
+    let count = format!("SELECT count(*) FROM {table}");
+    connection.query_row(&count, [], |row| row.get(0)).unwrap()
+}
+
+fn leaders_come_before_those_they_lead() {
+    let place = Place::seeded();
+    let mut status = place.run(["status"]);
+    // The story is of 2024: how many days ago, and how wide that is, changes.
+    let words = status.out.lines().map(|line| {
+        let words = line.split(' ').filter(|word| !word.is_empty());
+        words
+            .map(|word| {
+                word.parse()
+                    .map_or(word, |days: u32| if days > 100 { "…" } else { word })
+            })
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
+    status.out = words.collect::<Vec<_>>().join("\n");
+    check(
+        &status,
+        0,
+        &expect![[r#"
+            follower log state behind waiting parked run by
+            wall school not running 7 … days 0
+            certificates school not running 7 … days 0
+            annals office caught up 0 0"#]],
+        &expect![""],
+    );
+    check(
+        &place.run(["sync-followers"]),
+        0,
+        &expect![[r#"
+            follower      outcome    handled
+            wall          caught up        5
+            certificates  caught up        5
+            annals        caught up        5
+        "#]],
+        &expect![""],
+    );
+    check(
+        &place.run(["sync-followers", "-v", "3"]),
+        0,
+        &expect![[r#"
+            follower      outcome    handled  from  to  parked
+            wall          caught up        0     7   7       0
+            certificates  caught up        0     7   7       0
+            annals        caught up        0     5   5       0
+        "#]],
+        &expect![""],
+    );
+    check(
+        &place.run(["sync-followers", "--json"]),
+        0,
+        &expect![[r#"
+            {"dry_run":false,"followers":[{"follower":"wall","outcome":"caught-up","from":7,"position":7,"events":0,"parked":0},{"follower":"certificates","outcome":"caught-up","from":7,"position":7,"events":0,"parked":0},{"follower":"annals","outcome":"caught-up","from":5,"position":5,"events":0,"parked":0}]}
+        "#]],
+        &expect![""],
+    );
+    assert_eq!(rows(&place, "school.db", "wall"), 3);
+    assert_eq!(rows(&place, "office.db", "annals"), 5);
+    check(
+        &place.run(["status"]),
+        0,
+        &expect![[r#"
+        follower      log     state      behind  waiting  parked  run by
+        wall          school  caught up       0                0
+        certificates  school  caught up       0                0
+        annals        office  caught up       0                0
+    "#]],
+        &expect![""],
+    );
+}
+
+fn some_followers_are_named_and_doubles_count_once() {
+    let place = Place::seeded();
+    let ended = place.run(["sync-followers", "wall", "wall", "annals"]);
+    check(
+        &ended,
+        0,
+        &expect![[r#"
+        follower  outcome    handled
+        wall      caught up        5
+        annals    caught up        0
+    "#]],
+        &expect![""],
+    );
+    let ended = place.run(["sync-followers", "wall", "window"]);
+    check(
+        &ended,
+        1,
+        &expect![""],
+        &expect![[r#"
+        error: there is no follower `window`; there are `wall`, `certificates`, `annals`
+    "#]],
+    );
+}
+
+fn a_dry_run_leaves_everything_as_it_was() {
+    let place = Place::seeded();
+    let before = ["school.db", "office.db"].map(|file| everything(&place, file));
+    check(
+        &place.run(["sync-followers", "--dry-run"]),
+        0,
+        &expect![[r#"
+            follower      outcome  would handle
+            wall          well                5
+            certificates  well                5
+            annals        well                0
+            nothing was kept: this was a dry run; what handlers do elsewhere is not undone
+        "#]],
+        &expect![""],
+    );
+    assert_eq!(
+        before,
+        ["school.db", "office.db"].map(|file| everything(&place, file))
+    );
+    place.learn(&["impossible", "absurd"]);
+    let before = ["school.db", "office.db"].map(|file| everything(&place, file));
+    check(
+        &place.run(["sync-followers", "-n"]),
+        2,
+        &expect![[r#"
+            follower      outcome  would handle
+            wall          failed              5
+            certificates  failed              6
+            annals        well                0
+            nothing was kept: this was a dry run; what handlers do elsewhere is not undone
+        "#]],
+        &expect![[r#"
+            failed: wall: the event at position 8 cannot be handled: no dog can do that
+            failed: certificates: the event at position 9 cannot be handled: the office does not count that
+        "#]],
+    );
+    assert_eq!(
+        before,
+        ["school.db", "office.db"].map(|file| everything(&place, file))
+    );
+}
+
+fn a_follower_that_fails_keeps_its_progress_and_nobody_else_back() {
+    let place = Place::seeded();
+    place.learn(&["beg", "impossible", "jump"]);
+    let ended = place.run(["sync-followers"]);
+    check(
+        &ended,
+        2,
+        &expect![[r#"
+        follower      outcome    handled
+        wall          failed           6
+        certificates  caught up        8
+        annals        caught up        8
+    "#]],
+        &expect![[r#"
+            failed: wall: `TrickAdded` of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` at position 9 failed 1 times: no dog can do that; mend the handler and start it again
+        "#]],
+    );
+    // What comes before the failure is kept; the others are through.
+    assert_eq!(rows(&place, "school.db", "wall"), 4);
+    assert_eq!(rows(&place, "office.db", "annals"), 8);
+    let status = place.run(["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
+    let wall = &status["followers"][0];
+    assert_eq!(
+        (&wall["state"], &wall["events_behind"]),
+        (&"not-running".into(), &2.into())
+    );
+}
+
+fn silence_prints_errors_still() {
+    let place = Place::seeded();
+    check(
+        &place.run(["sync-followers", "-v", "0"]),
+        0,
+        &expect![""],
+        &expect![""],
+    );
+    place.learn(&["impossible"]);
+    check(
+        &place.run(["sync-followers", "-v", "0"]),
+        2,
+        &expect![""],
+        &expect![[r#"
+            failed: wall: `TrickAdded` of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` at position 8 failed 1 times: no dog can do that; mend the handler and start it again
+        "#]],
+    );
+    assert_eq!(place.run(["sync-followers", "-v", "4"]).status, 1);
+}
+
+fn take(place: &Place, length: Duration) {
+    let request = LeaseRequest {
+        follower: FollowerId::new("wall", "school"),
+        holder: "`school` on another machine".to_owned(),
+        length,
+        epoch: None,
+    };
+    block_on(async {
+        let store = SqliteStore::open(place.path("school.db")).await.unwrap();
+        store.lease(request).await.unwrap();
+    });
+}
+
+fn a_lease_held_elsewhere_is_named_and_can_be_waited_for() {
+    let place = Place::seeded();
+    take(&place, Duration::from_secs(600));
+    let mut ended = place.run(["sync-followers", "wall", "certificates"]);
+    // How long the lease lasts depends on when it is asked for.
+    let (before, after) = ended.err.split_once("ends in ").unwrap();
+    let (_, after) = after.split_once(" s ").unwrap();
+    ended.err = format!("{before}ends in … s {after}");
+    check(
+        &ended,
+        3,
+        &expect![[r#"
+        follower      outcome    handled
+        wall          held             0
+        certificates  caught up        5
+    "#]],
+        &expect![[r#"
+        held: wall: `school` on another machine runs `wall` on the log of `school`, under a lease that ends in … s unless it is renewed; wait for its end
+    "#]],
+    );
+    let status = place.run(["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
+    let wall = &status["followers"][0];
+    assert_eq!(
+        (&wall["state"], &wall["holder"]),
+        (&"running".into(), &"`school` on another machine".into())
+    );
+
+    let place = Place::seeded();
+    take(&place, Duration::from_millis(300));
+    let ended = place.run(["sync-followers", "--wait", "30", "wall"]);
+    check(
+        &ended,
+        0,
+        &expect![[r#"
+        follower  outcome    handled
+        wall      caught up        5
+    "#]],
+        &expect![""],
+    );
+}
+
+fn what_is_parked_is_listed_retried_and_dropped() {
+    let place = Place::seeded();
+    check(
+        &place.run(["parked", "list"]),
+        0,
+        &expect![[r#"
+            nothing is parked
+        "#]],
+        &expect![""],
+    );
+    place.learn(&["absurd", "jump"]);
+    check(
+        &place.run(["sync-followers"]),
+        2,
+        &expect![[r#"
+            follower      outcome    handled
+            wall          caught up        7
+            certificates  parked           5
+            annals        caught up        5
+        "#]],
+        &expect![[r#"
+            parked: certificates: 2 events set aside; see `parked list`
+        "#]],
+    );
+    assert_eq!(place.run(["status"]).status, 2);
+    let without_times = |mut ended: crate::child::Ended| {
+        let lines = ended
+            .out
+            .lines()
+            .map(|line| line.split_once("since ").map_or(line, |(before, _)| before));
+        let lines = lines.map(|line| line.split_once(" at 20").map_or(line, |(before, _)| before));
+        ended.out = lines.collect::<Vec<_>>().join("\n");
+        ended
+    };
+    check(
+        &without_times(place.run(["parked", "list"])),
+        2,
+        &expect![[r#"
+            certificates
+              position 8  Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02
+                failed once: the office does not count that
+    
+              position 9  Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02
+                waits behind the one before
+    "#]],
+        &expect![""],
+    );
+    check(
+        &place.run(["parked", "retry", "certificates"]),
+        0,
+        &expect![[r#"
+            certificates: Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02 is tried again by whoever runs the follower
+        "#]],
+        &expect![""],
+    );
+    // It fails again.
+    assert_eq!(place.run(["sync-followers"]).status, 2);
+    let fido = format!("Dog/{}", crate::school::Dog::id_for("Fido"));
+    let wrong = place.run([
+        "parked",
+        "drop",
+        "certificates",
+        &fido,
+        "9",
+        "--reason",
+        "not that one",
+    ]);
+    check(
+        &wrong,
+        1,
+        &expect![""],
+        &expect![[r#"
+        error: `certificates` on the log of `school` has nothing parked of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02`, or another event first; list what is parked again
+    "#]],
+    );
+    let dropped = place.run([
+        "parked",
+        "drop",
+        "certificates",
+        &fido,
+        "8",
+        "--reason",
+        "dogs are not cats",
+    ]);
+    check(
+        &dropped,
+        0,
+        &expect![[r#"
+        certificates: given up on position 8
+    "#]],
+        &expect![""],
+    );
+    check(
+        &place.run(["sync-followers"]),
+        0,
+        &expect![[r#"
+            follower      outcome    handled
+            wall          caught up        0
+            certificates  caught up        1
+            annals        caught up        1
+        "#]],
+        &expect![""],
+    );
+    check(
+        &without_times(place.run(["parked", "list"])),
+        0,
+        &expect![[r#"
+            nothing is parked
+            certificates: given up on position 8 of Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02, by alice"#]],
+        &expect![""],
+    );
+    // Three tricks at first, one dropped, one that had waited.
+    assert_eq!(rows(&place, "office.db", "annals"), 6);
+}
+
+fn a_read_model_is_made_anew() {
+    let place = Place::seeded();
+    assert_eq!(place.run(["sync-followers"]).status, 0);
+    let connection = Connection::open(place.path("school.db")).unwrap();
+    connection
+        .execute("DELETE FROM wall WHERE trick = 'sit'", [])
+        .unwrap();
+    drop(connection);
+    check(
+        &place.run(["rebuild", "wall"]),
+        0,
+        &expect![[r#"
+            wall: rebuilt, up to position 7
+        "#]],
+        &expect![""],
+    );
+    assert_eq!(rows(&place, "school.db", "wall"), 3);
+    check(
+        &place.run(["rebuild", "certificates"]),
+        1,
+        &expect![""],
+        &expect![[r#"
+            error: `certificates` on the log of `school` is no projection, so there is nothing to rebuild
+        "#]],
+    );
+    check(
+        &place.run(["rebuild", "window"]),
+        1,
+        &expect![""],
+        &expect![[r#"
+            error: there is no follower `window`; there are `wall`, `certificates`, `annals`
+        "#]],
+    );
+    assert_eq!(place.run(["rebuild"]).status, 1);
+}
