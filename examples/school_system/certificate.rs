@@ -30,10 +30,8 @@ impl Certificate {
     pub fn count(&mut self) {
         self.tricks += 1;
     }
-}
 
-#[cfg(test)]
-impl Certificate {
+    #[cfg(test)]
     pub fn tricks(&self) -> u32 {
         self.tricks
     }

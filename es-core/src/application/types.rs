@@ -14,9 +14,6 @@ use crate::domain::{
 };
 use crate::persistence::{DecodeError, Record, Slice, decode};
 
-/// A page of ids that is being read.
-type Ids = BoxFuture<'static, Result<Vec<Uuid>, LoadError>>;
-
 /// A type of aggregate: its stored name, what it declares of its events, and what can be done with its aggregates by their ids.
 ///
 /// ```
@@ -57,10 +54,13 @@ pub struct AggregateType {
     /// After how many events it asks for a snapshot; `None` where it cannot have any.
     pub snapshot_every: Option<u64>,
     snapshot: fn(&Application, Uuid) -> BoxFuture<'static, Result<Version>>,
-    ids: fn(&Application, Option<Uuid>, usize) -> Ids,
+    ids: ReadIds,
     check: fn(&Record) -> Result<(), DecodeError>,
     teller: fn(Uuid) -> Box<dyn Teller>,
 }
+
+type ReadIds =
+    fn(&Application, Option<Uuid>, usize) -> BoxFuture<'static, Result<Vec<Uuid>, LoadError>>;
 
 impl AggregateType {
     /// That type.
