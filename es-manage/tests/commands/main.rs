@@ -9,6 +9,8 @@ mod copies;
 mod edits;
 mod followers;
 mod kills;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod printed;
 mod school;
 mod terminal;
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
         edits::TESTS,
         kills::TESTS,
         terminal::TESTS,
+        #[cfg(feature = "postgres")]
+        postgres::TESTS,
     ];
     let chosen: Vec<&Test> = all
         .into_iter()
