@@ -183,10 +183,6 @@ fn advance(follower: &FollowerId, from: Position, to: Position) -> Commit {
         time: std::time::UNIX_EPOCH,
         metadata: Metadata::new(),
         appends: Vec::new(),
-        checkpoint: Some(Advance {
-            follower: follower.clone(),
-            from,
-            to,
-        }),
+        checkpoint: Some(Advance::new(follower.clone(), from, to)),
     }
 }
