@@ -41,8 +41,8 @@
 //!
 //! # Behind a proxy
 //!
-//! One that pools sessions is not noticed. One that pools transactions (PgBouncer's `pool_mode = transaction`) must keep prepared statements for its
-//! clients (`max_prepared_statements`, from PgBouncer 1.21), and there `LISTEN` does not work, so what other processes commit is found once a second;
+//! One that pools sessions is not noticed: all laws hold through PgBouncer. One that pools transactions (`pool_mode = transaction`) must keep
+//! prepared statements for its clients (`max_prepared_statements`, from PgBouncer 1.21), or else nothing works. There `LISTEN` does not work either, so what other processes commit is found once a second;
 //! nor do the settings of a session arrive where they should: say time-outs, `synchronous_commit`, `enable_seqscan = off`,
 //! `enable_bitmapscan = off`, `jit = off` and `plan_cache_mode = force_generic_plan` to the role (`ALTER ROLE .. SET`), and do not use
 //! [`Durability`] there. Connecting past such a proxy is simpler: a process has few connections.

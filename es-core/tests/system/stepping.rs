@@ -76,8 +76,12 @@ fn several_aggregates_are_one_set_of_events() {
         let (_, types) = system.applications().next().unwrap();
         let categories: Vec<_> = types.iter().map(|kind| kind.category).collect();
         assert_eq!(categories, ["Dog", "Trainer"]);
-        let loaded = types[0].load(&app, dog(1), None).await.unwrap();
-        assert_eq!(loaded.get(), 2);
+        let mut story = types[0].story(&app, dog(1));
+        let mut versions = Vec::new();
+        while let Some(event) = story.next().await {
+            versions.push(event.unwrap().version.get());
+        }
+        assert_eq!(versions, [1, 2]);
     });
 }
 
