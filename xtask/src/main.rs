@@ -186,6 +186,22 @@ const TEST: &[Step] = &[
         &[],
     ),
     (
+        "the example `school_system`",
+        &[
+            "run",
+            "--locked",
+            "--package",
+            "examples",
+            "--example",
+            "school_system",
+            "--",
+            "status",
+            "--store",
+            "memory:",
+        ],
+        &[],
+    ),
+    (
         "the benches, for their results alone",
         &["run", "--locked", "--package", "benches", "--", "--tiny"],
         &[],

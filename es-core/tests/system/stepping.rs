@@ -82,6 +82,8 @@ fn several_aggregates_are_one_set_of_events() {
             versions.push(event.unwrap().version.get());
         }
         assert_eq!(versions, [1, 2]);
+        let ids = types[0].ids(&app, None, 10).await.unwrap();
+        assert_eq!(ids, [dog(1)]);
     });
 }
 

@@ -135,7 +135,6 @@ fn show(model: &Aggregate) -> Option<TokenStream> {
         })
     });
     Some(quote! {
-        #[allow(unused_imports, unused_variables)]
         fn show(&self, visit: &mut #krate::__private::Show<'_>) {
             use #krate::__private::{Hidden as _, Shown as _};
             #(#fields)*

@@ -16,7 +16,6 @@ impl ::es_core::__private::HasRoot for Dog {
         (&::es_core::__private::States(self, other)).__difference()
     }
     fn show(&self, visit: &mut ::es_core::__private::Show<'_>) {
-        #[allow(unused_imports)]
         use ::es_core::__private::{Hidden as _, Shown as _};
         visit("name", (&::es_core::__private::Field(&self.name)).__shown());
         visit("tricks", (&::es_core::__private::Field(&self.tricks)).__shown());

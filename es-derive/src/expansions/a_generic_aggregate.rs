@@ -22,7 +22,6 @@ where
         (&facade::es_core::__private::States(self, other)).__difference()
     }
     fn show(&self, visit: &mut facade::es_core::__private::Show<'_>) {
-        #[allow(unused_imports)]
         use facade::es_core::__private::{Hidden as _, Shown as _};
         visit("items", (&facade::es_core::__private::Field(&self.items)).__shown());
         visit("scratch", (&facade::es_core::__private::Field(&self.scratch)).__shown());

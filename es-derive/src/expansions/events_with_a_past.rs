@@ -24,7 +24,6 @@ impl ::es_core::__private::HasRoot for Account {
         (&::es_core::__private::States(self, other)).__difference()
     }
     fn show(&self, visit: &mut ::es_core::__private::Show<'_>) {
-        #[allow(unused_imports)]
         use ::es_core::__private::{Hidden as _, Shown as _};
         visit("balance", (&::es_core::__private::Field(&self.balance)).__shown());
     }

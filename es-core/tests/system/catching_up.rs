@@ -1,0 +1,147 @@
+//! One follower, caught up once, and the order in which followers are to be caught up.
+use std::time::{Duration, UNIX_EPOCH};
+
+use es_core::persistence::{CheckpointStore, FollowerId, LeaseRequest};
+use es_core::system::{FollowError, Follower, OnFailure, StopReason};
+use es_core::testing::VirtualClock;
+use es_core::{Application, Error, Position, ProcessManager, System};
+use es_store_memory::MemoryStore;
+use futures_lite::future::zip;
+use pollster::block_on;
+
+use crate::school::{Certificates, Members, Wall, application, train, trained};
+
+#[test]
+fn a_follower_is_caught_up_to_the_end_there_was_and_gives_its_lease_back() {
+    block_on(async {
+        let (store, app) = application("school");
+        trained(&app, 1, &["sit", "roll over"]).await;
+        let system = System::new("school").follow(&app, store.project(Wall::default()));
+        let wall = system.follower("wall");
+        let mut told = Vec::new();
+        let mut tell = |position, events| told.push((position, events));
+        wall.catch_up(Duration::ZERO, &mut tell).await.unwrap();
+        assert_eq!(told, [(Position::from(3), 3)]);
+        let status = wall.status().await.unwrap();
+        assert_eq!((status.position, status.holder), (Position::from(3), None));
+        // Nothing is left, and nothing is told.
+        wall.catch_up(Duration::ZERO, &mut |_, _| panic!("nothing moved"))
+            .await
+            .unwrap();
+    });
+}
+
+#[test]
+fn who_cannot_be_caught_up_says_why_and_keeps_what_it_did() {
+    block_on(async {
+        let (store, app) = application("school");
+        trained(&app, 1, &["sit", "impossible"]).await;
+        let wall = Wall::default();
+        wall.faults
+            .failing
+            .store(true, std::sync::atomic::Ordering::SeqCst);
+        let once = OnFailure::stop().retries(0);
+        let system =
+            System::new("school").follow(&app, store.project(wall.clone()).on_failure(once));
+        let follower = system.follower("wall");
+        let catch_up = || async { follower.catch_up(Duration::ZERO, &mut |_, _| {}).await };
+        let error = catch_up().await.unwrap_err();
+        let Error::Follow(error) = error else {
+            panic!("{error:?}");
+        };
+        assert!(matches!(
+            error.downcast_ref(),
+            Some(FollowError::Stopped { source, .. })
+                if matches!(**source, StopReason::Failed { position, .. } if position == Position::from(3))
+        ));
+        assert_eq!(follower.status().await.unwrap().position, Position::from(2));
+        // Once it is mended, it is caught up.
+        wall.faults
+            .failing
+            .store(false, std::sync::atomic::Ordering::SeqCst);
+        catch_up().await.unwrap();
+        assert_eq!(follower.status().await.unwrap().position, Position::from(3));
+    });
+}
+
+#[test]
+fn a_lease_that_another_has_is_waited_for_as_long_as_is_said() {
+    block_on(async {
+        let clock = VirtualClock::at(UNIX_EPOCH);
+        let store = MemoryStore::new().clock(clock.clone());
+        let app = Application::builder(store.clone())
+            .name("school")
+            .clock(clock.clone())
+            .build();
+        trained(&app, 1, &["sit"]).await;
+        let request = LeaseRequest {
+            follower: FollowerId::new("wall", "school"),
+            holder: "another".to_owned(),
+            length: Duration::from_secs(5),
+            epoch: None,
+        };
+        store.lease(request).await.unwrap();
+        let system = System::new("school").follow(&app, store.project(Wall::default()));
+        let wall = system.follower("wall");
+        let error = wall
+            .catch_up(Duration::ZERO, &mut |_, _| {})
+            .await
+            .unwrap_err();
+        let Error::Follow(error) = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(
+            error.to_string(),
+            "another runs `wall` on the log of `school`, under a lease that ends in 5.0 s unless it is renewed; wait for its end"
+        );
+        let mut moved = |_, _| {};
+        let caught_up = wall.catch_up(Duration::from_secs(10), &mut moved);
+        let pass = async {
+            for _ in 0..20 {
+                futures_lite::future::yield_now().await;
+                clock.advance(Duration::from_millis(500));
+            }
+        };
+        let (caught_up, ()) = zip(caught_up, pass).await;
+        caught_up.unwrap();
+        assert_eq!(wall.status().await.unwrap().position, Position::from(2));
+    });
+}
+
+#[test]
+fn leaders_stand_before_those_they_lead() {
+    let (school_store, school) = application("school");
+    let (office_store, office) = application("office");
+    let names = |system: &System| -> Vec<String> {
+        let followers = system.leaders_first().into_iter();
+        followers
+            .map(|follower| follower.name().to_owned())
+            .collect()
+    };
+    let system = System::new("school")
+        .follow(&office, office_store.project(Members::default()))
+        .follow(&school, school_store.project(Wall::default()))
+        .follow(&school, Certificates.onto(&office));
+    assert_eq!(names(&system), ["wall", "certificates", "members"]);
+    // Who follows what it writes itself is led by nobody else.
+    let circle = System::new("school")
+        .follow(&school, Certificates.onto(&school))
+        .follow(&school, school_store.project(Wall::default()));
+    assert_eq!(names(&circle), ["certificates", "wall"]);
+}
+
+#[test]
+fn one_follower_is_rehearsed_alone() {
+    block_on(async {
+        let (store, app) = application("school");
+        trained(&app, 1, &["sit"]).await;
+        train(&app, 1, "beg").await;
+        let system = System::new("school")
+            .follow(&app, store.project(Wall::default()))
+            .follow(&app, store.project(Members::default()));
+        let rehearsed = system.follower("wall").dry_run(2).await.unwrap();
+        assert_eq!((rehearsed.events, rehearsed.failure), (2, None));
+        assert!(store.view::<Wall>().is_none());
+        assert!(system.follower("door").dry_run(2).await.is_err());
+    });
+}

@@ -1,0 +1,71 @@
+//! Who waits for a commit keeps nobody else from working.
+use std::time::{Duration, SystemTime};
+
+use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, EventStore, Metadata};
+use es_core::{StreamId, Version};
+use es_store_sqlite::SqliteStore;
+use rusqlite::Connection;
+
+fn commit() -> Commit {
+    let id = CommitId::draw();
+    Commit {
+        id,
+        time: SystemTime::now(),
+        metadata: Metadata::new(),
+        appends: vec![Append {
+            stream: StreamId::new("Lamp", id.into()),
+            expected: Version::NEW,
+            events: vec![EncodedEvent {
+                name: "Switched".into(),
+                schema: 1,
+                payload: b"{}".as_slice().into(),
+            }],
+        }],
+        checkpoint: None,
+    }
+}
+
+/// The one thread there is releases the lock that the commit waits for: it would fail if it had that thread until it is done.
+#[tokio::test(flavor = "current_thread")]
+async fn a_commit_that_waits_for_a_lock_leaves_its_thread_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.db");
+    let builder = SqliteStore::builder(&path).busy_timeout(Duration::from_secs(20));
+    let store = builder.open().await.unwrap();
+    let other = Connection::open(&path).unwrap();
+    for _ in 0..3 {
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let release = async {
+            tokio::task::yield_now().await;
+            other.execute_batch("ROLLBACK").unwrap();
+        };
+        let (committed, ()) = tokio::join!(store.commit(commit()), release);
+        committed.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn one_thread_commits_for_many_tasks() {
+    const TASKS: usize = 64;
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("log.db"))
+        .await
+        .unwrap();
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.commit(commit()).await.unwrap().position })
+        })
+        .collect();
+    let mut positions = Vec::new();
+    for task in tasks {
+        positions.extend(task.await.unwrap());
+    }
+    positions.sort_unstable();
+    assert!(
+        positions
+            .iter()
+            .map(|position| position.get())
+            .eq(1..=TASKS as u64)
+    );
+}

@@ -1,0 +1,215 @@
+//! What the school answers.
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use es_core::{Aggregate, BoxError, Error, Metadata, Version};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::desk::Desk;
+use crate::problem::Problem;
+use crate::school::{Dog, TrainingSchool};
+
+pub fn routes(desk: Desk) -> Router {
+    Router::new()
+        .route("/dogs", post(register))
+        .route("/dogs/{name}", get(look_at))
+        .route("/dogs/{name}/tricks", get(tricks).post(add_trick))
+        .route("/dogs/{name}/lessons", post(give_lesson))
+        .route("/dogs/{name}/history", get(tell))
+        .with_state(desk)
+}
+
+/// A body of JSON; what is none is told like everything else.
+struct Body<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let Json(body) = Json::from_request(request, state).await?;
+        Ok(Self(body))
+    }
+}
+
+/// Who asks, and in the course of what: kept with every event of the request.
+struct Who(Metadata);
+
+impl<S: Sync> FromRequestParts<S> for Who {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut metadata = Metadata::new().with("path", parts.uri.path());
+        if let Some(actor) = text(&parts.headers, "x-actor")? {
+            metadata = metadata.actor(actor);
+        }
+        let correlation = match text(&parts.headers, "x-correlation-id")? {
+            None => Uuid::now_v7(),
+            Some(id) => id
+                .parse()
+                .map_err(|_| Problem::unprocessable("`x-correlation-id` is no UUID"))?,
+        };
+        Ok(Self(metadata.correlation(correlation)))
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Problem> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let text = value.to_str();
+    text.map(Some)
+        .map_err(|_| Problem::unprocessable(format!("`{name}` is no plain text")))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewDog {
+    name: String,
+}
+
+async fn register(
+    State(desk): State<Desk>,
+    Who(who): Who,
+    Body(dog): Body<NewDog>,
+) -> Result<impl IntoResponse, Problem> {
+    let name = said("name", &dog.name)?;
+    let school = TrainingSchool::new(desk.app.with(who));
+    school.register(name).await?;
+    let place = format!("/dogs/{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)]))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewTrick {
+    trick: String,
+}
+
+async fn add_trick(
+    State(desk): State<Desk>,
+    Who(who): Who,
+    Path(name): Path<String>,
+    Body(new): Body<NewTrick>,
+) -> Result<StatusCode, Problem> {
+    let school = TrainingSchool::new(desk.app.with(who));
+    school.add_trick(&name, said("trick", &new.trick)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn tricks(
+    State(desk): State<Desk>,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<String>>, Problem> {
+    Ok(Json(TrainingSchool::new(desk.app).tricks(&name).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lesson {
+    trick: String,
+    cents: u32,
+}
+
+/// What the dog learned, and the invoice for it: both, or neither.
+async fn give_lesson(
+    State(desk): State<Desk>,
+    Who(who): Who,
+    Path(name): Path<String>,
+    Body(lesson): Body<Lesson>,
+) -> Result<StatusCode, Problem> {
+    let trick = said("trick", &lesson.trick)?;
+    let app = desk.app.with(who);
+    let mut dog = app.get::<Dog>(Dog::id_for(&name)).await?;
+    dog.add_trick(trick);
+
+    let mut client = desk.pool.get().await.map_err(BoxError::from)?;
+    let transaction = client.transaction().await.map_err(BoxError::from)?;
+    let invoice = "INSERT INTO invoices (dog, trick, cents) VALUES ($1, $2, $3)";
+    transaction
+        .execute(invoice, &[&dog.id(), &trick, &i64::from(lesson.cents)])
+        .await
+        .map_err(BoxError::from)?;
+    let staged = app.stage(&mut dog)?;
+    let committed = desk.store.commit_with(transaction, staged).await;
+    committed.map_err(Error::from)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+struct AsOf {
+    version: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Seen {
+    name: String,
+    version: u64,
+    tricks: Vec<String>,
+}
+
+impl From<&Dog> for Seen {
+    fn from(dog: &Dog) -> Self {
+        Self {
+            name: dog.name().to_owned(),
+            version: dog.version().get(),
+            tricks: dog.tricks().to_vec(),
+        }
+    }
+}
+
+async fn look_at(
+    State(desk): State<Desk>,
+    Path(name): Path<String>,
+    Query(as_of): Query<AsOf>,
+) -> Result<Json<Seen>, Problem> {
+    let id = Dog::id_for(&name);
+    let seen = match as_of.version {
+        None => Seen::from(&desk.app.get::<Dog>(id).await?),
+        Some(version) => {
+            let past = desk.app.get_at::<Dog>(id, Version::from(version)).await?;
+            Seen::from(&*past)
+        }
+    };
+    Ok(Json(seen))
+}
+
+#[derive(Serialize)]
+struct Told {
+    version: u64,
+    position: u64,
+    event: String,
+    actor: Option<String>,
+    correlation: Option<Uuid>,
+}
+
+async fn tell(
+    State(desk): State<Desk>,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<Told>>, Problem> {
+    let mut history = desk.app.history::<Dog>(Dog::id_for(&name));
+    let mut story = Vec::new();
+    while let Some(recorded) = history.next().await {
+        let recorded = recorded?;
+        story.push(Told {
+            version: recorded.version.get(),
+            position: recorded.position.get(),
+            event: format!("{:?}", recorded.event),
+            actor: recorded.metadata.get_actor().map(str::to_owned),
+            correlation: recorded.metadata.get_correlation(),
+        });
+    }
+    Ok(Json(story))
+}
+
+fn said<'t>(what: &str, text: &'t str) -> Result<&'t str, Problem> {
+    match text.trim() {
+        "" => Err(Problem::unprocessable(format!("`{what}` is empty"))),
+        text => Ok(text),
+    }
+}

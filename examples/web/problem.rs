@@ -1,0 +1,102 @@
+//! Errors as HTTP answers: which status, and a body that says what is wrong (RFC 9457).
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use es_core::application::{LoadError, SaveError};
+use es_core::persistence::AppendError;
+use es_core::{BoxError, Error};
+use serde_json::json;
+
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+}
+
+impl Problem {
+    /// What was asked for makes no sense, though it could be read.
+    pub fn unprocessable(detail: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            detail: detail.into(),
+        }
+    }
+
+    /// Nothing that the client can mend: he is told so, and the operator is told why.
+    fn ours(status: StatusCode, error: &dyn std::error::Error) -> Self {
+        let mut causes = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            causes = format!("{causes}: {error}");
+            cause = error.source();
+        }
+        eprintln!("{status}: {causes}");
+        Self {
+            status,
+            detail: "this is not your fault; try again later".to_owned(),
+        }
+    }
+}
+
+/// Each error means one status; those of the domain are told as they are, for they name what to do.
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let status = match &error {
+            Error::Load(
+                LoadError::NotFound { .. }
+                | LoadError::NoSuchVersion { .. }
+                | LoadError::NotYet { .. },
+            ) => StatusCode::NOT_FOUND,
+            Error::Save(SaveError::AlreadyExists { .. } | SaveError::Conflict { .. }) => {
+                StatusCode::CONFLICT
+            }
+            Error::Refused(_)
+            | Error::Save(SaveError::Encode(_) | SaveError::Store(AppendError::TooLarge { .. })) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            // Whether it is stored is not known. The same request sent again must not do it twice, so nobody is told to.
+            Error::Save(SaveError::Unknown { .. }) => {
+                return Self {
+                    status: StatusCode::SERVICE_UNAVAILABLE,
+                    detail: "look whether it was done before you try again".to_owned(),
+                };
+            }
+            Error::Save(SaveError::Store(_)) | Error::Load(LoadError::Store { .. }) => {
+                return Self::ours(StatusCode::SERVICE_UNAVAILABLE, &error);
+            }
+            _ => return Self::ours(StatusCode::INTERNAL_SERVER_ERROR, &error),
+        };
+        Self {
+            status,
+            detail: error.to_string(),
+        }
+    }
+}
+
+/// The program's own tables.
+impl From<BoxError> for Problem {
+    fn from(error: BoxError) -> Self {
+        Self::ours(StatusCode::SERVICE_UNAVAILABLE, &*error)
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Self {
+            status: rejection.status(),
+            detail: rejection.body_text(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "status": self.status.as_u16(),
+            "title": self.status.canonical_reason(),
+            "detail": self.detail,
+        });
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        (self.status, kind, Json(body)).into_response()
+    }
+}

@@ -1,0 +1,329 @@
+//! The running school, asked over HTTP.
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, Pool};
+use es_core::Aggregate;
+use es_store_postgres::testing::TestLog;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_postgres::NoTls;
+use ureq::http::{Response, StatusCode};
+use ureq::{Agent, Body};
+
+use crate::arguments::Arguments;
+use crate::desk::{Desk, migrate_on};
+use crate::school::Dog;
+use crate::{api, desk};
+
+/// A school on a port and in a schema of its own.
+struct Running {
+    address: String,
+    desk: Desk,
+    close: Option<oneshot::Sender<()>>,
+    served: JoinHandle<()>,
+    /// Dropped last.
+    _log: TestLog,
+}
+
+impl Running {
+    async fn start() -> Self {
+        let log = TestLog::new().await.unwrap();
+        let pool = pool_of(&log);
+        migrate_on(log.builder(), &pool).await.unwrap();
+        // A second time there is nothing to do.
+        migrate_on(log.builder(), &pool).await.unwrap();
+        let desk = Desk::on(log.builder(), pool).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (close, closed) = oneshot::channel();
+        let served = tokio::spawn({
+            let routes = api::routes(desk.clone());
+            async move {
+                axum::serve(listener, routes)
+                    .with_graceful_shutdown(async { drop(closed.await) })
+                    .await
+                    .unwrap();
+            }
+        });
+        Self {
+            address: format!("http://{address}"),
+            desk,
+            _log: log,
+            close: Some(close),
+            served,
+        }
+    }
+
+    fn client(&self) -> Client {
+        Client {
+            agent: Agent::config_builder()
+                .http_status_as_error(false)
+                .timeout_global(Some(Duration::from_secs(30)))
+                .build()
+                .into(),
+            address: self.address.clone(),
+        }
+    }
+
+    /// Asks on a thread of its own, as somebody elsewhere would.
+    async fn ask(&self, ask: impl FnOnce(Client) -> Answer + Send + 'static) -> Answer {
+        let client = self.client();
+        tokio::task::spawn_blocking(|| ask(client)).await.unwrap()
+    }
+
+    async fn post(&self, path: &'static str, body: Value) -> Answer {
+        self.ask(move |client| client.post(path, &[], body)).await
+    }
+
+    async fn get(&self, path: &'static str) -> Answer {
+        self.ask(move |client| client.get(path)).await
+    }
+
+    async fn invoices(&self) -> i64 {
+        let client = self.desk.pool.get().await.unwrap();
+        let row = client.query_one("SELECT count(*) FROM invoices", &[]).await;
+        row.unwrap().get(0)
+    }
+}
+
+fn pool_of(log: &TestLog) -> Pool {
+    let mut config: tokio_postgres::Config = log.url().parse().unwrap();
+    config.options(format!("-c search_path={}", log.schema()));
+    Pool::builder(Manager::new(config, NoTls)).build().unwrap()
+}
+
+struct Client {
+    agent: Agent,
+    address: String,
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    location: Option<String>,
+    kind: Option<String>,
+    body: Value,
+}
+
+impl Answer {
+    fn of(mut answer: Response<Body>) -> Self {
+        let header = |name| {
+            let value = answer.headers().get(name)?;
+            Some(value.to_str().unwrap().to_owned())
+        };
+        Self {
+            status: answer.status(),
+            location: header("location"),
+            kind: header("content-type"),
+            body: match answer.body_mut().read_to_string().unwrap().as_str() {
+                "" => Value::Null,
+                text => serde_json::from_str(text).unwrap(),
+            },
+        }
+    }
+}
+
+impl Client {
+    fn post(&self, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+        let mut request = self.agent.post(format!("{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.send_json(body).unwrap())
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        let request = self.agent.get(format!("{}{path}", self.address));
+        Answer::of(request.call().unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_dog_is_registered_learns_and_is_looked_at() {
+    let school = Running::start().await;
+    let registered = school.post("/dogs", json!({ "name": "Fido" })).await;
+    assert_eq!(registered.status, StatusCode::CREATED);
+    assert_eq!(registered.location.as_deref(), Some("/dogs/Fido"));
+    for trick in ["roll over", "play dead"] {
+        let learned = school
+            .post("/dogs/Fido/tricks", json!({ "trick": trick }))
+            .await;
+        assert_eq!(learned.status, StatusCode::NO_CONTENT);
+    }
+    let tricks = school.get("/dogs/Fido/tricks").await.body;
+    assert_eq!(tricks, json!(["roll over", "play dead"]));
+    let fido = json!({ "name": "Fido", "version": 3, "tricks": ["roll over", "play dead"] });
+    assert_eq!(school.get("/dogs/Fido").await.body, fido);
+    let younger = json!({ "name": "Fido", "version": 2, "tricks": ["roll over"] });
+    assert_eq!(school.get("/dogs/Fido?version=2").await.body, younger);
+}
+
+#[tokio::test]
+async fn every_error_has_the_status_that_it_means() {
+    let school = Running::start().await;
+    school.post("/dogs", json!({ "name": "Fido" })).await;
+    let trick = || json!({ "trick": "sit" });
+    let cases = [
+        ("/dogs", json!({ "name": "Fido" }), StatusCode::CONFLICT),
+        (
+            "/dogs",
+            json!({ "name": "  " }),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (
+            "/dogs",
+            json!({ "nmae": "Rex" }),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        ("/dogs/Rex/tricks", trick(), StatusCode::NOT_FOUND),
+        (
+            "/dogs/Fido/tricks",
+            json!({ "trick": "" }),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (
+            "/dogs/Rex/lessons",
+            json!({ "trick": "sit", "cents": 1 }),
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "/dogs/Fido/lessons",
+            json!({ "trick": "sit", "cents": -1 }),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+    ];
+    for (path, body, status) in cases {
+        let answer = school.post(path, body.clone()).await;
+        assert_eq!(answer.status, status, "{path} {body}: {answer:?}");
+        assert_eq!(answer.kind.as_deref(), Some("application/problem+json"));
+        assert_eq!(answer.body["status"], status.as_u16());
+        assert!(answer.body["detail"].is_string(), "{answer:?}");
+    }
+    for path in ["/dogs/Rex", "/dogs/Fido?version=2", "/dogs/Fido?version=0"] {
+        assert_eq!(
+            school.get(path).await.status,
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_asked_and_why_is_kept_with_every_event() {
+    let school = Running::start().await;
+    let correlation = "018f7a3e-0000-7000-8000-000000000001";
+    school
+        .ask(move |client| {
+            let who = [("x-actor", "ann"), ("x-correlation-id", correlation)];
+            client.post("/dogs", &who, json!({ "name": "Fido" }))
+        })
+        .await;
+    let told = school.get("/dogs/Fido/history").await.body;
+    assert_eq!(told[0]["actor"], "ann");
+    assert_eq!(told[0]["correlation"], correlation);
+    assert_eq!(told[0]["event"], r#"Registered { name: "Fido" }"#);
+    let refused = school
+        .ask(|client| {
+            let who = [("x-correlation-id", "seven")];
+            client.post("/dogs", &who, json!({ "name": "Rex" }))
+        })
+        .await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn a_lesson_is_learned_and_invoiced_or_neither() {
+    let school = Running::start().await;
+    school.post("/dogs", json!({ "name": "Fido" })).await;
+    let lesson = || json!({ "trick": "sit", "cents": 1_500 });
+    let given = school.post("/dogs/Fido/lessons", lesson()).await;
+    assert_eq!(given.status, StatusCode::NO_CONTENT);
+    assert_eq!(school.invoices().await, 1);
+    assert_eq!(
+        school.get("/dogs/Fido").await.body["tricks"],
+        json!(["sit"])
+    );
+
+    // Eight at once: each is done as a whole, or refused as a conflict.
+    let mut lessons = JoinSet::new();
+    for _ in 0..8 {
+        let client = school.client();
+        lessons.spawn_blocking(move || client.post("/dogs/Fido/lessons", &[], lesson()));
+    }
+    let answers = lessons.join_all().await;
+    let given = answers
+        .iter()
+        .filter(|answer| answer.status == StatusCode::NO_CONTENT)
+        .count();
+    assert!(given >= 1, "{answers:?}");
+    assert!(
+        answers.iter().all(|answer| {
+            [StatusCode::NO_CONTENT, StatusCode::CONFLICT].contains(&answer.status)
+        })
+    );
+    let fido = school
+        .desk
+        .app
+        .get::<Dog>(Dog::id_for("Fido"))
+        .await
+        .unwrap();
+    assert_eq!(fido.version().get(), 2 + given as u64);
+    assert_eq!(school.invoices().await, 1 + given as i64);
+}
+
+#[tokio::test]
+async fn a_school_that_closes_answers_what_it_was_asked() {
+    let mut school = Running::start().await;
+    let close = school.close.take().unwrap();
+    let answer = school.post("/dogs", json!({ "name": "Fido" }));
+    let (answer, ()) = tokio::join!(answer, async {
+        // Once the event is there, the request is under way at least.
+        while school
+            .desk
+            .app
+            .find::<Dog>(Dog::id_for("Fido"))
+            .await
+            .unwrap()
+            .is_none()
+        {
+            tokio::task::yield_now().await;
+        }
+        close.send(()).unwrap();
+    });
+    assert_eq!(answer.status, StatusCode::CREATED);
+    school.served.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_nobody_migrated_is_refused_when_the_school_opens() {
+    let log = TestLog::new().await.unwrap();
+    let elsewhere = log.builder().table_prefix("other_");
+    let Err(error) = Desk::on(elsewhere, pool_of(&log)).await else {
+        panic!("there are no tables");
+    };
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    assert!(text.contains("migrate"), "{text}");
+    assert!(desk::migrate("no URL").await.is_err());
+}
+
+#[test]
+fn arguments_are_understood_or_answered_with_the_usage() {
+    let parse = |line: &str| Arguments::parse(line.split_whitespace().map(str::to_owned));
+    let parsed = parse("--store postgres://db/school --listen 0.0.0.0:80 --migrate").unwrap();
+    assert_eq!(parsed.store, "postgres://db/school");
+    assert_eq!(parsed.listen, "0.0.0.0:80");
+    assert!(parsed.migrate);
+    for wrong in ["", "--store", "--stroe postgres://db", "--migrate"] {
+        let Err(usage) = parse(wrong) else {
+            panic!("`{wrong}` makes no sense");
+        };
+        assert!(usage.contains("usage: web --store"), "{usage}");
+    }
+}
