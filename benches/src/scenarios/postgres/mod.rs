@@ -34,7 +34,7 @@ pub(super) fn run(effort: &Effort) {
     let bench = Bench {
         effort,
         server: OnceCell::new(),
-        workers: Rc::new(runtime(&mut Builder::new_multi_thread().worker_threads(2))),
+        workers: Rc::new(runtime(Builder::new_multi_thread().worker_threads(2))),
         thread: Rc::new(runtime(&mut Builder::new_current_thread())),
     };
     append::run(&bench);
