@@ -510,15 +510,24 @@ async fn exported(
         error: format!("cannot write `{}`: {error}", path.display()).into(),
         help: None,
     };
-    let beside = path.with_added_extension("part");
-    let file = File::create(&beside).map_err(unwritten)?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let beside = Path::new(&beside);
+    let file = File::create(beside).map_err(unwritten)?;
     let mut out = BufWriter::new(file);
-    let report = export::export(app, after, &mut out, bar).await?;
+    let report = match export::export(app, after, &mut out, bar).await {
+        Ok(report) => report,
+        Err(error) => {
+            // A part of an export is of no use.
+            drop(std::fs::remove_file(beside));
+            return Err(error.into());
+        }
+    };
     let file = out
         .into_inner()
         .map_err(|error| unwritten(error.into_error()))?;
     file.sync_all().map_err(unwritten)?;
-    std::fs::rename(&beside, path).map_err(unwritten)?;
+    std::fs::rename(beside, path).map_err(unwritten)?;
     screen.print(&report).map_err(unprinted)?;
     Ok(Status::Well)
 }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use es_core::persistence::{
     Advance, Append, AppendError, BoxError, Commit, CommitId, Committed, EncodedEvent, FollowerId,
+    Standing,
 };
 use es_core::{Position, StreamId, Version};
 use tokio_postgres::Row;
@@ -396,16 +397,22 @@ fn refusal(known: &Known, commit: &Commit) -> Option<AppendError> {
             appended.insert(&append.stream, actual + append.events.len() as u64);
         }
     }
-    let Advance {
-        follower, from, to, ..
-    } = commit.checkpoint.as_ref()?;
-    let actual = known.checkpoints.get(follower).copied().unwrap_or_default();
-    (*from != actual || *to <= actual).then(|| AppendError::Checkpoint {
-        follower: follower.clone(),
-        from: *from,
-        to: *to,
-        actual,
-    })
+    let advance = commit.checkpoint.as_ref()?;
+    // Here nobody has a lease, so an epoch is none of this store's.
+    let kept = Standing {
+        position: known
+            .checkpoints
+            .get(&advance.follower)
+            .copied()
+            .unwrap_or_default(),
+        ..Standing::default()
+    };
+    let parks = || {
+        let why =
+            "this store keeps no parked events; follow without parking, or into another store";
+        (!advance.parking.is_empty()).then(|| AppendError::Failed(why.into()))
+    };
+    advance.refusal(&kept).or_else(parks)
 }
 
 /// The first result, for a commit that is sent again.

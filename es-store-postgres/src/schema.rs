@@ -124,14 +124,19 @@ impl Log<'_> {
             (!is_there).then_some(name)
         });
         let log = self.location.name("log");
-        if kinds.get(&log).is_none_or(|kind| kind != "r") {
-            return match kinds.into_keys().min() {
-                None => Ok(0),
-                Some(_) if missing.as_ref() == Some(&log) && rows.len() == PARTS.len() - 1 => {
-                    Err(OpenError::Incomplete { part: log }.into())
-                }
-                Some(name) => Err(OpenError::Occupied { name }.into()),
-            };
+        match kinds.get(&log).map(String::as_str) {
+            Some("r") => {}
+            Some(_) => return Err(OpenError::Occupied { name: log }.into()),
+            // All others are there, so it was.
+            None if kinds.len() == PARTS.len() - 1 => {
+                return Err(OpenError::Incomplete { part: log }.into());
+            }
+            None => {
+                return match kinds.into_keys().min() {
+                    None => Ok(0),
+                    Some(name) => Err(OpenError::Occupied { name }.into()),
+                };
+            }
         }
         let statement = self
             .location

@@ -31,6 +31,7 @@ impl Certificate {
         self.tricks += 1;
     }
 
+    #[cfg(test)]
     pub fn tricks(&self) -> u32 {
         self.tricks
     }

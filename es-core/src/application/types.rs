@@ -54,10 +54,13 @@ pub struct AggregateType {
     /// After how many events it asks for a snapshot; `None` where it cannot have any.
     pub snapshot_every: Option<u64>,
     snapshot: fn(&Application, Uuid) -> BoxFuture<'static, Result<Version>>,
-    ids: fn(&Application, Option<Uuid>, usize) -> BoxFuture<'static, Result<Vec<Uuid>, LoadError>>,
+    ids: ReadIds,
     check: fn(&Record) -> Result<(), DecodeError>,
     teller: fn(Uuid) -> Box<dyn Teller>,
 }
+
+type ReadIds =
+    fn(&Application, Option<Uuid>, usize) -> BoxFuture<'static, Result<Vec<Uuid>, LoadError>>;
 
 impl AggregateType {
     /// That type.

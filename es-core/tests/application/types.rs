@@ -220,7 +220,8 @@ async fn a_log_that_nobody_touched_verifies_and_an_edited_one_does_not() -> Resu
         next: 4,
     };
     let (head, last) = (Position::from(6), Position::from(5));
-    let edits: [(fn(&mut Vec<Record>), Vec<Finding>); 4] = [
+    type Edit = fn(&mut Vec<Record>);
+    let edits: [(Edit, Vec<Finding>); 4] = [
         (|records| drop(records.remove(2)), vec![hole, broken()]),
         (
             |records| drop(records.pop()),
