@@ -58,6 +58,7 @@ mod checksum;
 mod commit;
 mod connection;
 mod error;
+mod followers;
 mod listen;
 mod locked;
 mod names;
