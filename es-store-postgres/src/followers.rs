@@ -107,9 +107,15 @@ pub(crate) fn refusal(
     standing: &Standing,
     first_parked: &HashMap<StreamId, Position>,
 ) -> Option<AppendError> {
-    if let Some(refused) = advance.refusal(standing) {
-        return Some(refused);
-    }
+    let refused = advance.refusal(standing);
+    refused.or_else(|| parking_refusal(advance, first_parked))
+}
+
+/// Why what is parked cannot be changed.
+pub(crate) fn parking_refusal(
+    advance: &Advance,
+    first_parked: &HashMap<StreamId, Position>,
+) -> Option<AppendError> {
     let mut aside: HashSet<&StreamId> = HashSet::new();
     for parking in &advance.parking {
         let holds = match parking {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::{ClientWrapper, Object, Pool};
 use es_core::persistence::{
     Append, AppendError, BoxFuture, CheckpointStore, Commit, CommitId, Committed, Dropped,
     EventStore, Filter, FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked,
@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     writer: Writer,
     pub(crate) changed: Arc<Event>,
     /// How long a server may take to answer that is still there.
-    patience: Duration,
+    pub(crate) patience: Duration,
     names: Names,
     pub(crate) payload_limit: usize,
     /// The tables were found to be as they have to be.
@@ -301,6 +301,11 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// A connection to keep, to a log that is as it has to be.
+    pub(crate) async fn own_connection(&self) -> Result<ClientWrapper, Fault> {
+        Ok(Object::take(self.reader().await?))
     }
 
     /// Begins to listen, the first time.
