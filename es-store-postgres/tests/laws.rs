@@ -10,6 +10,7 @@ use es_store_postgres::testing::TestLog;
 use es_store_postgres::{PostgresProjection, PostgresStore, Tables};
 use futures_core::future::BoxFuture;
 use tokio::runtime::Runtime;
+use tokio::task::unconstrained;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{NoTls, Transaction};
 
@@ -172,7 +173,8 @@ impl Harness for PostgresHarness {
     }
 
     fn block_on<F: Future>(future: F) -> F::Output {
-        RUNTIME.block_on(future)
+        // A law polls followers by itself, in a loop that never yields: tokio would hold everything up until it does.
+        RUNTIME.block_on(unconstrained(future))
     }
 }
 
