@@ -9,6 +9,8 @@ mod copies;
 mod edits;
 mod followers;
 mod kills;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod printed;
 mod school;
 mod terminal;
@@ -24,6 +26,8 @@ type Test = (&'static str, fn());
 fn main() -> ExitCode {
     match env::var("MANAGED").as_deref() {
         Ok("school") => return es_manage::main(school::system),
+        #[cfg(feature = "postgres")]
+        Ok("postgres") => return es_manage::main(postgres::system),
         Ok("two") => {
             let systems = Systems::new().system("school", school::system);
             return es_manage::main(systems.system("kennel", school::kennel));
@@ -45,6 +49,8 @@ fn main() -> ExitCode {
         edits::TESTS,
         kills::TESTS,
         terminal::TESTS,
+        #[cfg(feature = "postgres")]
+        postgres::TESTS,
     ];
     let chosen: Vec<&Test> = all
         .into_iter()
