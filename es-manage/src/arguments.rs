@@ -317,8 +317,9 @@ mod tests {
         ])
         .unwrap();
         let stores = format!("{:?}", cli.common.stores());
+        assert!(stores.contains("all: Some(\"sqlite:"), "{stores}");
         assert!(
-            stores.contains("sqlite:a=b.db") && stores.contains("\"office\": \"sqlite:office.db\""),
+            stores.contains("each: {\"office\": \"sqlite:office.db\"}"),
             "{stores}"
         );
     }

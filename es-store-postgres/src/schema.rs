@@ -136,20 +136,24 @@ impl Log<'_> {
             })
         };
         let log = self.location.name("log");
-        if kinds.get(&log).is_none_or(|kind| kind != "r") {
-            // The log is the first of them, so where it is all that is missing the others of its version are there.
-            let mut others = PARTS.iter().filter(|(version, ..)| *version == 1).skip(1);
-            let is_alone = others.all(|(_, part, kind)| {
-                let found = kinds.get(&self.location.name(part));
-                found.is_some_and(|found| found == kind)
-            });
-            return match kinds.keys().min() {
-                None => Ok(0),
-                Some(_) if is_alone && !kinds.contains_key(&log) => {
-                    Err(OpenError::Incomplete { part: log }.into())
-                }
-                Some(name) => Err(OpenError::Occupied { name: name.clone() }.into()),
-            };
+        let mut others = PARTS.iter().filter(|(version, ..)| *version == 1).skip(1);
+        let others_are_there = others.all(|(_, part, kind)| {
+            let found = kinds.get(&self.location.name(part));
+            found.is_some_and(|found| found == kind)
+        });
+        match kinds.get(&log).map(String::as_str) {
+            Some("r") => {}
+            Some(_) => return Err(OpenError::Occupied { name: log }.into()),
+            // All others of its version are there, so it was.
+            None if others_are_there => {
+                return Err(OpenError::Incomplete { part: log }.into());
+            }
+            None => {
+                return match kinds.into_keys().min() {
+                    None => Ok(0),
+                    Some(name) => Err(OpenError::Occupied { name }.into()),
+                };
+            }
         }
         let statement = self
             .location

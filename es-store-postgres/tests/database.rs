@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, EventStore, Metadata};
+use es_core::persistence::{
+    Advance, Append, AppendError, CheckpointStore, Commit, CommitId, EncodedEvent, Epoch,
+    EventStore, FollowerId, Metadata,
+};
 use es_core::{Position, StreamId, Version};
 use es_store_postgres::testing::TestLog;
 use es_store_postgres::{Durability, OpenError, PostgresStore};
@@ -280,6 +283,21 @@ async fn a_session_that_is_careless_by_default_is_made_durable() {
     let seen = people.query("SELECT setting FROM seen", &[]).await.unwrap();
     let seen: Vec<&str> = seen.iter().map(|row| row.get(0)).collect();
     assert_eq!(seen, ["on", "off", "on"]);
+}
+
+#[tokio::test]
+async fn a_checkpoint_under_a_lease_is_refused_where_nobody_has_taken_one() {
+    let log = TestLog::new().await.unwrap();
+    let store = log.store().await.unwrap();
+    let follower = FollowerId::new("reader", "lamps");
+    let mut fenced = commit(1, 0, &[b"{}"]);
+    let mut advance = Advance::new(follower.clone(), Position::START, Position::FIRST);
+    advance.epoch = Some(Epoch::from(1));
+    fenced.checkpoint = Some(advance);
+    let refused = store.commit(fenced).await.unwrap_err();
+    assert!(matches!(refused, AppendError::Fenced { .. }), "{refused:?}");
+    assert_eq!(store.head().await.unwrap(), Position::START);
+    assert_eq!(store.checkpoint(&follower).await.unwrap(), Position::START);
 }
 
 #[test]

@@ -16,6 +16,7 @@
 //!
 //! On a log of 600 000, caches of 1, 2, 16 and 128 MiB do not differ either: the operating system has the pages that SQLite does not have. A cache
 //! that a long read fills is what a process keeps of it, so it is small. Pages mapped into memory are looked up anew after each commit.
+use std::cell::Cell;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -171,6 +172,30 @@ pub(crate) fn set_up(connection: &Connection, settings: &Settings) -> rusqlite::
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let kibibytes = i64::try_from(settings.cache / 1024).unwrap_or(i64::MAX);
     connection.pragma_update(None, "cache_size", -kibibytes)
+}
+
+/// How often somebody who waits for the write lock looks whether it is free.
+const OFTEN: Duration = Duration::from_millis(1);
+
+thread_local! {
+    /// How long this thread waits for the write lock, and since when it does.
+    static WAITING: Cell<(Duration, Option<Instant>)> = const { Cell::new((Duration::ZERO, None)) };
+}
+
+/// Lets this thread, which is the only one that uses the connection from now on, wait for others who write. SQLite's own way of waiting
+/// looks ten times a second, and where others write one commit after the other it hardly ever finds the lock free.
+pub(crate) fn wait_often(connection: &mut Connection, patience: Duration) -> rusqlite::Result<()> {
+    WAITING.set((patience, None));
+    connection.busy_handler(Some(|tries| {
+        let (patience, since) = WAITING.get();
+        let since = since.filter(|_| tries > 0).unwrap_or_else(Instant::now);
+        WAITING.set((patience, Some(since)));
+        let waits = since.elapsed() < patience;
+        if waits {
+            thread::sleep(OFTEN);
+        }
+        waits
+    }))
 }
 
 /// Where the file is that a store was opened with.

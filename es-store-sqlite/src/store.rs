@@ -118,6 +118,7 @@ impl SqliteStore {
                 Arc::clone(&sql),
                 Arc::clone(&changed),
                 inline.clone(),
+                settings.busy_timeout,
             );
             Some(writer.map_err(OpenError::Thread)?)
         };

@@ -16,7 +16,7 @@ use event_listener::Event;
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior};
 
 use crate::commit;
-use crate::connection::{Pen, Place};
+use crate::connection::{Pen, Place, wait_often};
 use crate::error::explained;
 use crate::inline::Inline;
 use crate::sql::Sql;
@@ -74,11 +74,14 @@ impl Writer {
         sql: Arc<Sql>,
         changed: Arc<Event>,
         inline: Inline,
+        patience: Duration,
     ) -> std::io::Result<Self> {
         let (jobs, waiting) = async_channel::bounded(PLACES);
         let thread = thread::Builder::new()
             .name("es-sqlite-writer".to_owned())
             .spawn(move || {
+                // Without it, it waits as SQLite does.
+                let _ = wait_often(&mut pen.take(), patience);
                 Desk {
                     pen,
                     place,
@@ -530,6 +533,7 @@ mod tests {
             sql,
             Arc::new(Event::new()),
             Inline::default(),
+            settings.busy_timeout,
         )
         .unwrap();
         (folder, writer)

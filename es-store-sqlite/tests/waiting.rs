@@ -1,4 +1,6 @@
 //! Who waits for a commit keeps nobody else from working.
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, EventStore, Metadata};
@@ -68,4 +70,32 @@ async fn one_thread_commits_for_many_tasks() {
             .map(|position| position.get())
             .eq(1..=TASKS as u64)
     );
+}
+
+/// As another process that writes one commit after the other, to a slow disk.
+#[tokio::test]
+async fn a_commit_gets_its_turn_beside_others_who_hardly_pause() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.db");
+    let builder = SqliteStore::builder(&path).busy_timeout(Duration::from_secs(1));
+    let store = builder.open().await.unwrap();
+    let done = AtomicBool::new(false);
+    let committed = thread::scope(|scope| {
+        scope.spawn(|| {
+            let other = Connection::open(&path).unwrap();
+            while !done.load(Ordering::Relaxed) {
+                other.execute_batch("BEGIN IMMEDIATE").unwrap();
+                thread::sleep(Duration::from_millis(40));
+                other.execute_batch("COMMIT").unwrap();
+                thread::sleep(Duration::from_millis(2));
+            }
+        });
+        let committed = (0..10).try_for_each(|_| {
+            thread::sleep(Duration::from_millis(5));
+            pollster::block_on(store.commit(commit())).map(|_| ())
+        });
+        done.store(true, Ordering::Relaxed);
+        committed
+    });
+    committed.unwrap();
 }

@@ -257,13 +257,25 @@ async fn a_server_is_answered_in_its_own_words() -> Result<(), Box<dyn std::erro
         &texts.join("\n"),
         &expect![[r#"
             `ES_STORE` in the map is `postgresql:***`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
-            `ES_STORE` in the map is `postgres:`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
+            `ES_STORE` in the map is `postgres://`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
             the URL of the Postgres server cannot be read; write postgres://USER:PASSWORD@HOST/DATABASE"#]],
     );
 
     let log = TestLog::new().await?;
     let at = log.url().replace("//es@", "//es:SECRET@");
-    let unmigrated = answer(&format!("{at}?options=-c%20search_path%3Dnowhere")).await;
+    // A database in which nobody has migrated anything.
+    let database = format!("es_{}", log.schema());
+    let (client, connection) = tokio_postgres::connect(log.url(), tokio_postgres::NoTls).await?;
+    let connection = tokio::spawn(connection);
+    client
+        .batch_execute(&format!("CREATE DATABASE {database}"))
+        .await?;
+    let (server, _) = at.rsplit_once('/').unwrap();
+    let unmigrated = answer(&format!("{server}/{database}")).await;
+    client
+        .batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)"))
+        .await?;
+    connection.abort();
     assert!(
         unmigrated.starts_with("the tables of `public.es_` have version 0, and this program needs"),
         "{unmigrated}"

@@ -341,8 +341,14 @@ fn what_is_parked_is_listed_retried_and_dropped() {
         let lines = ended
             .out
             .lines()
-            .map(|line| line.split_once("since ").map_or(line, |(before, _)| before));
-        let lines = lines.map(|line| line.split_once(" at 20").map_or(line, |(before, _)| before));
+            .map(|line| match line.split_once("since ") {
+                Some((before, _)) => format!("{before}since …"),
+                None => line.to_owned(),
+            });
+        let lines = lines.map(|line| match line.split_once(" at 20") {
+            Some((before, _)) => format!("{before} at …"),
+            None => line,
+        });
         ended.out = lines.collect::<Vec<_>>().join("\n");
         ended
     };
@@ -353,10 +359,10 @@ fn what_is_parked_is_listed_retried_and_dropped() {
             certificates
               position 8  Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02
                 failed once: the office does not count that
-    
+                since …
               position 9  Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02
                 waits behind the one before
-    "#]],
+                since …"#]],
         &expect![""],
     );
     check(
@@ -420,7 +426,7 @@ fn what_is_parked_is_listed_retried_and_dropped() {
         0,
         &expect![[r#"
             nothing is parked
-            certificates: given up on position 8 of Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02, by alice"#]],
+            certificates: given up on position 8 of Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02, by alice at …"#]],
         &expect![""],
     );
     // Three tricks at first, one dropped, one that had waited.

@@ -305,15 +305,11 @@ fn only_migrate_makes_a_store() {
 
 fn wrong_settings_are_usage_errors() {
     let place = Place::migrated();
-    let ended = place.run(["status", "--store", "mysql://host/db"]);
-    check(
-        &ended,
-        1,
-        &expect![""],
-        &expect![[r#"
-        error: the store set in code is `mysql://host/db`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
-    "#]],
-    );
+    let mysql = place.run(["status", "--store", "mysql://host/db"]);
+    assert_eq!((mysql.status, &*mysql.out), (1, ""));
+    // Which URLs follow depends on the features.
+    let begin = "error: the store set in code is `mysql://host/db`; write a URL that this build of es-store accepts: `memory:`";
+    assert!(mysql.err.starts_with(begin), "{}", mysql.err);
     // One file for two applications.
     let ended = place.run(["status", "--store", "sqlite:school.db"]);
     check(
@@ -692,11 +688,12 @@ fn what_the_code_does_not_know_is_found() {
         &place.run(["verify", "--app", "school"]),
         2,
         &expect![[r#"
-            school: 13 events read, 5 findings
+            school: 13 events read, 6 findings
               the system names no type of aggregate that is stored as `Cat`
               `Dog/00000000-0000-0000-0000-000000000002` has an unknown event `Stolen` at version 1; declare it, if only as an old name
               `TrickAdded` at version 1 of `Dog/00000000-0000-0000-0000-000000000003` does not create a `Dog`
-              `Registered` of `Dog/00000000-0000-0000-0000-000000000004` at version 1 has schema 2, but this program reads 1 at most; upgrade it (2 events, first at position 11)
+              `Registered` of `Dog/00000000-0000-0000-0000-000000000004` at version 1 has schema 2, but this program reads 1 at most; upgrade it
+              `Registered` of `Dog/00000000-0000-0000-0000-000000000005` at version 1 cannot be read; its payload does not fit the event's fields: missing field `name` at line 1 column 13
               the stored payload of `TrickAdded` of `Dog/00000000-0000-0000-0000-000000000005` at version 2 cannot be opened; its cause says what is in the way: it begins with byte 0x73 and is no JSON object, neither compressed nor encrypted; restore it from a backup, or upgrade the program if a newer one wrote it
         "#]],
         &expect![""],
@@ -716,7 +713,7 @@ fn what_the_code_does_not_know_is_found() {
         &lines,
         0,
         &expect![[r#"
-            {"position":13,"time":"2026-11-21T17:34:10.99851Z","category":"Dog","id":"00000000-0000-0000-0000-000000000005","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","unreadable":"the stored payload of `TrickAdded` of `Dog/00000000-0000-0000-0000-000000000005` at version 2 cannot be opened; its cause says what is in the way: it begins with byte 0x73 and is no JSON object, neither compressed nor encrypted; restore it from a backup, or upgrade the program if a newer one wrote it"}
+            {"position":13,"time":"2024-03-05T00:53:20Z","category":"Dog","id":"00000000-0000-0000-0000-000000000005","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","unreadable":"the stored payload of `TrickAdded` of `Dog/00000000-0000-0000-0000-000000000005` at version 2 cannot be opened; its cause says what is in the way: it begins with byte 0x73 and is no JSON object, neither compressed nor encrypted; restore it from a backup, or upgrade the program if a newer one wrote it"}
         "#]],
         &expect![""],
     );
@@ -728,9 +725,9 @@ fn snapshots_are_taken_of_what_can_have_any() {
         &place.run(["snapshot"]),
         0,
         &expect![[r#"
-        Trainer: 1 snapshot taken
-        no type of aggregate asks for snapshots; say `snapshot_every` in its `#[aggregate(..)]`
-    "#]],
+            Trainer: 1 snapshot taken
+            office: no type of aggregate asks for snapshots
+        "#]],
         &expect![""],
     );
     check(

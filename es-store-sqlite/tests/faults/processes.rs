@@ -17,43 +17,46 @@ pub(crate) fn what_they_write_is_one_log(effort: Effort) -> String {
     let commits: usize = effort.of(100, 2_000);
     let store = log::open(&path);
     let app = Application::new(store.clone());
+    let all = PROCESSES * commits as u64 * 2;
+    let mut subscription = app.log().subscribe(Position::START).up_to(all.into());
     let children: Vec<_> = (0..PROCESSES)
         .map(|_| {
             let path = path.to_str().expect("a path of letters");
             let command = process::command(&["append-many", path, &commits.to_string()]);
-            let (child, lines) = process::start(command);
+            let (mut child, lines) = process::start(command);
+            let stopper = subscription.stopper();
             // Read as they are said: a child that nobody listens to stands still once the pipe is full.
-            let said = thread::spawn(|| lines.map_while(Result::ok).collect::<Vec<_>>());
-            (child, said)
+            thread::spawn(move || {
+                let said: Vec<_> = lines.map_while(Result::ok).collect();
+                let well = child.wait().expect("it ends").success();
+                if !well {
+                    // What it would have written will not come.
+                    stopper.stop();
+                }
+                (well, said)
+            })
         })
         .collect();
-    let all = PROCESSES * commits as u64 * 2;
     let started = Instant::now();
-    let seen = pollster::block_on(async {
-        let mut subscription = app.log().subscribe(Position::START);
-        let mut seen = Position::START;
-        while seen.get() < all {
-            let record = subscription
-                .next()
-                .await
-                .expect("it goes on")
-                .expect("it can be read");
-            assert_eq!(record.position, seen.next());
-            seen = record.position;
-        }
-        seen
-    });
+    let mut seen = Position::START;
+    while let Some(record) = pollster::block_on(subscription.next()) {
+        let record = record.expect("it can be read");
+        assert_eq!(record.position, seen.next());
+        seen = record.position;
+    }
     let took = started.elapsed();
     let mut acknowledged = HashSet::new();
     let mut slowest = Duration::ZERO;
-    for (mut child, said) in children {
-        for line in said.join().expect("it only reads") {
+    for child in children {
+        let (well, said) = child.join().expect("it only reads");
+        assert!(well, "all can write");
+        for line in said {
             let (id, millis) = line.split_once(' ').expect("two words");
             assert!(acknowledged.insert(id.to_owned()), "{id} twice");
             slowest = slowest.max(Duration::from_millis(millis.parse().expect("a number")));
         }
-        assert!(child.wait().expect("it ends").success());
     }
+    assert_eq!(seen.get(), all);
     let whole = log::whole(&store);
     let stored: HashSet<_> = whole.commits.iter().map(|(id, _)| id.to_string()).collect();
     assert_eq!(stored, acknowledged);

@@ -67,6 +67,13 @@ impl Place {
         &self.schema
     }
 
+    /// How many events there are.
+    pub(crate) async fn count(&self) -> Result<i64, Error> {
+        let (client, mut line) = self.dial().await?;
+        let count = "SELECT count(*) FROM events";
+        line.drive(client.query_one(count, &[])).await?.try_get(0)
+    }
+
     /// A connection that is a task of its own.
     pub(crate) async fn connect(&self) -> Result<Client, Error> {
         let (client, line) = self.dial().await?;
