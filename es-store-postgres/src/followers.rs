@@ -18,7 +18,9 @@ use uuid::Uuid;
 use crate::error::Fault;
 use crate::names::written;
 use crate::reads;
-use crate::records::{bound, column, counter, microseconds, name, ordinal, schema, stored, time};
+use crate::records::{
+    Full, bound, column, counter, microseconds, name, ordinal, schema, stored, time,
+};
 use crate::sql::Sql;
 
 /// A follower as it is stored: its name, and that of its log.
@@ -253,6 +255,34 @@ fn failure(row: &Row, place: usize) -> Result<Option<String>, Fault> {
         Some(_) => Ok(Some(name(row, place)?)),
         None => Ok(None),
     }
+}
+
+/// Renews a lease or gives it back, by the server's clock, in one statement; `None` where it is another one, or is to be taken.
+pub(crate) async fn renew(
+    client: &ClientWrapper,
+    sql: &Sql,
+    request: &LeaseRequest,
+) -> Result<Option<Lease>, Fault> {
+    let Some(epoch) = request.epoch else {
+        return Ok(None);
+    };
+    let [name, log] = key(&request.follower);
+    let length = i64::try_from(request.length.as_micros()).map_err(|_| Full)?;
+    let values: [&(dyn ToSql + Sync); 5] = [
+        &name,
+        &log,
+        &bound(epoch.get()),
+        &length,
+        &written(&request.holder),
+    ];
+    let Some(row) = reads::row(client, &sql.renew_lease, &values).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Lease {
+        follower: request.follower.clone(),
+        epoch,
+        until: time(column(&row, 0)?),
+    }))
 }
 
 /// Takes, renews or gives back a lease, by the server's clock, in a transaction.

@@ -101,6 +101,7 @@ pub(crate) struct Sql {
     pub(crate) begin_standing: String,
     pub(crate) lock_standing: String,
     pub(crate) write_lease: String,
+    pub(crate) renew_lease: String,
     pub(crate) move_checkpoint: String,
     pub(crate) read_begun: String,
     pub(crate) read_output: String,
@@ -240,6 +241,12 @@ impl Sql {
                     .to_owned(),
             ),
             // Nothing where it is not as its writer believed, or where this is another transaction than the one that began then.
+            // Where another transaction has the row, the time is that of before: the lease ends early, never late.
+            renew_lease: named(format!(
+                "UPDATE {{checkpoints}} SET holder = CASE WHEN $4::int8 > 0 THEN $5::text END, \
+                     until = CASE WHEN $4::int8 > 0 THEN {NOW} + $4::int8 END \
+                 WHERE follower = $1 AND log = $2 AND epoch = $3 RETURNING coalesce(until, {NOW})"
+            )),
             move_checkpoint: named(format!(
                 "UPDATE {{checkpoints}} SET position = $4, commit_id = $5 WHERE follower = $1 AND log = $2 AND position = $3 \
                  AND ($6::int8 IS NULL OR epoch = $6) AND {BEGUN} = $7::int8"

@@ -495,6 +495,14 @@ impl CheckpointStore for PostgresStore {
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
         let shared = &*self.shared;
         let leasing = self.on_its_runtime(async move {
+            let renewed = reading!(
+                shared,
+                client,
+                followers::renew(&client, &shared.sql, &request)
+            )?;
+            if let Some(lease) = renewed {
+                return Ok(Ok(lease));
+            }
             altering!(
                 shared,
                 transaction,
