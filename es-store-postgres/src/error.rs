@@ -238,6 +238,9 @@ impl Fault {
             Some(&(SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN)) => {
                 "a table of the log is gone or another; migrate, or restore it from a backup"
             }
+            Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) => {
+                "something of yours, such as a view, needs a table of the read model; make it in `create` with a name of `Tables::table`, or drop it"
+            }
             Some(&SqlState::UNTRANSLATABLE_CHARACTER) => {
                 "a name has a letter that the encoding of this database has not; create the database with the encoding UTF8"
             }

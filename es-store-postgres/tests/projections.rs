@@ -503,6 +503,31 @@ async fn a_batch_whose_session_is_ended_is_handled_again() {
     assert_eq!(status.events_behind(), 0);
 }
 
+#[tokio::test]
+async fn what_others_made_of_a_read_model_is_not_dropped_with_it() {
+    let kennel = kennel().await;
+    let follower = kennel
+        .store
+        .project(Wall::<1>::default())
+        .leased_for(Duration::from_millis(1));
+    let system = System::new("kennel").follow(&kennel.app, follower);
+    kennel.trained(1, &["sit", "bow"]).await;
+    system.settle().await.unwrap();
+    let view = "CREATE VIEW seen AS SELECT trick FROM wall";
+    kennel.reader.batch_execute(view).await.unwrap();
+    let refused = system.follower("wall").rebuild().await.unwrap_err();
+    assert!(
+        format!("{refused:?}").contains("drop it"),
+        "it says what to do: {refused:?}"
+    );
+    assert_eq!(kennel.wall().await, wall(&[(1, &["sit", "bow"])]));
+    let drop_it = kennel.reader.batch_execute("DROP VIEW seen");
+    drop_it.await.unwrap();
+    system.follower("wall").rebuild().await.unwrap();
+    assert_eq!(kennel.wall().await, wall(&[(1, &["sit", "bow"])]));
+    assert_eq!(kennel.tables().await, ["wall", "wall_by_dog"]);
+}
+
 /// Has a table whose name is too long once it has an ending.
 struct Long<const REVISION: u32>;
 
