@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::checksum::Columns;
 use crate::error::{Fault, not_committed};
+use crate::followers;
 use crate::names::written;
 use crate::reads::Found;
 use crate::records::{Full, bound, column, further, microseconds, name, schema, stored, time};
@@ -256,7 +257,9 @@ pub(crate) struct Known {
     pub(crate) end: End,
     pub(crate) versions: HashMap<StreamId, u64>,
     pub(crate) commits: HashMap<CommitId, Stored>,
-    pub(crate) checkpoints: HashMap<FollowerId, Position>,
+    pub(crate) standings: HashMap<FollowerId, Standing>,
+    /// What parked streams begin with: of a group, one commit at most changes what is parked.
+    pub(crate) first_parked: HashMap<StreamId, Position>,
 }
 
 /// A commit that is stored already.
@@ -294,7 +297,10 @@ pub(crate) struct Verdict<'a> {
     pub(crate) answers: Vec<Result<Committed, AppendError>>,
     pub(crate) rows: Rows<'a>,
     pub(crate) end: End,
-    pub(crate) checkpoints: HashMap<&'a FollowerId, i64>,
+    /// Where checkpoints go, each by the last commit that moves it.
+    pub(crate) checkpoints: HashMap<&'a FollowerId, (i64, Option<Uuid>)>,
+    /// What changes what is parked.
+    pub(crate) parking: Vec<&'a Advance>,
     /// Whether anything has to be written.
     pub(crate) changed: bool,
 }
@@ -310,6 +316,7 @@ pub(crate) fn judge<'a>(
         rows: Rows::default(),
         end: known.end,
         checkpoints: HashMap::new(),
+        parking: Vec::new(),
         changed: false,
     };
     // Those of this group that are stored: a commit may be in it twice.
@@ -355,18 +362,23 @@ impl<'a> Verdict<'a> {
     ) -> Result<Committed, AppendError> {
         let full = |full: Full| not_committed(&full.into());
         let moved = match &commit.checkpoint {
-            Some(Advance { follower, to, .. }) => {
-                Some((follower, *to, stored(to.get()).map_err(full)?))
-            }
+            Some(advance) => Some((advance, stored(advance.to.get()).map_err(full)?)),
             None => None,
         };
         let committed = self
             .rows
             .push(&mut self.end, commit, metadata)
             .map_err(full)?;
-        if let Some((follower, to, stored)) = moved {
-            known.checkpoints.insert(follower.clone(), to);
-            self.checkpoints.insert(follower, stored);
+        if let Some((advance, stored)) = moved {
+            let standing = known.standings.entry(advance.follower.clone());
+            let standing = standing.or_default();
+            standing.position = advance.to;
+            standing.stands_at = advance.stands_at;
+            let at = (stored, advance.stands_at.map(Uuid::from));
+            self.checkpoints.insert(&advance.follower, at);
+            if !advance.parking.is_empty() {
+                self.parking.push(advance);
+            }
         }
         for append in &commit.appends {
             if let Some(version) = known.versions.get_mut(&append.stream) {
@@ -398,21 +410,15 @@ fn refusal(known: &Known, commit: &Commit) -> Option<AppendError> {
         }
     }
     let advance = commit.checkpoint.as_ref()?;
-    // Here nobody has a lease, so an epoch is none of this store's.
-    let kept = Standing {
-        position: known
-            .checkpoints
-            .get(&advance.follower)
-            .copied()
-            .unwrap_or_default(),
-        ..Standing::default()
-    };
-    let parks = || {
-        let why =
-            "this store keeps no parked events; follow without parking, or into another store";
-        (!advance.parking.is_empty()).then(|| AppendError::Failed(why.into()))
-    };
-    advance.refusal(&kept).or_else(parks)
+    let standing = known.standings.get(&advance.follower);
+    let standing = standing.map_or_else(|| Cow::Owned(Standing::default()), Cow::Borrowed);
+    followers::refusal(advance, &standing, &known.first_parked)
+}
+
+/// Whether a commit changes what is parked.
+pub(crate) fn parks(commit: &Commit) -> bool {
+    let advance = commit.checkpoint.as_ref();
+    advance.is_some_and(|advance| !advance.parking.is_empty())
 }
 
 /// The first result, for a commit that is sent again.

@@ -174,6 +174,14 @@ impl Fault {
         }
     }
 
+    /// Whether another attempt may succeed at once.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Postgres(error) => is_passing(error),
+            _ => false,
+        }
+    }
+
     /// Whether somebody else was faster, so that looking again tells more.
     pub(crate) fn is_race(&self) -> bool {
         matches!(
@@ -230,6 +238,9 @@ impl Fault {
             Some(&(SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN)) => {
                 "a table of the log is gone or another; migrate, or restore it from a backup"
             }
+            Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) => {
+                "something of yours, such as a view, needs a table of the read model; make it in `create` with a name of `Tables::table`, or drop it"
+            }
             Some(&SqlState::UNTRANSLATABLE_CHARACTER) => {
                 "a name has a letter that the encoding of this database has not; create the database with the encoding UTF8"
             }
@@ -245,6 +256,15 @@ impl Fault {
         }
         .into()
     }
+}
+
+/// Whether another attempt may succeed at once: the line is gone, or Postgres gave the transaction up for the sake of another.
+pub(crate) fn is_passing(error: &tokio_postgres::Error) -> bool {
+    let gave_way = [
+        &SqlState::T_R_DEADLOCK_DETECTED,
+        &SqlState::T_R_SERIALIZATION_FAILURE,
+    ];
+    is_lost(error) || error.code().is_some_and(|code| gave_way.contains(&code))
 }
 
 fn is_lost(error: &tokio_postgres::Error) -> bool {

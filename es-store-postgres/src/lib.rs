@@ -28,6 +28,16 @@
 //! it, and [`PostgresStore::verify`] finds where somebody went around them. For people with `psql` the view `es_history` has payloads as `jsonb`,
 //! times as `timestamptz`, and a reason where a payload is none, such as `encrypted`.
 //!
+//! A version adds tables of its own: who may only read and write the tables of an earlier one is granted the new ones after migrating.
+//!
+//! # Followers
+//!
+//! [`PostgresStore::project`] makes a follower of a [`PostgresProjection`]: its read model and its checkpoint are one transaction, on a connection of
+//! its own. No writer waits for a handler. The lease of a follower is a row with an epoch, and ends by the server's clock; the statement that moves
+//! the checkpoint is the last of each transaction, and is refused under an older epoch. So who was frozen past its lease leaves nothing, and the
+//! server ends its session after 10 s, so that no row of the read model stays locked by it. What is built anew takes the place of what readers see
+//! by renaming tables, in one transaction.
+//!
 //! # When the line breaks
 //!
 //! A commit whose answer is lost is looked up by its id on a new connection, under the log's lock, before anything is written again. Where the server
@@ -58,15 +68,19 @@ mod checksum;
 mod commit;
 mod connection;
 mod error;
+mod followers;
 mod listen;
 mod locked;
 mod names;
+mod projection;
 mod reads;
 mod records;
 mod schema;
 mod snapshots;
 mod sql;
 mod store;
+mod swap;
+mod tables;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tls;
@@ -77,6 +91,8 @@ mod writer;
 pub use builder::{Durability, PostgresStoreBuilder};
 pub use error::OpenError;
 pub use es_core::persistence::{Finding, Verification};
+pub use projection::{PostgresFollower, PostgresProjection};
 pub use schema::Migrated;
 pub use store::PostgresStore;
+pub use tables::Tables;
 pub use transaction::{Appended, UserTransaction};

@@ -6,12 +6,12 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Row, Statement};
 use uuid::Uuid;
 
-use crate::commit::{End, Known, Stored, StoredEvent, Verdict};
+use crate::commit::{End, Known, Stored, StoredEvent, Verdict, parks};
 use crate::error::Fault;
 use crate::names::written;
-use crate::reads;
 use crate::records::{column, counted};
 use crate::sql::Sql;
+use crate::{followers, reads};
 
 /// The statements, prepared on one connection: prepared, they are sent one after the other without waiting for answers.
 pub(crate) struct Locked {
@@ -19,7 +19,7 @@ pub(crate) struct Locked {
     read_versions: Statement,
     read_commits: Statement,
     read_events_of_commit: Statement,
-    read_checkpoints: Statement,
+    read_standings: Statement,
     insert: Statement,
     write_head: Statement,
     write_checkpoints: Statement,
@@ -35,7 +35,7 @@ impl Locked {
             read_versions,
             read_commits,
             read_events_of_commit,
-            read_checkpoints,
+            read_standings,
             insert,
             write_head,
             write_checkpoints,
@@ -45,7 +45,7 @@ impl Locked {
             client.prepare(&sql.read_versions),
             client.prepare(&sql.read_commits),
             client.prepare(&sql.read_events_of_commit),
-            client.prepare(&sql.read_checkpoints),
+            client.prepare(&sql.read_standings),
             client.prepare(&sql.insert),
             client.prepare(&sql.write_head),
             client.prepare(&sql.write_checkpoints),
@@ -56,7 +56,7 @@ impl Locked {
             read_versions,
             read_commits,
             read_events_of_commit,
-            read_checkpoints,
+            read_standings,
             insert,
             write_head,
             write_checkpoints,
@@ -68,6 +68,7 @@ impl Locked {
     pub(crate) async fn read(
         &self,
         client: &impl GenericClient,
+        sql: &Sql,
         commits: &[&Commit],
     ) -> Result<Known, Fault> {
         let mut streams: Vec<_> = commits
@@ -76,42 +77,47 @@ impl Locked {
             .collect();
         streams.sort_unstable();
         streams.dedup();
-        let mut followers: Vec<_> = commits
+        let mut moved: Vec<_> = commits
             .iter()
             .filter_map(|commit| commit.checkpoint.as_ref().map(|moved| &moved.follower))
             .collect();
-        followers.sort_unstable();
-        followers.dedup();
+        moved.sort_unstable();
+        moved.dedup();
 
         let categories: Vec<_> = streams.iter().map(|at| written(&at.category)).collect();
         let stream_ids: Vec<_> = streams.iter().map(|stream| stream.id).collect();
         let commit_ids: Vec<Uuid> = commits.iter().map(|commit| commit.id.into()).collect();
-        let names: Vec<_> = followers.iter().map(|of| written(&of.name)).collect();
-        let logs: Vec<_> = followers.iter().map(|of| written(&of.log)).collect();
+        let names: Vec<_> = moved.iter().map(|of| written(&of.name)).collect();
+        let logs: Vec<_> = moved.iter().map(|of| written(&of.log)).collect();
         let of_streams: Values<'_, 2> = [&categories, &stream_ids];
         let of_commits: Values<'_, 1> = [&commit_ids];
         let of_followers: Values<'_, 2> = [&names, &logs];
-        let (end, versions, found, checkpoints) = tokio::try_join!(biased;
+        let (end, versions, found, standings) = tokio::try_join!(biased;
             client.query_opt(&self.lock, &[]),
             client.query(&self.read_versions, &of_streams),
             client.query(&self.read_commits, &of_commits),
             async {
-                if followers.is_empty() {
+                if moved.is_empty() {
                     return Ok(Vec::new());
                 }
-                client.query(&self.read_checkpoints, &of_followers).await
+                client.query(&self.read_standings, &of_followers).await
             },
         )?;
 
         let end = End::of(&end.ok_or_else(reads::no_log)?)?;
-        let (versions, checkpoints) = (counters(&versions)?, counters(&checkpoints)?);
-        let checkpoints = checkpoints.into_iter().map(Into::into);
+        let versions = counters(&versions)?;
+        let standings: Result<_, Fault> = standings.iter().map(followers::standing_of).collect();
         let mut known = Known {
             end,
             versions: streams.into_iter().cloned().zip(versions).collect(),
             commits: HashMap::new(),
-            checkpoints: followers.into_iter().cloned().zip(checkpoints).collect(),
+            standings: standings?,
+            first_parked: HashMap::new(),
         };
+        let mut parking = commits.iter().filter(|commit| parks(commit));
+        if let Some(advance) = parking.next().and_then(|commit| commit.checkpoint.as_ref()) {
+            known.first_parked = followers::first_parked(client, sql, advance).await?;
+        }
         for row in &found {
             let found = reads::found(row)?;
             let between: Values<'_, 2> = [&found.first, &found.last];
@@ -124,7 +130,20 @@ impl Locked {
         Ok(known)
     }
 
-    /// Writes what a verdict says, all of it sent at once.
+    /// Writes what a verdict says about parked events: one statement after the other, so what follows must not be sent before.
+    pub(crate) async fn park(
+        &self,
+        client: &impl GenericClient,
+        sql: &Sql,
+        verdict: &Verdict<'_>,
+    ) -> Result<(), Fault> {
+        for advance in &verdict.parking {
+            followers::park(client, sql, advance).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what else a verdict says, all of it sent at once.
     pub(crate) async fn write(
         &self,
         client: &impl GenericClient,
@@ -137,10 +156,10 @@ impl Locked {
         let moved = &verdict.checkpoints;
         let names: Vec<_> = moved.keys().map(|of| written(&of.name)).collect();
         let logs: Vec<_> = moved.keys().map(|of| written(&of.log)).collect();
-        let positions: Vec<_> = moved.values().collect();
+        let (positions, commits): (Vec<_>, Vec<_>) = moved.values().copied().unzip();
         let rows = verdict.rows.columns();
         let end: Values<'_, 2> = [&verdict.end.head, &verdict.end.microseconds()];
-        let checkpoints: Values<'_, 3> = [&names, &logs, &positions];
+        let checkpoints: Values<'_, 4> = [&names, &logs, &positions, &commits];
         let notified: Values<'_, 1> = [&handle];
         let has_rows = verdict.rows.count() > 0;
         let when = |wanted: bool, statement, values| async move {

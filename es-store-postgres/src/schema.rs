@@ -10,22 +10,31 @@ use crate::records::column;
 use crate::sql::{Location, quoted};
 
 /// The version that this program writes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The steps, each from the version before it to its own.
-const STEPS: [&str; VERSION as usize] = [include_str!("../migrations/1.sql")];
+const STEPS: [&str; VERSION as usize] = [
+    include_str!("../migrations/1.sql"),
+    include_str!("../migrations/2.sql"),
+];
 
-/// What the laws rest on, so that its absence is noticed: without its indexes a log would take a version twice. `r`: a table, `i`: an index.
-const PARTS: [(&str, &str); 9] = [
-    ("log", "r"),
-    ("events", "r"),
-    ("events_pkey", "i"),
-    ("events_by_stream", "i"),
-    ("events_by_commit", "i"),
-    ("checkpoints", "r"),
-    ("checkpoints_pkey", "i"),
-    ("snapshots", "r"),
-    ("snapshots_pkey", "i"),
+/// What the laws rest on, with the version that brought it, so that its absence is noticed: without its indexes a log would take a version twice.
+/// `r`: a table, `i`: an index.
+const PARTS: [(u32, &str, &str); 14] = [
+    (1, "log", "r"),
+    (1, "events", "r"),
+    (1, "events_pkey", "i"),
+    (1, "events_by_stream", "i"),
+    (1, "events_by_commit", "i"),
+    (1, "checkpoints", "r"),
+    (1, "checkpoints_pkey", "i"),
+    (1, "snapshots", "r"),
+    (1, "snapshots_pkey", "i"),
+    (2, "parked", "r"),
+    (2, "parked_pkey", "i"),
+    (2, "parked_by_stream", "i"),
+    (2, "dropped", "r"),
+    (2, "dropped_pkey", "i"),
 ];
 
 /// What [`PostgresStore::migrate`](crate::PostgresStore::migrate) did.
@@ -104,7 +113,7 @@ impl Log<'_> {
     async fn found(&self, client: &impl GenericClient) -> Result<u32, Fault> {
         let names: Vec<_> = PARTS
             .iter()
-            .map(|(part, _)| self.location.name(part))
+            .map(|(_, part, _)| self.location.name(part))
             .collect();
         let rows = client
             .query(
@@ -118,17 +127,25 @@ impl Log<'_> {
         for row in &rows {
             kinds.insert(column::<String>(row, 0)?, column::<String>(row, 1)?);
         }
-        let missing = PARTS.iter().find_map(|(part, kind)| {
-            let name = self.location.name(part);
-            let is_there = kinds.get(&name).is_some_and(|found| found == kind);
-            (!is_there).then_some(name)
-        });
+        let missing = |up_to: u32| {
+            let mut parts = PARTS.iter().filter(|(version, ..)| *version <= up_to);
+            parts.find_map(|(_, part, kind)| {
+                let name = self.location.name(part);
+                let is_there = kinds.get(&name).is_some_and(|found| found == kind);
+                (!is_there).then_some(name)
+            })
+        };
         let log = self.location.name("log");
+        let mut others = PARTS.iter().filter(|(version, ..)| *version == 1).skip(1);
+        let others_are_there = others.all(|(_, part, kind)| {
+            let found = kinds.get(&self.location.name(part));
+            found.is_some_and(|found| found == kind)
+        });
         match kinds.get(&log).map(String::as_str) {
             Some("r") => {}
             Some(_) => return Err(OpenError::Occupied { name: log }.into()),
-            // All others are there, so it was.
-            None if kinds.len() == PARTS.len() - 1 => {
+            // All others of its version are there, so it was.
+            None if others_are_there => {
                 return Err(OpenError::Incomplete { part: log }.into());
             }
             None => {
@@ -162,9 +179,18 @@ impl Log<'_> {
             }
             .into());
         }
-        match missing {
-            Some(part) if found == VERSION => Err(OpenError::Incomplete { part }.into()),
-            _ => Ok(found),
+        if let Some(part) = missing(found) {
+            return Err(OpenError::Incomplete { part }.into());
+        }
+        // What has a name that a later step will need is somebody else's.
+        let mut later = PARTS.iter().filter(|(version, ..)| *version > found);
+        let in_the_way = later.find_map(|(_, part, _)| {
+            let name = self.location.name(part);
+            kinds.contains_key(&name).then_some(name)
+        });
+        match in_the_way {
+            Some(name) => Err(OpenError::Occupied { name }.into()),
+            None => Ok(found),
         }
     }
 }

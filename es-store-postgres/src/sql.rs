@@ -1,18 +1,20 @@
 //! Every statement, with the names of one log's tables.
 
 /// Tables, functions and views, which are in the schema.
-const IN_SCHEMA: [&str; 7] = [
+const IN_SCHEMA: [&str; 9] = [
     "log",
     "events",
     "checkpoints",
     "snapshots",
+    "parked",
+    "dropped",
     "events_are_facts",
     "as_jsonb",
     "history",
 ];
 
 /// Indexes, constraints and triggers, which belong to a table.
-const OF_TABLES: [&str; 8] = [
+const OF_TABLES: [&str; 11] = [
     "events_pkey",
     "events_by_stream",
     "events_by_commit",
@@ -21,6 +23,9 @@ const OF_TABLES: [&str; 8] = [
     "events_are_not_truncated",
     "checkpoints_pkey",
     "snapshots_pkey",
+    "parked_pkey",
+    "parked_by_stream",
+    "dropped_pkey",
 ];
 
 /// Where one log is.
@@ -84,13 +89,34 @@ pub(crate) struct Sql {
     pub(crate) read_versions: String,
     pub(crate) read_commits: String,
     pub(crate) read_events_of_commit: String,
-    pub(crate) read_checkpoints: String,
+    pub(crate) read_standings: String,
     pub(crate) insert: String,
     pub(crate) write_head: String,
     pub(crate) write_checkpoints: String,
+    pub(crate) read_now: String,
     pub(crate) notify: String,
     pub(crate) read_head: String,
     pub(crate) read_checkpoint: String,
+    pub(crate) read_standing: String,
+    pub(crate) begin_standing: String,
+    pub(crate) lock_standing: String,
+    pub(crate) write_lease: String,
+    pub(crate) renew_lease: String,
+    pub(crate) move_checkpoint: String,
+    pub(crate) read_begun: String,
+    pub(crate) read_output: String,
+    pub(crate) write_output: String,
+    pub(crate) read_parked: String,
+    pub(crate) read_first_parked: String,
+    pub(crate) write_parked: String,
+    pub(crate) write_failed: String,
+    pub(crate) write_retry: String,
+    pub(crate) write_dropped: String,
+    pub(crate) delete_parked: String,
+    pub(crate) read_dropped: String,
+    /// In their order, for what was built under the name `$3` to become that of `$1` on the log `$2`.
+    pub(crate) swap_parked: [String; 4],
+    pub(crate) swap_checkpoints: [String; 2],
     pub(crate) read_stream: String,
     pub(crate) read_stream_backwards: String,
     pub(crate) visit_stream: String,
@@ -121,6 +147,15 @@ const RECORD: &str =
 /// The version of a stream, of which the row `s` says category and id.
 const VERSION: &str = "coalesce((SELECT e.version FROM {events} AS e \
      WHERE e.category = s.category AND e.stream = s.stream ORDER BY e.version DESC LIMIT 1), 0)";
+
+/// What is kept of a follower.
+const STANDING: &str = "c.position, c.commit_id, c.revision, c.epoch, c.holder, c.until";
+
+/// The server's clock, in microseconds since 1970: that of now, not of when the transaction began.
+const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::int8";
+
+/// When the transaction began, by which it is known again.
+const BEGUN: &str = "(extract(epoch FROM transaction_timestamp()) * 1000000)::int8";
 
 /// New rows: twelve arrays, one for each column.
 const ROWS: &str = "unnest($1::int8[], $2::int8[], $3::text[], $4::int8[], $5::bytea[], $6::text[], $7::int8[], $8::uuid[], $9::text[], \
@@ -169,25 +204,124 @@ impl Sql {
                  WHERE position BETWEEN $1 AND $2 ORDER BY position"
                     .to_owned(),
             ),
-            read_checkpoints: named(
-                "SELECT coalesce(c.position, 0) FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS f (follower, log, place) \
-                 LEFT JOIN {checkpoints} AS c ON c.follower = f.follower AND c.log = f.log ORDER BY f.place"
-                    .to_owned(),
-            ),
+            // Those that are there, in an order that all writers keep to.
+            read_standings: named(format!(
+                "SELECT c.follower, c.log, {STANDING} FROM {{checkpoints}} AS c \
+                 JOIN unnest($1::text[], $2::text[]) AS f (follower, log) ON c.follower = f.follower AND c.log = f.log \
+                 ORDER BY c.follower, c.log FOR UPDATE OF c"
+            )),
             insert: named(format!(
                 "INSERT INTO {{events}} ({RECORD}, events_in_commit, checksum) SELECT * FROM {ROWS}"
             )),
             write_head: named("UPDATE {log} SET head = $1, time = $2 WHERE id = 1".to_owned()),
             write_checkpoints: named(
-                "INSERT INTO {checkpoints} (follower, log, position) SELECT * FROM unnest($1::text[], $2::text[], $3::int8[]) \
-                 ON CONFLICT (follower, log) DO UPDATE SET position = excluded.position"
+                "INSERT INTO {checkpoints} (follower, log, position, commit_id) \
+                 SELECT * FROM unnest($1::text[], $2::text[], $3::int8[], $4::uuid[]) \
+                 ON CONFLICT (follower, log) DO UPDATE SET position = excluded.position, commit_id = excluded.commit_id"
                     .to_owned(),
             ),
+            read_now: format!("SELECT {NOW}"),
             notify: format!("SELECT pg_notify('{channel}', $1)"),
             read_head: named("SELECT head FROM {log} WHERE id = 1".to_owned()),
             read_checkpoint: named(
                 "SELECT position FROM {checkpoints} WHERE follower = $1 AND log = $2".to_owned(),
             ),
+            read_standing: named(format!(
+                "SELECT c.follower, c.log, {STANDING} FROM {{checkpoints}} AS c WHERE c.follower = $1 AND c.log = $2"
+            )),
+            begin_standing: named(
+                "INSERT INTO {checkpoints} (follower, log, position) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING"
+                    .to_owned(),
+            ),
+            lock_standing: named(format!(
+                "SELECT c.follower, c.log, {STANDING} FROM {{checkpoints}} AS c WHERE c.follower = $1 AND c.log = $2 FOR UPDATE"
+            )),
+            write_lease: named(
+                "UPDATE {checkpoints} SET epoch = $3, holder = $4, until = $5 WHERE follower = $1 AND log = $2"
+                    .to_owned(),
+            ),
+            // Nothing where it is not as its writer believed, or where this is another transaction than the one that began then.
+            // Where another transaction has the row, the time is that of before: the lease ends early, never late.
+            renew_lease: named(format!(
+                "UPDATE {{checkpoints}} SET holder = CASE WHEN $4::int8 > 0 THEN $5::text END, \
+                     until = CASE WHEN $4::int8 > 0 THEN {NOW} + $4::int8 END \
+                 WHERE follower = $1 AND log = $2 AND epoch = $3 RETURNING coalesce(until, {NOW})"
+            )),
+            move_checkpoint: named(format!(
+                "UPDATE {{checkpoints}} SET position = $4, commit_id = $5 WHERE follower = $1 AND log = $2 AND position = $3 \
+                 AND ($6::int8 IS NULL OR epoch = $6) AND {BEGUN} = $7::int8"
+            )),
+            read_begun: format!("SELECT {BEGUN}"),
+            read_output: named(
+                "SELECT output FROM {checkpoints} WHERE follower = $1 AND log = $2".to_owned(),
+            ),
+            write_output: named(
+                "UPDATE {checkpoints} SET revision = $3, output = $4 WHERE follower = $1 AND log = $2"
+                    .to_owned(),
+            ),
+            read_parked: named(
+                "SELECT position, category, stream, failure, attempts, since, retry FROM {parked} \
+                 WHERE follower = $1 AND log = $2 ORDER BY position"
+                    .to_owned(),
+            ),
+            // Of the streams that are named, and of those of which a position is.
+            read_first_parked: named(
+                "SELECT p.position, p.category, p.stream FROM {parked} AS p WHERE p.follower = $1 AND p.log = $2 \
+                 AND (p.category, p.stream) IN (SELECT * FROM unnest($3::text[], $4::uuid[]) UNION ALL \
+                     SELECT n.category, n.stream FROM {parked} AS n \
+                     WHERE n.follower = $1 AND n.log = $2 AND n.position = ANY ($5::int8[])) \
+                 AND NOT EXISTS (SELECT FROM {parked} AS e WHERE e.follower = $1 AND e.log = $2 \
+                     AND e.category = p.category AND e.stream = p.stream AND e.position < p.position)"
+                    .to_owned(),
+            ),
+            write_parked: named(format!(
+                "INSERT INTO {{parked}} (follower, log, position, category, stream, failure, attempts, since, retry) \
+                 SELECT $1, $2, n.position, n.category, n.stream, n.failure, n.attempts, {NOW}, FALSE \
+                 FROM unnest($3::int8[], $4::text[], $5::uuid[], $6::text[], $7::int8[]) AS n (position, category, stream, failure, attempts)"
+            )),
+            write_failed: named(
+                "UPDATE {parked} SET failure = $4, attempts = $5, retry = FALSE \
+                 WHERE follower = $1 AND log = $2 AND position = $3"
+                    .to_owned(),
+            ),
+            write_retry: named(
+                "UPDATE {parked} SET retry = TRUE WHERE follower = $1 AND log = $2 AND position = $3"
+                    .to_owned(),
+            ),
+            write_dropped: named(format!(
+                "INSERT INTO {{dropped}} (follower, log, position, category, stream, failure, dropped_by, reason, time) \
+                 SELECT follower, log, position, category, stream, failure, $4, $5, {NOW} FROM {{parked}} \
+                 WHERE follower = $1 AND log = $2 AND position = $3 \
+                 ON CONFLICT (follower, log, position) DO UPDATE SET \
+                     failure = excluded.failure, dropped_by = excluded.dropped_by, reason = excluded.reason, time = excluded.time"
+            )),
+            delete_parked: named(
+                "DELETE FROM {parked} WHERE follower = $1 AND log = $2 AND position = $3".to_owned(),
+            ),
+            read_dropped: named(
+                "SELECT position, category, stream, failure, dropped_by, reason, time FROM {dropped} \
+                 WHERE follower = $1 AND log = $2 ORDER BY position"
+                    .to_owned(),
+            ),
+            swap_parked: [
+                named("DELETE FROM {parked} WHERE follower = $1 AND log = $2 AND $3::text IS NOT NULL".to_owned()),
+                named("UPDATE {parked} SET follower = $1 WHERE follower = $3 AND log = $2".to_owned()),
+                // What was given up on once, and again by what was built, has the newer record.
+                named(
+                    "DELETE FROM {dropped} AS o WHERE o.follower = $1 AND o.log = $2 AND EXISTS ( \
+                         SELECT FROM {dropped} AS n WHERE n.follower = $3 AND n.log = $2 AND n.position = o.position)"
+                        .to_owned(),
+                ),
+                named("UPDATE {dropped} SET follower = $1 WHERE follower = $3 AND log = $2".to_owned()),
+            ],
+            swap_checkpoints: [
+                named("DELETE FROM {checkpoints} WHERE follower = $1 AND log = $2".to_owned()),
+                named(
+                    "UPDATE {checkpoints} SET follower = $1, epoch = $4, holder = NULL, until = NULL \
+                     WHERE follower = $3 AND log = $2"
+                        .to_owned(),
+                ),
+            ],
             read_stream: named(format!(
                 "SELECT {RECORD_OF_STREAM} FROM {{events}} \
                  WHERE category = $1 AND stream = $2 AND version > $3 AND version <= $4 ORDER BY version LIMIT $5"

@@ -7,17 +7,17 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::{ClientWrapper, Object, Pool};
 use es_core::persistence::{
-    Append, AppendError, BoxFuture, CheckpointStore, Commit, CommitId, Committed, EventStore,
-    Filter, FollowerId, KeepError, LogPage, ReadError, Record, Slice, Snapshot, SnapshotStore,
-    Span, Visit,
+    Append, AppendError, BoxFuture, CheckpointStore, Commit, CommitId, Committed, Dropped,
+    EventStore, Filter, FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked,
+    ParkedError, ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, Verdict, Visit,
 };
 use es_core::{Position, StreamId, Version};
 use event_listener::Event;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio_postgres::Config;
+use tokio_postgres::{Config, IsolationLevel, Transaction};
 use uuid::Uuid;
 
 use crate::builder::{NotAUrl, PostgresStoreBuilder, Server};
@@ -28,7 +28,7 @@ use crate::names::{Names, written};
 use crate::schema::{self, Log};
 use crate::sql::Sql;
 use crate::writer::{Desk, Writer};
-use crate::{Migrated, OpenError, Verification, reads, snapshots, verify};
+use crate::{Migrated, OpenError, Verification, followers, reads, snapshots, verify};
 
 /// A log in a Postgres database. Its clones share their connections, which are closed with the last of them.
 ///
@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     writer: Writer,
     pub(crate) changed: Arc<Event>,
     /// How long a server may take to answer that is still there.
-    patience: Duration,
+    pub(crate) patience: Duration,
     names: Names,
     pub(crate) payload_limit: usize,
     /// The tables were found to be as they have to be.
@@ -84,6 +84,42 @@ macro_rules! reading {
                     }
                 }
                 answer => break answer,
+            }
+        }
+    }};
+}
+
+/// Changes something beside the log, in a transaction of a connection of the pool; once more on another one where that one was dead.
+macro_rules! altering {
+    ($shared:ident, $transaction:ident, $change:expr) => {{
+        let shared: &Shared = $shared;
+        let mut dead = 0;
+        loop {
+            let mut client = shared.reader().await?;
+            let mut sent = false;
+            let altered = in_time(shared.patience, async {
+                let begun = client
+                    .build_transaction()
+                    .isolation_level(IsolationLevel::ReadCommitted)
+                    .read_only(false);
+                let begun = begun.start().await?;
+                let $transaction: &Transaction<'_> = &begun;
+                let changed = $change.await?;
+                sent = true;
+                begun.commit().await?;
+                Ok(changed)
+            })
+            .await;
+            let Err(fault) = altered else { break altered };
+            // Its transaction may be open still.
+            drop(Object::take(client));
+            dead += 1;
+            if sent
+                || !matches!(fault, Fault::Postgres(_))
+                || !fault.is_lost()
+                || dead > shared.connections.most()
+            {
+                break Err(fault);
             }
         }
     }};
@@ -267,6 +303,11 @@ impl Shared {
         }
     }
 
+    /// A connection to keep, to a log that is as it has to be.
+    pub(crate) async fn own_connection(&self) -> Result<ClientWrapper, Fault> {
+        Ok(Object::take(self.reader().await?))
+    }
+
     /// Begins to listen, the first time.
     fn listen(&self) {
         self.listener.get_or_init(|| {
@@ -433,6 +474,95 @@ impl CheckpointStore for PostgresStore {
                 shared,
                 client,
                 reads::checkpoint(&client, &shared.sql, follower)
+            )
+        })
+    }
+
+    fn standing<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Standing, ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move {
+            reading!(
+                shared,
+                client,
+                followers::standing(&client, &shared.sql, follower)
+            )
+        })
+    }
+
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
+        let shared = &*self.shared;
+        let leasing = self.on_its_runtime(async move {
+            let renewed = reading!(
+                shared,
+                client,
+                followers::renew(&client, &shared.sql, &request)
+            )?;
+            if let Some(lease) = renewed {
+                return Ok(Ok(lease));
+            }
+            altering!(
+                shared,
+                transaction,
+                followers::lease(transaction, &shared.sql, &request)
+            )
+        });
+        Box::pin(async move {
+            let failed = |fault: Fault| Err(LeaseError::Store(fault.explained()));
+            leasing.await.unwrap_or_else(failed)
+        })
+    }
+
+    fn parked<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move {
+            reading!(
+                shared,
+                client,
+                followers::parked(&client, &shared.sql, follower)
+            )
+        })
+    }
+
+    fn decide<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        stream: &'a StreamId,
+        verdict: Verdict,
+    ) -> BoxFuture<'a, Result<(), ParkedError>> {
+        let shared = &*self.shared;
+        let deciding = self.on_its_runtime(async move {
+            altering!(shared, transaction, async {
+                let sql = &shared.sql;
+                let decided = followers::decide(transaction, sql, follower, stream, &verdict);
+                let decided = decided.await?;
+                transaction.execute(&sql.notify, &[&shared.handle]).await?;
+                Ok::<_, Fault>(decided)
+            })
+        });
+        Box::pin(async move {
+            let failed = |fault: Fault| Err(ParkedError::Store(fault.explained()));
+            let decided = deciding.await.unwrap_or_else(failed);
+            shared.changed.notify(usize::MAX);
+            decided
+        })
+    }
+
+    fn dropped<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Dropped>, ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move {
+            reading!(
+                shared,
+                client,
+                followers::dropped(&client, &shared.sql, follower)
             )
         })
     }

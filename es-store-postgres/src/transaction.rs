@@ -176,13 +176,15 @@ impl PostgresStore {
         let commit = staged.commit().clone();
         let commits = [&commit];
         let metadata = metadata(&commits)?;
-        let known = locked.read(transaction, &commits).await?;
+        let known = locked.read(transaction, &self.shared.sql, &commits).await?;
         let mut verdict = judge(known, &commits, &metadata);
         let committed = match verdict.answers.pop() {
             Some(Ok(committed)) => committed,
             Some(Err(refused)) => return Ok(Err(refused)),
             None => return Ok(Err(AppendError::Failed("a commit has no verdict".into()))),
         };
+        let parked = locked.park(transaction, &self.shared.sql, &verdict);
+        parked.await?;
         // All that follows is sent at once, so from here on the transaction may have it.
         staged.sent();
         let release = async {

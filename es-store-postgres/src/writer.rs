@@ -172,6 +172,11 @@ impl Work {
     async fn write(&mut self, group: Vec<Job>) {
         let mut parts = vec![group];
         while let Some(mut part) = parts.pop() {
+            // What is parked is looked at once for each transaction.
+            let mut parking = (0..part.len()).filter(|place| commit::parks(&part[*place].commit));
+            if let Some(second) = parking.nth(1) {
+                parts.push(part.split_off(second));
+            }
             let fault = match self.store(&part, false).await {
                 Ok(answers) => {
                     answer(part, answers);
@@ -354,10 +359,11 @@ impl Work {
             let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
             Ok::<_, Fault>(client.batch_execute(begin).await?)
         };
-        let known = pen.locked.read(client, commits);
+        let known = pen.locked.read(client, &self.desk.sql, commits);
         let ((), known) = tokio::try_join!(biased; begin, known)?;
         self.undisturbed = self.end.is_none_or(|end| end == known.end);
         let verdict = commit::judge(known, commits, metadata);
+        pen.locked.park(client, &self.desk.sql, &verdict).await?;
         let write = pen.locked.write(client, &verdict, &self.desk.handle);
         let commit = async { Ok(client.batch_execute("COMMIT").await?) };
         tokio::try_join!(biased; write, commit)?;

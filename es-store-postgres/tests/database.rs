@@ -286,7 +286,7 @@ async fn a_session_that_is_careless_by_default_is_made_durable() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_under_a_lease_is_refused_where_nobody_has_leases() {
+async fn a_checkpoint_under_a_lease_is_refused_where_nobody_has_taken_one() {
     let log = TestLog::new().await.unwrap();
     let store = log.store().await.unwrap();
     let follower = FollowerId::new("reader", "lamps");

@@ -13,6 +13,8 @@ mod kills;
 mod postgres;
 mod printed;
 mod school;
+#[cfg(feature = "postgres")]
+mod served;
 mod terminal;
 
 use std::panic::catch_unwind;
@@ -26,6 +28,8 @@ type Test = (&'static str, fn());
 fn main() -> ExitCode {
     match env::var("MANAGED").as_deref() {
         Ok("school") => return es_manage::main(school::system),
+        #[cfg(feature = "postgres")]
+        Ok("served") => return es_manage::main(served::system),
         Ok("two") => {
             let systems = Systems::new().system("school", school::system);
             return es_manage::main(systems.system("kennel", school::kennel));
@@ -49,6 +53,8 @@ fn main() -> ExitCode {
         terminal::TESTS,
         #[cfg(feature = "postgres")]
         postgres::TESTS,
+        #[cfg(feature = "postgres")]
+        served::TESTS,
     ];
     let chosen: Vec<&Test> = all
         .into_iter()

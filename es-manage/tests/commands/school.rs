@@ -147,7 +147,7 @@ impl SqliteProjection for Wall {
 }
 
 /// A certificate for each dog, which counts its tricks.
-struct Certificates;
+pub(crate) struct Certificates;
 
 impl ProcessManager for Certificates {
     const NAME: &'static str = "certificates";

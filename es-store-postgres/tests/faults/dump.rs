@@ -5,7 +5,7 @@ use es_core::persistence::{Advance, CheckpointStore, EventStore, FollowerId};
 use es_core::{Application, Position};
 use es_store_postgres::testing::{Disk, Server};
 
-use crate::{Effort, log, server};
+use crate::{Effort, lease, log, server};
 
 pub(crate) fn a_restored_log_goes_on_where_it_was(effort: Effort) -> String {
     let place = server::fresh();
@@ -21,6 +21,9 @@ pub(crate) fn a_restored_log_goes_on_where_it_was(effort: Effort) -> String {
                 commit.checkpoint = Some(Advance::new(follower, from, half));
             }
             store.commit(commit).await.expect("it is stored");
+            if number + 1 == half.get() {
+                lease::catch_up(&store).await;
+            }
         }
     });
     let before = log::whole(&store);
@@ -47,7 +50,13 @@ pub(crate) fn a_restored_log_goes_on_where_it_was(effort: Effort) -> String {
         assert!(verified.findings.is_empty(), "{verified:?}");
         let reached = store.checkpoint(&follower).await.expect("it can be read");
         assert_eq!(reached, half);
-        // A follower goes on from its checkpoint, and new commits come after all others.
+        // A read model is in the dump as far as its checkpoint, and a follower brings it to the end.
+        let expected: Vec<_> = (1..=commits).collect();
+        let noted = async || lease::noted(&other.url(), place.schema()).await;
+        assert_eq!(noted().await, expected[..expected.len() / 2]);
+        lease::catch_up(&store).await;
+        assert_eq!(noted().await, expected);
+        // A reader goes on from its checkpoint, and new commits come after all others.
         let app = Application::new(store.clone());
         let mut subscription = app.log().subscribe(reached);
         let next = store.commit(log::one(u128::MAX, 0)).await.expect("stored");

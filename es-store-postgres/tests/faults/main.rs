@@ -11,6 +11,7 @@ mod dropped;
 mod dump;
 mod edits;
 mod kills;
+mod lease;
 mod limits;
 mod locks;
 mod log;
@@ -85,6 +86,14 @@ const FAULTS: &[Fault] = &[
     (
         "a log restored into another cluster goes on where it was",
         dump::a_restored_log_goes_on_where_it_was,
+    ),
+    (
+        "a follower that was frozen past its lease is refused",
+        lease::a_frozen_holder_is_refused,
+    ),
+    (
+        "a follower that is killed loses nothing and repeats nothing",
+        lease::a_killed_follower_loses_and_repeats_nothing,
     ),
     (
         "versions and positions at the limit of i64 are refused",

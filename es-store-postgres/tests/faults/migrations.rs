@@ -20,8 +20,9 @@ const CASES: &[Case] = &[
     Case {
         what: "no tables",
         make: "DROP TABLE es_log; DROP TABLE es_events CASCADE; DROP TABLE es_checkpoints; DROP TABLE es_snapshots; \
+               DROP TABLE es_parked; DROP TABLE es_dropped; \
                DROP FUNCTION es_as_jsonb; DROP FUNCTION es_events_are_facts",
-        expected: |error| matches!(error, OpenError::Unmigrated { found: 0, needed: 1, command, .. } if command == "`school migrate`"),
+        expected: |error| matches!(error, OpenError::Unmigrated { found: 0, needed: 2, command, .. } if command == "`school migrate`"),
         mended: true,
     },
     Case {
@@ -32,7 +33,7 @@ const CASES: &[Case] = &[
                 error,
                 OpenError::Newer {
                     found: 7,
-                    known: 1,
+                    known: 2,
                     ..
                 }
             )
@@ -55,6 +56,18 @@ const CASES: &[Case] = &[
         what: "an index is missing",
         make: "DROP INDEX es_events_by_stream",
         expected: |error| matches!(error, OpenError::Incomplete { part } if part == "es_events_by_stream"),
+        mended: false,
+    },
+    Case {
+        what: "a table of a later version is missing",
+        make: "DROP TABLE es_parked",
+        expected: |error| matches!(error, OpenError::Incomplete { part } if part == "es_parked"),
+        mended: false,
+    },
+    Case {
+        what: "a table that a later version needs is somebody else's",
+        make: "UPDATE es_log SET version = 1; DROP TABLE es_dropped",
+        expected: |error| matches!(error, OpenError::Occupied { name } if name == "es_parked"),
         mended: false,
     },
     Case {

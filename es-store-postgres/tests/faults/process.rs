@@ -3,7 +3,7 @@ use std::env;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::{kills, migrations, processes, sizes};
+use crate::{kills, lease, migrations, processes, sizes};
 
 /// What the program does as a child: the first argument says which part it plays.
 pub(crate) fn child(arguments: &[String]) {
@@ -17,6 +17,7 @@ pub(crate) fn child(arguments: &[String]) {
             processes::append_many(url, schema, commits, seed.expect("a seed"));
         }
         ["migrate", url, schema] => migrations::migrate_one(url, schema),
+        ["follow-notes", url, schema] => lease::follow(url, schema),
         ["load", url, schema] => sizes::load(url, schema),
         _ => panic!("no child is told {arguments:?}"),
     }

@@ -1,0 +1,187 @@
+//! What was built beside takes the place of what readers see, in one transaction.
+use std::collections::BTreeSet;
+
+use es_core::persistence::{AppendError, Epoch, FollowerId};
+use es_core::system::Output;
+use tokio_postgres::Transaction;
+use tokio_postgres::types::ToSql;
+
+use crate::error::Fault;
+use crate::followers::{key, locked};
+use crate::projection::Undone;
+use crate::records::{column, stored};
+use crate::sql::{Sql, quoted};
+use crate::tables::Made;
+
+/// What a follower has made so far, where it has.
+pub(crate) async fn made(
+    transaction: &Transaction<'_>,
+    sql: &Sql,
+    follower: &FollowerId,
+) -> Result<Option<Made>, Fault> {
+    let [name, log] = key(follower);
+    let row = transaction
+        .query_opt(&sql.read_output, &[&name, &log])
+        .await?;
+    let kept = match &row {
+        Some(row) => column::<Option<&str>>(row, 0)?,
+        None => None,
+    };
+    let made = kept.map(serde_json::from_str).transpose();
+    made.map_err(|error| Fault::unlike(0, error))
+}
+
+/// Refuses what is done under an older lease.
+pub(crate) fn fenced(output: &Output, actual: Epoch) -> Result<(), Undone> {
+    match output.epoch {
+        Some(epoch) if epoch != actual => Err(Undone::refused(AppendError::Fenced {
+            follower: output.follower.clone(),
+            epoch,
+            actual,
+        })),
+        _ => Ok(()),
+    }
+}
+
+/// Puts what was built in the place of what readers see; all but the commit.
+///
+/// Tables are locked before rows of followers, as a batch locks them: else one could wait for the other.
+pub(crate) async fn swap(
+    transaction: &Transaction<'_>,
+    sql: &Sql,
+    built: &Output,
+    handle: &str,
+) -> Result<(), Undone> {
+    let seen = made(transaction, sql, &built.live)
+        .await?
+        .unwrap_or_default();
+    for relation in relations(transaction, &seen.tables).await? {
+        if relation.is_table() {
+            let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", relation.name());
+            transaction.batch_execute(&lock).await?;
+        }
+    }
+    // In the order that all writers keep to.
+    let (new, old) = if key(&built.follower) < key(&built.live) {
+        let new = locked(transaction, sql, &built.follower).await?;
+        (new, locked(transaction, sql, &built.live).await?)
+    } else {
+        let old = locked(transaction, sql, &built.live).await?;
+        (locked(transaction, sql, &built.follower).await?, old)
+    };
+    fenced(built, new.epoch)?;
+    if new.position < old.position {
+        return Err(Undone::refused(AppendError::Checkpoint {
+            follower: built.follower.clone(),
+            from: new.position,
+            to: new.position,
+            actual: old.position,
+        }));
+    }
+    let after = made(transaction, sql, &built.follower)
+        .await?
+        .unwrap_or_default();
+    // A table that is not known to be the projection's is left alone, and then in the way.
+    let before = match made(transaction, sql, &built.live).await? {
+        Some(before) => before.tables,
+        None => after.tables.clone(),
+    };
+    for relation in relations(transaction, &before).await? {
+        if let Some(drop) = relation.drop() {
+            transaction.batch_execute(&drop).await?;
+        }
+    }
+    let beside: BTreeSet<_> = after
+        .tables
+        .iter()
+        .map(|table| format!("{table}{}", after.ending))
+        .collect();
+    for relation in relations(transaction, &beside).await? {
+        if let Some(rename) = relation.rename(&after.ending) {
+            transaction.batch_execute(&rename).await?;
+        }
+    }
+
+    let [name, log] = key(&built.live);
+    let [from, _] = key(&built.follower);
+    // Whoever still writes to what was there is fenced.
+    let epoch = stored(old.epoch.next().get())?;
+    let values: [&(dyn ToSql + Sync); 4] = [&name, &log, &from, &epoch];
+    for statement in &sql.swap_parked {
+        transaction.execute(statement, &values[..3]).await?;
+    }
+    let [forget, rename] = &sql.swap_checkpoints;
+    transaction.execute(forget, &values[..2]).await?;
+    transaction.execute(rename, &values).await?;
+    transaction.execute(&sql.notify, &[&handle]).await?;
+    Ok(())
+}
+
+/// A table, an index, a view or a sequence.
+struct Relation {
+    schema: String,
+    name: String,
+    kind: String,
+}
+
+/// Those of these names that are there; views before the tables that they need.
+async fn relations(
+    transaction: &Transaction<'_>,
+    names: &BTreeSet<String>,
+) -> Result<Vec<Relation>, Fault> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let rows = transaction
+        .query(
+            "SELECT n.nspname::text, c.relname::text, c.relkind::text FROM unnest($1::text[]) AS w (name) \
+             JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(w.name) \
+             JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+             ORDER BY c.relkind IN ('v', 'm') DESC, c.oid DESC",
+            &[&names],
+        )
+        .await?;
+    let relations = rows.iter().map(|row| {
+        Ok(Relation {
+            schema: column(row, 0)?,
+            name: column(row, 1)?,
+            kind: column(row, 2)?,
+        })
+    });
+    relations.collect()
+}
+
+impl Relation {
+    fn name(&self) -> String {
+        format!("{}.{}", quoted(&self.schema), quoted(&self.name))
+    }
+
+    fn is_table(&self) -> bool {
+        ["r", "p"].contains(&&*self.kind)
+    }
+
+    /// What it is called in a statement.
+    fn word(&self) -> Option<&'static str> {
+        match &*self.kind {
+            "r" | "p" => Some("TABLE"),
+            "i" | "I" => Some("INDEX"),
+            "v" => Some("VIEW"),
+            "m" => Some("MATERIALIZED VIEW"),
+            "S" => Some("SEQUENCE"),
+            _ => None,
+        }
+    }
+
+    /// An index goes with its table, and a sequence may.
+    fn drop(&self) -> Option<String> {
+        let word = self.word().filter(|word| *word != "INDEX")?;
+        Some(format!("DROP {word} IF EXISTS {}", self.name()))
+    }
+
+    fn rename(&self, ending: &str) -> Option<String> {
+        let name = quoted(self.name.strip_suffix(ending)?);
+        Some(format!(
+            "ALTER {} {} RENAME TO {name}",
+            self.word()?,
+            self.name()
+        ))
+    }
+}

@@ -1,0 +1,140 @@
+//! The names of the tables that a projection writes to: those that readers see, or others beside them.
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use es_core::persistence::BoxError;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::{Error, Statement, Transaction};
+
+use crate::projection::caught;
+
+/// Knows the tables that a projection writes to, and the statements that it has prepared.
+pub trait Tables {
+    /// The name of a table, an index or a view: in a projection that is built beside what readers see it has an ending; else it is `name` itself.
+    ///
+    /// A name is one word, or two with a dot between them where the first is a schema, each of letters, digits and underscores. With its ending it
+    /// has 63 bytes at most, which is all that Postgres looks at.
+    fn table(&self, name: &str) -> String;
+
+    /// A statement, which is prepared once for the connection of the follower.
+    ///
+    /// # Errors
+    /// What Postgres has against it.
+    fn prepared(&self, statement: &str) -> impl Future<Output = Result<Statement, Error>> + Send;
+}
+
+impl Tables for Transaction<'_> {
+    fn table(&self, name: &str) -> String {
+        let named = WORK.try_with(|work| {
+            let mut made = work.made();
+            made.tables.insert(name.to_owned());
+            format!("{name}{}", made.ending)
+        });
+        named.unwrap_or_else(|_| name.to_owned())
+    }
+
+    async fn prepared(&self, statement: &str) -> Result<Statement, Error> {
+        let known = WORK.try_with(|work| work.statements().get(statement).cloned());
+        if let Ok(Some(known)) = known {
+            return Ok(known);
+        }
+        let prepared = self.prepare(statement).await?;
+        let kept = prepared.clone();
+        // Outside of a follower there is nobody to keep it.
+        let _ = WORK.try_with(|work| work.statements().insert(statement.to_owned(), kept));
+        Ok(prepared)
+    }
+}
+
+tokio::task_local! {
+    /// What the handler writes to that runs in this future.
+    static WORK: Arc<Work>;
+}
+
+/// What a handler works with.
+#[derive(Default)]
+pub(crate) struct Work {
+    made: Mutex<Made>,
+    statements: Mutex<HashMap<String, Statement>>,
+}
+
+impl Work {
+    /// What the tables are that are written to next.
+    pub(crate) fn write_to(&self, made: Made) {
+        *self.made() = made;
+    }
+
+    pub(crate) fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prepares everything anew.
+    pub(crate) fn forget(&self) {
+        self.statements().clear();
+    }
+
+    fn statements(&self) -> MutexGuard<'_, HashMap<String, Statement>> {
+        self.statements
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs what asks for the names of tables. A panic is an error.
+pub(crate) async fn within<T>(
+    work: &Arc<Work>,
+    run: impl Future<Output = Result<T, BoxError>>,
+) -> Result<T, BoxError> {
+    WORK.scope(Arc::clone(work), caught(run)).await
+}
+
+/// What a projection has made, as it is kept beside its checkpoint.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Made {
+    /// How the names of its tables ended when they were made.
+    pub(crate) ending: String,
+    /// The names of its tables, indexes and views, without the ending.
+    pub(crate) tables: BTreeSet<String>,
+}
+
+/// How much of a name Postgres looks at, in bytes.
+const NAME: usize = 63;
+
+impl Made {
+    pub(crate) fn new(ending: &str) -> Self {
+        Self {
+            ending: ending.to_owned(),
+            tables: BTreeSet::new(),
+        }
+    }
+
+    /// Whether its names can be told apart, and found again.
+    ///
+    /// # Errors
+    /// Which cannot.
+    pub(crate) fn check(&self) -> Result<(), BoxError> {
+        for name in &self.tables {
+            let is_word = |word: &str| {
+                word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+                    && word
+                        .chars()
+                        .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+            };
+            let last = name.rsplit('.').next().unwrap_or_default();
+            if name.split('.').count() > 2 || !name.split('.').all(is_word) {
+                return Err(format!(
+                    "`{name}` cannot be the name of a table; use letters, digits and underscores, with a schema and a dot before it or not"
+                )
+                .into());
+            }
+            if last.len() + self.ending.len() > NAME {
+                return Err(format!(
+                    "`{name}{}` is too long, Postgres looks at {NAME} bytes of a name; choose a shorter one",
+                    self.ending
+                )
+                .into());
+            }
+        }
+        Ok(())
+    }
+}
