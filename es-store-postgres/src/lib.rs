@@ -55,7 +55,7 @@
 //! prepared statements for its clients (`max_prepared_statements`, from PgBouncer 1.21), or else nothing works. There `LISTEN` does not work either, so what other processes commit is found once a second;
 //! nor do the settings of a session arrive where they should: say time-outs, `synchronous_commit`, `enable_seqscan = off`,
 //! `enable_bitmapscan = off`, `jit = off` and `plan_cache_mode = force_generic_plan` to the role (`ALTER ROLE .. SET`), and do not use
-//! [`Durability`] there. Connecting past such a proxy is simpler: a process has few connections.
+//! [`Durability`] there; nor can a projection name its tables without a schema. Connecting past such a proxy is simpler: a process has few connections.
 //!
 //! # Features
 //!
