@@ -1,6 +1,7 @@
 //! Reading the whole log from its beginning, with a checkpoint that is on the disk after each page.
 //!
-//! The next page is asked for before the one at hand is worked on: by hand 1.4 times as fast, and ours does the same.
+//! The next page is asked for before the one at hand is worked on, by hand and in ours: ours is 1.2 to 1.6 times as fast by it. What remains is
+//! the columns: a record has ten of them, and by hand it takes three to make an event.
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;

@@ -14,6 +14,9 @@ use crate::harness::{Race, Turn};
 /// How many events come in one commit.
 const AT_ONCE: usize = 10;
 
+/// How many events an application reads at once.
+const PAGE: i64 = 1_000;
+
 pub(super) fn run(bench: &Bench<'_>) {
     load(bench, &bench.workers, "", bench.effort.short, 200, 1_000);
     load(
@@ -43,7 +46,7 @@ fn load(
     let schema = |form: &str| format!("{form}_load_{events}_{}", how.len());
     let (app, _) = bench.application(runtime, &schema("ours"));
     let place = bench.place(&schema("reading"));
-    let [reading, whole] = [(); 2].map(|()| {
+    let [reading, needed, whole] = [(); 3].map(|()| {
         let reading = runtime.block_on(async {
             let client = place.connect().await.expect("the server answers");
             Reading::new(client).await.expect("the tables are there")
@@ -73,8 +76,8 @@ fn load(
     let ids: Vec<_> = ids.iter().copied().cycle().take(loads).collect();
     let same: Vec<_> = theirs.iter().map(|dog| dog.id()).collect();
     let same: Vec<_> = same.iter().copied().cycle().take(loads).collect();
-    let once_more = same.clone();
-    let [runtime, beside, again] = [(); 3].map(|()| Rc::clone(runtime));
+    let [third, fourth] = [(); 2].map(|()| same.clone());
+    let [runtime, beside, paged, again] = [(); 4].map(|()| Rc::clone(runtime));
 
     Race::new(name, "load", loads, READ)
         .contestant("ours", move || {
@@ -110,9 +113,26 @@ fn load(
             }
         })
         .at_least(0.75)
+        .contestant("by hand, what replay needs, paged", move || {
+            let seen = Arc::new(AtomicU64::new(0));
+            let taken = tasks(&paged, vec![third.clone()], |ids| {
+                let (reading, seen) = (Arc::clone(&needed), Arc::clone(&seen));
+                async move {
+                    for id in ids {
+                        let dog = reading.load_needed(id, PAGE).await;
+                        let dog = dog.expect("it was saved");
+                        seen.fetch_add(dog.saved_version(), Ordering::Relaxed);
+                    }
+                }
+            });
+            Turn {
+                taken,
+                seen: seen.load(Ordering::Relaxed),
+            }
+        })
         .contestant("by hand, all columns", move || {
             let seen = Arc::new(AtomicU64::new(0));
-            let taken = tasks(&again, vec![once_more.clone()], |ids| {
+            let taken = tasks(&again, vec![fourth.clone()], |ids| {
                 let (reading, seen) = (Arc::clone(&whole), Arc::clone(&seen));
                 async move {
                     for id in ids {
