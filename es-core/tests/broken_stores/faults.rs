@@ -124,7 +124,7 @@ faults! {
     ShowsWhatIsBuilt: two_revisions_stand_beside_each_other_until_one_takes_the_place,
     KeepsWhatIsRehearsed: a_dry_run_leaves_the_store_as_it_was,
     SkipsWhatFails: a_panic_in_a_handler_changes_that_follower_alone,
-    RepeatsAnEventWhenTakingOver: every_event_has_its_effect_once_whoever_runs_the_follower,
+    RepeatsAnEventNowAndThen: every_event_has_its_effect_once_whoever_runs_the_follower,
 
     FindsTheNewestSnapshotOfAll: the_newest_snapshot_at_or_below_a_version_is_found,
     FindsSnapshotsAtTheVersionAlone: the_newest_snapshot_at_or_below_a_version_is_found,

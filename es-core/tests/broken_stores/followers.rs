@@ -80,7 +80,6 @@ pub(crate) fn noted(store: &MemoryStore, world: &World, tag: Option<&str>) -> Ve
 pub(crate) struct Wrong {
     fault: Fault,
     world: Arc<World>,
-    memory: MemoryStore,
     store: Arc<dyn Store>,
     journal: Journal,
     sound: MemoryFollower<Pages>,
@@ -100,7 +99,6 @@ impl Wrong {
         Self {
             fault,
             world: Arc::clone(&store.0.world),
-            memory: memory.clone(),
             store: Arc::new(store),
             journal,
             sound: memory.project(pages),
@@ -129,12 +127,6 @@ impl Follower for Wrong {
     }
 
     fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
-        if self.fault == RepeatsAnEventWhenTakingOver {
-            let views = self.memory.views::<Pages>().into_iter();
-            let mut own = views.filter(|(follower, _)| *follower == output.follower);
-            let last = own.find_map(|(_, pages)| pages.noted.last().cloned());
-            locked(&self.world.extras).extend(last);
-        }
         self.sound.prepare(output)
     }
 
@@ -157,6 +149,15 @@ impl Follower for Wrong {
                     rest.records.remove(place);
                     self.sound.handle(Arc::new(rest)).await?;
                     Ok(batch.records.len())
+                }
+                Ok(count) if count > 0 && self.fault == RepeatsAnEventNowAndThen => {
+                    // The first of the log among them.
+                    let first = &batch.records[0];
+                    if first.position.get() % 5 == 1 {
+                        let event = Recorded::of(first).expect("it is anything");
+                        locked(&self.world.extras).push(self.journal.note(&event));
+                    }
+                    Ok(count)
                 }
                 handled => handled,
             }
