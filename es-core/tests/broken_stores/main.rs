@@ -53,6 +53,16 @@ fn tried(faults: &[Fault]) -> Vec<Vec<&'static str>> {
     broken.map(|laws| laws.expect("it was tried")).collect()
 }
 
+/// Whether a law catches a fault when it is tried alone, a few times: some need a store that answers in time, which a machine with much else to do
+/// may not let it.
+fn catches(law: &str, fault: Fault) -> bool {
+    let mut laws = laws::all::<Broken>().into_iter();
+    let law = laws.find(|other| other.name == law);
+    law.is_some_and(|law| {
+        (0..5).any(|_| panic::catch_unwind(|| with_fault(fault, law.run)).is_err())
+    })
+}
+
 #[test]
 fn every_law_is_broken_by_a_store_and_catches_it() {
     let faults: Vec<_> = [Fault::Nothing]
@@ -79,7 +89,7 @@ fn every_law_is_broken_by_a_store_and_catches_it() {
     for ((fault, laws), caught) in CAUGHT.iter().zip(caught) {
         for law in *laws {
             assert!(
-                caught.contains(law),
+                caught.contains(law) || catches(law, *fault),
                 "`{law}` does not catch {fault:?}, only {caught:?}"
             );
         }
