@@ -58,7 +58,7 @@ pub struct Server {
 
 /// What keeps the server: a shell that ends with its input, and nothing else ends it.
 const KEEPER: &str = r#"
-trap '' INT TERM HUP
+trap '' INT TERM HUP PIPE
 programs=$1 folder=$2 port=$3 fsync=$4
 start() {
     "$programs/pg_ctl" --pgdata "$folder/data" --wait --timeout 60 --silent --log "$folder/log" --options \
@@ -118,31 +118,7 @@ impl Server {
         user: Option<(u32, u32)>,
         disk: Disk,
     ) -> Result<Self, ServerError> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let name = format!(
-            "es-postgres-{}-{}",
-            std::process::id(),
-            FOLDERS.fetch_add(1, Ordering::Relaxed)
-        );
-        let folder = parent.join(name);
-        fs::create_dir(&folder)?;
-        let mut keeper = Command::new("sh");
-        keeper
-            .args(["-c", KEEPER, "es-postgres-keeper"])
-            .args([programs, &folder])
-            .arg(port.to_string())
-            .arg(match disk {
-                Disk::Synchronised => "on",
-                Disk::NotWaitedFor => "off",
-            })
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        own_group(&mut keeper);
-        if let Some(user) = user {
-            become_user(&mut keeper, &folder, user)?;
-        }
-        let mut keeper = keeper.spawn()?;
+        let (mut keeper, port, folder) = keeper(parent, programs, user, disk)?;
         let input = keeper.stdin.take();
         let output = keeper
             .stdout
@@ -228,6 +204,40 @@ impl Drop for Server {
         drop(self.input.take());
         let _ = self.keeper.wait();
     }
+}
+
+/// Starts what starts a server, and says the port and the folder that the server gets.
+fn keeper(
+    parent: &Path,
+    programs: &Path,
+    user: Option<(u32, u32)>,
+    disk: Disk,
+) -> io::Result<(Child, u16, PathBuf)> {
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let name = format!(
+        "es-postgres-{}-{}",
+        std::process::id(),
+        FOLDERS.fetch_add(1, Ordering::Relaxed)
+    );
+    let folder = parent.join(name);
+    fs::create_dir(&folder)?;
+    let mut keeper = Command::new("sh");
+    keeper
+        .args(["-c", KEEPER, "es-postgres-keeper"])
+        .args([programs, &folder])
+        .arg(port.to_string())
+        .arg(match disk {
+            Disk::Synchronised => "on",
+            Disk::NotWaitedFor => "off",
+        })
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    own_group(&mut keeper);
+    if let Some(user) = user {
+        become_user(&mut keeper, &folder, user)?;
+    }
+    Ok((keeper.spawn()?, port, folder))
 }
 
 /// The folder of the server's programs: where Debian keeps them, the newest first, or on the path.
@@ -319,3 +329,33 @@ fn own_group(command: &mut Command) {
 
 #[cfg(not(unix))]
 fn own_group(_: &mut Command) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_of_a_server_whose_process_died_while_it_started() {
+        let programs = programs().expect("a server is installed");
+        let user = user().expect("somebody can run it");
+        let parent = std::env::temp_dir();
+        let started = keeper(&parent, &programs, user, Disk::NotWaitedFor);
+        let (mut keeper, _, folder) = started.expect("a shell can be started");
+        // What a process had open is closed when it dies.
+        drop((keeper.stdin.take(), keeper.stdout.take()));
+        keeper.wait().expect("it ends");
+        let left = folder.exists();
+        if left {
+            let data = folder.join("data");
+            let mut stop = Command::new(programs.join("pg_ctl"));
+            stop.args(["stop", "--mode", "immediate", "--pgdata"])
+                .arg(data);
+            if let Some(user) = user {
+                become_user(&mut stop, &folder, user).expect("it is ours");
+            }
+            drop(stop.output());
+            drop(fs::remove_dir_all(&folder));
+        }
+        assert!(!left, "the server ran on in {}", folder.display());
+    }
+}
