@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use es_core::persistence::{BoxError, BoxFuture};
+use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 
 use crate::sql::Location;
@@ -94,7 +95,7 @@ impl PostgresStoreBuilder {
         }
     }
 
-    /// The schema that the tables are in; `public` unless this is set. [`migrate`](PostgresStore::migrate) creates it where there is none.
+    /// The schema that the tables are in; the one in the URL, or `public`, unless this is set. [`migrate`](PostgresStore::migrate) creates it where there is none.
     pub fn schema(mut self, schema: impl Into<String>) -> Self {
         self.location.schema = schema.into();
         self
@@ -188,5 +189,62 @@ impl fmt::Debug for PostgresStoreBuilder {
             .field("lock_timeout", &self.lock_timeout)
             .field("payload_limit", &self.payload_limit)
             .finish_non_exhaustive()
+    }
+}
+
+/// Takes the schema out of a URL, whose other parts are the driver's: `postgres://db/school?schema=office`.
+pub(crate) fn split_schema(url: &str) -> (String, Option<String>) {
+    // A question mark before the host is part of a password.
+    let host = url.find('@').unwrap_or(0);
+    let Some(query) = url[host..].find('?').map(|place| host + place) else {
+        return (url.to_owned(), None);
+    };
+    let (named, others): (Vec<_>, Vec<_>) = url[query + 1..]
+        .split('&')
+        .partition(|parameter| parameter.starts_with("schema="));
+    let Some(schema) = named.last().and_then(|named| named.split_once('=')) else {
+        return (url.to_owned(), None);
+    };
+    let schema = percent_decode_str(schema.1)
+        .decode_utf8_lossy()
+        .into_owned();
+    let rest = match others.as_slice() {
+        [] => url[..query].to_owned(),
+        others => format!("{}?{}", &url[..query], others.join("&")),
+    };
+    (rest, Some(schema))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split_schema;
+
+    #[test]
+    fn a_url_may_name_the_schema_among_what_the_driver_is_told() {
+        let cases = [
+            ("postgres://db/school", "postgres://db/school", None),
+            (
+                "postgres://db/school?schema=office",
+                "postgres://db/school",
+                Some("office"),
+            ),
+            (
+                "postgres://u:p?schema=x@db/school?connect_timeout=1&schema=my%20office&sslmode=disable",
+                "postgres://u:p?schema=x@db/school?connect_timeout=1&sslmode=disable",
+                Some("my office"),
+            ),
+            (
+                "postgres://db/school?sslmode=disable",
+                "postgres://db/school?sslmode=disable",
+                None,
+            ),
+            ("host=db dbname=school", "host=db dbname=school", None),
+        ];
+        for (url, rest, schema) in cases {
+            assert_eq!(
+                split_schema(url),
+                (rest.to_owned(), schema.map(str::to_owned))
+            );
+        }
     }
 }

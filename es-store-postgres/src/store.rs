@@ -20,7 +20,7 @@ use tokio::task::AbortHandle;
 use tokio_postgres::{Config, IsolationLevel, Transaction};
 use uuid::Uuid;
 
-use crate::builder::{NotAUrl, PostgresStoreBuilder, Server};
+use crate::builder::{NotAUrl, PostgresStoreBuilder, Server, split_schema};
 use crate::connection::{Connections, in_time, patience};
 use crate::error::{Fault, not_kept, unreadable};
 use crate::listen::listen;
@@ -128,8 +128,8 @@ macro_rules! altering {
 impl PostgresStore {
     /// Connects to a database: the server answers, and no table is touched.
     ///
-    /// Must be called in a tokio runtime, which the store then works on. The log is the tables that begin with `es_` in the schema `public`;
-    /// [`builder`](PostgresStore::builder) chooses others.
+    /// Must be called in a tokio runtime, which the store then works on. The log is the tables that begin with `es_` in the schema that the URL
+    /// names (`postgres://db/school?schema=office`), or else in `public`; [`builder`](PostgresStore::builder) chooses others.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -139,8 +139,13 @@ impl PostgresStore {
 
     /// A store of which more is said before it is connected.
     pub fn builder(url: &str) -> PostgresStoreBuilder {
+        let (url, schema) = split_schema(url);
         let config = url.parse::<Config>().map(Box::new).map_err(|_| NotAUrl);
-        PostgresStoreBuilder::new(Server::Url(config))
+        let builder = PostgresStoreBuilder::new(Server::Url(config));
+        match schema {
+            Some(schema) => builder.schema(schema),
+            None => builder,
+        }
     }
 
     /// A store on connections of a pool of yours: how they are made, and what is said to each session of those that read, is yours to say.

@@ -67,7 +67,7 @@
 //! |---|---|
 //! | `memory` (default) | `memory:`, an empty store at each opening, gone with the application |
 //! | `sqlite` (default) | `sqlite:PATH`, a file that is created where there is none |
-//! | `postgres` | `postgres://..` and `postgresql://..`, a database whose tables are migrated already; needs a tokio runtime |
+//! | `postgres` | `postgres://..` and `postgresql://..`, a database whose tables are migrated already, in its schema `public` or in that of `?schema=NAME`; needs a tokio runtime |
 //! | `rustls` | encrypted connections to that server |
 //! | `zstd` | `ES_COMPRESSION=zstd` |
 //! | `aes` | `ES_CIPHER_KEYS`, and [`Settings`]`::keys` |

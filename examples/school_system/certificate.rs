@@ -8,7 +8,7 @@ use crate::school::DogEvent;
 #[aggregate("Certificate")]
 pub struct Certificate {
     root: Root<Self>,
-    tricks: u32,
+    pub tricks: u32,
 }
 
 #[events]
@@ -29,11 +29,6 @@ impl Certificate {
     #[event("Counted")]
     pub fn count(&mut self) {
         self.tricks += 1;
-    }
-
-    #[cfg(test)]
-    pub fn tricks(&self) -> u32 {
-        self.tricks
     }
 }
 

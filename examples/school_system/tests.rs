@@ -46,7 +46,7 @@ async fn each_trick_is_counted_once_whoever_drives_the_office() {
     running.stop().await.unwrap();
 
     let id = Certificate::id_for(Dog::id_for("Fido"));
-    assert_eq!(office.get::<Certificate>(id).await.unwrap().tricks(), 4);
+    assert_eq!(office.get::<Certificate>(id).await.unwrap().tricks, 4);
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn the_office_goes_on_where_another_process_ended() {
         system.settle().await.unwrap();
         let [_, office] = applications(&system);
         let id = Certificate::id_for(Dog::id_for("Fido"));
-        assert_eq!(office.get::<Certificate>(id).await.unwrap().tricks(), 2);
+        assert_eq!(office.get::<Certificate>(id).await.unwrap().tricks, 2);
         let certificates = system.applications().nth(1).unwrap().1[0];
         let shown = es_manage::show(&office, &certificates, id, At::Now, 1)
             .await

@@ -1,4 +1,6 @@
 //! What the school answers.
+use std::time::Duration;
+
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -11,9 +13,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::certificate::Certificate;
 use crate::desk::Desk;
 use crate::problem::Problem;
 use crate::school::{Dog, TrainingSchool};
+
+/// How long somebody waits for the office.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub fn routes(desk: Desk) -> Router {
     Router::new()
@@ -22,6 +28,7 @@ pub fn routes(desk: Desk) -> Router {
         .route("/dogs/{name}/tricks", get(tricks).post(add_trick))
         .route("/dogs/{name}/lessons", post(give_lesson))
         .route("/dogs/{name}/history", get(tell))
+        .route("/dogs/{name}/certificate", get(certificate))
         .with_state(desk)
 }
 
@@ -79,7 +86,7 @@ async fn register(
     Body(dog): Body<NewDog>,
 ) -> Result<impl IntoResponse, Problem> {
     let name = said("name", &dog.name)?;
-    let school = TrainingSchool::new(desk.app.with(who));
+    let school = TrainingSchool::new(desk.school.with(who));
     school.register(name).await?;
     let place = format!("/dogs/{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
     Ok((StatusCode::CREATED, [(header::LOCATION, place)]))
@@ -97,7 +104,7 @@ async fn add_trick(
     Path(name): Path<String>,
     Body(new): Body<NewTrick>,
 ) -> Result<StatusCode, Problem> {
-    let school = TrainingSchool::new(desk.app.with(who));
+    let school = TrainingSchool::new(desk.school.with(who));
     school.add_trick(&name, said("trick", &new.trick)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -106,7 +113,7 @@ async fn tricks(
     State(desk): State<Desk>,
     Path(name): Path<String>,
 ) -> Result<Json<Vec<String>>, Problem> {
-    Ok(Json(TrainingSchool::new(desk.app).tricks(&name).await?))
+    Ok(Json(TrainingSchool::new(desk.school).tricks(&name).await?))
 }
 
 #[derive(Deserialize)]
@@ -124,7 +131,7 @@ async fn give_lesson(
     Body(lesson): Body<Lesson>,
 ) -> Result<StatusCode, Problem> {
     let trick = said("trick", &lesson.trick)?;
-    let app = desk.app.with(who);
+    let app = desk.school.with(who);
     let mut dog = app.get::<Dog>(Dog::id_for(&name)).await?;
     dog.add_trick(trick);
 
@@ -170,9 +177,12 @@ async fn look_at(
 ) -> Result<Json<Seen>, Problem> {
     let id = Dog::id_for(&name);
     let seen = match as_of.version {
-        None => Seen::from(&desk.app.get::<Dog>(id).await?),
+        None => Seen::from(&desk.school.get::<Dog>(id).await?),
         Some(version) => {
-            let past = desk.app.get_at::<Dog>(id, Version::from(version)).await?;
+            let past = desk
+                .school
+                .get_at::<Dog>(id, Version::from(version))
+                .await?;
             Seen::from(&*past)
         }
     };
@@ -192,7 +202,7 @@ async fn tell(
     State(desk): State<Desk>,
     Path(name): Path<String>,
 ) -> Result<Json<Vec<Told>>, Problem> {
-    let mut history = desk.app.history::<Dog>(Dog::id_for(&name));
+    let mut history = desk.school.history::<Dog>(Dog::id_for(&name));
     let mut story = Vec::new();
     while let Some(recorded) = history.next().await {
         let recorded = recorded?;
@@ -205,6 +215,23 @@ async fn tell(
         });
     }
     Ok(Json(story))
+}
+
+#[derive(Serialize)]
+struct Counted {
+    tricks: u32,
+}
+
+/// What the office has counted, of all that the school knew when this was asked: the office follows, so it may have to be waited for.
+async fn certificate(
+    State(desk): State<Desk>,
+    Path(name): Path<String>,
+) -> Result<Json<Counted>, Problem> {
+    let head = desk.school.log().head().await?;
+    desk.certificates.wait_for(head, PATIENCE).await?;
+    let id = Certificate::id_for(Dog::id_for(&name));
+    let tricks = desk.office.get::<Certificate>(id).await?.tricks;
+    Ok(Json(Counted { tricks }))
 }
 
 fn said<'t>(what: &str, text: &'t str) -> Result<&'t str, Problem> {

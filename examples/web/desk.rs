@@ -1,40 +1,42 @@
-//! What every handler has: the application, and the database for tables of its own.
+//! What every handler has: the applications of the system, and the database for tables of its own.
 use deadpool_postgres::{Manager, Pool};
-use es_core::application::SnapshotPolicy;
-use es_core::{Application, BoxError};
-use es_store::Settings;
-use es_store_postgres::{PostgresStore, PostgresStoreBuilder};
+use es_core::system::FollowerHandle;
+use es_core::{Application, BoxError, ProcessManager, System};
+use es_store::{AnyStore, Stores};
+use es_store_postgres::PostgresStore;
 use tokio_postgres::{Config, NoTls};
+
+use crate::certificate::Certificates;
+use crate::system::system;
 
 #[derive(Clone)]
 pub struct Desk {
-    pub app: Application,
+    pub school: Application,
+    pub office: Application,
+    /// Tells how far the office is.
+    pub certificates: FollowerHandle,
     /// Only for who writes events in a transaction of his own.
     pub store: PostgresStore,
     pub pool: Pool,
 }
 
-/// All that is said about how this program keeps its events; compression and keys come from the environment, as `es_store` documents.
-async fn settings(store: PostgresStore) -> Result<Application, BoxError> {
-    let builder = Settings::new("school")
-        .snapshots(SnapshotPolicy::AsDeclared)
-        .cache(10_000)
-        .builder_over(store);
-    Ok(builder.await?.build())
+/// Where the events are kept: each application has a schema of its own in one database. All else (compression, keys, cache) is said by the
+/// environment, as `es_store` documents, and holds for the management binary too.
+pub fn stores(url: &str) -> Stores {
+    let sign = if url.contains('?') { '&' } else { '?' };
+    Stores::new()
+        .store_of("school", format!("{url}{sign}schema=school"))
+        .store_of("office", format!("{url}{sign}schema=office"))
 }
 
 /// Makes the tables, or brings them up to date; nobody does so while requests are served, unless he is told to.
-pub async fn migrate(url: &str) -> Result<(), BoxError> {
-    migrate_on(PostgresStore::builder(url), &pool(url)?).await
-}
-
-pub async fn migrate_on(store: PostgresStoreBuilder, pool: &Pool) -> Result<(), BoxError> {
-    store.connect().await?.migrate().await?;
+pub async fn migrate(stores: Stores, pool: &Pool) -> Result<(), BoxError> {
+    system(stores.migrate(true)).await?;
     pool.get().await?.batch_execute(INVOICES).await?;
     Ok(())
 }
 
-/// A table of the program's own, beside those of the log.
+/// A table of the program's own, beside those of the logs.
 const INVOICES: &str = "
     CREATE TABLE IF NOT EXISTS invoices (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -44,21 +46,30 @@ const INVOICES: &str = "
     )";
 
 impl Desk {
-    pub async fn open(url: &str) -> Result<Self, BoxError> {
-        Self::on(PostgresStore::builder(url), pool(url)?).await
-    }
-
-    pub async fn on(store: PostgresStoreBuilder, pool: Pool) -> Result<Self, BoxError> {
-        let store = store.connect().await?;
-        Ok(Self {
-            app: settings(store.clone()).await?,
+    /// A desk, and the system behind it, which is still to be started.
+    pub async fn open(stores: Stores, pool: Pool) -> Result<(Self, System), BoxError> {
+        let store = match stores.settings("school").open_store().await? {
+            AnyStore::Postgres(store) => store,
+            _ => return Err("invoices are rows of a Postgres database; name one".into()),
+        };
+        let system = system(stores).await?;
+        let application = |name: &str| {
+            let mut all = system.applications().map(|(app, _)| app);
+            let found = all.find(|app| app.name() == Some(name));
+            found.cloned().ok_or("the system has no such application")
+        };
+        let desk = Self {
+            school: application("school")?,
+            office: application("office")?,
+            certificates: system.follower(Certificates::NAME),
             store,
             pool,
-        })
+        };
+        Ok((desk, system))
     }
 }
 
-fn pool(url: &str) -> Result<Pool, BoxError> {
+pub fn pool(url: &str) -> Result<Pool, BoxError> {
     let config: Config = url.parse()?;
     Ok(Pool::builder(Manager::new(config, NoTls)).build()?)
 }

@@ -1,16 +1,23 @@
-//! The school behind HTTP: the source of `dog_school`, on Postgres, for many clients and many processes.
+//! The school behind HTTP: the source of `dog_school`, on Postgres, for many clients and many processes; and its office, which follows it, by the
+//! function that makes the system for the management binary `school_system`. Of several such servers one runs the office.
 //!
 //! ```sh
 //! cargo run -p examples --example web -- --store postgres://localhost/school --migrate   # once, and after each upgrade
 //! cargo run -p examples --example web -- --store postgres://localhost/school
 //! curl -i -d '{"name":"Fido"}' -H 'content-type: application/json' -H 'x-actor: ann' localhost:3000/dogs
+//! export SCHOOL_ES_STORE='postgres://localhost/school?schema=school' OFFICE_ES_STORE='postgres://localhost/school?schema=office'
+//! cargo run -p examples --example school_system -- status
 //! ```
 mod api;
 mod arguments;
+#[path = "../school_system/certificate.rs"]
+mod certificate;
 mod desk;
 mod problem;
 #[path = "../dog_school/school.rs"]
 mod school;
+#[path = "../school_system/system.rs"]
+mod system;
 #[cfg(test)]
 mod tests;
 
@@ -54,18 +61,25 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
         .with_env_filter(filter.from_env()?)
         .with_writer(std::io::stderr)
         .init();
+    let (stores, pool) = (
+        desk::stores(&arguments.store),
+        desk::pool(&arguments.store)?,
+    );
     if arguments.migrate {
-        desk::migrate(&arguments.store).await?;
+        desk::migrate(stores, &pool).await?;
         println!("The database is up to date.");
         return Ok(());
     }
-    let desk = Desk::open(&arguments.store).await?;
+    let (desk, system) = Desk::open(stores, pool).await?;
+    let office = system.start();
     let listener = TcpListener::bind(&arguments.listen).await?;
     println!("The school is at http://{}", listener.local_addr()?);
     // Requests that have begun are answered; then the application goes, and with it the store, which writes what it has accepted.
     axum::serve(listener, api::routes(desk))
         .with_graceful_shutdown(told_to_stop())
         .await?;
+    // What the office has in hand it finishes; another process takes over at once.
+    office.stop().await?;
     println!("The school is closed.");
     Ok(())
 }

@@ -61,7 +61,9 @@ impl From<Error> for Problem {
                     detail: "look whether it was done before you try again".to_owned(),
                 };
             }
-            Error::Save(SaveError::Store(_)) | Error::Load(LoadError::Store { .. }) => {
+            Error::Save(SaveError::Store(_))
+            | Error::Load(LoadError::Store { .. })
+            | Error::Wait(_) => {
                 return Self::ours(StatusCode::SERVICE_UNAVAILABLE, &error);
             }
             _ => return Self::ours(StatusCode::INTERNAL_SERVER_ERROR, &error),

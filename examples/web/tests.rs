@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, Pool};
 use es_core::Aggregate;
+use es_store::Stores;
 use es_store_postgres::testing::TestLog;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -12,29 +13,30 @@ use tokio_postgres::NoTls;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
+use crate::api;
 use crate::arguments::Arguments;
-use crate::desk::{Desk, migrate_on};
+use crate::desk::{self, Desk};
 use crate::school::Dog;
-use crate::{api, desk};
 
-/// A school on a port and in a schema of its own.
+/// A school on a port, and with its office in schemas of its own.
 struct Running {
     address: String,
     desk: Desk,
     close: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
+    office: es_core::system::Running,
     /// Dropped last.
-    _log: TestLog,
+    _logs: [TestLog; 2],
 }
 
 impl Running {
     async fn start() -> Self {
-        let log = TestLog::new().await.unwrap();
-        let pool = pool_of(&log);
-        migrate_on(log.builder(), &pool).await.unwrap();
+        let logs = [TestLog::new().await.unwrap(), TestLog::new().await.unwrap()];
+        let (stores, pool) = (stores_of(&logs), pool_of(&logs[0]));
+        desk::migrate(stores.clone(), &pool).await.unwrap();
         // A second time there is nothing to do.
-        migrate_on(log.builder(), &pool).await.unwrap();
-        let desk = Desk::on(log.builder(), pool).await.unwrap();
+        desk::migrate(stores.clone(), &pool).await.unwrap();
+        let (desk, system) = Desk::open(stores, pool).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (close, closed) = oneshot::channel();
@@ -50,7 +52,8 @@ impl Running {
         Self {
             address: format!("http://{address}"),
             desk,
-            _log: log,
+            office: system.start(),
+            _logs: logs,
             close: Some(close),
             served,
         }
@@ -86,6 +89,12 @@ impl Running {
         let row = client.query_one("SELECT count(*) FROM invoices", &[]).await;
         row.unwrap().get(0)
     }
+}
+
+fn stores_of([school, office]: &[TestLog; 2]) -> Stores {
+    Stores::new()
+        .store_of("school", school.store_url())
+        .store_of("office", office.store_url())
 }
 
 fn pool_of(log: &TestLog) -> Pool {
@@ -265,7 +274,7 @@ async fn a_lesson_is_learned_and_invoiced_or_neither() {
     );
     let fido = school
         .desk
-        .app
+        .school
         .get::<Dog>(Dog::id_for("Fido"))
         .await
         .unwrap();
@@ -282,7 +291,7 @@ async fn a_school_that_closes_answers_what_it_was_asked() {
         // Once the event is there, the request is under way at least.
         while school
             .desk
-            .app
+            .school
             .find::<Dog>(Dog::id_for("Fido"))
             .await
             .unwrap()
@@ -297,10 +306,25 @@ async fn a_school_that_closes_answers_what_it_was_asked() {
 }
 
 #[tokio::test]
+async fn what_the_dogs_learn_is_on_their_certificates_when_somebody_asks() {
+    let school = Running::start().await;
+    school.post("/dogs", json!({ "name": "Fido" })).await;
+    let none = school.get("/dogs/Fido/certificate").await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND);
+    for count in 1..=3 {
+        let trick = json!({ "trick": format!("trick {count}") });
+        school.post("/dogs/Fido/tricks", trick).await;
+        let counted = school.get("/dogs/Fido/certificate").await;
+        assert_eq!(counted.body, json!({ "tricks": count }));
+    }
+    school.office.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_database_that_nobody_migrated_is_refused_when_the_school_opens() {
     let log = TestLog::new().await.unwrap();
-    let elsewhere = log.builder().table_prefix("other_");
-    let Err(error) = Desk::on(elsewhere, pool_of(&log)).await else {
+    let stores = desk::stores(log.url());
+    let Err(error) = Desk::open(stores, pool_of(&log)).await else {
         panic!("there are no tables");
     };
     let mut text = error.to_string();
@@ -310,7 +334,7 @@ async fn a_database_that_nobody_migrated_is_refused_when_the_school_opens() {
         cause = error.source();
     }
     assert!(text.contains("migrate"), "{text}");
-    assert!(desk::migrate("no URL").await.is_err());
+    assert!(desk::pool("no URL").is_err());
 }
 
 #[test]

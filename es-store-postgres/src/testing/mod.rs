@@ -104,6 +104,13 @@ impl TestLog {
             .application_name(&self.schema)
     }
 
+    /// The URL of the log, its schema in it: for what takes the URL of a store.
+    #[must_use]
+    pub fn store_url(&self) -> String {
+        let sign = if self.url.contains('?') { '&' } else { '?' };
+        format!("{}{sign}schema={}", self.url, self.schema)
+    }
+
     /// The URL of its server.
     #[must_use]
     pub fn url(&self) -> &str {
