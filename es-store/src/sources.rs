@@ -33,7 +33,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Code { method } => write!(f, "the {method} set in code"),
+            Self::Code { method } => write!(f, "the {method} given"),
             Self::Map { variable } => write!(f, "`{variable}` in the map"),
             Self::Environment { variable } => write!(f, "`{variable}` in the environment"),
         }

@@ -226,13 +226,13 @@ fn a_url_is_answered_by_those_that_are_accepted() {
         &texts.join("\n"),
         &expect![[r#"
             no store is chosen; set `SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts `memory:`, `sqlite:PATH`)
-            the store set in code is ``; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
-            the store set in code is `school.db`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
+            the store given is ``; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
+            the store given is `school.db`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
             `ES_STORE` in the map is `memory:school`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
             `SCHOOL_ES_STORE` in the environment is `mysql://***@db/school`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
             `SCHOOL_ES_STORE` in the environment is `sqlite:`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
             `SCHOOL_ES_STORE` in the environment is `Postgres://***@db:5432/school?***`, but this build of es-store has no Postgres store; write a URL that it accepts: `memory:`, `sqlite:PATH`
-            the store set in code is `postgresql:***`, but this build of es-store has no Postgres store; write a URL that it accepts: `memory:`, `sqlite:PATH`
+            the store given is `postgresql:***`, but this build of es-store has no Postgres store; write a URL that it accepts: `memory:`, `sqlite:PATH`
             `ES_STORE` in the map is `***`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`"#]],
     );
 }
@@ -291,7 +291,7 @@ fn a_build_without_stores_says_which_features_have_any() {
         &texts.join("\n"),
         &expect![[r#"
             no store is chosen; set `SCHOOL_ES_STORE` or `ES_STORE` to a URL (this build of es-store accepts none without a feature: `memory`, `sqlite`, `postgres`)
-            the store set in code is `memory:`, but this build of es-store has no memory store; write a URL that it accepts: none without a feature: `memory`, `sqlite`, `postgres`"#]],
+            the store given is `memory:`, but this build of es-store has no memory store; write a URL that it accepts: none without a feature: `memory`, `sqlite`, `postgres`"#]],
     );
 }
 

@@ -596,11 +596,7 @@ async fn is_the_log(
         return Ok(());
     }
     let found = commit_at(followed, position).await?;
-    let is_it = match stands_at {
-        Some(_) => found == stands_at,
-        None => found.is_some(),
-    };
-    if is_it {
+    if StopReason::is_the_log(position, stands_at, found) {
         return Ok(());
     }
     Err(Halt::Stop(StopReason::restored(position, stands_at, found)))

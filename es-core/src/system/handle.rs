@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_lite::future;
 
 use super::followed::Followed;
-use super::{FollowError, Status};
+use super::{FollowError, State, Status, StopReason};
 use crate::application::{Result, WaitError};
 use crate::domain::{Position, StreamId};
 use crate::persistence::{Dropped, Filter, Parked, ReadError, Span, Verdict};
@@ -60,14 +60,27 @@ impl FollowerHandle {
         let parked = followed.store.parked(&followed.id).await.map_err(unread)?;
         let log = followed.app.log().only(Filter::everything());
         let head = log.head().await?;
-        let oldest = log.read(standing.position, 1).await?;
+        // The event that the checkpoint stands at, and the oldest that was not seen.
+        let position = standing.position;
+        let before = Position::from(position.get().saturating_sub(1));
+        let mut around = log.read(before, 2).await?;
+        let stood_at = around.extract_if(.., |record| record.position == position);
+        let found = stood_at.last().map(|record| record.commit);
+        let oldest = around.into_iter().find(|record| record.position > position);
+        let state = match followed.state() {
+            stopped @ State::Stopped(_) => stopped,
+            _ if !StopReason::is_the_log(position, standing.stands_at, found) => {
+                State::Stopped(StopReason::restored(position, standing.stands_at, found))
+            }
+            state => state,
+        };
         let now = followed.clock.now();
         Ok(Status {
             follower: followed.id.clone(),
-            state: followed.state(),
-            position: standing.position,
+            state,
+            position,
             head,
-            behind: oldest.first().map_or(Duration::ZERO, |oldest| {
+            behind: oldest.map_or(Duration::ZERO, |oldest| {
                 now.duration_since(oldest.time).unwrap_or_default()
             }),
             parked: parked.len(),

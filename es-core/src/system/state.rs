@@ -56,7 +56,8 @@ pub enum StopReason {
     Told,
     /// An event could not be handled, however often it was tried.
     #[error(
-        "`{event}` of `{stream}` at position {position} failed {attempts} times: {failure}; mend the handler and start it again"
+        "`{event}` of `{stream}` at position {position} failed {}: {failure}; mend the handler and start it again",
+        times(.attempts)
     )]
     Failed {
         /// The event.
@@ -106,6 +107,19 @@ pub enum StopReason {
 }
 
 impl StopReason {
+    /// Whether the log is the one that a checkpoint was taken of, by the commit that is found where that stands.
+    pub(super) fn is_the_log(
+        position: Position,
+        expected: Option<CommitId>,
+        found: Option<CommitId>,
+    ) -> bool {
+        position == Position::START
+            || match expected {
+                Some(_) => found == expected,
+                None => found.is_some(),
+            }
+    }
+
     pub(super) fn restored(
         position: Position,
         expected: Option<CommitId>,
@@ -139,7 +153,8 @@ impl fmt::Display for State {
                 failure,
             } => write!(
                 f,
-                "retrying the event at position {position}, which failed {attempts} times: {failure}"
+                "retrying the event at position {position}, which failed {}: {failure}",
+                times(attempts)
             ),
             Self::Waiting { failure } => write!(f, "waiting for a store: {failure}"),
             Self::Fenced { epoch, actual } => write!(
@@ -192,6 +207,13 @@ impl fmt::Display for Status {
             write!(f, ", {} events parked", self.parked)?;
         }
         Ok(())
+    }
+}
+
+fn times(attempts: &u32) -> String {
+    match attempts {
+        1 => "once".to_owned(),
+        attempts => format!("{attempts} times"),
     }
 }
 

@@ -214,6 +214,11 @@ fn a_log_that_was_restored_to_an_earlier_state_stops_the_follower_with_that_reas
             if also_as_long {
                 trained(&restored, 2, &["sit"]).await;
             }
+            let asked = follow(&restored).follower("wall").status().await.unwrap();
+            assert!(
+                matches!(asked.state, State::Stopped(StopReason::LogRestored { .. })),
+                "nobody has to run it to see that: {asked:?}"
+            );
             let system = follow(&restored);
             let error = system.settle().await.unwrap_err();
             assert!(

@@ -2,7 +2,7 @@
 use std::fmt::{self, Write as _};
 use std::time::{Duration, SystemTime};
 
-use es_core::system::{FollowerHandle, System};
+use es_core::system::{FollowerHandle, State, StopReason, System};
 use es_core::{Position, Result};
 use serde::Serialize;
 
@@ -20,10 +20,13 @@ pub struct StatusReport {
 }
 
 impl StatusReport {
-    /// The exit status: a follower that set something aside has failed.
+    /// The exit status: a follower that set something aside, or whose log was restored, has failed.
     #[must_use]
     pub fn status(&self) -> Status {
-        if self.followers.iter().all(|follower| follower.parked == 0) {
+        let is_well = |follower: &FollowerStatus| {
+            follower.parked == 0 && follower.state != FollowerState::LogRestored
+        };
+        if self.followers.iter().all(is_well) {
             Status::Well
         } else {
             Status::Failed
@@ -70,6 +73,8 @@ pub enum FollowerState {
     CaughtUp,
     /// Nobody runs it, and there is something that it has not seen.
     NotRunning,
+    /// The log is not the one that its checkpoint was taken of: it was restored to an earlier state. `rebuild` makes what it made anew.
+    LogRestored,
 }
 
 /// How each follower is: what it does, how far it is, who runs it, what it has set aside.
@@ -95,7 +100,9 @@ async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
         Some((holder, left))
     });
     let behind = status.events_behind();
+    let is_restored = matches!(status.state, State::Stopped(StopReason::LogRestored { .. }));
     let state = match (&lease, behind) {
+        _ if is_restored => FollowerState::LogRestored,
         (Some(_), _) => FollowerState::Running,
         (None, 0) => FollowerState::CaughtUp,
         (None, _) => FollowerState::NotRunning,
@@ -136,6 +143,7 @@ impl FollowerStatus {
             FollowerState::Running => Cell::new("running").style(GOOD),
             FollowerState::CaughtUp => Cell::new("caught up").style(GOOD),
             FollowerState::NotRunning => Cell::new("not running").style(WORTH_A_LOOK),
+            FollowerState::LogRestored => Cell::new("log restored").style(BAD),
         };
         let waiting = if self.events_behind == 0 {
             String::new()

@@ -1,4 +1,5 @@
 //! Followers: caught up, rehearsed, held, parked, made anew.
+use std::fs;
 use std::time::Duration;
 
 use es_core::persistence::{CheckpointStore, FollowerId, LeaseRequest};
@@ -37,6 +38,10 @@ pub(crate) const TESTS: &[Test] = &[
         what_is_parked_is_listed_retried_and_dropped,
     ),
     ("a_read_model_is_made_anew", a_read_model_is_made_anew),
+    (
+        "a_log_that_was_restored_is_noticed",
+        a_log_that_was_restored_is_noticed,
+    ),
 ];
 
 /// All rows of all tables, and the tables.
@@ -222,7 +227,7 @@ fn a_follower_that_fails_keeps_its_progress_and_nobody_else_back() {
         annals        caught up        8
     "#]],
         &expect![[r#"
-            failed: wall: `TrickAdded` of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` at position 9 failed 1 times: no dog can do that; mend the handler and start it again
+            failed: wall: `TrickAdded` of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` at position 9 failed once: no dog can do that; mend the handler and start it again
         "#]],
     );
     // What comes before the failure is kept; the others are through.
@@ -251,7 +256,7 @@ fn silence_prints_errors_still() {
         2,
         &expect![""],
         &expect![[r#"
-            failed: wall: `TrickAdded` of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` at position 8 failed 1 times: no dog can do that; mend the handler and start it again
+            failed: wall: `TrickAdded` of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` at position 8 failed once: no dog can do that; mend the handler and start it again
         "#]],
     );
     assert_eq!(place.run(["sync-followers", "-v", "4"]).status, 1);
@@ -467,4 +472,33 @@ fn a_read_model_is_made_anew() {
         "#]],
     );
     assert_eq!(place.run(["rebuild"]).status, 1);
+}
+
+fn a_log_that_was_restored_is_noticed() {
+    let place = Place::seeded();
+    fs::copy(place.path("school.db"), place.path("backup.db")).unwrap();
+    place.learn(&["bow"]);
+    assert_eq!(place.run(["sync-followers"]).status, 0);
+    // Whoever had it open has closed it, so all is in the file.
+    fs::copy(place.path("backup.db"), place.path("school.db")).unwrap();
+    let mut status = place.run(["status"]);
+    let lines = status.out.lines().filter(|line| !line.starts_with("wall"));
+    status.out = lines.map(|line| format!("{line}\n")).collect();
+    check(
+        &status,
+        2,
+        &expect![[r#"
+            follower      log     state         behind  waiting   parked  run by
+            certificates  school  log restored       0                 0
+            annals        office  caught up          0                 0
+        "#]],
+        &expect![""],
+    );
+    place.learn(&["beg", "jump"]);
+    assert!(
+        place
+            .run(["status"])
+            .out
+            .contains("certificates  school  log restored")
+    );
 }

@@ -308,7 +308,7 @@ fn wrong_settings_are_usage_errors() {
     let mysql = place.run(["status", "--store", "mysql://host/db"]);
     assert_eq!((mysql.status, &*mysql.out), (1, ""));
     // Which URLs follow depends on the features.
-    let begin = "error: the store set in code is `mysql://host/db`; write a URL that this build of es-store accepts: `memory:`";
+    let begin = "error: the store given is `mysql://host/db`; write a URL that this build of es-store accepts: `memory:`";
     assert!(mysql.err.starts_with(begin), "{}", mysql.err);
     // One file for two applications.
     let ended = place.run(["status", "--store", "sqlite:school.db"]);
