@@ -139,4 +139,18 @@ impl WithLock {
         dog.saved();
         Ok(())
     }
+
+    /// Saves what is pending in a dog, which is one event, with a row that has its id, in one transaction.
+    pub(crate) async fn save_with_row(&self, insert: &str, dog: &mut Dog) -> Result<(), Error> {
+        let entry = Entry::of(dog).expect("names and tricks are texts");
+        self.client.batch_execute("BEGIN").await?;
+        self.client.execute(insert, &[&entry.id]).await?;
+        self.client
+            .batch_execute("LOCK TABLE events IN EXCLUSIVE MODE")
+            .await?;
+        one(&self.client, &self.insert, &entry).await?;
+        self.client.batch_execute("COMMIT").await?;
+        dog.saved();
+        Ok(())
+    }
 }

@@ -8,6 +8,7 @@ mod children;
 mod command;
 mod follow;
 mod load;
+mod own_transaction;
 mod server;
 
 use std::cell::OnceCell;
@@ -41,6 +42,7 @@ pub(super) fn run(effort: &Effort) {
     load::run(&bench);
     catch_up::run(&bench);
     command::run(&bench);
+    own_transaction::run(&bench);
     follow::run(&bench);
 }
 
