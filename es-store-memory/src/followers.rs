@@ -7,7 +7,7 @@ use es_core::persistence::{
     Advance, AppendError, CommitId, Dropped, FollowerId, Lease, LeaseError, LeaseRequest, Parked,
     ParkedError, Parking, Standing, Verdict,
 };
-use es_core::system::Output;
+use es_core::system::{HandleError, InlineError, Inlined, Output};
 use es_core::{Position, StreamId};
 use rustc_hash::FxHashMap;
 
@@ -26,6 +26,8 @@ struct Kept {
     parked: Vec<Parked>,
     dropped: Vec<Dropped>,
     view: Option<View>,
+    /// A projection inside of commits has its name.
+    inline: bool,
 }
 
 impl Kept {
@@ -190,9 +192,58 @@ impl Followers {
         }
     }
 
+    /// Whether a projection inside of commits has that name.
+    fn is_inside(&self, follower: &FollowerId) -> bool {
+        self.kept.get(follower).is_some_and(|kept| kept.inline)
+    }
+
+    /// Refuses a projection inside of commits that follows the log, or is outdated.
+    pub(crate) fn runs_inside(
+        &self,
+        inlined: &Inlined,
+        now: SystemTime,
+    ) -> Result<(), InlineError> {
+        let follower = inlined.follower().clone();
+        let standing = self.standing(&follower);
+        if let (Some(holder), Some(until)) = (standing.holder, standing.until)
+            && until > now
+        {
+            return Err(InlineError::Followed { follower, holder });
+        }
+        if standing.revision > inlined.revision() {
+            return Err(InlineError::Outdated {
+                follower,
+                live: standing.revision,
+                known: inlined.revision(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes the name of a projection inside of commits; whoever had it is fenced.
+    pub(crate) fn begin_inside(&mut self, inlined: &Inlined) {
+        let kept = self.kept.entry(inlined.follower().clone()).or_default();
+        if !kept.inline {
+            kept.inline = true;
+            kept.standing.epoch = kept.standing.epoch.next();
+            (kept.standing.holder, kept.standing.until) = (None, None);
+        }
+        kept.standing.revision = inlined.revision();
+    }
+
+    pub(crate) fn end_inside(&mut self, follower: &FollowerId) {
+        if let Some(kept) = self.kept.get_mut(follower) {
+            kept.inline = false;
+        }
+    }
+
     /// Begins a view where there is none.
-    pub(crate) fn prepare(&mut self, output: &Output, view: View) -> Result<(), AppendError> {
+    pub(crate) fn prepare(&mut self, output: &Output, view: View) -> Result<(), HandleError> {
         self.fenced(output)?;
+        if self.is_inside(&output.live) {
+            let follower = output.live.clone();
+            return Err(HandleError::Prepare(LeaseError::Inline { follower }.into()));
+        }
         let kept = self.kept.entry(output.follower.clone()).or_default();
         kept.standing.revision = output.revision;
         kept.view.get_or_insert(view);
@@ -255,6 +306,11 @@ impl Followers {
                         holder,
                         until,
                         free_in: until.duration_since(now).unwrap_or_default(),
+                    });
+                }
+                if self.is_inside(&request.follower) {
+                    return Err(LeaseError::Inline {
+                        follower: request.follower,
                     });
                 }
                 taken.epoch = standing.epoch.next();

@@ -177,12 +177,10 @@ impl Log {
         }
         let mut views = Vec::with_capacity(self.inline.len());
         for inline in &self.inline {
-            let view = inline.handle(self.followers.view(&inline.follower), &records);
-            let view = view.map_err(|source| AppendError::Projection {
-                projection: inline.follower.name.clone().into_owned(),
-                source,
-            })?;
-            views.push((inline.follower.clone(), view));
+            let follower = inline.inlined.follower();
+            let view = inline.handle(self.followers.view(follower), &records);
+            let view = view.map_err(|source| inline.inlined.refused(source))?;
+            views.push((follower.clone(), view));
         }
         Ok(views)
     }

@@ -2,10 +2,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use es_core::Application;
 use es_core::persistence::{
-    AppendError, BoxError, BoxFuture, EventSet, Filter, FollowerId, Record, Recorded, Store,
+    BoxError, BoxFuture, EventSet, Filter, FollowerId, Record, Recorded, Span, Store,
 };
-use es_core::system::{Batch, Follower, HandleError, HandlerPanicked, Output, Projection};
+use es_core::system::{
+    Batch, Follower, HandleError, HandlerPanicked, InlineError, Inlined, Output, Projection,
+};
 
 use crate::MemoryStore;
 use crate::followers::View;
@@ -105,42 +108,61 @@ impl MemoryStore {
     /// Runs a projection inside of every commit from here on, which fails where the projection does: it is never behind. It begins with what the
     /// log holds already, and with the value that is given here.
     ///
-    /// It reads payloads as they are stored, so those that are compressed or encrypted fail.
+    /// Payloads are opened by the codecs of `app`, whose log this is; the keys must answer at once
+    /// ([`NotAtOnce`](es_core::system::NotAtOnce)). No follower can have its name until [`end_inline`](MemoryStore::end_inline).
     ///
     /// # Errors
-    /// [`AppendError::Projection`] where it cannot handle what is there.
-    pub fn inline<P: MemoryProjection>(&self, projection: P) -> Result<(), AppendError> {
+    /// [`InlineError`]; it does not run, and nothing was changed.
+    pub async fn inline<P: MemoryProjection>(
+        &self,
+        app: &Application,
+        projection: P,
+    ) -> Result<(), InlineError> {
+        let inlined = Inlined::new::<P>(app, self).await?;
+        let opener = inlined.clone();
         let inline = Inline {
-            follower: FollowerId::new(P::NAME, ""),
             handle: Box::new(move |view, records| {
                 let mut state: P = value(view.as_ref()).unwrap_or_else(|| projection.clone());
-                let filter = P::Events::filter();
                 for record in records {
-                    if filter.admits(&record.stream.category, &record.event) {
-                        handle(&mut state, record)?;
+                    let admits = opener.filter();
+                    if admits.admits(&record.stream.category, &record.event) {
+                        handle(&mut state, opener.event(record)?)?;
                     }
                 }
                 Ok(Arc::new(state))
             }),
+            inlined,
         };
         let mut log = self.log_to_write();
-        let all = log.read(es_core::persistence::Span::all(), &Filter::everything());
-        let failed = |source| AppendError::Projection {
-            projection: P::NAME.to_owned(),
-            source,
-        };
-        let view = inline.handle(None, &all.records).map_err(failed)?;
+        log.followers.runs_inside(&inline.inlined, self.now())?;
+        let all = log.read(Span::all(), &Filter::everything());
+        let view = inline.handle(None, &all.records);
+        let view = view.map_err(|source| inline.inlined.refused(source))?;
         let last = all.records.last().map(|record| record.commit);
+        let follower = inline.inlined.follower().clone();
+        log.followers.begin_inside(&inline.inlined);
         log.followers
-            .keep(inline.follower.clone(), view, all.read_to, last);
+            .keep(follower.clone(), view, all.read_to, last);
+        log.inline
+            .retain(|inline| *inline.inlined.follower() != follower);
         log.inline.push(inline);
         Ok(())
+    }
+
+    /// Ends what [`inline`](MemoryStore::inline) began: a follower may have its name, and goes on with what it made.
+    #[expect(clippy::unused_async, reason = "as with stores that write to a disk")]
+    pub async fn end_inline<P: MemoryProjection>(&self, app: &Application) {
+        let follower = FollowerId::new(P::NAME, app.name().unwrap_or_default().to_owned());
+        let mut log = self.log_to_write();
+        log.inline
+            .retain(|inline| *inline.inlined.follower() != follower);
+        log.followers.end_inside(&follower);
     }
 }
 
 /// A projection that runs inside the commit.
 pub(crate) struct Inline {
-    pub(crate) follower: FollowerId,
+    pub(crate) inlined: Inlined,
     handle: Box<Handle>,
 }
 
@@ -190,7 +212,8 @@ impl<P: MemoryProjection> Follower for MemoryFollower<P> {
             let view = self.store.log().followers.view(follower);
             let mut state: P = value(view.as_ref()).unwrap_or_else(|| self.begin.clone());
             for (place, record) in batch.records.iter().enumerate() {
-                let handled = handle(&mut state, record);
+                let event = Recorded::of(record).map_err(BoxError::from);
+                let handled = event.and_then(|event| handle(&mut state, event));
                 handled.map_err(|source| HandleError::Event { place, source })?;
             }
             let handled = batch.records.len();
@@ -218,8 +241,7 @@ impl<P: MemoryProjection> Follower for MemoryFollower<P> {
     }
 }
 
-fn handle<P: MemoryProjection>(state: &mut P, record: &Record) -> Result<(), BoxError> {
-    let event = Recorded::of(record)?;
+fn handle<P: MemoryProjection>(state: &mut P, event: Recorded<P::Events>) -> Result<(), BoxError> {
     match catch_unwind(AssertUnwindSafe(|| state.handle(event))) {
         Ok(handled) => handled,
         Err(panic) => Err(HandlerPanicked::new(&*panic).into()),

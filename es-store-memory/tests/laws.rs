@@ -1,7 +1,8 @@
 //! The memory store keeps the laws of a store.
 use bytes::Bytes;
+use es_core::system::InlineError;
 use es_core::testing::laws::{Anything, Harness, JOURNAL, Journal, Noted};
-use es_core::{BoxError, Follower, Projection, Recorded};
+use es_core::{Application, BoxError, Follower, Projection, Recorded};
 use es_store_memory::{MemoryProjection, MemoryStore};
 use futures_core::future::BoxFuture;
 
@@ -46,6 +47,27 @@ impl Harness for MemoryHarness {
             noted: Vec::new(),
         };
         Some(journal.follower(store.project(pages)))
+    }
+
+    fn inline<'a>(
+        &'a self,
+        store: &'a MemoryStore,
+        app: &'a Application,
+        journal: Journal,
+    ) -> Option<BoxFuture<'a, Result<(), InlineError>>> {
+        let pages = Pages {
+            journal,
+            noted: Vec::new(),
+        };
+        Some(Box::pin(store.inline(app, pages)))
+    }
+
+    fn end_inline<'a>(
+        &'a self,
+        store: &'a MemoryStore,
+        app: &'a Application,
+    ) -> Option<BoxFuture<'a, ()>> {
+        Some(Box::pin(store.end_inline::<Pages>(app)))
     }
 
     fn noted<'a>(

@@ -360,7 +360,7 @@ impl<'a> Verdict<'a> {
         commit: &'a Commit,
         metadata: Option<&'a str>,
     ) -> Result<Committed, AppendError> {
-        let full = |full: Full| not_committed(&full.into());
+        let full = |full: Full| not_committed(full.into());
         let moved = match &commit.checkpoint {
             Some(advance) => Some((advance, stored(advance.to.get()).map_err(full)?)),
             None => None,

@@ -118,6 +118,12 @@ pub(crate) enum Fault {
     Connect(Arc<BoxError>),
     /// No answer came in time.
     Silent,
+    /// A projection inside of the commit refused it: nothing is stored.
+    Inside(Arc<AppendError>),
+    /// What one met is no fault of the commit's, and nothing is stored: the line broke, or Postgres gave the transaction up for the sake of another.
+    Again(Arc<BoxError>),
+    /// One ended the transaction itself.
+    Ended,
 }
 
 /// What stands in a column is not what the store wrote.
@@ -169,8 +175,12 @@ impl Fault {
     pub(crate) fn is_lost(&self) -> bool {
         match self {
             Self::Postgres(error) => is_lost(error),
-            Self::Connect(_) | Self::Silent => true,
-            Self::Unlike(_) | Self::Commit(_) | Self::Open(_) => false,
+            Self::Connect(_) | Self::Silent | Self::Ended => true,
+            Self::Unlike(_)
+            | Self::Commit(_)
+            | Self::Open(_)
+            | Self::Inside(_)
+            | Self::Again(_) => false,
         }
     }
 
@@ -178,6 +188,7 @@ impl Fault {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Postgres(error) => is_passing(error),
+            Self::Again(_) => true,
             _ => false,
         }
     }
@@ -199,8 +210,8 @@ impl Fault {
                 // It could not be put into a message.
                 None => !is_lost(error),
             },
-            Self::Unlike(_) | Self::Commit(_) => true,
-            Self::Open(_) | Self::Connect(_) | Self::Silent => false,
+            Self::Unlike(_) | Self::Commit(_) | Self::Inside(_) => true,
+            Self::Open(_) | Self::Connect(_) | Self::Silent | Self::Again(_) | Self::Ended => false,
         }
     }
 
@@ -215,10 +226,14 @@ impl Fault {
                 }
                 .into();
             }
-            Self::Commit(error) | Self::Connect(error) => {
+            Self::Commit(error) | Self::Connect(error) | Self::Again(error) => {
                 return Shared(Arc::clone(error)).into();
             }
             Self::Open(error) => return Arc::clone(error).into(),
+            Self::Ended => {
+                return "a projection inside of the commit ended its transaction; leave that to the store".into();
+            }
+            Self::Inside(error) => return Arc::clone(error).into(),
             Self::Silent => return "no answer came within the statement time-out".into(),
         };
         let way_out = match error.code() {
@@ -298,11 +313,17 @@ pub(crate) fn not_kept(fault: &Fault) -> KeepError {
 }
 
 /// What a fault means to who sent a commit.
-pub(crate) fn not_committed(fault: &Fault) -> AppendError {
+pub(crate) fn not_committed(fault: Fault) -> AppendError {
     if fault.is_lost() {
         return AppendError::Unavailable(fault.explained());
     }
-    AppendError::Failed(fault.explained())
+    match fault {
+        Fault::Inside(refused) => match Arc::try_unwrap(refused) {
+            Ok(refused) => refused,
+            Err(shared) => AppendError::Failed(shared.into()),
+        },
+        fault => AppendError::Failed(fault.explained()),
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

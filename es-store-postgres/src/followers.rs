@@ -12,16 +12,16 @@ use es_core::persistence::{
 };
 use es_core::{Position, StreamId};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{GenericClient, Row};
+use tokio_postgres::{GenericClient, Row, Transaction};
 use uuid::Uuid;
 
 use crate::error::Fault;
 use crate::names::written;
-use crate::reads;
 use crate::records::{
     Full, bound, column, counter, microseconds, name, ordinal, schema, stored, time,
 };
 use crate::sql::Sql;
+use crate::{reads, swap};
 
 /// A follower as it is stored: its name, and that of its log.
 pub(crate) fn key(follower: &FollowerId) -> [Cow<'_, str>; 2] {
@@ -287,7 +287,7 @@ pub(crate) async fn renew(
 
 /// Takes, renews or gives back a lease, by the server's clock, in a transaction.
 pub(crate) async fn lease(
-    client: &impl GenericClient,
+    client: &Transaction<'_>,
     sql: &Sql,
     request: &LeaseRequest,
 ) -> Result<Result<Lease, LeaseError>, Fault> {
@@ -313,6 +313,11 @@ pub(crate) async fn lease(
                     holder,
                     until,
                     free_in: until.duration_since(now).unwrap_or_default(),
+                }));
+            }
+            if swap::runs_inside(client, sql, follower).await? {
+                return Ok(Err(LeaseError::Inline {
+                    follower: follower.clone(),
                 }));
             }
             standing.epoch.next()

@@ -69,6 +69,7 @@ mod commit;
 mod connection;
 mod error;
 mod followers;
+mod inline;
 mod listen;
 mod locked;
 mod names;

@@ -64,6 +64,12 @@ impl Locked {
         })
     }
 
+    /// Takes the log's lock.
+    pub(crate) async fn lock(&self, client: &impl GenericClient) -> Result<(), Fault> {
+        client.query_opt(&self.lock, &[]).await?;
+        Ok(())
+    }
+
     /// Takes the log's lock, and then reads what the log has of a group: each statement by a snapshot of its own, taken after the lock.
     pub(crate) async fn read(
         &self,

@@ -9,7 +9,7 @@ use std::{fmt, mem};
 
 use deadpool_postgres::{ClientWrapper, Transaction as Begun};
 use es_core::persistence::{
-    AppendError, BoxError, BoxFuture, EventSet, Filter, Record, Recorded, Store,
+    AppendError, BoxError, BoxFuture, EventSet, Filter, LeaseError, Record, Recorded, Store,
 };
 use es_core::system::{Batch, Follower, HandleError, HandlerPanicked, Output, Projection};
 use futures_lite::FutureExt;
@@ -180,18 +180,18 @@ impl<P> fmt::Debug for PostgresFollower<P> {
 }
 
 /// A follower's own connection, and what is prepared on it.
-struct Own {
-    client: ClientWrapper,
+pub(crate) struct Own {
+    pub(crate) client: ClientWrapper,
     begun: Statement,
     standing: Statement,
     advance: Statement,
     notify: Statement,
     /// What handlers had prepared.
-    work: Arc<Work>,
+    pub(crate) work: Arc<Work>,
 }
 
 impl Own {
-    async fn connect(shared: &Shared) -> Result<Self, Fault> {
+    pub(crate) async fn connect(shared: &Shared) -> Result<Self, Fault> {
         let client = shared.own_connection().await?;
         let sql = &shared.sql;
         // What the store says to its own sessions would spoil the plans of others' statements.
@@ -201,8 +201,7 @@ impl Own {
                  SET idle_in_transaction_session_timeout = 10000",
             )
             .await?;
-        let first = "SELECT set_config('search_path', concat_ws(', ', quote_ident($1), nullif(current_setting('search_path'), '')), false)";
-        client.execute(first, &[&sql.location.schema]).await?;
+        client.execute(FIRST, &[&sql.location.schema]).await?;
         Ok(Self {
             begun: client.prepare(&sql.read_begun).await?,
             standing: client.prepare(&sql.read_standing).await?,
@@ -214,8 +213,11 @@ impl Own {
     }
 }
 
+/// Has tables that are named without a schema found in that of the log first.
+pub(crate) const FIRST: &str = "SELECT set_config('search_path', concat_ws(', ', quote_ident($1), nullif(current_setting('search_path'), '')), false)";
+
 /// Begins a transaction, whatever the defaults of the session are.
-async fn begin(client: &mut ClientWrapper) -> Result<Begun<'_>, Fault> {
+pub(crate) async fn begin(client: &mut ClientWrapper) -> Result<Begun<'_>, Fault> {
     let begin = client
         .build_transaction()
         .isolation_level(IsolationLevel::ReadCommitted)
@@ -360,7 +362,7 @@ impl Undone {
             Self::Fault(fault @ Fault::Postgres(_)) if fault.is_passing() && may_try_again => None,
             Self::Again(_) if may_try_again => None,
             Self::Again(error) => Some(AppendError::Unavailable(error).into()),
-            Self::Fault(fault) => Some(not_committed(&fault).into()),
+            Self::Fault(fault) => Some(not_committed(fault).into()),
             Self::Handle(error) => Some(error),
         }
     }
@@ -482,7 +484,7 @@ async fn handle_one<P: PostgresProjection>(
 }
 
 /// Whether an error says something of the line, or of who else was at work, and nothing of the event.
-fn is_of_the_moment(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(crate) fn is_of_the_moment(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<tokio_postgres::Error>() {
@@ -503,13 +505,19 @@ async fn prepare<P: PostgresProjection>(
     let sql = &*shared.sql;
     let work = Arc::clone(&own.work);
     let transaction = in_time(shared.patience, begin(&mut own.client)).await?;
-    let (standing, before) = in_time(shared.patience, async {
+    let (standing, before, inside) = in_time(shared.patience, async {
         let standing = followers::locked(&*transaction, sql, &output.follower).await?;
         let before = swap::made(&transaction, sql, &output.follower).await?;
-        Ok((standing, before))
+        let inside = swap::runs_inside(&transaction, sql, &output.live).await?;
+        Ok((standing, before, inside))
     })
     .await?;
     swap::fenced(output, standing.epoch)?;
+    if inside {
+        let follower = output.live.clone();
+        let refused = LeaseError::Inline { follower };
+        return Err(Undone::Handle(HandleError::Prepare(refused.into())));
+    }
     let ending = match &output.tag {
         Some(tag) => format!("__{tag}"),
         None => String::new(),

@@ -1,4 +1,5 @@
 //! What readers ask.
+use std::borrow::Cow;
 use std::pin::pin;
 
 use deadpool_postgres::ClientWrapper;
@@ -116,24 +117,16 @@ pub(crate) async fn log(
     let page = async {
         let (after, up_to) = (bound(span.after.get()), bound(span.up_to.get()));
         let limit = limit(span.limit);
-        let Some(parts) = filter.parts() else {
+        let Some(admitted) = Admitted::by(filter) else {
             let found = rows(client, &sql.read_log, &[&after, &up_to, &limit]).await?;
             return records(found, None, names).await;
         };
-        let (mut whole, mut categories, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        for part in parts {
-            match &part.events {
-                None => whole.push(written(&part.category)),
-                Some(some) => {
-                    for event in some {
-                        categories.push(written(&part.category));
-                        events.push(written(event));
-                    }
-                }
-            }
-        }
-        let values: [&(dyn ToSql + Sync); 6] =
-            [&after, &up_to, &limit, &whole, &categories, &events];
+        let Admitted {
+            whole,
+            categories,
+            events,
+        } = &admitted;
+        let values: [&(dyn ToSql + Sync); 6] = [&after, &up_to, &limit, whole, categories, events];
         let found = rows(client, &sql.read_filtered_log, &values).await?;
         records(found, None, names).await
     };
@@ -151,6 +144,37 @@ pub(crate) async fn log(
         records: page,
         read_to,
     })
+}
+
+/// What a filter admits, as columns: categories of which all is admitted, and events with their categories.
+pub(crate) struct Admitted<'a> {
+    pub(crate) whole: Vec<Cow<'a, str>>,
+    pub(crate) categories: Vec<Cow<'a, str>>,
+    pub(crate) events: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Admitted<'a> {
+    /// `None` where that is everything.
+    pub(crate) fn by(filter: &'a Filter) -> Option<Self> {
+        let parts = filter.parts()?;
+        let (mut whole, mut categories, mut events) = (Vec::new(), Vec::new(), Vec::new());
+        for part in parts {
+            match &part.events {
+                None => whole.push(written(&part.category)),
+                Some(some) => {
+                    for event in some {
+                        categories.push(written(&part.category));
+                        events.push(written(event));
+                    }
+                }
+            }
+        }
+        Some(Self {
+            whole,
+            categories,
+            events,
+        })
+    }
 }
 
 pub(crate) async fn ids(

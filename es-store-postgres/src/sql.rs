@@ -106,6 +106,11 @@ pub(crate) struct Sql {
     pub(crate) read_begun: String,
     pub(crate) read_output: String,
     pub(crate) write_output: String,
+    /// For a projection inside of commits, which begins anew where it is another revision, and leaves who had a lease fenced.
+    pub(crate) write_inline: String,
+    pub(crate) read_last: String,
+    /// What a follower has not seen of what it handles.
+    pub(crate) read_inline: String,
     pub(crate) read_parked: String,
     pub(crate) read_first_parked: String,
     pub(crate) write_parked: String,
@@ -259,6 +264,21 @@ impl Sql {
                 "UPDATE {checkpoints} SET revision = $3, output = $4 WHERE follower = $1 AND log = $2"
                     .to_owned(),
             ),
+            write_inline: named(
+                "UPDATE {checkpoints} SET revision = $3, output = $4, epoch = $5, holder = NULL, until = NULL, \
+                     position = CASE WHEN revision = $3 THEN position ELSE 0 END, commit_id = CASE WHEN revision = $3 THEN commit_id END \
+                 WHERE follower = $1 AND log = $2"
+                    .to_owned(),
+            ),
+            read_last: named(
+                "SELECT position, commit_id FROM {events} ORDER BY position DESC LIMIT 1".to_owned(),
+            ),
+            read_inline: named(format!(
+                "SELECT {RECORD} FROM {{events}} \
+                 WHERE position > (SELECT c.position FROM {{checkpoints}} AS c WHERE c.follower = $1 AND c.log = $2) \
+                 AND ($4::text[] IS NULL OR category || '' = ANY ($4) \
+                 OR (category || '', event) IN (SELECT * FROM unnest($5::text[], $6::text[]))) ORDER BY position LIMIT $3"
+            )),
             read_parked: named(
                 "SELECT position, category, stream, failure, attempts, since, retry FROM {parked} \
                  WHERE follower = $1 AND log = $2 ORDER BY position"

@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::builder::{NotAUrl, PostgresStoreBuilder, Server, split_schema};
 use crate::connection::{Connections, in_time, patience};
 use crate::error::{Fault, not_kept, unreadable};
+use crate::inline::Inline;
 use crate::listen::listen;
 use crate::names::{Names, written};
 use crate::schema::{self, Log};
@@ -41,7 +42,8 @@ pub struct PostgresStore {
 pub(crate) struct Shared {
     pub(crate) sql: Arc<Sql>,
     connections: Arc<Connections>,
-    writer: Writer,
+    pub(crate) writer: Writer,
+    pub(crate) inline: Arc<Inline>,
     pub(crate) changed: Arc<Event>,
     /// How long a server may take to answer that is still there.
     pub(crate) patience: Duration,
@@ -163,7 +165,9 @@ impl PostgresStore {
         let sql = Arc::new(Sql::new(settings.location));
         let changed = Arc::new(Event::new());
         let handle = Uuid::now_v7().simple().to_string();
+        let inline = Arc::new(Inline::default());
         let writer = Writer::start(Desk {
+            inline: Arc::clone(&inline),
             connections: Arc::clone(&connections),
             sql: Arc::clone(&sql),
             changed: Arc::clone(&changed),
@@ -176,6 +180,7 @@ impl PostgresStore {
                 sql,
                 connections,
                 writer,
+                inline,
                 changed,
                 patience: patience(settings.statement_timeout),
                 names: Names::default(),

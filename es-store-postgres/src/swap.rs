@@ -86,11 +86,7 @@ pub(crate) async fn swap(
         Some(before) => before.tables,
         None => after.tables.clone(),
     };
-    for relation in relations(transaction, &before).await? {
-        if let Some(drop) = relation.drop() {
-            transaction.batch_execute(&drop).await?;
-        }
-    }
+    drop_all(transaction, &before).await?;
     let beside: BTreeSet<_> = after
         .tables
         .iter()
@@ -115,6 +111,29 @@ pub(crate) async fn swap(
     transaction.execute(rename, &values).await?;
     transaction.execute(&sql.notify, &[&handle]).await?;
     Ok(())
+}
+
+/// Drops those of these names that are there.
+pub(crate) async fn drop_all(
+    transaction: &Transaction<'_>,
+    names: &BTreeSet<String>,
+) -> Result<(), Fault> {
+    for relation in relations(transaction, names).await? {
+        if let Some(drop) = relation.drop() {
+            transaction.batch_execute(&drop).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a projection runs inside of commits.
+pub(crate) async fn runs_inside(
+    transaction: &Transaction<'_>,
+    sql: &Sql,
+    follower: &FollowerId,
+) -> Result<bool, Fault> {
+    let made = made(transaction, sql, follower).await?;
+    Ok(made.is_some_and(|made| made.inline))
 }
 
 /// A table, an index, a view or a sequence.

@@ -27,7 +27,9 @@ impl Tables for Transaction<'_> {
     fn table(&self, name: &str) -> String {
         let named = WORK.try_with(|work| {
             let mut made = work.made();
-            made.tables.insert(name.to_owned());
+            if !made.tables.contains(name) {
+                made.tables.insert(name.to_owned());
+            }
             format!("{name}{}", made.ending)
         });
         named.unwrap_or_else(|_| name.to_owned())
@@ -95,6 +97,9 @@ pub(crate) struct Made {
     pub(crate) ending: String,
     /// The names of its tables, indexes and views, without the ending.
     pub(crate) tables: BTreeSet<String>,
+    /// It runs inside of commits.
+    #[serde(default)]
+    pub(crate) inline: bool,
 }
 
 /// How much of a name Postgres looks at, in bytes.
@@ -104,7 +109,7 @@ impl Made {
     pub(crate) fn new(ending: &str) -> Self {
         Self {
             ending: ending.to_owned(),
-            tables: BTreeSet::new(),
+            ..Self::default()
         }
     }
 

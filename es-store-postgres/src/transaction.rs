@@ -89,10 +89,7 @@ impl PostgresStore {
     ) -> Result<Committed, AppendError> {
         let committed = match self.append(transaction.transaction(), &mut staged).await {
             Ok(committed) => committed,
-            Err(refused) => {
-                staged.refused();
-                return Err(refused);
-            }
+            Err(refused) => return Err(told(staged, refused)),
         };
         if let Err(error) = transaction.commit().await {
             let fault = Fault::from(error);
@@ -100,7 +97,7 @@ impl PostgresStore {
                 // A constraint that is looked at last: Postgres rolled everything back.
                 staged.refused();
             }
-            return Err(not_committed(&fault));
+            return Err(not_committed(fault));
         }
         staged.committed(&committed);
         self.shared.changed.notify(usize::MAX);
@@ -126,10 +123,7 @@ impl PostgresStore {
                 committed,
                 store: self.clone(),
             }),
-            Err(refused) => {
-                staged.refused();
-                Err(refused)
-            }
+            Err(refused) => Err(told(staged, refused)),
         }
     }
 
@@ -158,6 +152,10 @@ impl PostgresStore {
         let appended = async {
             transaction.batch_execute("SAVEPOINT es_append").await?;
             let appended = self.write(transaction, staged).await;
+            if let Err(ended @ Fault::Ended) = appended {
+                // It has what it had by then.
+                return Ok(Err(AppendError::Unavailable(ended.explained())));
+            }
             if !matches!(appended, Ok(Ok(_))) {
                 let back = "ROLLBACK TO SAVEPOINT es_append; RELEASE SAVEPOINT es_append";
                 transaction.batch_execute(back).await?;
@@ -192,9 +190,33 @@ impl PostgresStore {
             Ok(transaction.batch_execute(release).await?)
         };
         let write = locked.write(transaction, &verdict, &self.shared.handle);
+        if verdict.rows.count() > 0 && !self.shared.inline.is_empty() {
+            write.await?;
+            let (sql, patience) = (&self.shared.sql, self.shared.patience);
+            match self
+                .shared
+                .inline
+                .handle_in(transaction, sql, patience)
+                .await
+            {
+                Err(refused @ Fault::Inside(_)) => return Ok(Err(not_committed(refused))),
+                handled => handled?,
+            }
+            release.await?;
+            return Ok(Ok(committed));
+        }
         tokio::try_join!(biased; write, release)?;
         Ok(Ok(committed))
     }
+}
+
+/// Tells the aggregates what became of their events.
+fn told(mut staged: Staged<'_>, why: AppendError) -> AppendError {
+    match why {
+        AppendError::Unavailable(_) => staged.sent(),
+        _ => staged.refused(),
+    }
+    why
 }
 
 /// Events that are in a transaction of the caller's, which is not committed yet.

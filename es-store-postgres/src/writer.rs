@@ -15,14 +15,16 @@ use es_core::persistence::{AppendError, BoxError, Commit, Committed};
 use event_listener::Event;
 use futures_lite::FutureExt;
 use tokio::time::Instant;
-use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{GenericClient, Statement};
 use tracing::{Instrument, debug, debug_span, warn};
 
 use crate::commit::{self, End, Hope};
 use crate::connection::{Connections, in_time};
 use crate::error::{Fault, not_committed};
+use crate::inline::{Inline, Inside, Session};
 use crate::locked::Locked;
+use crate::projection::begin;
 use crate::schema::Log;
 use crate::sql::Sql;
 
@@ -46,7 +48,17 @@ const TRACED: &str = "es_store_postgres::commit";
 
 /// Asks the task that writes.
 pub(crate) struct Writer {
-    jobs: Sender<Job>,
+    jobs: Sender<Asked>,
+}
+
+/// What the task is asked for.
+enum Asked {
+    Commit(Job),
+    /// A projection runs inside of every commit that is asked for after this.
+    Inline {
+        inside: Box<Inside>,
+        reply: oneshot::Sender<Result<(), AppendError>>,
+    },
 }
 
 struct Job {
@@ -59,6 +71,7 @@ pub(crate) struct Desk {
     pub(crate) connections: Arc<Connections>,
     pub(crate) sql: Arc<Sql>,
     pub(crate) changed: Arc<Event>,
+    pub(crate) inline: Arc<Inline>,
     /// What tells this store's own notifications from those of others.
     pub(crate) handle: String,
     pub(crate) command: String,
@@ -90,7 +103,20 @@ impl Writer {
             return Err(AppendError::Failed(why.into()));
         }
         let (reply, answer) = oneshot::channel();
-        if self.jobs.send(Job { commit, reply }).await.is_err() {
+        let asked = Asked::Commit(Job { commit, reply });
+        if self.jobs.send(asked).await.is_err() {
+            return Err(AppendError::Failed(gone()));
+        }
+        answer
+            .await
+            .unwrap_or_else(|_| Err(AppendError::Unavailable(gone())))
+    }
+
+    pub(crate) async fn inline(&self, inside: Inside) -> Result<(), AppendError> {
+        let (reply, answer) = oneshot::channel();
+        let inside = Box::new(inside);
+        let asked = Asked::Inline { inside, reply };
+        if self.jobs.send(asked).await.is_err() {
             return Err(AppendError::Failed(gone()));
         }
         answer
@@ -111,7 +137,7 @@ fn size(commit: &Commit) -> usize {
 /// The task's side.
 struct Work {
     desk: Desk,
-    waiting: Receiver<Job>,
+    waiting: Receiver<Asked>,
     pen: Option<Pen>,
     /// Where the log ends, as far as this task knows.
     end: Option<End>,
@@ -125,6 +151,8 @@ struct Pen {
     append: Statement,
     append_one: Statement,
     locked: Locked,
+    /// Present once a projection runs inside of commits.
+    session: Option<Session>,
 }
 
 impl Pen {
@@ -133,9 +161,23 @@ impl Pen {
             append: client.prepare(&sql.append).await?,
             append_one: client.prepare(&sql.append_one).await?,
             locked: Locked::prepare(&*client, sql).await?,
+            session: None,
             client,
         })
     }
+}
+
+/// What projections inside of commits work with on a connection, from their first on.
+async fn session<'a>(
+    kept: &'a mut Option<Session>,
+    client: &impl GenericClient,
+    desk: &Desk,
+) -> Result<&'a Session, Fault> {
+    let session = match kept.take() {
+        Some(session) => session,
+        None => Session::of_the_store(client, &desk.sql, desk.patience).await?,
+    };
+    Ok(kept.insert(session))
 }
 
 impl Work {
@@ -144,21 +186,36 @@ impl Work {
         let mut left_over = None;
         loop {
             let first = match left_over.take() {
-                Some(job) => job,
+                Some(asked) => asked,
                 None => match self.waiting.recv().await {
-                    Ok(job) => job,
+                    Ok(asked) => asked,
                     Err(_) => return,
                 },
+            };
+            let first = match first {
+                Asked::Commit(job) => job,
+                Asked::Inline { inside, reply } => {
+                    let done = AssertUnwindSafe(self.put(*inside)).catch_unwind().await;
+                    // After a panic its reply is dropped, too.
+                    if let Ok(done) = done {
+                        drop(reply.send(done.map_err(not_committed)));
+                    }
+                    continue;
+                }
             };
             let mut bytes = size(&first.commit);
             let mut group = vec![first];
             while group.len() < GROUP
                 && bytes < BYTES
-                && let Ok(job) = self.waiting.try_recv()
+                && let Ok(asked) = self.waiting.try_recv()
             {
+                let Asked::Commit(job) = asked else {
+                    left_over = Some(asked);
+                    break;
+                };
                 bytes += size(&job.commit);
                 if bytes > BYTES {
-                    left_over = Some(job);
+                    left_over = Some(Asked::Commit(job));
                     break;
                 }
                 group.push(job);
@@ -175,6 +232,7 @@ impl Work {
     /// other until it is found.
     async fn write(&mut self, group: Vec<Job>) {
         let mut parts = vec![group];
+        let mut given_up = 0;
         while let Some(mut part) = parts.pop() {
             // What is parked is looked at once for each transaction.
             let mut parking = (0..part.len()).filter(|place| commit::parks(&part[*place].commit));
@@ -191,14 +249,52 @@ impl Work {
             };
             if fault.is_lost() {
                 self.settle(part, fault).await;
+            } else if matches!(fault, Fault::Again(_)) && given_up < ATTEMPTS {
+                given_up += 1;
+                parts.push(part);
             } else if fault.is_of_one() && part.len() > 1 {
                 parts.push(part.split_off(part.len() / 2));
                 parts.push(part);
+            } else if let Fault::Inside(_) = fault {
+                // Of one: the error is its own.
+                answer(part, vec![Err(not_committed(fault))]);
             } else {
                 warned(&fault, "not committed");
-                fail(part, || not_committed(&fault));
+                fail(part, || not_committed(fault.clone()));
             }
         }
+    }
+
+    /// Has a projection run inside of every commit from here on.
+    async fn put(&mut self, inside: Inside) -> Result<(), Fault> {
+        let mut pen = match self.pen.take() {
+            Some(pen) if !pen.client.is_closed() => pen,
+            _ => self.connect().await?,
+        };
+        let follower = inside.follower().clone();
+        let Pen {
+            client,
+            locked,
+            session: kept,
+            ..
+        } = &mut pen;
+        let inline = Arc::clone(&self.desk.inline);
+        let put = async {
+            let session = session(kept, &**client, &self.desk).await?;
+            let transaction = begin(client).await?;
+            in_time(self.desk.patience, locked.lock(&*transaction)).await?;
+            inline.put(inside, &transaction, session).await?;
+            in_time(self.desk.patience, async {
+                Ok(transaction.commit().await?)
+            })
+            .await
+        };
+        let put = put.await;
+        match &put {
+            Ok(()) => self.pen = Some(pen),
+            Err(_) => inline.remove(&follower).await,
+        }
+        put
     }
 
     /// Finds out what became of a group whose connection was lost: on a new one, under the log's lock, where each commit is looked up by its id
@@ -285,7 +381,7 @@ impl Work {
     ) -> Result<Vec<Result<Committed, AppendError>>, Fault> {
         let commits: Vec<_> = part.iter().map(|job| &job.commit).collect();
         let metadata = commit::metadata(&commits)?;
-        let pen = match self.pen.take() {
+        let mut pen = match self.pen.take() {
             Some(pen) if !pen.client.is_closed() => pen,
             Some(_) => {
                 warn!(target: TRACED, "connection lost, connecting again");
@@ -293,6 +389,14 @@ impl Work {
             }
             None => self.connect().await?,
         };
+        if !self.desk.inline.is_empty() {
+            let stored = self.inside(&mut pen, &commits, &metadata).await;
+            if let (Err(_), Some(session)) = (&stored, &pen.session) {
+                // What is prepared may be what is wrong.
+                session.forget();
+            }
+            return self.kept(pen, stored).await;
+        }
         let stored = in_time(self.desk.patience, async {
             if self.undisturbed
                 && !in_doubt
@@ -306,7 +410,17 @@ impl Work {
             }
             self.judged(&pen, &commits, &metadata).await
         });
-        match stored.await {
+        let stored = stored.await;
+        self.kept(pen, stored).await
+    }
+
+    /// Keeps the connection for the next group, where it is good for that.
+    async fn kept(
+        &mut self,
+        pen: Pen,
+        stored: Result<(Vec<Result<Committed, AppendError>>, bool), Fault>,
+    ) -> Result<Vec<Result<Committed, AppendError>>, Fault> {
+        match stored {
             Ok((answers, changed)) => {
                 self.pen = Some(pen);
                 let refused = answers.iter().filter(|answer| answer.is_err()).count();
@@ -384,12 +498,49 @@ impl Work {
         self.end = Some(verdict.end);
         Ok((verdict.answers, verdict.changed))
     }
+
+    /// The same, together with what the projections inside of the commits make of it: all of the group, or nothing.
+    async fn inside(
+        &mut self,
+        pen: &mut Pen,
+        commits: &[&Commit],
+        metadata: &[Option<String>],
+    ) -> Result<(Vec<Result<Committed, AppendError>>, bool), Fault> {
+        let desk = &self.desk;
+        let (sql, patience) = (&*desk.sql, desk.patience);
+        let Pen {
+            client,
+            locked,
+            session: kept,
+            ..
+        } = pen;
+        let session = in_time(patience, session(kept, &**client, desk)).await?;
+        let transaction = in_time(patience, begin(client)).await?;
+        let verdict = in_time(patience, async {
+            let known = locked.read(&*transaction, sql, commits).await?;
+            let verdict = commit::judge(known, commits, metadata);
+            locked.park(&*transaction, sql, &verdict).await?;
+            let write = locked.write(&*transaction, &verdict, &desk.handle);
+            write.await?;
+            Ok(verdict)
+        });
+        let verdict = verdict.await?;
+        if verdict.rows.count() > 0 {
+            desk.inline.handle(&transaction, session).await?;
+        }
+        in_time(patience, async { Ok(transaction.commit().await?) }).await?;
+        self.end = Some(verdict.end);
+        Ok((verdict.answers, verdict.changed))
+    }
 }
 
 fn warned(fault: &Fault, what: &str) {
     let error = fault.explained();
     warn!(target: TRACED, error = &*error as &(dyn std::error::Error + 'static), "{what}");
 }
+
+/// How often a group is tried that Postgres gave up for the sake of another.
+const ATTEMPTS: u32 = 3;
 
 fn has_events(commit: &Commit) -> bool {
     commit

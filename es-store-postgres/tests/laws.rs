@@ -4,8 +4,9 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use es_core::system::InlineError;
 use es_core::testing::laws::{Anything, Harness, JOURNAL, Journal, Noted};
-use es_core::{BoxError, Follower, Position, Projection, Recorded, Version};
+use es_core::{Application, BoxError, Follower, Position, Projection, Recorded, Version};
 use es_store_postgres::testing::TestLog;
 use es_store_postgres::{PostgresProjection, PostgresStore, Tables};
 use futures_core::future::BoxFuture;
@@ -153,6 +154,25 @@ impl Harness for PostgresHarness {
 
     fn follow(&self, store: &PostgresStore, journal: Journal) -> Option<Box<dyn Follower>> {
         Some(journal.follower(store.project(Pages(journal.clone()))))
+    }
+
+    fn inline<'a>(
+        &'a self,
+        store: &'a PostgresStore,
+        app: &'a Application,
+        journal: Journal,
+    ) -> Option<BoxFuture<'a, Result<(), InlineError>>> {
+        Some(Box::pin(store.inline(app, Pages(journal))))
+    }
+
+    fn end_inline<'a>(
+        &'a self,
+        store: &'a PostgresStore,
+        app: &'a Application,
+    ) -> Option<BoxFuture<'a, ()>> {
+        Some(Box::pin(async {
+            store.end_inline::<Pages>(app).await.unwrap();
+        }))
     }
 
     fn noted<'a>(

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::records::{counter, microseconds, stored, time};
 use crate::sql::Sql;
+use crate::tables;
 
 /// All that is kept of a follower.
 pub(crate) fn standing(
@@ -201,6 +202,11 @@ pub(crate) fn lease(
                     holder,
                     until,
                     free_in: until.duration_since(now).unwrap_or_default(),
+                }));
+            }
+            if tables::runs_inside(connection, sql, follower)? {
+                return Ok(Err(LeaseError::Inline {
+                    follower: follower.clone(),
                 }));
             }
             standing.epoch.next()

@@ -1,20 +1,18 @@
 //! Read models in tables of the same file: a batch of events and the checkpoint that covers them are one transaction.
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use es_core::persistence::{
-    AppendError, BoxError, BoxFuture, EventSet, Filter, FollowerId, Record, Recorded, Store,
+    AppendError, BoxError, BoxFuture, EventSet, Filter, FollowerId, LeaseError, Record, Recorded,
+    Store,
 };
-use es_core::system::{Batch, Follower, HandleError, HandlerPanicked, Output, Projection};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use serde::{Deserialize, Serialize};
+use es_core::system::{Batch, Follower, HandleError, Output, Projection};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::error::explained;
 use crate::sql::Sql;
+use crate::tables::{Made, is_table, made, quoted, runs_inside, within};
 use crate::{SqliteStore, followers};
 
 /// A projection onto tables of the file that holds the log, or of another file of the store's.
@@ -103,38 +101,6 @@ pub trait SqliteProjection: Projection {
         event: Recorded<Self::Events>,
         tx: &Transaction<'_>,
     ) -> Result<(), BoxError>;
-}
-
-/// Knows the tables that a projection writes to.
-pub trait Tables {
-    /// The name of a table, an index or a view: in a projection that is built beside what readers see it has an ending; else it is `name` itself.
-    fn table(&self, name: &str) -> String;
-}
-
-impl Tables for Transaction<'_> {
-    fn table(&self, name: &str) -> String {
-        WRITES_TO.with_borrow_mut(|writes_to| match writes_to {
-            Some(made) => {
-                made.tables.insert(name.to_owned());
-                format!("{name}{}", made.ending)
-            }
-            None => name.to_owned(),
-        })
-    }
-}
-
-thread_local! {
-    /// What the handler writes to that runs on this thread.
-    static WRITES_TO: RefCell<Option<Made>> = const { RefCell::new(None) };
-}
-
-/// What a projection has made, as it is kept beside its checkpoint.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Made {
-    /// How the names of its tables ended when they were made, and those of its indexes still do.
-    ending: String,
-    /// The names of its tables and indexes, without the ending.
-    tables: BTreeSet<String>,
 }
 
 /// How long a batch takes at most, unless set otherwise, before it is committed and writers have their turn.
@@ -324,10 +290,7 @@ impl Work<'_> {
         {
             return Err(refused.into());
         }
-        let made = Made {
-            ending: self.ending.clone(),
-            tables: BTreeSet::new(),
-        };
+        let made = Made::new(&self.ending);
         if batch.dry {
             let revision = followers::standing(&transaction, sql, &batch.output.follower)?.revision;
             if revision == 0 {
@@ -376,8 +339,7 @@ fn set(connection: &Connection, pragma: &str, on: bool) -> Result<(), HandleErro
     set.map_err(|error| Undone::Sqlite(error).into())
 }
 
-/// Handles one event, whatever the handler does.
-pub(crate) fn handle<P: SqliteProjection>(
+fn handle<P: SqliteProjection>(
     projection: &mut P,
     record: &Record,
     transaction: &Transaction<'_>,
@@ -388,42 +350,6 @@ pub(crate) fn handle<P: SqliteProjection>(
         return Err("the handler ended the transaction; leave that to the follower".into());
     }
     Ok(())
-}
-
-/// Runs what asks for the names of tables, and says which it asked for. A panic is an error.
-fn within<T>(made: Made, run: impl FnOnce() -> Result<T, BoxError>) -> (Result<T, BoxError>, Made) {
-    WRITES_TO.set(Some(made));
-    let outcome = catch_unwind(AssertUnwindSafe(run));
-    let made = WRITES_TO.take().unwrap_or_default();
-    let outcome = outcome.unwrap_or_else(|panic| Err(HandlerPanicked::new(&*panic).into()));
-    (outcome, made)
-}
-
-/// Runs a handler that writes to what readers see.
-pub(crate) fn live<T>(run: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
-    within(Made::default(), run).0
-}
-
-/// What a follower has made so far, where it has.
-fn made(
-    connection: &Connection,
-    sql: &Sql,
-    follower: &FollowerId,
-) -> Result<Option<Made>, rusqlite::Error> {
-    let kept = connection
-        .query_row(
-            &sql.read_output,
-            params![follower.name, follower.log],
-            |row| row.get::<_, Option<String>>(0),
-        )
-        .optional()?
-        .flatten();
-    match kept {
-        None => Ok(None),
-        Some(kept) => serde_json::from_str(&kept)
-            .map(Some)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into())),
-    }
 }
 
 /// Makes the tables where they are not there yet, and says how their names end.
@@ -437,6 +363,11 @@ fn prepare<P: SqliteProjection>(
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
         let standing = followers::standing(&transaction, sql, &output.follower)?;
         fenced(output, standing.epoch)?;
+        if runs_inside(&transaction, sql, &output.live)? {
+            let follower = output.live.clone();
+            let refused = LeaseError::Inline { follower };
+            return Err(Undone::Handle(HandleError::Prepare(refused.into())));
+        }
         let before = made(&transaction, sql, &output.follower)?;
         if standing.revision != 0
             && let Some(before) = before
@@ -458,18 +389,14 @@ fn prepare<P: SqliteProjection>(
                 }
             }
         };
-        let new = Made {
-            ending: ending.clone(),
-            tables: BTreeSet::new(),
-        };
+        let new = Made::new(&ending);
         let (created, new) = within(new, || projection.create(&transaction));
         created.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
         if transaction.is_autocommit() {
             let ended = "`create` ended the transaction; leave that to the follower";
             return Err(Undone::Handle(HandleError::Prepare(ended.into())));
         }
-        let kept = serde_json::to_string(&new)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let kept = new.to_json()?;
         let FollowerId { name, log } = &output.follower;
         transaction.execute(&sql.write_output, params![name, log, output.revision, kept])?;
         commit(transaction)?;
@@ -516,11 +443,11 @@ fn swap_in_transaction(connection: &Connection, sql: &Sql, built: &Output) -> Re
         made(&transaction, sql, &built.live)?.unwrap_or_default(),
         made(&transaction, sql, &built.follower)?.unwrap_or_default(),
     );
-    for table in before.tables.union(&after.tables) {
-        if is_table(&transaction, table)? {
-            transaction.execute_batch(&format!("DROP TABLE {}", quoted(table)))?;
-        }
-    }
+    let seen = Made {
+        tables: before.tables.union(&after.tables).cloned().collect(),
+        ..before
+    };
+    seen.drop_tables(&transaction)?;
     for table in &after.tables {
         let built = format!("{table}{}", after.ending);
         if is_table(&transaction, &built)? {
@@ -535,18 +462,4 @@ fn swap_in_transaction(connection: &Connection, sql: &Sql, built: &Output) -> Re
         transaction.execute(statement, params![name, log, from, epoch])?;
     }
     commit(transaction)
-}
-
-fn is_table(connection: &Connection, name: &str) -> Result<bool, rusqlite::Error> {
-    let found = connection.query_row(
-        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
-        [name],
-        |_| Ok(()),
-    );
-    Ok(found.optional()?.is_some())
-}
-
-/// A name of the user's in SQL.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

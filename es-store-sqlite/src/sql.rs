@@ -18,6 +18,8 @@ pub(crate) struct Sql {
     pub(crate) write_lease: String,
     pub(crate) read_output: String,
     pub(crate) write_output: String,
+    /// For a projection inside of commits, which begins anew where it is another revision, and leaves who had a lease fenced.
+    pub(crate) write_inline: String,
     pub(crate) read_parked: String,
     pub(crate) read_parked_stream: String,
     pub(crate) read_first_parked: String,
@@ -132,6 +134,12 @@ impl Sql {
             write_output: format!(
                 "INSERT INTO {p}checkpoints (follower, log, position, revision, output) VALUES (?1, ?2, 0, ?3, ?4) \
                  ON CONFLICT (follower, log) DO UPDATE SET revision = excluded.revision, output = excluded.output"
+            ),
+            write_inline: format!(
+                "INSERT INTO {p}checkpoints (follower, log, position, epoch, revision, output) VALUES (?1, ?2, 0, ?5, ?3, ?4) \
+                 ON CONFLICT (follower, log) DO UPDATE SET revision = excluded.revision, output = excluded.output, epoch = excluded.epoch, \
+                     holder = NULL, until = NULL, position = CASE WHEN revision = ?3 THEN position ELSE 0 END, \
+                     commit_id = CASE WHEN revision = ?3 THEN commit_id END"
             ),
             read_parked: format!(
                 "SELECT position, category, stream, failure, attempts, since, retry FROM {p}parked \

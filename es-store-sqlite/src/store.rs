@@ -213,6 +213,10 @@ impl SqliteStore {
     pub(crate) fn now(&self) -> SystemTime {
         self.shared.clock.now()
     }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.shared.clock)
+    }
 }
 
 /// Runs something in a transaction that is committed where it succeeds and changes something.

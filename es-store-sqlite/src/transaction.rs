@@ -57,10 +57,7 @@ impl SqliteStore {
     ) -> Result<Committed, AppendError> {
         let committed = match self.append(&transaction, &staged) {
             Ok(committed) => committed,
-            Err(refused) => {
-                staged.refused();
-                return Err(refused);
-            }
+            Err(refused) => return Err(told(staged, refused)),
         };
         staged.sent();
         if let Err(error) = transaction.commit() {
@@ -93,10 +90,7 @@ impl SqliteStore {
                     store: self.clone(),
                 })
             }
-            Err(refused) => {
-                staged.refused();
-                Err(refused)
-            }
+            Err(refused) => Err(told(staged, refused)),
         }
     }
 
@@ -116,6 +110,12 @@ impl SqliteStore {
             // What of a refused commit is in the transaction must not be committed with the rest.
             connection.execute_batch("SAVEPOINT es_append")?;
             let appended = write(connection, sql, &self.shared.inline, staged);
+            if connection.is_autocommit()
+                && let Ok(Err(refused)) = appended
+            {
+                // Whatever a handler ended the transaction by.
+                return Ok(Err(AppendError::Unavailable(refused.into())));
+            }
             if !matches!(appended, Ok(Ok(_))) {
                 connection.execute_batch("ROLLBACK TO es_append")?;
             }
@@ -128,6 +128,15 @@ impl SqliteStore {
     }
 }
 
+/// Tells the aggregates what became of their events.
+fn told(mut staged: Staged<'_>, why: AppendError) -> AppendError {
+    match why {
+        AppendError::Unavailable(_) => staged.sent(),
+        _ => staged.refused(),
+    }
+    why
+}
+
 fn write(
     connection: &Transaction<'_>,
     sql: &crate::sql::Sql,
@@ -137,13 +146,11 @@ fn write(
     let mut end = commit::end(connection, sql)?;
     let head = end.head;
     let committed = commit::apply(connection, sql, &mut end, staged.commit())?;
-    if committed.is_ok()
-        && let Err(refused) = inline.handle(connection, sql)?
-    {
-        return Ok(Err(refused));
-    }
     if end.head != head {
         commit::move_end(connection, sql, &end)?;
+        if let Err(refused) = inline.handle(connection, sql)? {
+            return Ok(Err(refused));
+        }
     }
     Ok(committed)
 }

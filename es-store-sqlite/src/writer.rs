@@ -361,6 +361,9 @@ impl Desk {
                 Job::Statement { run, .. } => run(connection, sql).map(|()| Done::Statement),
             };
             let result = result.map_err(|error| Failure::of_job(place, error))?;
+            if transaction.is_some_and(|transaction| transaction.is_autocommit()) {
+                return Err(Failure::ended(place));
+            }
             changed |= matches!(result, Done::Commit(Ok(_)));
             done.push(result);
         }
@@ -380,16 +383,21 @@ impl Desk {
         commit: &Commit,
     ) -> rusqlite::Result<Result<Committed, AppendError>> {
         let before = (end.head, end.time);
-        transaction.execute_batch("SAVEPOINT es_inline")?;
+        execute(transaction, "SAVEPOINT es_inline")?;
         let mut written = commit::apply(transaction, &self.sql, end, commit)?;
-        if written.is_ok()
-            && let Err(refused) = self.inline.handle(transaction, &self.sql)?
-        {
-            written = Err(refused);
-            (end.head, end.time) = before;
-            transaction.execute_batch("ROLLBACK TO es_inline")?;
+        if end.head != before.0 {
+            // Now, and not with the group: whatever a handler does, the log is whole.
+            commit::move_end(transaction, &self.sql, end)?;
+            if let Err(refused) = self.inline.handle(transaction, &self.sql)? {
+                if transaction.is_autocommit() {
+                    return Ok(Err(refused));
+                }
+                written = Err(refused);
+                (end.head, end.time) = before;
+                execute(transaction, "ROLLBACK TO es_inline")?;
+            }
         }
-        transaction.execute_batch("RELEASE es_inline")?;
+        execute(transaction, "RELEASE es_inline")?;
         Ok(written)
     }
 }
@@ -471,6 +479,16 @@ impl Failure {
         Self {
             job: Some(place),
             ..Self::before(error)
+        }
+    }
+
+    /// A handler ended the transaction: what was in it is stored, or nothing is.
+    fn ended(place: usize) -> Self {
+        let why =
+            "a projection inside of the commit ended its transaction; leave that to the store";
+        Self {
+            unknown: true,
+            ..Self::of_job(place, rusqlite::Error::ToSqlConversionFailure(why.into()))
         }
     }
 

@@ -6,8 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
+use es_core::system::InlineError;
 use es_core::testing::laws::{Anything, Harness, JOURNAL, Journal, Noted};
-use es_core::{BoxError, Follower, Position, Projection, Recorded, Version};
+use es_core::{Application, BoxError, Follower, Position, Projection, Recorded, Version};
 use es_store_sqlite::{SqliteProjection, SqliteStore, SqliteStoreBuilder, Tables};
 use futures_core::future::BoxFuture;
 use rusqlite::{Connection, Transaction};
@@ -161,6 +162,26 @@ mod on_a_file {
             Some(journal.follower(store.project(Pages(journal.clone()))))
         }
 
+        fn inline<'a>(
+            &'a self,
+            store: &'a SqliteStore,
+            app: &'a Application,
+            journal: Journal,
+        ) -> Option<BoxFuture<'a, Result<(), InlineError>>> {
+            Some(Box::pin(store.inline(app, Pages(journal))))
+        }
+
+        fn end_inline<'a>(
+            &'a self,
+            store: &'a SqliteStore,
+            app: &'a Application,
+        ) -> Option<BoxFuture<'a, ()>> {
+            Some(Box::pin(async {
+                let ended = store.end_inline::<Pages>(app).await;
+                ended.expect("it can be written");
+            }))
+        }
+
         fn noted<'a>(
             &'a self,
             _: &'a SqliteStore,
@@ -216,6 +237,26 @@ mod on_a_connection_to_a_file {
 
         fn follow(&self, store: &SqliteStore, journal: Journal) -> Option<Box<dyn Follower>> {
             Some(journal.follower(store.project(Pages(journal.clone()))))
+        }
+
+        fn inline<'a>(
+            &'a self,
+            store: &'a SqliteStore,
+            app: &'a Application,
+            journal: Journal,
+        ) -> Option<BoxFuture<'a, Result<(), InlineError>>> {
+            Some(Box::pin(store.inline(app, Pages(journal))))
+        }
+
+        fn end_inline<'a>(
+            &'a self,
+            store: &'a SqliteStore,
+            app: &'a Application,
+        ) -> Option<BoxFuture<'a, ()>> {
+            Some(Box::pin(async {
+                let ended = store.end_inline::<Pages>(app).await;
+                ended.expect("it can be written");
+            }))
         }
 
         fn noted<'a>(

@@ -373,7 +373,7 @@ fn an_inline_projection_is_never_behind_and_refuses_what_it_cannot_handle() {
         kennel.trained(1, &["sit"]).await;
         let inline = Wall::<1>::default();
         let failing = Arc::clone(&inline.failing);
-        kennel.store.inline(inline).await.unwrap();
+        kennel.store.inline(&kennel.app, inline).await.unwrap();
         assert_eq!(
             kennel.wall(),
             wall(&[(1, &["sit"])]),
@@ -429,7 +429,11 @@ fn an_inline_projection_is_never_behind_and_refuses_what_it_cannot_handle() {
 fn an_inline_projection_catches_up_with_what_others_wrote_without_it() {
     block_on(async {
         let kennel = kennel();
-        kennel.store.inline(Wall::<1>::default()).await.unwrap();
+        kennel
+            .store
+            .inline(&kennel.app, Wall::<1>::default())
+            .await
+            .unwrap();
         let other = SqliteStore::open(&kennel.path).await.unwrap();
         let elsewhere = Application::builder(other).name("kennel").build();
         let mut dog = Dog::register(Uuid::from_u128(1));

@@ -1,6 +1,7 @@
 //! A library: members register and log in, books are lent and come back, and two read models tell of it.
 //!
-//! Everything is kept in `library.db`, or in the file that is named; run twice, it goes on where it was.
+//! Everything is kept in `library.db`, or in the file that is named; run twice, it goes on where it was. Compression, keys and snapshots are as the
+//! environment says: `ES_COMPRESSION=zstd cargo run -p examples --example library`.
 mod book;
 mod library;
 mod member;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use es_core::{Application, BoxError, System};
+use es_store::Settings;
 use es_store_sqlite::SqliteStore;
 use rusqlite::Connection;
 
@@ -20,11 +22,11 @@ use crate::library::{Library, LibraryError};
 use crate::passwords::Passwords;
 use crate::reads::{BookList, BookView};
 
-/// The application and who follows it.
-async fn open(path: &Path) -> Result<(Application, System), BoxError> {
+/// The application and who follows it. What it is set to, such as compression and encryption, the read models need not know.
+async fn open(path: &Path, settings: Settings) -> Result<(Application, System), BoxError> {
     let store = SqliteStore::open(path).await?;
-    store.inline(BookList).await?;
-    let app = Application::builder(store.clone()).name("library").build();
+    let app = settings.builder_over(store.clone()).await?.build();
+    store.inline(&app, BookList).await?;
     let system = System::new("library").follow(&app, store.project(BookView));
     Ok((app, system))
 }
@@ -34,7 +36,7 @@ async fn main() -> Result<(), BoxError> {
     let path = std::env::args_os()
         .nth(1)
         .map_or("library.db".into(), PathBuf::from);
-    let (app, system) = open(&path).await?;
+    let (app, system) = open(&path, Settings::new("library")).await?;
     let library = Library::new(app, Passwords::new());
     let running = system.start();
 

@@ -2,6 +2,7 @@
 use std::time::Duration;
 
 use es_core::{Aggregate, System};
+use es_store::Settings;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -26,8 +27,12 @@ async fn building() -> Building {
 }
 
 async fn building_in(folder: TempDir) -> Building {
+    building_with(folder, Settings::new("library").environment(|_| None)).await
+}
+
+async fn building_with(folder: TempDir, settings: Settings) -> Building {
     let path = folder.path().join("library.db");
-    let (app, system) = open(&path).await.unwrap();
+    let (app, system) = open(&path, settings).await.unwrap();
     Building {
         library: Library::new(app.clone(), Passwords::quick()),
         system,
@@ -218,4 +223,51 @@ async fn a_library_that_opens_again_goes_on_where_it_was() {
         .next()
         .await;
     assert_eq!(actor.unwrap().unwrap().metadata.get_actor(), Some("Ann"));
+}
+
+#[tokio::test]
+async fn the_same_program_runs_as_in_production_with_snapshots_compression_and_keys() {
+    let production = || {
+        Settings::new("library").environment(|_| None).map([
+            ("ES_SNAPSHOTS", "every:2"),
+            ("ES_COMPRESSION", "zstd"),
+            (
+                "ES_CIPHER_KEYS",
+                "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+            ),
+        ])
+    };
+    let mut folder = tempfile::tempdir().unwrap();
+    let mut emma = None;
+    for borrowed in 1..=3 {
+        let building = building_with(folder, production()).await;
+        let library = &building.library;
+        let emma = match emma {
+            Some(emma) => emma,
+            None => {
+                library.register("Ann", "secret").await.unwrap();
+                *emma.insert(library.add("Emma", "Jane Austen").await.unwrap())
+            }
+        };
+        let ann = library.log_in("Ann", "secret").await.unwrap();
+        library.borrow(&ann, emma).await.unwrap();
+        // Inside of the commit, and behind the log.
+        let listed = reads::books(&building.reader).unwrap();
+        assert_eq!((listed.len(), listed[0].borrowed), (1, borrowed));
+        assert_eq!(listed[0].title, "Emma");
+        library.give_back(&ann, emma).await.unwrap();
+        building.system.settle().await.unwrap();
+        let view = reads::book(&building.reader, emma).unwrap().unwrap();
+        assert_eq!(view.history.len(), 1 + 2 * borrowed as usize);
+        let plain: u32 = building
+            .reader
+            .query_row(
+                "SELECT count(*) FROM es_events WHERE substr(payload, 1, 1) <> x'87'",
+                (),
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(plain, 0, "everything is encrypted");
+        folder = building.folder;
+    }
 }

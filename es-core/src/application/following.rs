@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::{Application, OpenError};
-use crate::persistence::{Clock, DecodeError, Record, Store};
+use crate::persistence::{Clock, Codecs, DecodeError, Record, Store};
 
 impl Application {
     /// The name under which followers keep their checkpoints: that of the application; empty where it has none.
@@ -26,5 +26,10 @@ impl Application {
     /// Makes the payload of a record JSON again.
     pub(crate) async fn open_record(&self, record: &mut Record) -> Result<(), DecodeError> {
         self.repository.open(record).await
+    }
+
+    /// What opens its payloads, without the store.
+    pub(crate) fn codecs(&self) -> Codecs {
+        self.repository.codecs().clone()
     }
 }

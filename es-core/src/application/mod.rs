@@ -1,5 +1,6 @@
 //! One bounded context: aggregates are got, changed and saved here.
 
+mod at_once;
 mod builder;
 mod cache;
 mod categories;
@@ -25,6 +26,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::{Duration, SystemTime};
 
+pub(crate) use at_once::at_once;
 pub use builder::ApplicationBuilder;
 pub use categories::CategoryTaken;
 pub use error::{Error, Result};

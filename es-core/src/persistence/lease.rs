@@ -89,6 +89,14 @@ pub enum LeaseError {
         /// The epoch that there is.
         actual: Epoch,
     },
+    /// It is a projection inside of commits, which needs no one to run it.
+    #[error(
+        "{follower} runs inside of commits; give the follower a `NAME` of its own, or call `end_inline` first"
+    )]
+    Inline {
+        /// Whose.
+        follower: FollowerId,
+    },
     /// The store does not keep leases.
     #[error(
         "this store keeps no leases, so no follower can keep its checkpoint in it; choose another store for what it makes"

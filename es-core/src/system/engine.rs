@@ -643,7 +643,7 @@ impl From<LeaseError> for Halt {
                 holder, free_in, ..
             } => Self::Held { holder, free_in },
             LeaseError::Fenced { epoch, actual, .. } => Self::Fenced { epoch, actual },
-            LeaseError::Unsupported => Self::Stop(StopReason::Unable {
+            LeaseError::Unsupported | LeaseError::Inline { .. } => Self::Stop(StopReason::Unable {
                 failure: told(&error),
             }),
             LeaseError::Store(_) => Self::Unreachable(told(&error)),

@@ -98,6 +98,13 @@ impl Broken {
             }
             MovesCheckpointsBackwards => self.lead_astray(&mut commit).await,
             TakesOthersAlong if self.takes_along() => return Err(unavailable()),
+            HandlesWhatIsSentAgain => self.handle_again(&commit).await,
+            TakesNeighboursOfWhatIsRefusedAlong if self.takes_along() => {
+                return Err(AppendError::Projection {
+                    projection: "journal".to_owned(),
+                    source: "as that of a neighbour".into(),
+                });
+            }
             _ => {}
         }
         self.commit_over_connections(commit).await
@@ -170,6 +177,10 @@ impl Broken {
                 expected,
                 actual: actual.next(),
             }),
+            (TakesNeighboursOfWhatIsRefusedAlong, refused @ AppendError::Projection { .. }) => {
+                self.world.taken_along.store(1, Ordering::SeqCst);
+                Err(refused)
+            }
             (TrustsCommitIds, AppendError::IdTaken { commit }) => Ok(Committed {
                 commit,
                 position: None,

@@ -124,6 +124,11 @@ faults! {
     ShowsWhatIsBuilt: two_revisions_stand_beside_each_other_until_one_takes_the_place,
     KeepsWhatIsRehearsed: a_dry_run_leaves_the_store_as_it_was,
     SkipsWhatFails: a_panic_in_a_handler_changes_that_follower_alone,
+    RunsInsideNowAndThen: a_projection_inside_of_commits_is_never_behind,
+    StoresWhatAProjectionRefuses: a_commit_that_a_projection_refuses_leaves_nothing,
+    TakesNeighboursOfWhatIsRefusedAlong: a_commit_that_a_projection_refuses_takes_no_neighbour_along,
+    HandlesWhatIsSentAgain: what_was_given_up_is_stored_with_what_projections_make_of_it,
+    LeasesWhatRunsInside: nobody_follows_under_the_name_of_a_projection_inside_of_commits,
     RepeatsAnEventNowAndThen: every_event_has_its_effect_once_whoever_runs_the_follower,
 
     FindsTheNewestSnapshotOfAll: the_newest_snapshot_at_or_below_a_version_is_found,

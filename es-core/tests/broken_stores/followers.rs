@@ -1,9 +1,10 @@
 //! Faults of what is kept of followers, and of what they make.
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use es_core::persistence::{
-    BoxFuture, CheckpointStore, Filter, Lease, LeaseError, LeaseRequest, Recorded, Store,
+    BoxFuture, CheckpointStore, Commit, EventStore, Filter, Lease, LeaseError, LeaseRequest,
+    Recorded, Store,
 };
 use es_core::system::{Batch, HandleError, Output};
 use es_core::testing::laws::{Anything, JOURNAL, Journal, Noted};
@@ -38,15 +39,51 @@ impl Broken {
             }
             _ => {}
         }
-        self.store.lease(request).await
+        match self.store.lease(request).await {
+            Err(LeaseError::Inline { follower }) if self.fault == LeasesWhatRunsInside => {
+                let standing = self.store.standing(&follower).await?;
+                Ok(Lease {
+                    follower,
+                    epoch: standing.epoch,
+                    until: SystemTime::now(),
+                })
+            }
+            leased => leased,
+        }
+    }
+
+    /// Has a projection note once more what is stored already.
+    pub(crate) async fn handle_again(&self, commit: &Commit) {
+        let stored = self.store.outcome(commit.id).await;
+        let Ok(Some(committed)) = stored else { return };
+        for append in &commit.appends {
+            locked(&self.world.extras).push(Noted {
+                follower: JOURNAL.to_owned(),
+                stream: append.stream.id,
+                version: append.expected.next(),
+                position: committed.position.unwrap_or_default(),
+                revision: 1,
+            });
+        }
     }
 }
 
 /// What a journal notes.
 #[derive(Clone)]
 pub(crate) struct Pages {
+    fault: Fault,
     journal: Journal,
     noted: Vec<Noted>,
+}
+
+impl Pages {
+    pub(crate) fn new(fault: Fault, journal: Journal) -> Self {
+        Self {
+            fault,
+            journal,
+            noted: Vec::new(),
+        }
+    }
 }
 
 impl Projection for Pages {
@@ -56,8 +93,14 @@ impl Projection for Pages {
 
 impl MemoryProjection for Pages {
     fn handle(&mut self, event: Recorded<Anything>) -> Result<(), BoxError> {
+        if self.fault == RunsInsideNowAndThen && event.position.get().is_multiple_of(5) {
+            return Ok(());
+        }
         self.noted.push(self.journal.note(&event));
-        self.journal.fails(&event)
+        match self.journal.fails(&event) {
+            Err(_) if self.fault == StoresWhatAProjectionRefuses => Ok(()),
+            handled => handled,
+        }
     }
 }
 
@@ -92,10 +135,8 @@ impl Wrong {
         store: BrokenStore,
         journal: Journal,
     ) -> Self {
-        let pages = Pages {
-            journal: journal.clone(),
-            noted: Vec::new(),
-        };
+        // What it does wrong is done around it.
+        let pages = Pages::new(Nothing, journal.clone());
         Self {
             fault,
             world: Arc::clone(&store.0.world),

@@ -4,17 +4,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use es_core::Follower;
 use es_core::persistence::EventStore;
+use es_core::system::InlineError;
 use es_core::testing::Intercepted;
 use es_core::testing::laws::{Harness, Journal, Noted};
+use es_core::{Application, Follower};
 use es_store_memory::MemoryStore;
 use futures_core::future::BoxFuture;
 use tokio::runtime::Runtime;
 
 use crate::BrokenStore;
 use crate::faults::Fault;
-use crate::followers::{Wrong, noted};
+use crate::followers::{Pages, Wrong, noted};
 use crate::store::{Handle, World};
 
 thread_local! {
@@ -101,6 +102,24 @@ impl Harness for Broken {
         let store = pollster::block_on(self.handle(Handle::Another));
         let wrong = Wrong::new(self.fault, &self.store, store, journal.clone());
         Some(journal.follower(wrong))
+    }
+
+    fn inline<'a>(
+        &'a self,
+        _: &'a BrokenStore,
+        app: &'a Application,
+        journal: Journal,
+    ) -> Option<BoxFuture<'a, Result<(), InlineError>>> {
+        let pages = Pages::new(self.fault, journal);
+        Some(Box::pin(self.store.inline(app, pages)))
+    }
+
+    fn end_inline<'a>(
+        &'a self,
+        _: &'a BrokenStore,
+        app: &'a Application,
+    ) -> Option<BoxFuture<'a, ()>> {
+        Some(Box::pin(self.store.end_inline::<Pages>(app)))
     }
 
     fn noted<'a>(&'a self, _: &'a BrokenStore, tag: Option<&'a str>) -> BoxFuture<'a, Vec<Noted>> {

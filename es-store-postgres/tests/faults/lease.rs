@@ -13,6 +13,9 @@ use crate::{Effort, log, process, server};
 /// How long a lease is here.
 const LEASE: Duration = Duration::from_millis(300);
 
+/// How many write at once.
+const WRITERS: usize = 4;
+
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -72,6 +75,31 @@ fn following(store: &PostgresStore, aloud: bool) -> System {
 pub(crate) async fn catch_up(store: &PostgresStore) {
     let settled = following(store, false).settle().await;
     settled.expect("nothing goes wrong");
+}
+
+/// Commits without end, with the notes inside of each commit, and says what is acknowledged.
+pub(crate) fn commit_inside(url: &str, schema: &str) {
+    let store = server::open_at(url, schema);
+    server::block_on(async {
+        let app = Application::new(store.clone());
+        let inline = store.inline(&app, Notes { aloud: false }).await;
+        inline.expect("it goes on where it was");
+        let writers = (0..WRITERS).map(|_| tokio::spawn(commit_without_end(store.clone())));
+        for writer in writers.collect::<Vec<_>>() {
+            writer.await.expect("a task does not panic");
+        }
+    });
+}
+
+async fn commit_without_end(store: PostgresStore) {
+    loop {
+        let stored = store.commit(log::one(fastrand::u128(..), 0)).await;
+        let position = stored.expect("nobody else writes there").position;
+        process::say(&format!(
+            "acknowledged {} .",
+            position.expect("of an event")
+        ));
+    }
 }
 
 /// Follows until it is killed, and says what it notes and when it was fenced.
@@ -190,4 +218,52 @@ pub(crate) fn a_killed_follower_loses_and_repeats_nothing(effort: Effort) -> Str
         assert!(inside > 0, "nobody was killed within a batch");
         format!("kills {kills}, within a batch {inside}, events {head}, missing = 0, twice = 0")
     })
+}
+
+/// A process is killed that has notes made inside of its commits, and another goes on.
+pub(crate) fn a_killed_writer_leaves_what_is_made_inside_of_its_commits(effort: Effort) -> String {
+    let kills = effort.of(8, 200);
+    let place = server::fresh();
+    let (mut acknowledged, mut newest) = (0, 0);
+    for _ in 0..kills {
+        let command = process::command(&["commit-inside", place.url(), place.schema()]);
+        let (mut child, mut lines) = process::start(command);
+        for _ in 0..fastrand::u8(1..40) {
+            let line = lines.next().expect("it speaks").expect("it speaks");
+            acknowledged += 1;
+            newest = position(&line).expect("a whole line").max(newest);
+        }
+        signal(&child, "-KILL");
+        child.wait().expect("it was killed");
+        for line in lines.map_while(Result::ok) {
+            // The last may be cut off.
+            let Some(position) = position(&line) else {
+                break;
+            };
+            acknowledged += 1;
+            newest = newest.max(position);
+        }
+        server::block_on(async {
+            // Its sessions may still be at work.
+            let session = server::session(&place).await;
+            server::terminate(&session, &place).await;
+        });
+        let store = server::open(&place);
+        let head = server::block_on(store.head())
+            .expect("it can be read")
+            .get();
+        assert!(head >= newest, "what was acknowledged is there");
+        let expected: Vec<_> = (1..=head).collect();
+        let mut noted = server::block_on(noted(place.url(), place.schema()));
+        noted.sort_unstable();
+        assert_eq!(noted, expected, "with every event its note");
+    }
+    format!(
+        "kills {kills}, acknowledged {acknowledged}, events {newest} or more, missing = 0, twice = 0"
+    )
+}
+
+fn position(line: &str) -> Option<u64> {
+    let rest = line.strip_prefix("acknowledged ")?;
+    rest.strip_suffix(" .")?.parse().ok()
 }

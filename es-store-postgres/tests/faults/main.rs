@@ -92,6 +92,10 @@ const FAULTS: &[Fault] = &[
         lease::a_frozen_holder_is_refused,
     ),
     (
+        "a writer that is killed leaves with every event what is made inside of its commit",
+        lease::a_killed_writer_leaves_what_is_made_inside_of_its_commits,
+    ),
+    (
         "a follower that is killed loses nothing and repeats nothing",
         lease::a_killed_follower_loses_and_repeats_nothing,
     ),

@@ -17,6 +17,7 @@ pub(crate) fn child(arguments: &[String]) {
             processes::append_many(url, schema, commits, seed.expect("a seed"));
         }
         ["migrate", url, schema] => migrations::migrate_one(url, schema),
+        ["commit-inside", url, schema] => lease::commit_inside(url, schema),
         ["follow-notes", url, schema] => lease::follow(url, schema),
         ["load", url, schema] => sizes::load(url, schema),
         _ => panic!("no child is told {arguments:?}"),

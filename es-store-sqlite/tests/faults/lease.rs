@@ -15,6 +15,9 @@ use crate::{Effort, log, process};
 /// How long a lease is here.
 const LEASE: Duration = Duration::from_millis(300);
 
+/// How many write at once.
+const WRITERS: usize = 4;
+
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -92,6 +95,34 @@ pub(crate) fn follow(path: &Path) {
             let _ = &running;
         }
     });
+}
+
+/// Commits without end, with the notes inside of each commit, and says what is acknowledged.
+pub(crate) fn commit_inside(path: &Path) {
+    block_on(async {
+        let store = SqliteStore::open(path)
+            .await
+            .expect("the file can be opened");
+        let app = Application::new(store.clone());
+        let inline = store.inline(&app, Notes).await;
+        inline.expect("it goes on where it was");
+        std::thread::scope(|scope| {
+            for _ in 0..WRITERS {
+                scope.spawn(|| block_on(commit_without_end(&store)));
+            }
+        });
+    });
+}
+
+async fn commit_without_end(store: &SqliteStore) {
+    loop {
+        let stored = store.commit(log::one(fastrand::u128(..), 0)).await;
+        let position = stored.expect("nobody else writes there").position;
+        process::say(&format!(
+            "acknowledged {} .",
+            position.expect("of an event")
+        ));
+    }
 }
 
 fn noted(path: &Path) -> Vec<u64> {
@@ -209,4 +240,47 @@ pub(crate) fn a_killed_follower_loses_and_repeats_nothing(effort: Effort) -> Str
         assert_eq!(noted(&path), expected, "each event once, in order");
         format!("kills {kills}, at work {inside}, events {head}, missing 0, twice 0")
     })
+}
+
+/// A process is killed that has notes made inside of its commits, and another goes on.
+pub(crate) fn a_killed_writer_leaves_what_is_made_inside_of_its_commits(effort: Effort) -> String {
+    let kills = effort.of(8, 200);
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().join("log.db");
+    let (mut acknowledged, mut newest) = (0, 0);
+    for _ in 0..kills {
+        let mut command = process::command(&["commit-inside"]);
+        command.arg(&path);
+        let (mut child, mut lines) = process::start(command);
+        for _ in 0..fastrand::u8(1..40) {
+            let line = lines.next().expect("it speaks").expect("it speaks");
+            acknowledged += 1;
+            newest = position(&line).expect("a whole line").max(newest);
+        }
+        std::thread::sleep(Duration::from_micros(fastrand::u64(0..2_000)));
+        signal(&child, "-KILL");
+        child.wait().expect("it was killed");
+        for line in lines.map_while(Result::ok) {
+            // The last may be cut off.
+            let Some(position) = position(&line) else {
+                break;
+            };
+            acknowledged += 1;
+            newest = newest.max(position);
+        }
+        let head = block_on(log::open(&path).head())
+            .expect("it can be read")
+            .get();
+        assert!(head >= newest, "what was acknowledged is there");
+        let expected: Vec<_> = (1..=head).collect();
+        assert_eq!(noted(&path), expected, "with every event its note");
+    }
+    format!(
+        "kills {kills}, acknowledged {acknowledged}, events {newest} or more, missing 0, twice 0"
+    )
+}
+
+fn position(line: &str) -> Option<u64> {
+    let rest = line.strip_prefix("acknowledged ")?;
+    rest.strip_suffix(" .")?.parse().ok()
 }

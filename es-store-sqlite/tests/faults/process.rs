@@ -16,6 +16,7 @@ pub(crate) fn child(arguments: &[String]) {
             processes::append_many(Path::new(path), count.parse().expect("a count"))
         }
         ["follow-notes", path] => lease::follow(Path::new(path)),
+        ["commit-inside", path] => lease::commit_inside(Path::new(path)),
         ["commit-slowly", path, count] => {
             polling::commit_slowly(Path::new(path), count.parse().expect("a count"))
         }

@@ -1,13 +1,11 @@
 //! Events on their way into a transaction of the caller's own.
 use std::fmt;
 use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::SystemTime;
 
 use super::staging::{self, Keeping, Unchanged};
 use super::{Save, SaveError};
-use crate::application::Repository;
+use crate::application::{self, Repository};
 use crate::persistence::{Commit, CommitId, Committed, Metadata};
 
 /// What aggregates have pending, ready for a transaction that the caller began: made by [`Application::stage`](crate::Application::stage), taken
@@ -111,11 +109,7 @@ impl Repository {
     }
 }
 
-/// The result of what mostly need not wait: staging happens while the caller's transaction is open, which on some drivers no other thread may
-/// have.
+/// The result of what is staged at once.
 fn at_once<T>(future: impl Future<Output = T>, what: &'static str) -> Result<T, SaveError> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => Ok(done),
-        Poll::Pending => Err(SaveError::MustWait { what }),
-    }
+    application::at_once(future).ok_or(SaveError::MustWait { what })
 }

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use futures_core::future::BoxFuture;
 
 use super::{Journal, Noted};
+use crate::application::Application;
 use crate::persistence::Store;
-use crate::system::Follower;
+use crate::system::{Follower, InlineError};
 use crate::testing::block_on;
 
 /// Gives the laws logs to be tried on, and does to them what an operator or an accident would.
@@ -73,6 +74,28 @@ pub trait Harness: Send + Sized + 'static {
     /// [`Journal::follower`]. `None` where the store has no projections.
     fn follow(&self, store: &Self::Store, journal: Journal) -> Option<Box<dyn Follower>> {
         let _ = (store, journal);
+        None
+    }
+
+    /// Has a projection of this store, that keeps what the journal notes, run inside of every commit of a handle: what its `inline` answers. `None`
+    /// where the store cannot.
+    fn inline<'a>(
+        &'a self,
+        store: &'a Self::Store,
+        app: &'a Application,
+        journal: Journal,
+    ) -> Option<BoxFuture<'a, Result<(), InlineError>>> {
+        let _ = (store, app, journal);
+        None
+    }
+
+    /// Ends that.
+    fn end_inline<'a>(
+        &'a self,
+        store: &'a Self::Store,
+        app: &'a Application,
+    ) -> Option<BoxFuture<'a, ()>> {
+        let _ = (store, app);
         None
     }
 

@@ -37,14 +37,16 @@
 //! 24. Upcasters run in order, however an event is read.
 //! 25. An event that the code does not know, or not yet, is an error that names it.
 //!
-//! 26. An event's effect and the checkpoint that covers it become visible together or not at all.
-//! 27. A lease is taken by raising an epoch, by the store's clock; renewing does not raise it; a write under an older epoch is refused.
+//! 26. An event's effect and the checkpoint that covers it become visible together or not at all; where it is made inside of the commit,
+//!     together with the event, and a commit that is refused there leaves nothing.
+//! 27. A lease is taken by raising an epoch, by the store's clock; renewing does not raise it; a write under an older epoch is refused. What
+//!     runs inside of commits is leased to nobody.
 //! 28. Whoever runs a follower, takes over, is killed or stopped: every event has its effect once, in order per aggregate.
 //! 29. What is parked waits in order; what is dropped leaves a record of who, when and why.
 //! 30. Two revisions stand beside each other, until one takes the place of the other with its checkpoint.
 //! 31. A dry run leaves the store as it was.
 //! 32. A checkpoint keeps the commit it stands at.
-//! 33. A panic or an error in a handler changes that follower alone.
+//! 33. A panic or an error in a handler changes that follower alone; inside of a commit, that commit alone.
 //!
 //! Without a number: the ids of a category are read page by page, and the first who asks owns the log.
 //!
@@ -64,6 +66,7 @@ mod drawing;
 pub mod followers;
 mod harness;
 pub mod histories;
+pub mod inline;
 mod journal;
 pub mod leases;
 pub mod log;

@@ -1,7 +1,8 @@
 //! The suite: every law, by name.
 use super::{
     Harness, aggregates, changes, chaos, checkpoints, commits, concurrency, connections, followers,
-    histories, leases, log, mapping, names, pages, snapshots, streams, subscriptions, waiting,
+    histories, inline, leases, log, mapping, names, pages, snapshots, streams, subscriptions,
+    waiting,
 };
 
 /// A law, ready to be tried.
@@ -120,6 +121,11 @@ macro_rules! each_law {
             followers::two_revisions_stand_beside_each_other_until_one_takes_the_place
             followers::a_dry_run_leaves_the_store_as_it_was
             followers::a_panic_in_a_handler_changes_that_follower_alone
+            inline::a_projection_inside_of_commits_is_never_behind
+            inline::a_commit_that_a_projection_refuses_leaves_nothing
+            inline::a_commit_that_a_projection_refuses_takes_no_neighbour_along
+            inline::what_was_given_up_is_stored_with_what_projections_make_of_it
+            inline::nobody_follows_under_the_name_of_a_projection_inside_of_commits
             chaos::every_event_has_its_effect_once_whoever_runs_the_follower
             waiting::waiting_ends_at_once_where_the_follower_has_been
             waiting::waiting_ends_when_the_follower_gets_there

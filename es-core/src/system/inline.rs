@@ -1,0 +1,199 @@
+//! Projections inside of commits: what a store needs to know of one, and who may not run beside it.
+use std::fmt;
+
+use super::Projection;
+use crate::application::{Application, OpenError, at_once};
+use crate::domain::{StreamId, Version};
+use crate::persistence::{
+    AppendError, BoxError, Codecs, DecodeError, EventSet, EventStore, Filter, FollowerId, Record,
+    Recorded,
+};
+
+/// A projection that a store runs inside of the commits of an application: under which name its checkpoint is kept, and how the application's
+/// payloads are opened. For stores.
+#[derive(Clone)]
+pub struct Inlined {
+    follower: FollowerId,
+    revision: u32,
+    filter: Filter,
+    /// Not the application, which holds the store that holds this.
+    codecs: Codecs,
+}
+
+impl Inlined {
+    /// A projection inside of the commits of an application that keeps its log in `store`.
+    ///
+    /// # Errors
+    /// [`OpenError`] where the log is another application's.
+    pub async fn new<P: Projection>(
+        app: &Application,
+        store: &dyn EventStore,
+    ) -> Result<Self, OpenError> {
+        if let Some(name) = app.name() {
+            let owner = store.owner(name).await?;
+            if owner != name {
+                let name = name.to_owned();
+                return Err(OpenError::Foreign { name, owner });
+            }
+        }
+        Ok(Self {
+            follower: FollowerId::new(P::NAME, app.log_name()),
+            revision: P::REVISION,
+            filter: P::Events::filter(),
+            codecs: app.codecs(),
+        })
+    }
+
+    /// Under which name its checkpoint is kept.
+    #[must_use]
+    pub fn follower(&self) -> &FollowerId {
+        &self.follower
+    }
+
+    /// The revision of what it makes, from 1.
+    #[must_use]
+    pub fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// Which events it handles.
+    #[must_use]
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Makes a record an event again, at once: whoever commits holds the lock of the log.
+    ///
+    /// # Errors
+    /// [`NotAtOnce`].
+    pub fn event<E: EventSet>(&self, record: &Record) -> Result<Recorded<E>, NotAtOnce> {
+        if Codecs::is_plain(&record.payload) {
+            return Ok(Recorded::of(record)?);
+        }
+        let mut record = record.clone();
+        match at_once(self.codecs.open_record(&mut record)) {
+            Some(opened) => opened?,
+            None => {
+                return Err(NotAtOnce::MustWait {
+                    stream: record.stream,
+                    version: record.version,
+                    event: record.event.into_owned(),
+                });
+            }
+        }
+        Ok(Recorded::of(&record)?)
+    }
+
+    /// Refuses what was made by another revision than this program's.
+    ///
+    /// # Errors
+    /// [`AppendError::Projection`] with [`AnotherRevision`].
+    pub fn check_revision(&self, found: u32) -> Result<(), AppendError> {
+        if found == self.revision {
+            return Ok(());
+        }
+        Err(self.refused(AnotherRevision {
+            found,
+            known: self.revision,
+        }))
+    }
+
+    /// Says that the projection refused a commit.
+    pub fn refused(&self, source: impl Into<BoxError>) -> AppendError {
+        AppendError::Projection {
+            projection: self.follower.name.clone().into_owned(),
+            source: source.into(),
+        }
+    }
+}
+
+impl fmt::Debug for Inlined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inlined")
+            .field("follower", &self.follower)
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a projection inside of a commit was not given an event.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAtOnce {
+    /// The key that opens it does not answer at once.
+    #[error(
+        "`{event}` of `{stream}` at version {version} would have to wait for its key, and a commit cannot; use keys that are answered from \
+         memory, or let the projection follow the log"
+    )]
+    MustWait {
+        /// The stream of the event.
+        stream: StreamId,
+        /// Its version.
+        version: Version,
+        /// Its stored name.
+        event: String,
+    },
+    /// It cannot be read.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+/// What a projection inside of commits has made is of another revision than the program's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "what it makes is of revision {found} by now, and this program makes revision {known}; use the program that made it, or call `inline` again"
+)]
+pub struct AnotherRevision {
+    /// The revision that readers see.
+    pub found: u32,
+    /// The revision of this program.
+    pub known: u32,
+}
+
+/// Why a projection does not run inside of commits. It does not; what it had made is as it was, except as said.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InlineError {
+    /// The log is not the application's.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It follows the log, under a lease.
+    #[error(
+        "{follower} follows the log, run by {holder}; stop that, or give one of the two a `NAME` of its own"
+    )]
+    Followed {
+        /// Under which name its checkpoint is kept.
+        follower: FollowerId,
+        /// Who runs it.
+        holder: String,
+    },
+    /// What readers see was made by newer code.
+    #[error(
+        "what {follower} makes is of revision {live} already, and this program makes revision {known}; use the newer program"
+    )]
+    Outdated {
+        /// Under which name its checkpoint is kept.
+        follower: FollowerId,
+        /// The revision that readers see.
+        live: u32,
+        /// The revision of this program.
+        known: u32,
+    },
+    /// Its tables could not be made.
+    #[error("what {follower} writes to could not be made ready")]
+    Prepare {
+        /// Under which name its checkpoint is kept.
+        follower: FollowerId,
+        /// Why.
+        source: BoxError,
+    },
+    /// The store refused it; [`AppendError::Projection`] where the projection cannot handle what is in the log already.
+    #[error(transparent)]
+    Store(#[from] AppendError),
+}
+
+impl From<InlineError> for crate::application::Error {
+    fn from(error: InlineError) -> Self {
+        Self::Open(error.into())
+    }
+}

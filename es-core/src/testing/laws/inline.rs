@@ -1,0 +1,256 @@
+//! Laws 26, 27 and 33 for projections that run inside of commits.
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
+
+use super::{
+    Harness, Journal, advance, append, commit, not_run, on_threads, positions, read_log, stream,
+    write,
+};
+use crate::application::Application;
+use crate::persistence::{
+    AppendError, CheckpointStore, EventStore, FollowerId, LeaseError, LeaseRequest,
+};
+use crate::system::{InlineError, State, StopReason, System};
+
+/// The projection of a law.
+const NAME: &str = "journal";
+
+fn id() -> FollowerId {
+    FollowerId::new(NAME, "laws")
+}
+
+/// A journal that nothing goes wrong in.
+fn sound() -> Journal {
+    Journal::new(NAME, 1, |_| Ok(()))
+}
+
+/// A store in whose commits the journal runs; `None` where the harness has none that can.
+async fn begun<H: Harness>(
+    law: &str,
+    harness: &H,
+    journal: Journal,
+) -> Option<(H::Store, Application)> {
+    let store = harness.open().await;
+    let app = Application::builder(harness.open().await)
+        .name("laws")
+        .build();
+    let Some(inline) = harness.inline(&store, &app, journal) else {
+        not_run::<H>(law, "inside of commits", "has no `inline`");
+        return None;
+    };
+    inline.await.expect("it can handle what is there");
+    Some((store, app))
+}
+
+/// The positions that were noted, which must be those of all events, and the checkpoint.
+async fn assert_all_noted<H: Harness>(harness: &H, store: &H::Store) {
+    let all = positions(&read_log(store, 0, usize::MAX).await);
+    let noted = harness.noted(store, None).await;
+    let noted: Vec<_> = noted.iter().map(|noted| noted.position.get()).collect();
+    assert_eq!(noted, all, "noted, and what the log has");
+    let reached = store.checkpoint(&id()).await.expect("it can be read");
+    assert_eq!(reached.get(), all.len() as u64, "where the checkpoint is");
+}
+
+/// Law 26.
+pub async fn a_projection_inside_of_commits_is_never_behind<H: Harness>(mut harness: H) {
+    let other = harness.open().await;
+    write(&other, [append(&stream(1), 0, 3)]).await;
+    let Some((store, app)) = begun("law 26", &harness, sound()).await else {
+        return;
+    };
+    assert_all_noted(&harness, &store).await;
+    for place in 0..3 {
+        write(&store, [append(&stream(2), place, 1)]).await;
+        assert_all_noted(&harness, &store).await;
+    }
+    let of_a_follower = advance(&FollowerId::new("other", "laws"), 0, 5, []);
+    store.commit(of_a_follower).await.expect("it is stored");
+    // Written where it does not run; handled by the next commit where it does.
+    write(&other, [append(&stream(1), 3, 2)]).await;
+    write(&store, [append(&stream(2), 3, 1), append(&stream(3), 0, 2)]).await;
+    assert_all_noted(&harness, &store).await;
+    drop((store, app, other));
+
+    let Some(reopened) = harness.reopen() else {
+        not_run::<H>("law 26", "after reopening", "cannot reopen");
+        return;
+    };
+    let store = reopened.await;
+    write(&store, [append(&stream(1), 5, 1)]).await;
+    let app = Application::builder(harness.open().await)
+        .name("laws")
+        .build();
+    if let Some(inline) = harness.inline(&store, &app, sound()) {
+        inline.await.expect("it goes on where it was");
+    }
+    assert_all_noted(&harness, &store).await;
+    write(&store, [append(&stream(1), 6, 1)]).await;
+    assert_all_noted(&harness, &store).await;
+}
+
+/// Laws 26 and 33.
+pub async fn a_commit_that_a_projection_refuses_leaves_nothing<H: Harness>(harness: H) {
+    let failing = Arc::new(AtomicBool::new(true));
+    let still = Arc::clone(&failing);
+    let journal = Journal::new(NAME, 1, move |event| {
+        match (event.version.get(), still.load(Ordering::SeqCst)) {
+            (3, true) if event.stream.id.as_u128() == 1 => Err("as a rule of the view".into()),
+            (3, true) => panic!("as a bug would"),
+            _ => Ok(()),
+        }
+    });
+    let Some((store, _)) = begun("law 26", &harness, journal).await else {
+        return;
+    };
+    let follower = FollowerId::new("other", "laws");
+    for id in [1, 2] {
+        write(&store, [append(&stream(id), 0, 1)]).await;
+        let before = store.head().await.expect("it can be read");
+        // The third event is refused, and with it what comes before and beside it.
+        let refused = advance(
+            &follower,
+            0,
+            1,
+            [append(&stream(id + 10), 0, 1), append(&stream(id), 1, 2)],
+        );
+        match store.commit(refused.clone()).await {
+            Err(AppendError::Projection { projection, .. }) => assert_eq!(projection, NAME),
+            other => panic!("it was to be refused by the projection, not {other:?}"),
+        }
+        assert_eq!(store.head().await.expect("it can be read"), before);
+        let outcome = store.outcome(refused.id).await;
+        assert_eq!(outcome.expect("it can be read"), None);
+        let reached = store.checkpoint(&follower).await;
+        assert_eq!(reached.expect("it can be read").get(), 0);
+        assert_all_noted(&harness, &store).await;
+        write(&store, [append(&stream(id), 1, 1)]).await;
+    }
+    failing.store(false, Ordering::SeqCst);
+    write(&store, [append(&stream(1), 2, 1), append(&stream(2), 2, 1)]).await;
+    assert_all_noted(&harness, &store).await;
+}
+
+/// Law 33.
+pub async fn a_commit_that_a_projection_refuses_takes_no_neighbour_along<H: Harness>(harness: H) {
+    const WRITERS: usize = 8;
+    const COMMITS: u64 = 24;
+    let journal = Journal::new(NAME, 1, |event| match event.stream.id.as_u128() % 3 {
+        0 => Err("as a rule of the view".into()),
+        _ => Ok(()),
+    });
+    let Some((store, _)) = begun("law 33", &harness, journal).await else {
+        return;
+    };
+    // Each writer is refused every third time, and the others are in the same groups.
+    let stored = on_threads(WRITERS, |number| {
+        H::block_on(async {
+            let mut stored = 0_u64;
+            for place in 0..COMMITS {
+                let id = number as u128 * 1_000 + u128::from(place);
+                let written = store.commit(commit([append(&stream(id), 0, 2)])).await;
+                match written {
+                    Ok(_) if !id.is_multiple_of(3) => stored += 1,
+                    Err(AppendError::Projection { .. }) if id.is_multiple_of(3) => {}
+                    other => panic!("writer {number}, commit {place}: {other:?}"),
+                }
+            }
+            stored
+        })
+    });
+    let stored: u64 = stored.into_iter().sum();
+    let head = store.head().await.expect("it can be read").get();
+    assert_eq!(
+        head,
+        stored * 2,
+        "what was acknowledged, and what is stored"
+    );
+    assert_all_noted(&harness, &store).await;
+}
+
+/// Law 26, for who does not wait for the answer.
+pub async fn what_was_given_up_is_stored_with_what_projections_make_of_it<H: Harness>(harness: H) {
+    let Some((store, _)) = begun("law 26", &harness, sound()).await else {
+        return;
+    };
+    let mut context = Context::from_waker(Waker::noop());
+    for place in 0..20 {
+        let given_up = commit([append(&stream(place), 0, 1)]);
+        drop(pin!(store.commit(given_up.clone())).poll(&mut context));
+        if place % 2 == 0 {
+            let again = store.commit(given_up).await;
+            again.expect("it is stored once");
+        }
+        write(&store, [append(&stream(100 + place), 0, 1)]).await;
+    }
+    assert_all_noted(&harness, &store).await;
+}
+
+/// Law 27.
+pub async fn nobody_follows_under_the_name_of_a_projection_inside_of_commits<H: Harness>(
+    harness: H,
+) {
+    let Some((store, app)) = begun("law 27", &harness, sound()).await else {
+        return;
+    };
+    write(&store, [append(&stream(1), 0, 2)]).await;
+    let request = |epoch| LeaseRequest {
+        follower: id(),
+        holder: "somebody".to_owned(),
+        length: std::time::Duration::from_secs(60),
+        epoch,
+    };
+    let other = harness.open().await;
+    for store in [&store, &other] {
+        match store.lease(request(None)).await {
+            Err(LeaseError::Inline { follower }) => assert_eq!(follower, id()),
+            other => panic!("there was to be no lease, not {other:?}"),
+        }
+    }
+    let Some(follower) = harness.follow(&store, sound()) else {
+        return;
+    };
+    let system = System::new("laws").follow(&app, follower);
+    system.settle().await.expect_err("it cannot run");
+    let status = system.follower(NAME).status().await;
+    let state = status.expect("it can be read").state;
+    assert!(
+        matches!(&state, State::Stopped(StopReason::Unable { failure }) if failure.contains("inside of commits")),
+        "{state}"
+    );
+    assert_all_noted(&harness, &store).await;
+
+    // Once it has ended, a follower goes on with what it made.
+    let Some(end) = harness.end_inline(&store, &app) else {
+        return;
+    };
+    end.await;
+    write(&store, [append(&stream(1), 2, 2)]).await;
+    system.follower(NAME).resume().expect("it is there");
+    system.settle().await.expect("nothing is in its way");
+    assert_all_noted(&harness, &store).await;
+    let lease = store.lease(request(None)).await.expect("it is free");
+    match harness.inline(&store, &app, sound()) {
+        Some(inline) => match inline.await {
+            Err(InlineError::Followed { follower, .. }) => assert_eq!(follower, id()),
+            other => panic!("it was to be refused, not {other:?}"),
+        },
+        None => unreachable!("it was begun before"),
+    }
+    let given_back = LeaseRequest {
+        length: std::time::Duration::ZERO,
+        ..request(Some(lease.epoch))
+    };
+    store.lease(given_back).await.expect("it is ours");
+    if let Some(inline) = harness.inline(&store, &app, sound()) {
+        inline.await.expect("nobody follows any more");
+    }
+    // Who had the lease is fenced.
+    let late = store.lease(request(Some(lease.epoch))).await;
+    assert!(matches!(late, Err(LeaseError::Fenced { .. })), "{late:?}");
+    write(&store, [append(&stream(1), 4, 1)]).await;
+    assert_all_noted(&harness, &store).await;
+}

@@ -1,0 +1,515 @@
+//! Projections inside the commit: they are never behind, and a commit that they cannot handle is refused.
+//!
+//! They run in the transaction that writes a group of commits, under the log's lock: once for the group, and where they refuse it, once more for
+//! each half of it, until the commit is found that they refuse.
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use es_core::Application;
+use es_core::persistence::{AppendError, BoxError, BoxFuture, FollowerId, Record};
+use es_core::system::{InlineError, Inlined};
+use tokio::sync::Mutex;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{GenericClient, Row, Statement, Transaction};
+use uuid::Uuid;
+
+use crate::connection::in_time;
+use crate::error::{Fault, not_committed};
+use crate::followers::{self, key};
+use crate::names::Names;
+use crate::projection::{FIRST, Own, PostgresProjection, begin, is_of_the_moment};
+use crate::reads::Admitted;
+use crate::records::{column, records, stored, time};
+use crate::sql::Sql;
+use crate::store::Shared;
+use crate::tables::{Made, Work, within};
+use crate::{PostgresStore, swap};
+
+/// The projections that run inside of each commit of this process.
+#[derive(Default)]
+pub(crate) struct Inline {
+    /// Held by who holds the log's lock, and by nobody who waits for that.
+    all: Mutex<Vec<Inside>>,
+    count: AtomicUsize,
+}
+
+/// A projection that does.
+pub(crate) struct Inside {
+    inlined: Inlined,
+    handler: Box<dyn Handler>,
+}
+
+/// What handles an event, whatever its type.
+trait Handler: Send {
+    fn handle<'a>(
+        &'a mut self,
+        inlined: &'a Inlined,
+        record: &'a Record,
+        transaction: &'a Transaction<'a>,
+    ) -> BoxFuture<'a, Result<(), BoxError>>;
+}
+
+struct Handling<P>(P);
+
+impl<P: PostgresProjection> Handler for Handling<P> {
+    fn handle<'a>(
+        &'a mut self,
+        inlined: &'a Inlined,
+        record: &'a Record,
+        transaction: &'a Transaction<'a>,
+    ) -> BoxFuture<'a, Result<(), BoxError>> {
+        Box::pin(async move {
+            let event = inlined.event(record)?;
+            self.0.handle(event, transaction).await
+        })
+    }
+}
+
+/// How many events are read at once.
+const PAGE: usize = 1_000;
+
+/// What the store says to its own sessions would spoil the plans of others' statements.
+const OWN_PLANS: &str = "SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_bitmapscan TO DEFAULT; \
+     SET LOCAL plan_cache_mode TO DEFAULT; SET LOCAL jit TO DEFAULT";
+
+/// What they work with on one connection.
+pub(crate) struct Session {
+    standing: Statement,
+    begun: Statement,
+    last: Statement,
+    page: Statement,
+    advance: Statement,
+    work: Arc<Work>,
+    patience: Duration,
+    /// The session is one of those that the store speaks to.
+    is_ours: bool,
+}
+
+impl Session {
+    pub(crate) async fn prepare(
+        client: &impl GenericClient,
+        sql: &Sql,
+        patience: Duration,
+    ) -> Result<Self, Fault> {
+        let (standing, begun, last, page, advance) = tokio::try_join!(
+            client.prepare(&sql.read_standing),
+            client.prepare(&sql.read_begun),
+            client.prepare(&sql.read_last),
+            client.prepare(&sql.read_inline),
+            client.prepare(&sql.move_checkpoint),
+        )?;
+        Ok(Self {
+            standing,
+            begun,
+            last,
+            page,
+            advance,
+            work: Arc::default(),
+            patience,
+            is_ours: false,
+        })
+    }
+
+    /// On a connection that is the store's own, and from here on finds tables as handlers name them.
+    pub(crate) async fn of_the_store(
+        client: &impl GenericClient,
+        sql: &Sql,
+        patience: Duration,
+    ) -> Result<Self, Fault> {
+        client.execute(FIRST, &[&sql.location.schema]).await?;
+        Ok(Self {
+            is_ours: true,
+            ..Self::prepare(client, sql, patience).await?
+        })
+    }
+
+    /// Prepares everything of handlers anew.
+    pub(crate) fn forget(&self) {
+        self.work.forget();
+    }
+}
+
+impl PostgresStore {
+    /// Runs a projection inside of every commit of this process from here on, also of those in transactions of yours: it is never behind, and a
+    /// commit that it cannot handle fails. Its neighbours in a group of commits are not touched by that.
+    ///
+    /// It begins with what the log holds already, which is handled in one transaction before this returns: writers go on meanwhile, but for the last
+    /// moment, and readers see all of it or nothing. What is of another revision is dropped there, and made anew; from then on commits of processes
+    /// that run the older one are refused. What other processes write without it is handled by the next commit of this one.
+    ///
+    /// The handler runs under the log's lock, so all writers wait for it: it is quick, and waits for nobody but its own statements. It may be called
+    /// again for an event whose transaction was rolled back. Payloads are opened by the codecs of `app`, whose log this is; the keys must answer at
+    /// once ([`NotAtOnce`](es_core::system::NotAtOnce)). No follower can have its name, in no process, until
+    /// [`end_inline`](PostgresStore::end_inline).
+    ///
+    /// ```
+    /// # use es_core::{Aggregate, Application, BoxError, Projection, Recorded, Root, events};
+    /// # use es_store_postgres::{PostgresProjection, Tables};
+    /// # use tokio_postgres::Transaction;
+    /// # #[derive(Aggregate)]
+    /// # #[aggregate("Book")]
+    /// # struct Book { root: Root<Self> }
+    /// # #[events]
+    /// # impl Book {
+    /// #     #[event("Added")]
+    /// #     fn add(title: &str) -> Self { let _ = title; Self { root: Root::new() } }
+    /// # }
+    /// # struct Titles;
+    /// # impl Projection for Titles { const NAME: &'static str = "titles"; type Events = BookEvent; }
+    /// # impl PostgresProjection for Titles {
+    /// #     async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+    /// #         Ok(tx.batch_execute(&format!("CREATE TABLE {} (title text)", tx.table("titles"))).await?)
+    /// #     }
+    /// #     async fn handle(&mut self, event: Recorded<BookEvent>, tx: &Transaction<'_>) -> Result<(), BoxError> {
+    /// #         let BookEvent::Added { title } = event.event;
+    /// #         tx.execute("INSERT INTO titles VALUES ($1)", &[&title]).await?;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// # let log = es_store_postgres::testing::TestLog::new().await?;
+    /// # let store = log.store().await?;
+    /// let app = Application::builder(store.clone()).name("library").build();
+    /// store.inline(&app, Titles).await?;
+    /// app.save(&mut Book::add("Emma")).await?;
+    /// # let (reader, connection) = tokio_postgres::connect(log.url(), tokio_postgres::NoTls).await?;
+    /// # tokio::spawn(connection);
+    /// # reader.batch_execute(&format!("SET search_path = {}", log.schema())).await?;
+    /// let title: String = reader.query_one("SELECT title FROM titles", &[]).await?.get(0);
+    /// assert_eq!(title, "Emma");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`InlineError`]; it does not run. What it had made by then is there, and begun with the next time.
+    pub async fn inline<P: PostgresProjection>(
+        &self,
+        app: &Application,
+        projection: P,
+    ) -> Result<(), InlineError> {
+        let inlined = Inlined::new::<P>(app, self).await?;
+        let beginning = self.on_its_runtime(async {
+            let shared = &*self.shared;
+            let inside = begun(shared, inlined, projection).await?;
+            Ok(shared.writer.inline(inside).await?)
+        });
+        beginning.await
+    }
+
+    /// Ends what [`inline`](PostgresStore::inline) began: no commit of this process runs it any more, and a follower may have its name and go on with
+    /// what it made. Where it did not run, nothing changes.
+    ///
+    /// # Errors
+    /// [`AppendError`]; it runs still.
+    pub async fn end_inline<P: PostgresProjection>(
+        &self,
+        app: &Application,
+    ) -> Result<(), AppendError> {
+        let follower = FollowerId::new(P::NAME, app.name().unwrap_or_default().to_owned());
+        let ending = self.on_its_runtime(async {
+            let shared = &*self.shared;
+            let ended = in_time(shared.patience, ended(shared, &follower)).await;
+            ended.map_err(not_committed)?;
+            shared.inline.remove(&follower).await;
+            Ok(())
+        });
+        ending.await
+    }
+}
+
+/// Brings what the projection makes up to date, but for what is committed meanwhile.
+async fn begun<P: PostgresProjection>(
+    shared: &Shared,
+    inlined: Inlined,
+    mut projection: P,
+) -> Result<Inside, InlineError> {
+    let failed = |fault: Fault| InlineError::Store(not_committed(fault));
+    let (sql, follower) = (&*shared.sql, inlined.follower().clone());
+    let own = in_time(shared.patience, Own::connect(shared)).await;
+    let mut own = own.map_err(failed)?;
+    let work = Arc::clone(&own.work);
+    let transaction = in_time(shared.patience, begin(&mut own.client)).await;
+    let transaction = transaction.map_err(failed)?;
+    let found = in_time(shared.patience, async {
+        let standing = followers::locked(&*transaction, sql, &follower).await?;
+        let now = transaction.query_one(&sql.read_now, &[]).await?;
+        let before = swap::made(&transaction, sql, &follower).await?;
+        Ok((standing, time(column(&now, 0)?), before))
+    });
+    let (standing, now, before) = found.await.map_err(failed)?;
+    if let (Some(holder), Some(until)) = (standing.holder, standing.until)
+        && until > now
+    {
+        return Err(InlineError::Followed { follower, holder });
+    }
+    if standing.revision > inlined.revision() {
+        return Err(InlineError::Outdated {
+            follower,
+            live: standing.revision,
+            known: inlined.revision(),
+        });
+    }
+    let is_made = standing.revision == inlined.revision() && before.is_some();
+    let before = before.unwrap_or_default();
+    let mut after = before.clone();
+    if !is_made {
+        let dropped = swap::drop_all(&transaction, &before.tables);
+        in_time(shared.patience, dropped).await.map_err(failed)?;
+        work.write_to(Made::default());
+        let created = within(&work, projection.create(&transaction)).await;
+        after = mem::take(&mut *work.made());
+        if let Err(source) = created.and_then(|()| after.check()) {
+            return Err(InlineError::Prepare { follower, source });
+        }
+    }
+    after.inline = true;
+    let epoch = match before.inline {
+        true => standing.epoch,
+        // Who followed it once and stands still.
+        false => standing.epoch.next(),
+    };
+    let mut inside = Inside {
+        handler: Box::new(Handling(projection)),
+        inlined,
+    };
+    let written = in_time(shared.patience, async {
+        write_output(&transaction, sql, &inside.inlined, &after, epoch.get()).await?;
+        Session::prepare(&*transaction, sql, shared.patience).await
+    });
+    let session = written.await.map_err(failed)?;
+    let caught_up = inside.catch_up(&transaction, &session);
+    caught_up.await.map_err(failed)?;
+    let committed = async { Ok(transaction.commit().await?) };
+    in_time(shared.patience, committed).await.map_err(failed)?;
+    Ok(inside)
+}
+
+async fn write_output(
+    transaction: &Transaction<'_>,
+    sql: &Sql,
+    inlined: &Inlined,
+    made: &Made,
+    epoch: u64,
+) -> Result<(), Fault> {
+    let [name, log] = key(inlined.follower());
+    let kept = serde_json::to_string(made).map_err(|error| Fault::unlike(0, error))?;
+    let values: [&(dyn ToSql + Sync); 5] = [
+        &name,
+        &log,
+        &i64::from(inlined.revision()),
+        &kept,
+        &stored(epoch)?,
+    ];
+    transaction.execute(&sql.write_inline, &values).await?;
+    Ok(())
+}
+
+async fn ended(shared: &Shared, follower: &FollowerId) -> Result<(), Fault> {
+    let sql = &*shared.sql;
+    let mut client = shared.own_connection().await?;
+    let transaction = begin(&mut client).await?;
+    let standing = followers::locked(&*transaction, sql, follower).await?;
+    if let Some(mut made) = swap::made(&transaction, sql, follower).await? {
+        made.inline = false;
+        let kept = serde_json::to_string(&made).map_err(|error| Fault::unlike(0, error))?;
+        let [name, log] = key(follower);
+        let revision = i64::from(standing.revision);
+        let values: [&(dyn ToSql + Sync); 4] = [&name, &log, &revision, &kept];
+        transaction.execute(&sql.write_output, &values).await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+impl Inline {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
+    /// Has every projection handle what was appended, in its transaction, which holds the log's lock.
+    ///
+    /// # Errors
+    /// [`Fault::Inside`] where one refuses it.
+    pub(crate) async fn handle(
+        &self,
+        transaction: &Transaction<'_>,
+        session: &Session,
+    ) -> Result<(), Fault> {
+        for inside in self.all.lock().await.iter_mut() {
+            inside.catch_up(transaction, session).await?;
+        }
+        Ok(())
+    }
+
+    /// The same in a transaction of the caller's, which finds its tables as before afterwards.
+    pub(crate) async fn handle_in(
+        &self,
+        transaction: &Transaction<'_>,
+        sql: &Sql,
+        patience: Duration,
+    ) -> Result<(), Fault> {
+        let path = "SELECT current_setting('search_path')";
+        let before = transaction.query_one(path, &[]).await?;
+        let before: &str = column(&before, 0)?;
+        let first = FIRST.replace("false)", "true)");
+        transaction.execute(&first, &[&sql.location.schema]).await?;
+        let session = Session::prepare(transaction, sql, patience).await?;
+        self.handle(transaction, &session).await?;
+        let back = "SELECT set_config('search_path', $1, true)";
+        transaction.execute(back, &[&before]).await?;
+        Ok(())
+    }
+
+    /// Adds a projection, in the place of one with its name, once it has handled what it has not seen: in a transaction that holds the log's lock.
+    pub(crate) async fn put(
+        &self,
+        mut inside: Inside,
+        transaction: &Transaction<'_>,
+        session: &Session,
+    ) -> Result<(), Fault> {
+        inside.catch_up(transaction, session).await?;
+        self.remove(inside.inlined.follower()).await;
+        let mut all = self.all.lock().await;
+        all.push(inside);
+        self.count.store(all.len(), Ordering::Release);
+        Ok(())
+    }
+
+    pub(crate) async fn remove(&self, follower: &FollowerId) {
+        let mut all = self.all.lock().await;
+        all.retain(|inside| inside.inlined.follower() != follower);
+        self.count.store(all.len(), Ordering::Release);
+    }
+}
+
+/// Where a projection stands, and what comes next.
+struct Next {
+    standing: Option<Row>,
+    begun: i64,
+    last: Option<Row>,
+    page: Vec<Record>,
+}
+
+/// All of it is sent at once.
+async fn next(
+    inlined: &Inlined,
+    transaction: &Transaction<'_>,
+    session: &Session,
+) -> Result<Next, Fault> {
+    let [name, log] = key(inlined.follower());
+    let of: [&(dyn ToSql + Sync); 2] = [&name, &log];
+    let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
+    let admitted = Admitted::by(inlined.filter());
+    let whole = admitted.as_ref().map(|admitted| &admitted.whole);
+    let categories = admitted.as_ref().map(|admitted| &admitted.categories);
+    let events = admitted.as_ref().map(|admitted| &admitted.events);
+    let values: [&(dyn ToSql + Sync); 6] = [&name, &log, &limit, &whole, &categories, &events];
+    let (standing, begun, last, page, ()) = tokio::try_join!(biased;
+        async { Ok::<_, Fault>(transaction.query_opt(&session.standing, &of).await?) },
+        async { Ok(transaction.query_one(&session.begun, &[]).await?) },
+        async { Ok(transaction.query_opt(&session.last, &[]).await?) },
+        async {
+            let rows = transaction.query_raw(&session.page, values.iter().copied()).await?;
+            records(rows, None, &Names::default()).await
+        },
+        async {
+            if session.is_ours {
+                transaction.batch_execute(OWN_PLANS).await?;
+            }
+            Ok(())
+        },
+    )?;
+    Ok(Next {
+        standing,
+        begun: column(&begun, 0)?,
+        last,
+        page,
+    })
+}
+
+impl Inside {
+    pub(crate) fn follower(&self) -> &FollowerId {
+        self.inlined.follower()
+    }
+
+    /// Handles what it has not seen, up to the last event that is in the transaction.
+    async fn catch_up(
+        &mut self,
+        transaction: &Transaction<'_>,
+        session: &Session,
+    ) -> Result<(), Fault> {
+        let mut more = true;
+        while more {
+            let next = next(&self.inlined, transaction, session);
+            let next = in_time(session.patience, next).await?;
+            more = next.page.len() == PAGE;
+            self.handle(next, transaction, session).await?;
+        }
+        Ok(())
+    }
+
+    async fn handle(
+        &mut self,
+        next: Next,
+        transaction: &Transaction<'_>,
+        session: &Session,
+    ) -> Result<(), Fault> {
+        let standing = match next.standing {
+            Some(row) => followers::standing_of(&row)?.1,
+            None => es_core::persistence::Standing::default(),
+        };
+        self.inlined
+            .check_revision(standing.revision)
+            .map_err(inside)?;
+        session.work.write_to(Made::default());
+        for record in &next.page {
+            let handling = self.handler.handle(&self.inlined, record, transaction);
+            let handling = async { Ok(within(&session.work, handling).await) };
+            if let Err(source) = in_time(session.patience, handling).await? {
+                return Err(match is_of_the_moment(&*source) {
+                    true => Fault::Again(Arc::new(source)),
+                    false => inside(self.inlined.refused(source)),
+                });
+            }
+        }
+        let from = stored(standing.position.get())?;
+        let (to, commit): (i64, Uuid) = match (next.page.last(), next.last) {
+            (Some(end), _) if next.page.len() == PAGE => {
+                (stored(end.position.get())?, end.commit.into())
+            }
+            (_, Some(last)) => (column(&last, 0)?, column(&last, 1)?),
+            _ => return Ok(()),
+        };
+        if to <= from {
+            return Ok(());
+        }
+        let [name, log] = key(self.inlined.follower());
+        let values: [&(dyn ToSql + Sync); 7] = [
+            &name,
+            &log,
+            &from,
+            &to,
+            &Some(commit),
+            &None::<i64>,
+            &next.begun,
+        ];
+        let moved = async { Ok(transaction.execute(&session.advance, &values).await?) };
+        if in_time(session.patience, moved).await? > 0 {
+            return Ok(());
+        }
+        let begun = async { Ok(transaction.query_one(&session.begun, &[]).await?) };
+        let begun = in_time(session.patience, begun).await?;
+        if column::<i64>(&begun, 0)? != next.begun {
+            return Err(Fault::Ended);
+        }
+        let moved = "another process has moved its checkpoint meanwhile";
+        Err(Fault::Again(Arc::new(moved.into())))
+    }
+}
+
+fn inside(refused: AppendError) -> Fault {
+    Fault::Inside(Arc::new(refused))
+}

@@ -1,0 +1,396 @@
+//! Projections inside of commits: groups of them, transactions of the caller's, other processes, other revisions.
+#![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use es_core::application::SaveError;
+use es_core::persistence::{AppendError, CheckpointStore, EventStore, FollowerId};
+use es_core::system::{AnotherRevision, InlineError};
+use es_core::{
+    Aggregate, Application, BoxError, Error, Position, Projection, Recorded, Root, System, events,
+};
+use es_store_postgres::testing::TestLog;
+use es_store_postgres::{PostgresProjection, PostgresStore, Tables};
+use tokio_postgres::{Client, NoTls, Transaction};
+use uuid::Uuid;
+
+#[derive(Aggregate)]
+#[aggregate("Dog")]
+struct Dog {
+    root: Root<Self>,
+}
+
+#[events]
+impl Dog {
+    #[event("Registered", id = *id)]
+    fn register(id: Uuid) -> Self {
+        let _ = id;
+        Self { root: Root::new() }
+    }
+
+    #[event("TrickAdded")]
+    fn add_trick(&mut self, trick: &str) {
+        let _ = trick;
+    }
+}
+
+fn dog(number: u128, tricks: &[&str]) -> Dog {
+    let mut dog = Dog::register(Uuid::from_u128(number));
+    for trick in tricks {
+        dog.add_trick(trick);
+    }
+    dog
+}
+
+/// The tricks of all dogs, each once, in a table.
+#[derive(Default, Clone)]
+struct Wall<const REVISION: u32> {
+    failing: Arc<AtomicBool>,
+}
+
+impl<const REVISION: u32> Projection for Wall<REVISION> {
+    const NAME: &'static str = "wall";
+    const REVISION: u32 = REVISION;
+    type Events = DogEvent;
+}
+
+impl<const REVISION: u32> PostgresProjection for Wall<REVISION> {
+    async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        let wall = tx.table("wall");
+        tx.batch_execute(&format!(
+            "CREATE TABLE {wall} (position bigint PRIMARY KEY, trick text UNIQUE, revision bigint)"
+        ))
+        .await?;
+        Ok(())
+    }
+
+    async fn handle(
+        &mut self,
+        event: Recorded<DogEvent>,
+        tx: &Transaction<'_>,
+    ) -> Result<(), BoxError> {
+        let DogEvent::TrickAdded { trick } = event.event else {
+            return Ok(());
+        };
+        if trick == "final" {
+            return Ok(tx.batch_execute("COMMIT").await?);
+        }
+        let position = i64::try_from(event.position.get())?;
+        let insert = format!("INSERT INTO {} VALUES ($1, $2, $3)", tx.table("wall"));
+        let insert = tx.prepared(&insert).await?;
+        tx.execute(&insert, &[&position, &trick, &i64::from(REVISION)])
+            .await?;
+        match &*trick {
+            "absurd" if self.failing.load(Ordering::SeqCst) => panic!("as a bug would"),
+            _ => Ok(()),
+        }
+    }
+}
+
+struct Kennel {
+    log: TestLog,
+    store: PostgresStore,
+    app: Application,
+    session: Client,
+}
+
+/// A session in the schema of a log.
+async fn session(log: &TestLog) -> Client {
+    let (client, connection) = tokio_postgres::connect(log.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let first = format!("SET search_path = {}", log.schema());
+    client.batch_execute(&first).await.unwrap();
+    client
+}
+
+async fn kennel() -> Kennel {
+    let log = TestLog::new().await.unwrap();
+    let store = log.store().await.unwrap();
+    let app = Application::builder(store.clone()).name("kennel").build();
+    app.claim().await.unwrap();
+    Kennel {
+        app,
+        session: session(&log).await,
+        store,
+        log,
+    }
+}
+
+impl Kennel {
+    /// What another process has.
+    async fn another(&self) -> (PostgresStore, Application) {
+        let store = self.log.store().await.unwrap();
+        let app = Application::builder(store.clone()).name("kennel").build();
+        app.claim().await.unwrap();
+        (store, app)
+    }
+
+    /// Positions, tricks and revisions.
+    async fn wall(&self) -> Vec<(i64, String, i64)> {
+        let rows = self
+            .session
+            .query("SELECT * FROM wall ORDER BY position", &[]);
+        let rows = rows.await.unwrap();
+        rows.iter()
+            .map(|row| (row.get(0), row.get(1), row.get(2)))
+            .collect()
+    }
+
+    async fn tricks(&self) -> Vec<String> {
+        let wall = self.wall().await.into_iter();
+        wall.map(|(_, trick, _)| trick).collect()
+    }
+
+    async fn head(&self) -> u64 {
+        self.store.head().await.unwrap().get()
+    }
+}
+
+fn is_refused(refused: &Error) -> bool {
+    let Error::Save(SaveError::Store(AppendError::Projection { projection, .. })) = refused else {
+        return false;
+    };
+    projection == "wall"
+}
+
+#[tokio::test]
+async fn what_a_statement_or_a_panic_refuses_takes_nobody_along() {
+    let kennel = kennel().await;
+    kennel.app.save(&mut dog(1, &["sit"])).await.unwrap();
+    let inline = Wall::<1>::default();
+    inline.failing.store(true, Ordering::SeqCst);
+    kennel.store.inline(&kennel.app, inline).await.unwrap();
+    let mut saves = tokio::task::JoinSet::new();
+    for number in 2..66_u128 {
+        let app = kennel.app.clone();
+        saves.spawn(async move {
+            let trick = match number % 4 {
+                0 => "sit".to_owned(),
+                1 => "absurd".to_owned(),
+                _ => format!("trick {number}"),
+            };
+            let saved = app.save(&mut dog(number, &[&trick])).await;
+            match number % 4 {
+                0 | 1 => assert!(is_refused(&saved.unwrap_err())),
+                _ => drop(saved.unwrap()),
+            }
+        });
+    }
+    saves.join_all().await;
+    assert_eq!(kennel.head().await, 2 + 32 * 2);
+    let mut tricks = kennel.tricks().await;
+    tricks.sort();
+    let mut expected: Vec<_> = (2..66)
+        .filter(|number| number % 4 > 1)
+        .map(|number| format!("trick {number}"))
+        .chain(["sit".to_owned()])
+        .collect();
+    expected.sort();
+    assert_eq!(tricks, expected);
+    assert!(kennel.store.verify().await.unwrap().findings.is_empty());
+}
+
+#[tokio::test]
+async fn transactions_of_the_caller_run_it_too() {
+    let mut kennel = kennel().await;
+    kennel
+        .store
+        .inline(&kennel.app, Wall::<1>::default())
+        .await
+        .unwrap();
+    // Tables are found where the log is, and the session finds its own as before.
+    let elsewhere = "CREATE SCHEMA own; SET search_path = own; CREATE TABLE notes (note text)";
+    let elsewhere = elsewhere.replace("own", &format!("{}_own", kennel.log.schema()));
+    kennel.session.batch_execute(&elsewhere).await.unwrap();
+
+    let mut first = dog(1, &["sit"]);
+    let tx = kennel.session.transaction().await.unwrap();
+    tx.batch_execute("INSERT INTO notes VALUES ('first')")
+        .await
+        .unwrap();
+    let staged = kennel.app.stage(&mut first).unwrap();
+    kennel.store.commit_with(tx, staged).await.unwrap();
+
+    let mut twice = dog(2, &["sit"]);
+    let tx = kennel.session.transaction().await.unwrap();
+    let staged = kennel.app.stage(&mut twice).unwrap();
+    let refused = kennel.store.append_in(&tx, staged).await.unwrap_err();
+    assert!(
+        matches!(refused, AppendError::Projection { .. }),
+        "{refused:?}"
+    );
+    // The rest of the transaction goes on.
+    tx.batch_execute("INSERT INTO notes VALUES ('second')")
+        .await
+        .unwrap();
+    let mut third = dog(3, &["bow"]);
+    let staged = kennel.app.stage(&mut third).unwrap();
+    let appended = kennel.store.append_in(&tx, staged).await.unwrap();
+    tx.batch_execute("INSERT INTO notes VALUES ('third')")
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    appended.committed();
+    let notes = kennel.session.query("SELECT note FROM notes", &[]);
+    assert_eq!(notes.await.unwrap().len(), 3);
+    let back = format!("SET search_path = {}", kennel.log.schema());
+    kennel.session.batch_execute(&back).await.unwrap();
+    assert_eq!(kennel.tricks().await, ["sit", "bow"]);
+    assert_eq!(twice.pending().len(), 2, "it may be saved again");
+    assert_eq!(kennel.head().await, 4);
+    let drop = format!("DROP SCHEMA {}_own CASCADE", kennel.log.schema());
+    kennel.session.batch_execute(&drop).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_processes_run_it_and_each_event_is_handled_once() {
+    let kennel = kennel().await;
+    let (store, app) = kennel.another().await;
+    kennel
+        .store
+        .inline(&kennel.app, Wall::<1>::default())
+        .await
+        .unwrap();
+    let mut saves = tokio::task::JoinSet::new();
+    for number in 0..60_u128 {
+        let app = if number % 2 == 0 {
+            app.clone()
+        } else {
+            kennel.app.clone()
+        };
+        saves.spawn(async move {
+            let trick = format!("trick {number}");
+            app.save(&mut dog(number, &[&trick])).await.unwrap();
+        });
+        if number == 20 {
+            // While commits are on their way.
+            store
+                .inline(&app_of(&store), Wall::<1>::default())
+                .await
+                .unwrap();
+        }
+    }
+    saves.join_all().await;
+    app.save(&mut dog(100, &["last"])).await.unwrap();
+    assert_eq!(kennel.tricks().await.len(), 61);
+    let follower = FollowerId::new("wall", "kennel");
+    let reached = kennel.store.standing(&follower).await.unwrap();
+    assert_eq!(reached.position, Position::from(kennel.head().await));
+}
+
+fn app_of(store: &PostgresStore) -> Application {
+    Application::builder(store.clone()).name("kennel").build()
+}
+
+#[tokio::test]
+async fn a_new_revision_is_made_of_the_whole_log_and_refuses_the_older_program() {
+    let kennel = kennel().await;
+    kennel
+        .store
+        .inline(&kennel.app, Wall::<1>::default())
+        .await
+        .unwrap();
+    kennel.app.save(&mut dog(1, &["sit", "bow"])).await.unwrap();
+    let (store, app) = kennel.another().await;
+    store.inline(&app, Wall::<2>::default()).await.unwrap();
+    let expected = [(2, "sit".to_owned(), 2), (3, "bow".to_owned(), 2)];
+    assert_eq!(kennel.wall().await, expected);
+    app.save(&mut dog(2, &["jump"])).await.unwrap();
+
+    let refused = kennel.app.save(&mut dog(3, &["late"])).await.unwrap_err();
+    let Error::Save(SaveError::Store(AppendError::Projection { source, .. })) = refused else {
+        panic!("{refused:?}");
+    };
+    let cause = source.downcast_ref::<AnotherRevision>().unwrap();
+    assert_eq!((cause.found, cause.known), (2, 1));
+    let outdated = kennel.store.inline(&kennel.app, Wall::<1>::default()).await;
+    assert!(
+        matches!(
+            outdated,
+            Err(InlineError::Outdated {
+                live: 2,
+                known: 1,
+                ..
+            })
+        ),
+        "{outdated:?}"
+    );
+    assert_eq!(kennel.tricks().await, ["sit", "bow", "jump"]);
+}
+
+#[tokio::test]
+async fn what_cannot_handle_the_log_does_not_run() {
+    let kennel = kennel().await;
+    kennel.app.save(&mut dog(1, &["absurd"])).await.unwrap();
+    let inline = Wall::<1>::default();
+    inline.failing.store(true, Ordering::SeqCst);
+    let refused = kennel.store.inline(&kennel.app, inline).await;
+    assert!(
+        matches!(
+            refused,
+            Err(InlineError::Store(AppendError::Projection { .. }))
+        ),
+        "{refused:?}"
+    );
+    kennel.app.save(&mut dog(2, &["sit"])).await.unwrap();
+    let tables = "SELECT count(*) FROM pg_class WHERE relname = 'wall' AND relnamespace = to_regnamespace($1)::oid";
+    let schema = kennel.log.schema();
+    let tables = kennel.session.query_one(tables, &[&schema]).await;
+    assert_eq!(tables.unwrap().get::<_, i64>(0), 0);
+    // The name is free.
+    let system =
+        System::new("kennel").follow(&kennel.app, kennel.store.project(Wall::<1>::default()));
+    system.settle().await.unwrap();
+    assert_eq!(kennel.tricks().await, ["absurd", "sit"]);
+}
+
+#[tokio::test]
+async fn a_handler_that_ends_the_transaction_leaves_the_log_whole() {
+    let kennel = kennel().await;
+    kennel
+        .store
+        .inline(&kennel.app, Wall::<1>::default())
+        .await
+        .unwrap();
+    let mut ended = dog(1, &["final"]);
+    // Its commit is stored, and so it is told; or its fate is not known, and the next save finds out.
+    if kennel.app.save(&mut ended).await.is_err() {
+        kennel.app.save(&mut ended).await.unwrap();
+    }
+    assert_eq!(kennel.head().await, 2);
+    assert!(kennel.store.verify().await.unwrap().findings.is_empty());
+}
+
+#[tokio::test]
+async fn sessions_that_end_lose_and_repeat_nothing() {
+    let kennel = kennel().await;
+    kennel
+        .store
+        .inline(&kennel.app, Wall::<1>::default())
+        .await
+        .unwrap();
+    let mut saves = tokio::task::JoinSet::new();
+    for number in 0..80_u128 {
+        let app = kennel.app.clone();
+        saves.spawn(async move {
+            let mut dog = dog(number, &[&format!("trick {number}")]);
+            while app.save(&mut dog).await.is_err() {}
+        });
+    }
+    for _ in 0..6 {
+        let kill = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()";
+        kennel
+            .session
+            .query(kill, &[&kennel.log.schema()])
+            .await
+            .unwrap();
+        tokio::task::yield_now().await;
+    }
+    saves.join_all().await;
+    kennel.app.save(&mut dog(100, &["last"])).await.unwrap();
+    assert_eq!(kennel.head().await, 81 * 2);
+    let wall = kennel.wall().await;
+    assert_eq!(wall.len(), 81, "each once: the table says so too");
+    assert!(kennel.store.verify().await.unwrap().findings.is_empty());
+}

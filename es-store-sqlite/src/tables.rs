@@ -1,0 +1,129 @@
+//! The names of the tables that a projection writes to: those that readers see, or others beside them.
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use es_core::persistence::{BoxError, FollowerId};
+use es_core::system::HandlerPanicked;
+use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use crate::sql::Sql;
+
+/// Knows the tables that a projection writes to.
+pub trait Tables {
+    /// The name of a table, an index or a view: in a projection that is built beside what readers see it has an ending; else it is `name` itself.
+    fn table(&self, name: &str) -> String;
+}
+
+impl Tables for Transaction<'_> {
+    fn table(&self, name: &str) -> String {
+        WRITES_TO.with_borrow_mut(|writes_to| match writes_to {
+            Some(made) => {
+                if !made.tables.contains(name) {
+                    made.tables.insert(name.to_owned());
+                }
+                format!("{name}{}", made.ending)
+            }
+            None => name.to_owned(),
+        })
+    }
+}
+
+thread_local! {
+    /// What the handler writes to that runs on this thread.
+    static WRITES_TO: RefCell<Option<Made>> = const { RefCell::new(None) };
+}
+
+/// What a projection has made, as it is kept beside its checkpoint.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Made {
+    /// How the names of its tables ended when they were made, and those of its indexes still do.
+    pub(crate) ending: String,
+    /// The names of its tables and indexes, without the ending.
+    pub(crate) tables: BTreeSet<String>,
+    /// It runs inside of commits.
+    #[serde(default)]
+    pub(crate) inline: bool,
+}
+
+impl Made {
+    pub(crate) fn new(ending: &str) -> Self {
+        Self {
+            ending: ending.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// As it is kept.
+    pub(crate) fn to_json(&self) -> Result<String, Error> {
+        serde_json::to_string(self).map_err(|error| Error::ToSqlConversionFailure(error.into()))
+    }
+
+    /// Drops the tables that readers see.
+    pub(crate) fn drop_tables(&self, connection: &Connection) -> Result<(), Error> {
+        for table in &self.tables {
+            if is_table(connection, table)? {
+                connection.execute_batch(&format!("DROP TABLE {}", quoted(table)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs what asks for the names of tables, and says which it asked for. A panic is an error.
+pub(crate) fn within<T>(
+    made: Made,
+    run: impl FnOnce() -> Result<T, BoxError>,
+) -> (Result<T, BoxError>, Made) {
+    WRITES_TO.set(Some(made));
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    let made = WRITES_TO.take().unwrap_or_default();
+    let outcome = outcome.unwrap_or_else(|panic| Err(HandlerPanicked::new(&*panic).into()));
+    (outcome, made)
+}
+
+/// What a follower has made so far, where it has.
+pub(crate) fn made(
+    connection: &Connection,
+    sql: &Sql,
+    follower: &FollowerId,
+) -> Result<Option<Made>, Error> {
+    let kept = connection
+        .query_row(
+            &sql.read_output,
+            params![follower.name, follower.log],
+            |row| row.get::<_, Option<String>>(0),
+        )
+        .optional()?
+        .flatten();
+    match kept {
+        None => Ok(None),
+        Some(kept) => serde_json::from_str(&kept)
+            .map(Some)
+            .map_err(|error| Error::ToSqlConversionFailure(error.into())),
+    }
+}
+
+/// Whether a projection runs inside of commits.
+pub(crate) fn runs_inside(
+    connection: &Connection,
+    sql: &Sql,
+    follower: &FollowerId,
+) -> Result<bool, Error> {
+    Ok(made(connection, sql, follower)?.is_some_and(|made| made.inline))
+}
+
+pub(crate) fn is_table(connection: &Connection, name: &str) -> Result<bool, Error> {
+    let found = connection.query_row(
+        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
+        [name],
+        |_| Ok(()),
+    );
+    Ok(found.optional()?.is_some())
+}
+
+/// A name of the user's in SQL.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
