@@ -18,7 +18,10 @@ use tempfile::TempDir;
 const PAYLOAD_LIMIT: usize = 1_000_000;
 
 async fn opened(builder: SqliteStoreBuilder) -> SqliteStore {
-    let builder = builder.payload_limit(PAYLOAD_LIMIT);
+    // Laws promise no time, and two processes' worth of writers on a busy disk may wait long for each other.
+    let builder = builder
+        .payload_limit(PAYLOAD_LIMIT)
+        .busy_timeout(Duration::from_secs(60));
     builder.open().await.expect("it can be opened")
 }
 
