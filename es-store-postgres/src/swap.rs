@@ -1,6 +1,7 @@
 //! What was built beside takes the place of what readers see, in one transaction.
 use std::collections::BTreeSet;
 
+use es_core::Position;
 use es_core::persistence::{AppendError, Epoch, FollowerId};
 use es_core::system::Output;
 use tokio_postgres::Transaction;
@@ -84,6 +85,8 @@ pub(crate) async fn swap(
     // A table that is not known to be the projection's is left alone, and then in the way.
     let before = match made(transaction, sql, &built.live).await? {
         Some(before) => before.tables,
+        None if old.position == Position::START => BTreeSet::new(),
+        // Kept before it was kept what is made.
         None => after.tables.clone(),
     };
     drop_all(transaction, &before).await?;

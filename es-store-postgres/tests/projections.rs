@@ -621,3 +621,17 @@ async fn a_dump_of_schema_1_is_brought_up_to_date_with_all_that_is_in_it() {
     let dog = kennel.app.get::<Dog>(Uuid::from_u128(1)).await.unwrap();
     assert_eq!(dog.version().get(), 3);
 }
+
+#[tokio::test]
+async fn a_table_of_somebody_elses_is_not_dropped_for_what_was_never_made() {
+    let kennel = kennel().await;
+    kennel.trained(1, &["sit"]).await;
+    let own = "CREATE TABLE wall (brick text); INSERT INTO wall VALUES ('mine')";
+    kennel.reader.batch_execute(own).await.unwrap();
+    let system =
+        System::new("kennel").follow(&kennel.app, kennel.store.project(Wall::<1>::default()));
+    let refused = system.follower("wall").rebuild().await.unwrap_err();
+    assert!(format!("{refused:?}").contains("wall"), "{refused:?}");
+    let brick = kennel.reader.query_one("SELECT brick FROM wall", &[]).await;
+    assert_eq!(brick.unwrap().get::<_, &str>(0), "mine");
+}

@@ -1,5 +1,6 @@
 //! Read models in tables of the same file: a batch of events and the checkpoint that covers them are one transaction.
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -7,7 +8,7 @@ use es_core::persistence::{
     AppendError, BoxError, BoxFuture, EventSet, Filter, FollowerId, LeaseError, Record, Recorded,
     Store,
 };
-use es_core::system::{Batch, Follower, HandleError, Output, Projection};
+use es_core::system::{Batch, Follower, HandleError, Output, Projection, Settings};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::error::explained;
@@ -106,6 +107,9 @@ pub trait SqliteProjection: Projection {
 /// How long a batch takes at most, unless set otherwise, before it is committed and writers have their turn.
 const BATCH_TIME: Duration = Duration::from_millis(20);
 
+/// How many events are read for a batch at most.
+const BATCH: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+
 impl SqliteStore {
     /// A follower that keeps what the projection makes in this store.
     ///
@@ -165,6 +169,14 @@ impl<P: SqliteProjection> Follower for SqliteFollower<P> {
 
     fn revision(&self) -> u32 {
         P::REVISION
+    }
+
+    /// Rows that are changed again and again are written to the disk once for each batch, so larger ones cost less; what bounds them is their time.
+    fn settings(&self) -> Settings {
+        Settings {
+            batch: BATCH,
+            ..Settings::default()
+        }
     }
 
     fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
@@ -439,15 +451,15 @@ fn swap_in_transaction(connection: &Connection, sql: &Sql, built: &Output) -> Re
         }
         .into());
     }
-    let (before, after) = (
-        made(&transaction, sql, &built.live)?.unwrap_or_default(),
-        made(&transaction, sql, &built.follower)?.unwrap_or_default(),
-    );
-    let seen = Made {
-        tables: before.tables.union(&after.tables).cloned().collect(),
-        ..before
+    let after = made(&transaction, sql, &built.follower)?.unwrap_or_default();
+    // A table that is not known to be the projection's is left alone, and then in the way.
+    let before = match made(&transaction, sql, &built.live)? {
+        Some(before) => before,
+        None if old.position == es_core::Position::START => Made::default(),
+        // Kept before it was kept what is made.
+        None => after.clone(),
     };
-    seen.drop_tables(&transaction)?;
+    before.drop_tables(&transaction)?;
     for table in &after.tables {
         let built = format!("{table}{}", after.ending);
         if is_table(&transaction, &built)? {

@@ -516,3 +516,72 @@ fn a_file_of_schema_1_is_brought_up_to_date_with_all_that_is_in_it() {
         assert_eq!(dog.version().get(), 3);
     });
 }
+
+/// The second revision of the wall, which keeps notes too.
+struct WallWithNotes;
+
+impl Projection for WallWithNotes {
+    const NAME: &'static str = "wall";
+    const REVISION: u32 = 2;
+    type Events = DogEvent;
+}
+
+impl SqliteProjection for WallWithNotes {
+    fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        let notes = tx.table("wall_notes");
+        tx.execute_batch(&format!("CREATE TABLE {notes} (note TEXT)"))?;
+        Wall::<2>::default().create(tx)
+    }
+
+    fn handle(&mut self, event: Recorded<DogEvent>, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        Wall::<2>::default().handle(event, tx)
+    }
+}
+
+#[test]
+fn a_table_that_the_old_revision_never_made_is_left_alone_and_in_the_way() {
+    block_on(async {
+        let kennel = kennel();
+        let old =
+            System::new("old").follow(&kennel.app, kennel.store.project(Wall::<1>::default()));
+        kennel.trained(1, &["sit"]).await;
+        old.settle().await.unwrap();
+        let connection = Connection::open(&kennel.path).unwrap();
+        let own = "CREATE TABLE wall_notes (note TEXT); INSERT INTO wall_notes VALUES ('mine')";
+        connection.execute_batch(own).unwrap();
+        let new = System::new("new").follow(&kennel.app, kennel.store.project(WallWithNotes));
+        let refused = new.settle().await.unwrap_err();
+        assert!(format!("{refused:?}").contains("wall_notes"), "{refused:?}");
+        let note: String = connection
+            .query_row("SELECT note FROM wall_notes", (), |row| row.get(0))
+            .unwrap();
+        assert_eq!(note, "mine");
+        assert_eq!(kennel.wall(), wall(&[(1, &["sit"])]), "readers see the old");
+
+        connection
+            .execute_batch("ALTER TABLE wall_notes RENAME TO notes")
+            .unwrap();
+        new.settle().await.unwrap();
+        assert_eq!(kennel.tables(), ["wall", "wall_notes"]);
+        assert_eq!(kennel.wall(), wall(&[(1, &["sit"])]));
+    });
+}
+
+#[test]
+fn a_table_of_somebody_elses_is_not_dropped_for_what_was_never_made() {
+    block_on(async {
+        let kennel = kennel();
+        kennel.trained(1, &["sit"]).await;
+        let connection = Connection::open(&kennel.path).unwrap();
+        let own = "CREATE TABLE wall (brick TEXT); INSERT INTO wall VALUES ('mine')";
+        connection.execute_batch(own).unwrap();
+        let system =
+            System::new("kennel").follow(&kennel.app, kennel.store.project(Wall::<1>::default()));
+        let refused = system.follower("wall").rebuild().await.unwrap_err();
+        assert!(format!("{refused:?}").contains("wall"), "{refused:?}");
+        let brick: String = connection
+            .query_row("SELECT brick FROM wall", (), |row| row.get(0))
+            .unwrap();
+        assert_eq!(brick, "mine");
+    });
+}

@@ -3,8 +3,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_lite::future;
 use tracing::Instrument;
 
+use super::ahead::{Ahead, Size};
 use super::failure::Then;
 use super::followed::{Failing, Followed};
 use super::follower::{Batch, Follower, HandleError, Output};
@@ -72,8 +74,12 @@ pub(super) struct Engine<'a> {
     follower: &'a mut dyn Follower,
     holder: &'a str,
     goal: Goal,
+    /// There is one turn alone, so nothing is read for the next.
+    once: bool,
     /// Present under a lease.
     run: Option<Run>,
+    /// The lease under which a store could not be reached, which nobody else has yet.
+    lost: Option<Lease>,
 }
 
 /// What is known under a lease.
@@ -84,6 +90,8 @@ struct Run {
     position: Position,
     stands_at: Option<CommitId>,
     parked: Vec<Parked>,
+    ahead: Option<Ahead>,
+    size: Size,
     /// What is built takes the place of what readers see.
     swaps: bool,
 }
@@ -100,8 +108,15 @@ impl<'a> Engine<'a> {
             follower,
             holder,
             goal,
+            once: false,
             run: None,
+            lost: None,
         }
+    }
+
+    /// For one turn alone.
+    pub(super) fn once(self) -> Self {
+        Self { once: true, ..self }
     }
 
     /// Does the next thing there is to do, and says in the follower's state what came of it.
@@ -130,7 +145,7 @@ impl<'a> Engine<'a> {
                 Turn::Stopped
             }
             Halt::Fenced { epoch, actual } => {
-                self.run = None;
+                (self.run, self.lost) = (None, None);
                 self.followed.set(State::Fenced { epoch, actual });
                 Turn::Fenced
             }
@@ -142,7 +157,7 @@ impl<'a> Engine<'a> {
                 Turn::Standby(free_in)
             }
             Halt::Unreachable(failure) => {
-                self.run = None;
+                self.lose();
                 self.followed.set(State::Waiting {
                     failure: failure.clone(),
                 });
@@ -150,7 +165,7 @@ impl<'a> Engine<'a> {
             }
             Halt::Stale => {
                 if let Err(Halt::Unreachable(failure)) = self.reload().await {
-                    self.run = None;
+                    self.lose();
                     return Turn::Unreachable(failure);
                 }
                 Turn::Moved(0)
@@ -166,15 +181,23 @@ impl<'a> Engine<'a> {
 
     /// Gives the lease back, so that another need not wait for its end.
     pub(super) async fn release(&mut self) {
-        if let Some(run) = self.run.take() {
+        let lease = self.run.take().map(|run| run.lease);
+        if let Some(lease) = lease.or(self.lost.take()) {
             let request = LeaseRequest {
-                follower: run.output.follower,
+                follower: lease.follower,
                 holder: self.holder.to_owned(),
                 length: std::time::Duration::ZERO,
-                epoch: Some(run.lease.epoch),
+                epoch: Some(lease.epoch),
             };
             // Where that fails it ends by itself.
             drop(self.store().lease(request).await);
+        }
+    }
+
+    /// Begins anew, under the same lease where it is still there: waiting for its end would be waiting for nobody.
+    fn lose(&mut self) {
+        if let Some(run) = self.run.take() {
+            self.lost = Some(run.lease);
         }
     }
 
@@ -242,14 +265,24 @@ impl<'a> Engine<'a> {
             }
             Goal::Follow => (Output::live(live.clone(), revision), false),
         };
-        let request = LeaseRequest {
+        let request = |epoch| LeaseRequest {
             follower: output.follower.clone(),
             holder: self.holder.to_owned(),
             length: self.followed.settings.lease,
-            epoch: None,
+            epoch,
         };
+        let lost = self.lost.as_ref();
+        let lost = lost.filter(|lease| lease.follower == output.follower);
+        let lost = lost.map(|lease| lease.epoch);
         let renewed = Instant::now();
-        let lease = self.store().lease(request).await?;
+        let leased = match self.store().lease(request(lost)).await {
+            Err(LeaseError::Fenced { .. }) if lost.is_some() => {
+                self.store().lease(request(None)).await
+            }
+            leased => leased,
+        };
+        let lease = leased?;
+        self.lost = None;
         output.epoch = Some(lease.epoch);
         self.run = Some(Run {
             output,
@@ -258,6 +291,8 @@ impl<'a> Engine<'a> {
             position: Position::START,
             stands_at: None,
             parked: Vec::new(),
+            ahead: None,
+            size: Size::up_to(self.followed.settings.batch.get()),
             swaps,
         });
         // Somebody may have put another revision in its place before the lease was ours.
@@ -291,13 +326,14 @@ impl<'a> Engine<'a> {
         }
         run.position = standing.position;
         run.stands_at = standing.stands_at;
+        run.ahead = None;
         run.parked = store.parked(&run.output.follower).await?;
         Ok(())
     }
 
     /// Reads and handles what comes next.
     async fn page(&mut self) -> Result<Turn, Halt> {
-        let Some(run) = &self.run else {
+        let Some(run) = &mut self.run else {
             return Ok(Turn::Moved(0));
         };
         is_the_log(self.followed, run.position, run.stands_at).await?;
@@ -306,10 +342,21 @@ impl<'a> Engine<'a> {
             Goal::Follow => Position::MAX,
         };
         let bound = self.followed.before().unwrap_or(Position::MAX).min(until);
-        let span = Span::after(run.position)
-            .up_to(bound)
-            .limit(self.followed.settings.batch.get());
-        let page = self.followed.log.page(span).await?;
+        let limit = run.size.get();
+        let span = Span::after(run.position).up_to(bound).limit(limit);
+        let page = match Ahead::take(&mut run.ahead, run.position, bound, limit) {
+            Some(page) => page,
+            None => self.followed.log.page(span).await?,
+        };
+        // What is behind a page that is not full is not there yet.
+        let mut behind = None;
+        if page.records.len() == limit {
+            run.size.learn(&page.records);
+            if run.ahead.is_none() && !self.once {
+                let limit = run.size.get();
+                behind = Some(Span::after(page.read_to).up_to(bound).limit(limit));
+            }
+        }
         if page.read_to <= run.position {
             return self.no_more(until).await;
         }
@@ -337,12 +384,33 @@ impl<'a> Engine<'a> {
             return Ok(Turn::Moved(0));
         }
         let batch = Arc::new(batch);
-        match self.follower.handle(Arc::clone(&batch)).await {
+        let log = &self.followed.log;
+        let read = async {
+            match behind {
+                // Where that fails it is read when its turn comes.
+                Some(span) => log.page(span).await.ok(),
+                None => None,
+            }
+        };
+        let handling = self.follower.handle(Arc::clone(&batch));
+        let (handled, behind) = future::zip(handling, read).await;
+        match handled {
             Ok(handled) => {
                 let advance = batch.advance(0, handled);
                 self.followed.forget_failure();
                 self.moved(&advance);
                 traced::handled(handled, advance.to);
+                if let Some(run) = &mut self.run {
+                    let left = &batch.records[handled.min(batch.records.len())..];
+                    if behind.is_some() || !left.is_empty() {
+                        // Read again where some of the events were set apart, which are not among those that are left.
+                        let is_whole = left.is_empty() || batch.parking.is_empty();
+                        run.ahead = match is_whole && run.ahead.is_none() {
+                            true => Ahead::left_over(left, advance.to, behind),
+                            false => None,
+                        };
+                    }
+                }
                 Ok(Turn::Moved(handled))
             }
             Err(HandleError::Event { place: 0, source }) => {

@@ -108,7 +108,7 @@ pub trait Follower: Send + 'static {
 /// How a follower is run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// How many events are read at once, at most; 1 000 unless this is set.
+    /// How many events are read at once, at most; unless this is set 1 000, or as many as suit the store. Fewer where they are large.
     pub batch: NonZeroUsize,
     /// For how long a lease is taken; 10 s unless this is set.
     pub lease: Duration,

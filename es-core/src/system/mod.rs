@@ -5,6 +5,7 @@
 //! [process manager](ProcessManager) answers events by events. A [`System`] says who follows whom; it is driven [step by step](System::step), or
 //! [by itself](System::start).
 
+mod ahead;
 mod catch_up;
 mod dry_run;
 mod engine;

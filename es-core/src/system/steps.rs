@@ -38,7 +38,8 @@ impl System {
             let Some(follower) = driven.follower.as_deref_mut() else {
                 continue;
             };
-            let mut engine = Engine::new(followed, follower, &self.holder, Goal::Follow);
+            let engine = Engine::new(followed, follower, &self.holder, Goal::Follow);
+            let mut engine = engine.once();
             let turn = engine.turn().await;
             engine.release().await;
             match turn {

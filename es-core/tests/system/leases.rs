@@ -1,8 +1,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use es_core::persistence::{
-    Advance, AppendError, CheckpointStore, Commit, CommitId, EventStore, FollowerId, LeaseRequest,
-    Metadata,
+    Advance, AppendError, BoxFuture, CheckpointStore, Commit, CommitId, EventStore, Filter,
+    FollowerId, LeaseRequest, Metadata, Store,
 };
 use es_core::system::{Batch, HandleError, Output, State};
 use es_core::testing::VirtualClock;
@@ -120,5 +120,83 @@ fn two_systems_that_run_one_follower_handle_each_event_once() {
         let tricks = store.view::<Wall>().unwrap().tricks[&dog(1)].clone();
         let expected: Vec<_> = (0..20).map(|number| number.to_string()).collect();
         assert_eq!(tricks, expected);
+    });
+}
+
+/// A follower whose store cannot be reached, a few times.
+struct Unreachable<F> {
+    follower: F,
+    times: u32,
+}
+
+impl<F: Follower> Follower for Unreachable<F> {
+    fn name(&self) -> &str {
+        self.follower.name()
+    }
+
+    fn filter(&self) -> Filter {
+        self.follower.filter()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.follower.store()
+    }
+
+    fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        self.follower.prepare(output)
+    }
+
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        if let Some(left) = self.times.checked_sub(1) {
+            self.times = left;
+            let away = AppendError::Unavailable("the server is away".into());
+            return Box::pin(async { Err(away.into()) });
+        }
+        self.follower.handle(batch)
+    }
+}
+
+#[test]
+fn who_could_not_reach_the_store_goes_on_under_its_own_lease() {
+    block_on(async {
+        let store = MemoryStore::new();
+        let app = Application::builder(store.clone()).name("school").build();
+        let follower = Unreachable {
+            follower: store.project(Wall::default()),
+            times: 2,
+        };
+        // Nobody waits for the end of such a lease.
+        let follower = follower.leased_for(Duration::from_secs(3_600));
+        let system = System::new("school").follow(&app, follower);
+        trained(&app, 1, &["sit"]).await;
+        let running = system.start();
+        let reached = system
+            .follower("wall")
+            .wait_for(Position::from(2), Duration::from_secs(20))
+            .await;
+        reached.expect("it takes up its own lease");
+        let standing = store.standing(&FollowerId::new("wall", "school")).await;
+        assert_eq!(standing.unwrap().epoch.get(), 1, "and did not take it anew");
+        running.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn who_gives_up_because_the_store_is_away_gives_its_lease_back() {
+    block_on(async {
+        let (_, store, app) = clocked();
+        let follower = Unreachable {
+            follower: store.project(Wall::default()),
+            times: 1,
+        };
+        let system = System::new("school").follow(&app, follower);
+        trained(&app, 1, &["sit"]).await;
+        let wall = system.follower("wall");
+        wall.catch_up(Duration::ZERO, &mut |_, _| {})
+            .await
+            .expect_err("the server is away");
+        wall.catch_up(Duration::ZERO, &mut |_, _| {})
+            .await
+            .expect("no time has passed, and nobody has the lease");
     });
 }
