@@ -20,7 +20,13 @@ fn main() -> ExitCode {
     match Effort::from_arguments(arguments.into_iter()) {
         Ok(effort) => {
             scenarios::all(&effort);
-            ExitCode::SUCCESS
+            match effort.write() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(message) => {
+                    eprintln!("{message}");
+                    ExitCode::FAILURE
+                }
+            }
         }
         Err(message) => {
             eprintln!("{message}\n{}", Effort::USAGE);

@@ -147,6 +147,20 @@ const TEST: &[Step] = &[
         &[],
     ),
     (
+        "the SQLite store on the oldest rusqlite, which is what sqlx 0.8 can be linked with",
+        &[
+            "check",
+            "--locked",
+            "--manifest-path",
+            "benches/peers/Cargo.toml",
+            "--package",
+            "es-store-sqlite",
+            "--target-dir",
+            "target/peers",
+        ],
+        &[],
+    ),
+    (
         "the example `dog_school`",
         &[
             "run",

@@ -2,7 +2,9 @@
 
 mod disk;
 mod effort;
+mod machine;
 mod race;
+mod report;
 mod scenario;
 mod statistics;
 mod waits;
@@ -10,5 +12,6 @@ mod waits;
 pub(crate) use disk::Disk;
 pub(crate) use effort::Effort;
 pub(crate) use race::{Race, Turn};
+pub(crate) use report::{Report, grouped};
 pub(crate) use scenario::Scenario;
 pub(crate) use waits::Waits;

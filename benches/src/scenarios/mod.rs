@@ -14,6 +14,7 @@ use crate::harness::Effort;
 pub(crate) use postgres::child;
 
 pub(crate) fn all(effort: &Effort) {
+    effort.report.table("memory");
     record::run(effort);
     replay::run(effort, effort.short);
     replay::run(effort, effort.long);

@@ -31,6 +31,7 @@ const DURABLE: &str = "durable: fsync, synchronous_commit";
 const READ: &str = "read only";
 
 pub(super) fn run(effort: &Effort) {
+    effort.report.table("Postgres");
     let bench = Bench {
         effort,
         server: OnceCell::new(),

@@ -29,7 +29,7 @@ impl Server {
         }
         let folder = Disk::parent(effort).expect("this program is in a folder");
         let disk = Disk::of(effort).expect("there is a folder that files can be made in");
-        if !disk.is_one().expect("the folder can be written to") {
+        if !disk.is_one(effort).expect("the folder can be written to") {
             return None;
         }
         match private(&folder) {
@@ -41,10 +41,10 @@ impl Server {
     fn checked(url: String, private: Option<Private>, effort: &Effort) -> Option<Self> {
         if !effort.tiny {
             let said = settings(&url);
-            println!(
-                "Postgres {}, fsync {}, synchronous_commit {}",
-                said[0], said[1], said[2]
-            );
+            let [version, fsync, commit] = &said;
+            let line = format!("Postgres {version}, fsync {fsync}, synchronous_commit {commit}");
+            println!("{line}");
+            effort.report.say(line);
             if said[1] == "off" || said[2] == "off" {
                 println!(
                     "  that is not durable, so nothing of Postgres is measured; name another server by {VARIABLE}"
