@@ -2,8 +2,11 @@
 //! It starts a private Postgres server for them, or uses the one that `ES_TEST_POSTGRES_URL` names.
 //! `cargo xtask faults` kills, damages and starves the stores for some minutes, and prints a figure for each fault.
 //! `cargo xtask compile-cost` measures what the macros cost in compile time.
+//! `cargo xtask instructions` counts what single things cost the processor, beside what was recorded; `-- --record` records.
 
 mod compile_cost;
+mod install;
+mod instructions;
 mod postgres;
 
 use std::env;
@@ -257,18 +260,29 @@ const FAULTS: &[Step] = &[
 ];
 
 fn main() -> ExitCode {
-    match env::args().nth(1).as_deref() {
-        Some("test") => run(TEST),
-        Some("faults") => run(FAULTS),
-        Some("compile-cost") => match compile_cost::run() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error}");
-                ExitCode::FAILURE
-            }
-        },
+    let arguments: Vec<String> = env::args().skip(1).filter(|given| given != "--").collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["test"] => run(TEST),
+        ["faults"] => run(FAULTS),
+        ["compile-cost"] => told(compile_cost::run()),
+        ["instructions"] => told(instructions::run(false)),
+        ["instructions", "--record"] => told(instructions::run(true)),
         _ => {
-            eprintln!("usage: cargo xtask test | faults | compile-cost");
+            eprintln!(
+                "usage: cargo xtask test | faults | compile-cost | instructions [-- --record]"
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn told(done: Result<(), impl std::error::Error>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let cause = error.source().map(|cause| format!(": {cause}"));
+            eprintln!("{error}{}", cause.unwrap_or_default());
             ExitCode::FAILURE
         }
     }

@@ -21,6 +21,10 @@ pub(crate) struct Effort {
     pub(crate) only: String,
     /// Where files are kept while they are measured; `None`: beside this program.
     pub(crate) folder: Option<PathBuf>,
+    /// Also makes logs of ten million events, where that is not all too long.
+    pub(crate) huge: bool,
+    /// A folder for pictures of what grows.
+    pub(crate) pictures: Option<PathBuf>,
     /// A file of Markdown that the tables are written to.
     pub(crate) markdown: Option<PathBuf>,
     /// What was measured until now.
@@ -28,7 +32,7 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    pub(crate) const USAGE: &str = "usage: benches [--tiny] [--rounds 31, in races 9] [--turn-ms 5] [--short 100] [--long 10000] [--only TEXT] [--folder PATH] [--markdown FILE]";
+    pub(crate) const USAGE: &str = "usage: benches [--tiny] [--rounds 31, in races 9] [--turn-ms 5] [--short 100] [--long 10000] [--only TEXT] [--folder PATH] [--markdown FILE] [--pictures FOLDER] [--huge]";
 
     pub(crate) fn from_arguments(
         mut arguments: impl Iterator<Item = String>,
@@ -42,6 +46,8 @@ impl Effort {
             long: 10_000,
             only: String::new(),
             folder: None,
+            huge: false,
+            pictures: None,
             markdown: None,
             report: Report::default(),
         };
@@ -65,6 +71,10 @@ impl Effort {
                 "--only" => effort.only = arguments.next().ok_or("--only what?")?,
                 "--folder" => {
                     effort.folder = Some(arguments.next().ok_or("--folder where?")?.into())
+                }
+                "--huge" => effort.huge = true,
+                "--pictures" => {
+                    effort.pictures = Some(arguments.next().ok_or("--pictures where?")?.into())
                 }
                 "--markdown" => {
                     effort.markdown = Some(arguments.next().ok_or("--markdown where?")?.into())

@@ -2,7 +2,9 @@
 
 mod disk;
 mod effort;
+mod growth;
 mod machine;
+mod picture;
 mod race;
 mod report;
 mod scenario;
@@ -11,6 +13,8 @@ mod waits;
 
 pub(crate) use disk::Disk;
 pub(crate) use effort::Effort;
+pub(crate) use growth::{Curve, Growth};
+pub(crate) use picture::picture;
 pub(crate) use race::{Race, Turn};
 pub(crate) use report::{Report, grouped};
 pub(crate) use scenario::Scenario;

@@ -23,7 +23,7 @@ use crate::by_hand;
 use crate::by_hand::postgres::Place;
 use crate::dog::Dog;
 use crate::harness::Effort;
-use server::Server;
+pub(super) use server::Server;
 
 pub(crate) use children::child;
 
