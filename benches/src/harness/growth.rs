@@ -1,6 +1,7 @@
 //! The same thing done where there is more and more: how much longer it takes there.
 use std::time::Duration;
 
+use super::report::said;
 use super::statistics::{Sample, spread};
 use super::{Effort, grouped};
 
@@ -129,7 +130,10 @@ impl Growth {
             );
             effort.report.line(format!(
                 "| {} | {events} | {median} ns/{unit} | {} | {ratio:.2} | {} | {target} | {} |",
-                self.name, spread, ratio_spread, self.durability
+                self.name,
+                said(&spread),
+                said(&ratio_spread),
+                self.durability
             ));
         }
         Curve {

@@ -1,6 +1,7 @@
 //! Runs contestants in turn, so that what disturbs the machine disturbs them alike.
 
 mod disk;
+mod document;
 mod effort;
 mod growth;
 mod machine;

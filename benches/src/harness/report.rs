@@ -1,9 +1,9 @@
 //! What was measured, as tables in Markdown that a document has between marks of its own.
 use std::cell::RefCell;
-use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::document;
 use super::machine::machine;
 use super::statistics::{Sample, spread};
 
@@ -64,48 +64,33 @@ impl Report {
     }
 
     pub(super) fn row(&self, row: &Row<'_>) {
-        let ratio = row.ratios.map(|ratios| {
-            let marked = spread(ratios);
-            format!("{:.2} | {}", ratios.median(), marked.trim())
-        });
+        let ratio = row
+            .ratios
+            .map(|ratios| format!("{:.2} | {}", ratios.median(), said(&spread(ratios))));
         self.line(format!(
             "| {} | {} | {} {} | {} | {} | {} | {} |",
             row.scenario,
             row.contestant,
             grouped(row.figures.median()),
             row.unit,
-            spread(row.figures).trim(),
+            said(&spread(row.figures)),
             ratio.unwrap_or_else(|| "| ".to_owned()),
             row.target.as_deref().unwrap_or_default(),
             row.durability,
         ));
     }
 
-    /// Writes each table that has rows between its marks in a file, or a new file with all of them.
+    /// Writes each table that has rows between its marks in a file, which is made where there is none.
     ///
     /// # Errors
-    /// Where the file has no marks for a table, or cannot be read or written; the file is then as it was.
+    /// As [`document::put`]; tables before that one are written.
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
         let tables = self.0.borrow();
         let tables = tables.iter().filter(|table| !table.rows.is_empty());
-        let mut text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let marks = tables.clone().map(|table| empty(table.name));
-                marks.collect::<Vec<_>>().join("\n")
-            }
-            Err(error) => return Err(error),
-        };
         for table in tables {
-            text = put(&text, table.name, &table.text()).ok_or_else(|| {
-                let missing = empty(table.name);
-                io::Error::other(format!(
-                    "{} has no place for a table; add\n{missing}",
-                    path.display()
-                ))
-            })?;
+            document::put(path, table.name, &table.text())?;
         }
-        fs::write(path, text)
+        Ok(())
     }
 }
 
@@ -122,24 +107,9 @@ impl Table {
     }
 }
 
-fn marks(name: &str) -> [String; 2] {
-    [
-        format!("<!-- {name}: written by a program -->\n"),
-        format!("<!-- end of {name} -->"),
-    ]
-}
-
-fn empty(name: &str) -> String {
-    let [from, to] = marks(name);
-    format!("{from}{to}\n")
-}
-
-/// The text with something else between the marks of that name; `None` where it has none.
-fn put(text: &str, name: &str, table: &str) -> Option<String> {
-    let [from, to] = marks(name);
-    let (before, rest) = text.split_once(&from)?;
-    let (_, after) = rest.split_once(&to)?;
-    Some(format!("{before}{from}{table}{to}{after}"))
+/// In a table that is not of one width, single spaces do.
+pub(super) fn said(spread: &str) -> String {
+    spread.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A figure with three digits or more, and a space between each three of them.
@@ -162,18 +132,6 @@ pub(crate) fn grouped(figure: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_table_replaces_the_one_between_its_marks_and_nothing_else() {
-        let [from, to] = marks("SQLite");
-        let text = format!("before\n{from}old\n{to}\nafter\n{}", empty("memory"));
-        let written = put(&text, "SQLite", "new\n").expect("there are marks");
-        assert_eq!(
-            written,
-            format!("before\n{from}new\n{to}\nafter\n{}", empty("memory"))
-        );
-        assert_eq!(put(&text, "Postgres", "new\n"), None);
-    }
 
     #[test]
     fn large_figures_are_grouped_and_small_ones_have_three_digits() {

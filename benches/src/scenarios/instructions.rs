@@ -23,7 +23,21 @@ pub(crate) fn run(name: &str, done: bool, times: usize) -> Option<()> {
     let stream = StreamId::new(Dog::CATEGORY, id);
     let events = dog::trained(EVENTS - 1).pending().to_vec();
     match name {
-        "record" => repeat(done, times, || (), |()| dog::trained(EVENTS - 1)),
+        "record" => {
+            let tricks = dog::tricks(EVENTS - 1);
+            repeat(
+                done,
+                times,
+                || (),
+                |()| {
+                    let mut dog = Dog::register(NAME);
+                    for trick in &tricks {
+                        dog.add_trick(trick.as_str());
+                    }
+                    dog
+                },
+            );
+        }
         "replay" => repeat(
             done,
             times,
