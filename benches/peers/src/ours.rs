@@ -8,7 +8,7 @@ use es_store_postgres::PostgresStore;
 use es_store_sqlite::SqliteStore;
 use uuid::Uuid;
 
-use crate::place::Place;
+use crate::place::{Place, postgres_durability};
 use crate::school::{self, Follows, Learned, School, trick};
 
 const PAGE: usize = 1_000;
@@ -42,11 +42,13 @@ impl Dog {
 pub(crate) struct Ours {
     app: Application,
     store: Arc<dyn EventStore>,
+    durability: String,
 }
 
 impl Ours {
-    fn on(store: impl Store + Clone) -> Self {
+    fn on(store: impl Store + Clone, durability: impl Into<String>) -> Self {
         Self {
+            durability: durability.into(),
             app: Application::new(store.clone()),
             store: Arc::new(store),
         }
@@ -56,23 +58,25 @@ impl Ours {
 impl School for Ours {
     async fn open(place: &Place) -> Self {
         match place {
-            Place::Memory => Self::on(MemoryStore::new()),
+            Place::Memory => Self::on(MemoryStore::new(), "nothing is kept"),
             Place::File(path) => {
                 let store = SqliteStore::open(path).await;
-                Self::on(store.expect("the file can be made"))
+                // What the store promises by default, and its tests hold it to: nobody else can ask its connection.
+                Self::on(store.expect("the file can be made"), "wal, synchronous=2")
             }
             Place::Database(url) => {
                 let store = PostgresStore::connect(url).await;
                 let store = store.expect("the server answers");
                 store.migrate().await.expect("the database is empty");
-                Self::on(store)
+                // The server's own, which the store leaves as they are.
+                let durability = postgres_durability(&place.postgres().await).await;
+                Self::on(store, durability)
             }
         }
     }
 
-    /// What the stores promise by default, and their tests hold them to.
     async fn durability(&self) -> String {
-        "as durable as the others".to_owned()
+        self.durability.clone()
     }
 
     async fn register(&self, dog: &school::Dog, tricks: usize) {
