@@ -33,7 +33,7 @@ impl Place {
             .synchronous(SqliteSynchronous::Full)
             .pragma("cache_size", "-65536");
         let pool = SqlitePoolOptions::new()
-            .max_connections(10)
+            .max_connections(1)
             .test_before_acquire(false);
         pool.connect_with(options)
             .await
