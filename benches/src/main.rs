@@ -17,10 +17,23 @@ fn main() -> ExitCode {
         scenarios::child(rest);
         return ExitCode::SUCCESS;
     }
+    if let [first, name, done, times] = &arguments[..]
+        && first == "instructions"
+        && let Ok(times) = times.parse()
+    {
+        let counted = scenarios::instructions(name, done == "done", times);
+        return counted.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     match Effort::from_arguments(arguments.into_iter()) {
         Ok(effort) => {
             scenarios::all(&effort);
-            ExitCode::SUCCESS
+            match effort.write() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(message) => {
+                    eprintln!("{message}");
+                    ExitCode::FAILURE
+                }
+            }
         }
         Err(message) => {
             eprintln!("{message}\n{}", Effort::USAGE);

@@ -156,7 +156,7 @@ pub(crate) fn open(settings: &Settings, create: bool) -> rusqlite::Result<Connec
     }
     let connection = Connection::open_with_flags(&settings.path, flags)?;
     // SQLite is content with less, and would leave files beside this one that nobody may write to either.
-    if !settings.read_only && connection.is_readonly("main")? {
+    if !settings.read_only && connection.is_readonly(rusqlite::MAIN_DB)? {
         let read_only = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY);
         return Err(rusqlite::Error::SqliteFailure(read_only, None));
     }

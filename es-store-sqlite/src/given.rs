@@ -76,7 +76,7 @@ fn path(name: &[u8]) -> PathBuf {
 
 fn may_only_read(connection: &Connection) -> rusqlite::Result<bool> {
     let set: bool = connection.query_row("PRAGMA query_only", [], |row| row.get(0))?;
-    Ok(set || connection.is_readonly("main")?)
+    Ok(set || connection.is_readonly(rusqlite::MAIN_DB)?)
 }
 
 /// A temporary table that statements of the log would find instead of the log's own, or a temporary trigger on one of these.

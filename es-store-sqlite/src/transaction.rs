@@ -102,7 +102,7 @@ impl SqliteStore {
         let sql = &self.shared.sql;
         staged.commit().check_sizes(self.shared.payload_limit)?;
         let appended = || {
-            if connection.transaction_state(None::<&str>)? != TransactionState::Write {
+            if connection.transaction_state(Some(rusqlite::MAIN_DB))? != TransactionState::Write {
                 return Ok(Err(AppendError::WrongTransaction {
                     needed: "begin it by `transaction_with_behavior(TransactionBehavior::Immediate)`",
                 }));

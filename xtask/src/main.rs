@@ -1,12 +1,21 @@
 //! `cargo xtask test` runs everything that must hold before a change lands: formatting, lints, documentation, and all tests.
 //! It starts a private Postgres server for them, or uses the one that `ES_TEST_POSTGRES_URL` names.
 //! `cargo xtask faults` kills, damages and starves the stores for some minutes, and prints a figure for each fault.
-//! `cargo xtask compile-cost` measures what the macros cost in compile time.
+//! `cargo xtask compile-cost` measures what the macros cost in compile time; `-- --peers` what depending on each framework does.
+//! `cargo xtask instructions` counts what single things cost the processor, beside what was recorded; `-- --record` records.
 
 mod compile_cost;
+// What the benches have of it.
+#[path = "../../benches/src/harness/document.rs"]
+mod document;
+mod install;
+mod instructions;
+#[path = "../../benches/src/harness/machine.rs"]
+mod machine;
 mod postgres;
 
 use std::env;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 type Step = (
@@ -147,6 +156,20 @@ const TEST: &[Step] = &[
         &[],
     ),
     (
+        "the SQLite store on the oldest rusqlite, which is what sqlx 0.8 can be linked with",
+        &[
+            "check",
+            "--locked",
+            "--manifest-path",
+            "benches/peers/Cargo.toml",
+            "--package",
+            "es-store-sqlite",
+            "--target-dir",
+            "target/peers",
+        ],
+        &[],
+    ),
+    (
         "the example `dog_school`",
         &[
             "run",
@@ -243,18 +266,59 @@ const FAULTS: &[Step] = &[
 ];
 
 fn main() -> ExitCode {
-    match env::args().nth(1).as_deref() {
-        Some("test") => run(TEST),
-        Some("faults") => run(FAULTS),
-        Some("compile-cost") => match compile_cost::run() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error}");
+    let arguments: Vec<String> = env::args().skip(1).filter(|given| given != "--").collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["test"] => run(TEST),
+        ["faults"] => run(FAULTS),
+        ["compile-cost"] => told(compile_cost::run()),
+        ["compile-cost", "--peers", ref options @ ..] => match of_peers(options) {
+            Ok((rounds, only, markdown)) => {
+                told(compile_cost::peers::run(rounds, only, markdown.as_deref()))
+            }
+            Err(message) => {
+                eprintln!("{message}");
                 ExitCode::FAILURE
             }
         },
+        ["instructions"] => told(instructions::run(false)),
+        ["instructions", "--record"] => told(instructions::run(true)),
         _ => {
-            eprintln!("usage: cargo xtask test | faults | compile-cost");
+            eprintln!(
+                "usage: cargo xtask test | faults | compile-cost [-- --peers [--rounds 3] [--only TEXT] [--markdown FILE]] | instructions [-- --record]"
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How often each is built, which of them, and where a table is written.
+fn of_peers<'a>(options: &[&'a str]) -> Result<(usize, &'a str, Option<PathBuf>), String> {
+    let (mut rounds, mut only, mut markdown) = (3, "", None);
+    let mut options = options.iter();
+    while let Some(option) = options.next() {
+        let value = options.next().ok_or(format!("{option} what?"))?;
+        match *option {
+            "--rounds" => {
+                rounds = match value.parse() {
+                    Ok(rounds) if rounds > 0 => rounds,
+                    _ => return Err("--rounds takes a number from 1 up".to_owned()),
+                }
+            }
+            "--only" => only = value,
+            "--markdown" => markdown = Some(PathBuf::from(value)),
+            _ => return Err(format!("`{option}` is unknown")),
+        }
+    }
+    Ok((rounds, only, markdown))
+}
+
+fn told(done: Result<(), impl std::error::Error>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let cause = error.source().map(|cause| format!(": {cause}"));
+            eprintln!("{error}{}", cause.unwrap_or_default());
             ExitCode::FAILURE
         }
     }

@@ -41,13 +41,12 @@ impl Disk {
     }
 
     /// Prints how long the disk takes, and says whether what is measured on it can be called durable.
-    pub(crate) fn is_one(&self) -> io::Result<bool> {
+    pub(crate) fn is_one(&self, effort: &Effort) -> io::Result<bool> {
         let latency = latency(&self.file("latency"))?;
         let folder = self.folder.path().display();
-        println!(
-            "\nfdatasync in {folder}: {:.1} µs",
-            latency.as_secs_f64() * 1e6
-        );
+        let said = format!("fdatasync {:.1} µs", latency.as_secs_f64() * 1e6);
+        println!("\n{said} in {folder}");
+        effort.report.say(said);
         if latency < SOONEST {
             println!("  that is no disk, so nothing durable is measured; choose another --folder");
         }

@@ -2,6 +2,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Report;
+
 pub(crate) struct Effort {
     /// Runs everything once, compares the results and looks at no clock.
     pub(crate) tiny: bool,
@@ -19,10 +21,18 @@ pub(crate) struct Effort {
     pub(crate) only: String,
     /// Where files are kept while they are measured; `None`: beside this program.
     pub(crate) folder: Option<PathBuf>,
+    /// Also makes logs of ten million events, where that is not all too long.
+    pub(crate) huge: bool,
+    /// A folder for pictures of what grows.
+    pub(crate) pictures: Option<PathBuf>,
+    /// A file of Markdown that the tables are written to.
+    pub(crate) markdown: Option<PathBuf>,
+    /// What was measured until now.
+    pub(crate) report: Report,
 }
 
 impl Effort {
-    pub(crate) const USAGE: &str = "usage: benches [--tiny] [--rounds 31, in races 9] [--turn-ms 5] [--short 100] [--long 10000] [--only TEXT] [--folder PATH]";
+    pub(crate) const USAGE: &str = "usage: benches [--tiny] [--rounds 31, in races 9] [--turn-ms 5] [--short 100] [--long 10000] [--only TEXT] [--folder PATH] [--markdown FILE] [--pictures FOLDER] [--huge]";
 
     pub(crate) fn from_arguments(
         mut arguments: impl Iterator<Item = String>,
@@ -36,6 +46,10 @@ impl Effort {
             long: 10_000,
             only: String::new(),
             folder: None,
+            huge: false,
+            pictures: None,
+            markdown: None,
+            report: Report::default(),
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -58,10 +72,28 @@ impl Effort {
                 "--folder" => {
                     effort.folder = Some(arguments.next().ok_or("--folder where?")?.into())
                 }
+                "--huge" => effort.huge = true,
+                "--pictures" => {
+                    effort.pictures = Some(arguments.next().ok_or("--pictures where?")?.into())
+                }
+                "--markdown" => {
+                    effort.markdown = Some(arguments.next().ok_or("--markdown where?")?.into())
+                }
                 _ => return Err(format!("`{argument}` is unknown")),
             }
         }
         Ok(effort)
+    }
+
+    /// Writes the tables, where they are asked for.
+    ///
+    /// # Errors
+    /// As [`Report::write`].
+    pub(crate) fn write(&self) -> Result<(), String> {
+        match &self.markdown {
+            Some(path) => self.report.write(path).map_err(|error| error.to_string()),
+            None => Ok(()),
+        }
     }
 
     /// Whether a scenario is asked for.

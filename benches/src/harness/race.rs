@@ -3,6 +3,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use super::Effort;
+use super::report::Row;
 use super::statistics::{Sample, spread};
 
 /// One amount of work. The first contestant is ours; the others are what it is compared with.
@@ -22,6 +23,8 @@ struct Contestant<S> {
     name: &'static str,
     /// The share of its speed that ours is to reach.
     at_least: Option<f64>,
+    /// What is said of its durability, where that is not what is said of all.
+    says: Option<String>,
     turn: Box<dyn FnMut() -> Turn<S>>,
 }
 
@@ -56,6 +59,7 @@ impl<S: PartialEq + Debug> Race<S> {
         self.contestants.push(Contestant {
             name,
             at_least: None,
+            says: None,
             turn: Box::new(turn),
         });
         self
@@ -65,6 +69,14 @@ impl<S: PartialEq + Debug> Race<S> {
     pub(crate) fn at_least(mut self, ratio: f64) -> Self {
         if let Some(last) = self.contestants.last_mut() {
             last.at_least = Some(ratio);
+        }
+        self
+    }
+
+    /// What the contestant that was added last is to be known for, in place of what is said of all.
+    pub(crate) fn says(mut self, says: impl Into<String>) -> Self {
+        if let Some(last) = self.contestants.last_mut() {
+            last.says = Some(says.into());
         }
         self
     }
@@ -80,7 +92,7 @@ impl<S: PartialEq + Debug> Race<S> {
             return;
         }
         let rounds: Vec<_> = (0..effort.race_rounds).map(|_| self.round()).collect();
-        self.print(&rounds);
+        self.print(effort, &rounds);
     }
 
     /// The operations per second of each contestant.
@@ -103,26 +115,34 @@ impl<S: PartialEq + Debug> Race<S> {
         speeds
     }
 
-    fn print(&self, rounds: &[Vec<f64>]) {
+    fn print(&self, effort: &Effort, rounds: &[Vec<f64>]) {
         println!("\n{}, {}s per second", self.name, self.operation);
         for (place, contestant) in self.contestants.iter().enumerate() {
             let speeds = Sample::of(rounds.iter().map(|round| round[place]));
+            let durability = contestant.says.as_deref().unwrap_or(self.durability);
+            // Round by round: the two turns of one round were disturbed alike.
+            let ratios =
+                (place > 0).then(|| Sample::of(rounds.iter().map(|round| round[0] / round[place])));
+            let target = contestant.at_least.map(|ratio| format!("at least {ratio}"));
             print!(
-                "  {:<34} {:>9.0} {} {}",
+                "  {:<34} {:>9.0} {} {durability}",
                 contestant.name,
                 speeds.median(),
                 spread(&speeds),
-                self.durability
             );
-            if place > 0 {
-                // Round by round: the two turns of one round were disturbed alike.
-                let ratios = Sample::of(rounds.iter().map(|round| round[0] / round[place]));
-                print!("  ours : it {:.2} {}", ratios.median(), spread(&ratios));
+            if let Some(ratios) = &ratios {
+                print!("  ours : it {:.2} {}", ratios.median(), spread(ratios));
             }
-            match contestant.at_least {
-                Some(ratio) => println!("  at least {ratio}"),
-                None => println!(),
-            }
+            println!("  {}", target.as_deref().unwrap_or_default());
+            effort.report.row(&Row {
+                scenario: &self.name,
+                contestant: contestant.name,
+                figures: &speeds,
+                unit: format!("{}s/s", self.operation),
+                ratios: ratios.as_ref(),
+                target,
+                durability,
+            });
         }
     }
 }

@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::Effort;
+use super::report::Row;
 use super::statistics::{Sample, spread};
 
 /// How many operations are prepared at once: enough that reading the clock costs nothing beside them, few enough that what is
@@ -95,7 +96,7 @@ impl<S: PartialEq + Debug> Scenario<S> {
             println!("{}: results agree", self.name);
         } else {
             let turns = self.measure(effort);
-            self.print(&turns);
+            self.print(effort, &turns);
         }
     }
 
@@ -136,27 +137,35 @@ impl<S: PartialEq + Debug> Scenario<S> {
         turns
     }
 
-    fn print(&self, turns: &[Vec<f64>]) {
+    fn print(&self, effort: &Effort, turns: &[Vec<f64>]) {
         println!("\n{}, per {}", self.name, self.operation);
         let ours = &turns[0];
         for (place, (contestant, theirs)) in self.contestants.iter().zip(turns).enumerate() {
             let times = Sample::of(theirs.iter().copied());
+            // Round by round: the two turns of one round were disturbed alike.
+            let ratios = (place > 0)
+                .then(|| Sample::of(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs)));
+            let target = self.target.filter(|_| place == 1);
+            let target = target.map(|target| format!("at most {target:.2}"));
             print!(
                 "  {:<20} {:>8.1} ns {}",
                 contestant.name,
                 times.median(),
                 spread(&times)
             );
-            if place > 0 {
-                // Round by round: the two turns of one round were disturbed alike.
-                let ratios =
-                    Sample::of(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs));
-                print!("  ours : it {:.2} {}", ratios.median(), spread(&ratios));
+            if let Some(ratios) = &ratios {
+                print!("  ours : it {:.2} {}", ratios.median(), spread(ratios));
             }
-            match self.target {
-                Some(target) if place == 1 => println!("  at most {target:.2}"),
-                _ => println!(),
-            }
+            println!("  {}", target.as_deref().unwrap_or_default());
+            effort.report.row(&Row {
+                scenario: &self.name,
+                contestant: contestant.name,
+                figures: &times,
+                unit: format!("ns/{}", self.operation),
+                ratios: ratios.as_ref(),
+                target,
+                durability: "nothing is kept",
+            });
         }
     }
 }

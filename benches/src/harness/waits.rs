@@ -1,5 +1,6 @@
 //! Something that is waited for, again and again: how long, most times and at worst.
 use super::Effort;
+use super::report::Row;
 use super::statistics::{Sample, spread};
 
 /// The first contestant is ours; the others are what it is compared with.
@@ -69,7 +70,7 @@ impl<'c> Waits<'c> {
             return;
         }
         let rounds: Vec<_> = (0..effort.race_rounds).map(|_| self.round()).collect();
-        self.print(&rounds);
+        self.print(effort, &rounds);
     }
 
     /// Of each contestant: p50 until the middle, p50 and p99 until the end.
@@ -84,7 +85,7 @@ impl<'c> Waits<'c> {
         self.contestants.iter_mut().map(turn).collect()
     }
 
-    fn print(&self, rounds: &[Vec<[f64; 3]>]) {
+    fn print(&self, effort: &Effort, rounds: &[Vec<[f64; 3]>]) {
         println!("\n{}, µs", self.name);
         for (place, contestant) in self.contestants.iter().enumerate() {
             let of = |which: usize| Sample::of(rounds.iter().map(|round| round[place][which]));
@@ -98,25 +99,33 @@ impl<'c> Waits<'c> {
                 of(0).median(),
                 self.durability
             );
-            if place > 0 {
-                // Round by round: the two turns of one round were disturbed alike.
-                let [p50, p99] = [1, 2].map(|which| {
-                    Sample::of(
-                        rounds
-                            .iter()
-                            .map(|round| round[0][which] / round[place][which]),
-                    )
-                });
+            // Round by round: the two turns of one round were disturbed alike.
+            let ratios = (place > 0).then(|| {
+                [1, 2].map(|which| {
+                    let ratio = |round: &Vec<[f64; 3]>| round[0][which] / round[place][which];
+                    Sample::of(rounds.iter().map(ratio))
+                })
+            });
+            if let Some([p50, p99]) = &ratios {
                 print!(
                     "  ours : it p50 {:.2} {}, p99 {:.2}",
                     p50.median(),
-                    spread(&p50),
+                    spread(p50),
                     p99.median()
                 );
             }
-            match contestant.at_most {
-                Some(ratio) => println!("  at most {ratio}"),
-                None => println!(),
+            let target = contestant.at_most.map(|ratio| format!("at most {ratio}"));
+            println!("  {}", target.as_deref().unwrap_or_default());
+            for (which, (said, figures)) in [("p50", p50), ("p99", of(2))].into_iter().enumerate() {
+                effort.report.row(&Row {
+                    scenario: &format!("{}, {said}", self.name),
+                    contestant: contestant.name,
+                    figures: &figures,
+                    unit: "µs".to_owned(),
+                    ratios: ratios.as_ref().map(|ratios| &ratios[which]),
+                    target: target.clone(),
+                    durability: self.durability,
+                });
             }
         }
     }

@@ -47,7 +47,7 @@ pub(super) fn run(effort: &Effort) {
 }
 
 /// What a store would answer; names and payloads are owned, as those of a database are.
-fn records(count: usize) -> Rc<[Record]> {
+pub(super) fn records(count: usize) -> Rc<[Record]> {
     let stream = StreamId::new(Dog::CATEGORY, Dog::id_for(NAME));
     let mut version = Version::NEW;
     let commit = CommitId::draw();

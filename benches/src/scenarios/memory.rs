@@ -216,7 +216,7 @@ fn turns(ids: Rc<[Uuid]>) -> impl Fn() -> Uuid + Clone {
 }
 
 /// The result of a future that waits for nothing, as none on the memory store does.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => done,
         Poll::Pending => panic!("the memory store answers at once"),

@@ -2,6 +2,8 @@
 
 mod decode;
 mod encode;
+mod growth;
+mod instructions;
 mod learned;
 mod memory;
 mod postgres;
@@ -11,9 +13,11 @@ mod sqlite;
 
 use crate::harness::Effort;
 
+pub(crate) use instructions::run as instructions;
 pub(crate) use postgres::child;
 
 pub(crate) fn all(effort: &Effort) {
+    effort.report.table("memory");
     record::run(effort);
     replay::run(effort, effort.short);
     replay::run(effort, effort.long);
@@ -23,4 +27,5 @@ pub(crate) fn all(effort: &Effort) {
     memory::run(effort);
     sqlite::run(effort);
     postgres::run(effort);
+    growth::run(effort);
 }

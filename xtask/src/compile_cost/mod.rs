@@ -3,6 +3,7 @@
 //! Both are generated into a folder of their own and compiled in turns, their dependencies once and unmeasured.
 mod by_hand;
 mod domain;
+pub(crate) mod peers;
 mod with_macros;
 
 use std::fs;

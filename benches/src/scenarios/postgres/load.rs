@@ -112,6 +112,7 @@ fn load(
                 seen: seen.load(Ordering::Relaxed),
             }
         })
+        .says("read only, and nothing is checked")
         .at_least(0.75)
         .contestant("by hand, what replay needs, paged", move || {
             let seen = Arc::new(AtomicU64::new(0));

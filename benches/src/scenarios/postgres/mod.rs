@@ -24,7 +24,7 @@ use crate::by_hand;
 use crate::by_hand::postgres::Place;
 use crate::dog::Dog;
 use crate::harness::Effort;
-use server::Server;
+pub(super) use server::Server;
 
 pub(crate) use children::child;
 
@@ -32,6 +32,7 @@ const DURABLE: &str = "durable: fsync, synchronous_commit";
 const READ: &str = "read only";
 
 pub(super) fn run(effort: &Effort) {
+    effort.report.table("Postgres");
     let bench = Bench {
         effort,
         server: OnceCell::new(),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::harness::{Disk, Effort};
 
-pub(super) struct Server {
+pub(crate) struct Server {
     url: String,
     /// What tells the schemas of this run from those of others on a server that stays.
     run: String,
@@ -19,7 +19,7 @@ pub(super) struct Server {
 
 impl Server {
     /// The one that the environment names, or one of our own on the disk that is measured; `None`, and a line that says why, where there is none.
-    pub(super) fn of(effort: &Effort) -> Option<Self> {
+    pub(crate) fn of(effort: &Effort) -> Option<Self> {
         let given = std::env::var(VARIABLE).is_ok_and(|url| !url.is_empty());
         if given || effort.tiny {
             match server_url() {
@@ -29,7 +29,7 @@ impl Server {
         }
         let folder = Disk::parent(effort).expect("this program is in a folder");
         let disk = Disk::of(effort).expect("there is a folder that files can be made in");
-        if !disk.is_one().expect("the folder can be written to") {
+        if !disk.is_one(effort).expect("the folder can be written to") {
             return None;
         }
         match private(&folder) {
@@ -41,10 +41,10 @@ impl Server {
     fn checked(url: String, private: Option<Private>, effort: &Effort) -> Option<Self> {
         if !effort.tiny {
             let said = settings(&url);
-            println!(
-                "Postgres {}, fsync {}, synchronous_commit {}",
-                said[0], said[1], said[2]
-            );
+            let [version, fsync, commit] = &said;
+            let line = format!("Postgres {version}, fsync {fsync}, synchronous_commit {commit}");
+            println!("{line}");
+            effort.report.say(line);
             if said[1] == "off" || said[2] == "off" {
                 println!(
                     "  that is not durable, so nothing of Postgres is measured; name another server by {VARIABLE}"
@@ -59,12 +59,12 @@ impl Server {
         })
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// The whole name of a schema of this run.
-    pub(super) fn schema(&self, name: &str) -> String {
+    pub(crate) fn schema(&self, name: &str) -> String {
         format!("bench_{}_{name}", self.run)
     }
 }

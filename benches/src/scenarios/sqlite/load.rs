@@ -81,6 +81,7 @@ fn load(bench: &Bench<'_>, events: usize, dogs: usize, loads: usize) {
                 seen,
             }
         })
+        .says("read only, and nothing is checked")
         .at_least(0.75)
         .contestant("by hand, all columns", move || {
             let start = Instant::now();

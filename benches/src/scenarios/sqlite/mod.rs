@@ -26,8 +26,9 @@ const DURABLE: &str = "durable: WAL, FULL";
 const READ: &str = "read only";
 
 pub(super) fn run(effort: &Effort) {
+    effort.report.table("SQLite");
     let disk = Disk::of(effort).expect("there is a folder that files can be made in");
-    if !effort.tiny && !disk.is_one().expect("the folder can be written to") {
+    if !effort.tiny && !disk.is_one(effort).expect("the folder can be written to") {
         return;
     }
     let bench = Bench {
