@@ -1,31 +1,14 @@
-//! Who holds the lease of a follower and is frozen past it: what it writes once it goes on is refused. And who is killed at any moment.
-use std::process::{Child, Command};
-use std::time::Duration;
-
-use es_core::persistence::{CheckpointStore, DecodeError, EventStore, FollowerId, Record};
-use es_core::system::State;
-use es_core::{Application, BoxError, EventSet, Follower, Position, Projection, Recorded, System};
+//! Who holds the lease of a follower and is frozen past it: what it writes once it goes on is refused.
+use es_core::persistence::EventStore;
+use es_core::{BoxError, Position, Projection, Recorded, System};
 use es_store_postgres::{PostgresProjection, PostgresStore, Tables};
 use tokio_postgres::Transaction;
+use trials::block_on;
+use trials::faults::Log;
+use trials::faults::lease::{Anything, PATIENCE, events, signal, system};
 
-use crate::{Effort, log, process, server};
-
-/// How long a lease is here.
-const LEASE: Duration = Duration::from_millis(300);
-
-/// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Any event at all.
-struct Anything;
-
-impl EventSet for Anything {
-    const CATEGORIES: &'static [&'static str] = &["Lamp"];
-
-    fn decode(_: &Record) -> Result<Self, DecodeError> {
-        Ok(Self)
-    }
-}
+use crate::place::Place;
+use crate::{Effort, process};
 
 /// Notes each event in a table, and says so if it is to.
 struct Notes {
@@ -62,10 +45,8 @@ impl PostgresProjection for Notes {
     }
 }
 
-fn following(store: &PostgresStore, aloud: bool) -> System {
-    let app = Application::new(store.clone());
-    let follower = store.project(Notes { aloud }).leased_for(LEASE);
-    System::new("notes").follow(&app, follower)
+pub(crate) fn following(store: &PostgresStore, aloud: bool) -> System {
+    system(store, store.project(Notes { aloud }))
 }
 
 /// Notes what there is.
@@ -74,55 +55,21 @@ pub(crate) async fn catch_up(store: &PostgresStore) {
     settled.expect("nothing goes wrong");
 }
 
-/// Follows until it is killed, and says what it notes and when it was fenced.
-pub(crate) fn follow(url: &str, schema: &str) {
-    let store = server::open_at(url, schema);
-    server::block_on(async {
-        let system = following(&store, true);
-        let _running = system.start();
-        loop {
-            let status = system.follower("notes").status().await;
-            if matches!(status.expect("it can be read").state, State::Fenced { .. }) {
-                process::say("fenced");
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    });
-}
-
-/// The positions that were noted, in the order in which they were.
-pub(crate) async fn noted(url: &str, schema: &str) -> Vec<u64> {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
-        .await
-        .expect("the server answers");
-    let connection = tokio::spawn(connection);
-    let query = format!("SELECT position FROM {schema}.notes ORDER BY id");
-    let rows = client.query(&query, &[]).await.expect("it can be read");
-    connection.abort();
+pub(crate) async fn noted(place: &Place) -> Vec<u64> {
+    let query = "SELECT position FROM notes ORDER BY id";
+    let rows = place.session().await.query(query, &[]).await;
+    let rows = rows.expect("it can be read");
     let positions = rows.iter().map(|row| row.get::<_, i64>(0).unsigned_abs());
     positions.collect()
-}
-
-fn signal(child: &Child, signal: &str) {
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args([signal, &id]).status();
-    assert!(sent.expect("there is a `kill`").success());
-}
-
-async fn events(store: &PostgresStore, from: u64, count: u64) {
-    for number in from..from + count {
-        let stored = store.commit(log::one(u128::from(number) + 1, 0)).await;
-        stored.expect("nobody else writes there");
-    }
 }
 
 /// A process is stopped in the middle of a batch, another takes over, and the first is woken.
 pub(crate) fn a_frozen_holder_is_refused(effort: Effort) -> String {
     let rounds = effort.of(3, 30);
-    let place = server::fresh();
-    let store = server::open(&place);
-    server::block_on(async {
-        let command = process::command(&["follow-notes", place.url(), place.schema()]);
+    let place = Place::fresh();
+    let store = place.open();
+    block_on(async {
+        let command = process::command(&["follow-notes", &place.address()]);
         let (mut child, mut lines) = process::start(command);
         let mut written = 0;
         for _ in 0..rounds {
@@ -149,45 +96,8 @@ pub(crate) fn a_frozen_holder_is_refused(effort: Effort) -> String {
         child.wait().expect("it was killed");
         let head = store.head().await.expect("it can be read").get();
         let expected: Vec<_> = (1..=head).collect();
-        let noted = noted(place.url(), place.schema()).await;
+        let noted = noted(&place).await;
         assert_eq!(noted, expected, "each event once, in order");
         format!("frozen and fenced {rounds} times, events {head}, twice = 0, missing = 0")
-    })
-}
-
-/// A process is killed in the middle of a batch, or at its end, and another goes on.
-pub(crate) fn a_killed_follower_loses_and_repeats_nothing(effort: Effort) -> String {
-    let kills = effort.of(10, 200);
-    let place = server::fresh();
-    let store = server::open(&place);
-    server::block_on(async {
-        let id = FollowerId::new("notes", "");
-        let mut written = 0;
-        let mut inside = 0;
-        for _ in 0..kills {
-            events(&store, written, 40).await;
-            written += 40;
-            let command = process::command(&["follow-notes", place.url(), place.schema()]);
-            let (mut child, mut lines) = process::start(command);
-            // Some of its notes are not covered by a checkpoint yet, mostly.
-            for _ in 0..fastrand::u8(1..=40) {
-                while lines.next().expect("it speaks").expect("it speaks") != "noted" {}
-            }
-            signal(&child, "-KILL");
-            child.wait().expect("it was killed");
-            let at = store.checkpoint(&id).await;
-            inside += usize::from(at.expect("it can be read").get() < written);
-        }
-        let system = following(&store, false);
-        let running = system.start();
-        let head = store.head().await.expect("it can be read");
-        let reached = system.follower("notes").wait_for(head, PATIENCE).await;
-        reached.expect("it gets there");
-        running.stop().await.expect("it was told to");
-        let expected: Vec<_> = (1..=head.get()).collect();
-        let noted = noted(place.url(), place.schema()).await;
-        assert_eq!(noted, expected, "each event once, in order");
-        assert!(inside > 0, "nobody was killed within a batch");
-        format!("kills {kills}, within a batch {inside}, events {head}, missing = 0, twice = 0")
     })
 }

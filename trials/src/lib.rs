@@ -1,0 +1,28 @@
+//! What a store that keeps a file or a server is tried with, beside the laws: what goes wrong, and what it makes of events.
+//!
+//! Each trial is written once, over what it has to know of a store, such as [`faults::Log`].
+//! A store's own tests name themselves as one, and add what concerns them alone.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "to panic is how a trial says that something does not hold"
+)]
+
+use std::sync::LazyLock;
+
+use tokio::runtime::Runtime;
+
+pub mod faults;
+pub mod log;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("threads can be started")
+});
+
+/// Runs a future to its end; what it spawns goes on after it.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    RUNTIME.block_on(future)
+}
