@@ -1,14 +1,14 @@
 //! Who holds the lease of a follower and is frozen past it: what it writes once it goes on is refused.
-use es_core::persistence::EventStore;
+use es_core::persistence::{CheckpointStore, EventStore, FollowerId};
 use es_core::{BoxError, Position, Projection, Recorded, System};
 use es_store_postgres::{PostgresProjection, PostgresStore, Tables};
 use tokio_postgres::Transaction;
 use trials::block_on;
 use trials::faults::Log;
-use trials::faults::lease::{Anything, PATIENCE, events, signal, system};
+use trials::faults::lease::{Anything, PATIENCE, signal, system};
 
 use crate::place::Place;
-use crate::{Effort, process};
+use crate::{Effort, log, process};
 
 /// Notes each event in a table, and says so if it is to.
 struct Notes {
@@ -68,19 +68,25 @@ pub(crate) fn a_frozen_holder_is_refused(effort: Effort) -> String {
     let rounds = effort.of(3, 30);
     let place = Place::fresh();
     let store = place.open();
+    let id = FollowerId::new("notes", "");
     block_on(async {
         let command = process::command(&["follow-notes", &place.address()]);
         let (mut child, mut lines) = process::start(command);
         let mut written = 0;
         for _ in 0..rounds {
-            events(&store, written, 300).await;
-            written += 300;
-            // It is in the middle of what it notes.
             let mut next = || lines.next().expect("it speaks").expect("it speaks");
-            for _ in 0..fastrand::u8(1..20) {
-                while next() != "noted" {}
+            // It is in the middle of what it notes, unless it was done before anybody had read of it.
+            while store.checkpoint(&id).await.expect("it can be read").get() == written {
+                signal(&child, "-CONT");
+                let many = [(log::stream(1), written.into(), 300)];
+                let stored = store.commit(log::commit(&many, 0)).await;
+                stored.expect("nobody else writes there");
+                written += 300;
+                for _ in 0..fastrand::u8(1..20) {
+                    while next() != "noted" {}
+                }
+                signal(&child, "-STOP");
             }
-            signal(&child, "-STOP");
             let system = following(&store, false);
             let running = system.start();
             let follower = system.follower("notes");
