@@ -1,6 +1,6 @@
 //! What a store that keeps a file or a server is tried with, beside the laws: what goes wrong, and what it makes of events.
 //!
-//! Each trial is written once, over what it has to know of a store, such as [`faults::Log`].
+//! Each trial is written once, over what it has to know of a store: [`faults::Log`] for what goes wrong, [`projections::Kennel`] for read models.
 //! A store's own tests name themselves as one, and add what concerns them alone.
 #![expect(
     clippy::missing_panics_doc,
@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 
 pub mod faults;
 pub mod log;
+pub mod projections;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()
