@@ -115,7 +115,7 @@ pub trait Kennel: Sized {
 #[macro_export]
 macro_rules! projection_trials {
     ($kennel:ty) => {
-        $crate::projection_trials! { $kennel:
+        $crate::tests! { projections for $kennel:
             a_projection_writes_what_happened_with_its_checkpoint
             a_batch_that_fails_leaves_nothing_and_what_came_before_is_kept
             a_parked_aggregate_waits_in_tables_too_and_is_drained_in_order
@@ -123,14 +123,6 @@ macro_rules! projection_trials {
             a_read_model_is_built_again_and_again_beside_what_readers_see
             a_read_model_is_built_as_it_was_into_tables_of_another_name
         }
-    };
-    ($kennel:ty: $($trial:ident)*) => {
-        $(
-            #[test]
-            fn $trial() {
-                $crate::block_on($crate::projections::$trial::<$kennel>());
-            }
-        )*
     };
 }
 
