@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object, Pool};
 use es_core::persistence::{
-    Append, AppendError, BoxFuture, CheckpointStore, Commit, CommitId, Committed, Dropped,
-    EventStore, Filter, FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked,
-    ParkedError, ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, Verdict, Visit,
+    AppendError, BoxFuture, CheckpointStore, Commit, CommitId, Committed, Dropped, EventStore,
+    Filter, FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
+    ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, Verdict, Visit,
 };
 use es_core::{Position, StreamId, Version};
+use es_store_sql::names::Names;
 use event_listener::Event;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -24,7 +25,7 @@ use crate::builder::{NotAUrl, PostgresStoreBuilder, Server};
 use crate::connection::{Connections, in_time, patience};
 use crate::error::{Fault, not_kept, unreadable};
 use crate::listen::listen;
-use crate::names::{Names, written};
+use crate::names::written;
 use crate::schema::{self, Log};
 use crate::sql::Sql;
 use crate::writer::{Desk, Writer};
@@ -236,17 +237,6 @@ impl PostgresStore {
             .map_err(|fault: Fault| unreadable(&fault))
     }
 
-    fn learn_names(&self, appends: &[Append]) {
-        let names = &self.shared.names;
-        for append in appends {
-            names.learn(&append.stream.category);
-            append
-                .events
-                .iter()
-                .for_each(|event| names.learn(&event.name));
-        }
-    }
-
     /// Timers and connections are those of the store's runtime.
     pub(crate) fn on_its_runtime<F: Future>(&self, future: F) -> OnRuntime<F> {
         OnRuntime {
@@ -352,7 +342,7 @@ impl EventStore for PostgresStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(async move {
             commit.check_sizes(self.shared.payload_limit)?;
-            self.learn_names(&commit.appends);
+            self.shared.names.learn(&commit.appends);
             self.shared.writer.commit(commit).await
         })
     }

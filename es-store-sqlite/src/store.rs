@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use es_core::persistence::{
-    Append, AppendError, CheckpointStore, Clock, Commit, CommitId, Committed, Dropped, EventStore,
-    Filter, FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
+    AppendError, CheckpointStore, Clock, Commit, CommitId, Committed, Dropped, EventStore, Filter,
+    FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
     ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, Verdict, Verification,
     Visit,
 };
@@ -176,17 +176,6 @@ impl SqliteStore {
         read(&reader, &self.shared.sql).map_err(unreadable)
     }
 
-    fn learn_names(&self, appends: &[Append]) {
-        let names = &self.shared.names;
-        for append in appends {
-            names.learn(&append.stream.category);
-            append
-                .events
-                .iter()
-                .for_each(|event| names.learn(&event.name));
-        }
-    }
-
     async fn write(
         &self,
         run: impl Fn(&Connection, &Sql) -> rusqlite::Result<()> + Send + 'static,
@@ -248,7 +237,7 @@ impl EventStore for SqliteStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(async move {
             commit.check_sizes(self.shared.payload_limit)?;
-            self.learn_names(&commit.appends);
+            self.shared.names.learn(&commit.appends);
             match &self.shared.writer {
                 Some(writer) => writer.commit(commit).await,
                 None => Err(AppendError::Failed(READ_ONLY.into())),
