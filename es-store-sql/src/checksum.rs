@@ -5,6 +5,27 @@ use crc32fast::Hasher;
 use uuid::Uuid;
 
 /// The columns of a row of events, as they are stored.
+///
+/// ```
+/// use es_store_sql::checksum::Columns;
+/// use uuid::Uuid;
+///
+/// let written = Columns {
+///     position: 1,
+///     category: "Dog",
+///     stream: Uuid::nil(),
+///     version: 1,
+///     event: "Registered",
+///     schema: 1,
+///     payload: b"{}",
+///     metadata: None,
+///     time: 0,
+///     commit: Uuid::nil(),
+///     events_in_commit: Some(1),
+/// };
+/// let edited = Columns { category: "Cat", ..written };
+/// assert_ne!(edited.checksum(), written.checksum());
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Columns<'a> {
     /// Where in the log.

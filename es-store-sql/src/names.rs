@@ -6,6 +6,23 @@ use std::sync::{PoisonError, RwLock};
 use es_core::persistence::Append;
 
 /// Names that were written, or asked for, as `'static`: those of the program's own types, so there are not many.
+///
+/// ```
+/// use std::borrow::Cow;
+///
+/// use es_core::persistence::Append;
+/// use es_core::{StreamId, Version};
+/// use es_store_sql::names::{Names, Seen};
+/// use uuid::Uuid;
+///
+/// let names = Names::default();
+/// let (stream, expected) = (StreamId::new("Dog", Uuid::nil()), Version::NEW);
+/// names.learn(&[Append { stream, expected, events: Vec::new() }]);
+///
+/// let mut seen = Seen::new(&names);
+/// assert!(matches!(seen.name("Dog"), Cow::Borrowed("Dog")));
+/// assert!(matches!(seen.name("Cat"), Cow::Owned(_)));
+/// ```
 #[derive(Debug, Default)]
 pub struct Names {
     known: RwLock<HashSet<&'static str>>,

@@ -5,6 +5,20 @@ use es_core::{Position, StreamId};
 use crate::numbers::bound;
 
 /// Takes note of each event, in the order of positions, and then of what is said of them elsewhere.
+///
+/// ```
+/// use es_core::Position;
+/// use es_core::persistence::Finding;
+/// use es_store_sql::verifier::Verifier;
+///
+/// let mut verifier = Verifier::default();
+/// verifier.event(1, true);
+/// verifier.event(3, true);
+/// verifier.head(Position::from(3));
+/// let found = verifier.found();
+/// assert_eq!(found.events, 2);
+/// assert_eq!(found.findings, [Finding::Hole { after: Position::from(1), next: 3 }]);
+/// ```
 #[derive(Debug, Default)]
 pub struct Verifier {
     found: Verification,
