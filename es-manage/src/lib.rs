@@ -68,7 +68,10 @@
 //! | 4 | a store cannot be reached, or is not migrated |
 
 mod arguments;
+mod choice;
 mod commands;
+mod failure;
+mod files;
 mod output;
 mod progress;
 mod run;

@@ -1,29 +1,25 @@
 //! From the command line to the exit status.
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use anstream::ColorChoice;
 use clap::error::ErrorKind;
 use clap::{ColorChoice as ClapColor, CommandFactory, FromArgMatches};
-use es_core::application::AggregateType;
 use es_core::system::System;
-use es_core::{Application, BoxError};
 use serde::Serialize;
 
-use crate::arguments::{App, Cli, Color, Command, Common, Events, Parked, Show, SyncFollowers};
+use crate::arguments::{Cli, Color, Command, Common, Events, Parked, Show, SyncFollowers};
+use crate::choice::{having, members, of_categories, one};
 use crate::commands::migrate::migrate_made;
 use crate::commands::sync_followers::AtLevel;
 use crate::commands::{
-    PrintError, events, export, import, line, new_key, parked, rebuild, show, snapshot, status,
-    sync_followers, verify,
+    events, new_key, parked, rebuild, show, snapshot, status, sync_followers, verify,
 };
-use crate::output::{BAD, HEAD, Human, Screen, clean, styled, told};
+use crate::failure::{Ended, Failure, program, unopened, unprinted};
+use crate::files::{exported, imported};
+use crate::output::{Human, Screen};
 use crate::progress::Bar;
-use crate::status::{is_unmigrated, of_opening};
-use crate::systems::Known;
-use crate::{IntoSystems, Meaning, Status, Systems};
+use crate::{IntoSystems, Status, Systems};
 
 /// Runs the command that the command line says, over the system that `system` makes, and says by its exit status how it ended.
 ///
@@ -118,83 +114,6 @@ impl Common {
     }
 }
 
-/// Why a command did not do what was asked.
-#[derive(Debug)]
-struct Failure {
-    status: Status,
-    error: BoxError,
-    help: Option<String>,
-}
-
-impl<E: Meaning + Send + Sync + 'static> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self {
-            status: error.status(),
-            error: error.into(),
-            help: None,
-        }
-    }
-}
-
-impl Failure {
-    fn usage(message: impl Into<BoxError>) -> Self {
-        Self {
-            status: Status::Usage,
-            error: message.into(),
-            help: None,
-        }
-    }
-
-    fn is_broken_pipe(&self) -> bool {
-        let printing = self
-            .error
-            .downcast_ref()
-            .is_some_and(PrintError::is_broken_pipe);
-        let written = self.error.downcast_ref::<io::Error>();
-        printing || written.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    }
-
-    fn tell(&self, screen: Screen) {
-        if screen.json {
-            #[derive(Serialize)]
-            struct Told<'a> {
-                error: String,
-                causes: Vec<String>,
-                help: &'a Option<String>,
-                status: u8,
-            }
-            let mut causes = Vec::new();
-            let mut cause = self.error.source();
-            while let Some(error) = cause {
-                causes.push(error.to_string());
-                cause = error.source();
-            }
-            let told = Told {
-                error: self.error.to_string(),
-                causes,
-                help: &self.help,
-                status: self.status.code(),
-            };
-            let told = serde_json::to_string(&told).unwrap_or_default();
-            screen.complain(&format!("{told}\n"));
-            return;
-        }
-        let mut text = format!("{}: {}\n", styled("error", BAD), told(&*self.error));
-        if let Some(help) = &self.help {
-            let line = format!("{}: {}\n", styled("help", HEAD), clean(help));
-            text.push_str(&line);
-        }
-        screen.complain(&text);
-    }
-}
-
-/// What could not be written to the standard output.
-fn unprinted(source: io::Error) -> Failure {
-    PrintError::Output { written: 0, source }.into()
-}
-
-type Ended = Result<Status, Failure>;
-
 async fn run(systems: &Systems, cli: Cli) -> Ended {
     let screen = cli.common.screen();
     let print = |report: &dyn Printed| report.print(screen).map_err(unprinted);
@@ -284,90 +203,6 @@ impl<R: Human + Serialize> Printed for R {
     }
 }
 
-fn unopened(error: BoxError) -> Failure {
-    let help = is_unmigrated(&error).then(|| format!("`{} migrate` makes it", program()));
-    Failure {
-        status: of_opening(&error),
-        error,
-        help,
-    }
-}
-
-/// How this program is called.
-fn program() -> String {
-    let path = std::env::args_os().next().unwrap_or_default();
-    let name = Path::new(&path).file_stem().unwrap_or_default();
-    name.to_string_lossy().into_owned()
-}
-
-type Member<'a> = (&'a Application, &'a [AggregateType]);
-
-/// The application that is named, or all of them.
-fn members<'a>(system: &'a System, app: &App) -> Result<Vec<Member<'a>>, Failure> {
-    let all: Vec<_> = system.applications().collect();
-    let Some(name) = &app.app else {
-        return Ok(all);
-    };
-    let is_named = |(app, _): &&Member<'_>| app.name() == Some(name);
-    match all.iter().find(is_named) {
-        Some(found) => Ok(vec![*found]),
-        None => {
-            let names = names(&all);
-            let message = format!("there is no application `{name}`; {}", Known(&names));
-            Err(Failure::usage(message))
-        }
-    }
-}
-
-fn names<'a>(all: &[Member<'a>]) -> Vec<&'a str> {
-    all.iter().filter_map(|(app, _)| app.name()).collect()
-}
-
-/// The application that is meant: the only one, or the one that is named.
-fn one<'a>(system: &'a System, app: &App) -> Result<&'a Application, Failure> {
-    match members(system, app)?[..] {
-        [(app, _)] => Ok(app),
-        [] => Err(Failure::usage(
-            "the system has no applications; name them by `System::application`",
-        )),
-        ref all => {
-            let names = names(all);
-            let message = format!(
-                "which application is meant? say `--app NAME`; {}",
-                Known(&names)
-            );
-            Err(Failure::usage(message))
-        }
-    }
-}
-
-fn of_categories(
-    types: &[AggregateType],
-    categories: &[String],
-) -> Result<Vec<AggregateType>, Failure> {
-    if categories.is_empty() {
-        let mut types = types.to_vec();
-        types.retain(|ty| ty.snapshot_every.is_some());
-        return Ok(types);
-    }
-    let find = |category: &String| find_type(types, category).copied();
-    categories.iter().map(find).collect()
-}
-
-fn find_type<'a>(types: &'a [AggregateType], category: &str) -> Result<&'a AggregateType, Failure> {
-    types
-        .iter()
-        .find(|ty| ty.category == category)
-        .ok_or_else(|| {
-            let known: Vec<_> = types.iter().map(|ty| ty.category).collect();
-            let message = format!(
-                "the system names no type of aggregate `{category}`; {}",
-                Known(&known)
-            );
-            Failure::usage(message)
-        })
-}
-
 async fn sync(system: &System, arguments: SyncFollowers, screen: Screen) -> Ended {
     let level = arguments.verbosity;
     let bar = if level == 0 {
@@ -453,112 +288,11 @@ async fn print_events(system: &System, arguments: Events) -> Ended {
 }
 
 async fn shown(system: &System, arguments: Show) -> Result<show::ShowReport, Failure> {
-    let members = members(system, &arguments.app)?;
-    let has_type =
-        |(_, types): &&Member<'_>| types.iter().any(|ty| ty.category == arguments.category);
-    let mut having = members.iter().filter(has_type);
-    let (app, ty) = match (having.next(), having.next()) {
-        (Some((app, types)), None) => (*app, find_type(types, &arguments.category)?),
-        (None, _) => {
-            let types: Vec<_> = members
-                .iter()
-                .flat_map(|(_, types)| types.iter().copied())
-                .collect();
-            find_type(&types, &arguments.category)?;
-            return Err(Failure::usage("the system has no applications"));
-        }
-        (Some(_), Some(_)) => {
-            let names = names(&members);
-            let message = format!(
-                "which application is meant? say `--app NAME`; {}",
-                Known(&names)
-            );
-            return Err(Failure::usage(message));
-        }
-    };
+    let (app, ty) = having(system, &arguments.app, &arguments.category)?;
     let at = match (arguments.at_version, arguments.as_of) {
         (Some(version), _) => show::At::Version(version),
         (None, Some(time)) => show::At::Time(time),
         (None, None) => show::At::Now,
     };
     Ok(show::show(app, ty, arguments.id, at, arguments.last).await?)
-}
-
-async fn exported(
-    app: &Application,
-    output: Option<&Path>,
-    after: es_core::Position,
-    screen: Screen,
-    bar: &Bar,
-) -> Ended {
-    let Some(path) = output else {
-        let mut out = BufWriter::new(io::stdout());
-        let report = export::export(app, after, &mut out, bar).await;
-        return match report {
-            Ok(_) => Ok(Status::Well),
-            // Half an export is none, so this is told.
-            Err(error) => Err(Failure {
-                status: error.status(),
-                error: told_apart(error),
-                help: None,
-            }),
-        };
-    };
-    // Whoever looks at the file sees the old one or the whole new one.
-    let unwritten = |error: io::Error| Failure {
-        status: Status::Failed,
-        error: format!("cannot write `{}`: {error}", path.display()).into(),
-        help: None,
-    };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    let beside = Path::new(&beside);
-    let file = File::create(beside).map_err(unwritten)?;
-    let mut out = BufWriter::new(file);
-    let report = match export::export(app, after, &mut out, bar).await {
-        Ok(report) => report,
-        Err(error) => {
-            // A part of an export is of no use.
-            drop(std::fs::remove_file(beside));
-            return Err(error.into());
-        }
-    };
-    let file = out
-        .into_inner()
-        .map_err(|error| unwritten(error.into_error()))?;
-    file.sync_all().map_err(unwritten)?;
-    std::fs::rename(beside, path).map_err(unwritten)?;
-    screen.print(&report).map_err(unprinted)?;
-    Ok(Status::Well)
-}
-
-/// An error that is told, also where the reader of the output has gone.
-fn told_apart(error: PrintError) -> BoxError {
-    if error.is_broken_pipe() {
-        return events::in_short(&error).into();
-    }
-    error.into()
-}
-
-async fn imported(
-    app: &Application,
-    input: Option<&Path>,
-    append: bool,
-    bar: &Bar,
-) -> Result<import::ImportReport, Failure> {
-    let into = if append {
-        import::ImportInto::Append
-    } else {
-        import::ImportInto::Empty
-    };
-    let Some(path) = input else {
-        let mut stdin = BufReader::new(io::stdin());
-        return Ok(import::import(app, &mut stdin, into, None, bar).await?);
-    };
-    let unread =
-        |error: io::Error| Failure::usage(format!("cannot read `{}`: {error}", path.display()));
-    let events = line::count(&mut BufReader::new(File::open(path).map_err(unread)?));
-    let events = events.map_err(unread)?;
-    let mut file = BufReader::new(File::open(path).map_err(unread)?);
-    Ok(import::import(app, &mut file, into, Some(events), bar).await?)
 }

@@ -287,45 +287,19 @@ impl Followers {
         now: SystemTime,
     ) -> Result<Lease, LeaseError> {
         let standing = self.standing(&request.follower);
-        let mut taken = standing.clone();
-        match request.epoch {
-            Some(epoch) if epoch != standing.epoch => {
-                return Err(LeaseError::Fenced {
-                    follower: request.follower,
-                    epoch,
-                    actual: standing.epoch,
-                });
-            }
-            Some(_) => {}
-            None => {
-                if let (Some(holder), Some(until)) = (standing.holder, standing.until)
-                    && until > now
-                {
-                    return Err(LeaseError::Held {
-                        follower: request.follower,
-                        holder,
-                        until,
-                        free_in: until.duration_since(now).unwrap_or_default(),
-                    });
-                }
-                if self.is_inside(&request.follower) {
-                    return Err(LeaseError::Inline {
-                        follower: request.follower,
-                    });
-                }
-                taken.epoch = standing.epoch.next();
-            }
+        let lease = request.granted(&standing, now)?;
+        if request.epoch.is_none() && self.is_inside(&request.follower) {
+            return Err(LeaseError::Inline {
+                follower: request.follower,
+            });
         }
-        let until = now + request.length;
-        let is_kept = !request.length.is_zero();
-        taken.holder = is_kept.then_some(request.holder);
-        taken.until = is_kept.then_some(until);
-        let lease = Lease {
-            follower: request.follower.clone(),
-            epoch: taken.epoch,
-            until,
+        let is_kept = !request.gives_back();
+        self.kept.entry(request.follower).or_default().standing = Standing {
+            epoch: lease.epoch,
+            holder: is_kept.then_some(request.holder),
+            until: is_kept.then_some(lease.until),
+            ..standing
         };
-        self.kept.entry(request.follower).or_default().standing = taken;
         Ok(lease)
     }
 

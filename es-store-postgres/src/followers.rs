@@ -295,50 +295,29 @@ pub(crate) async fn lease(
     let standing = locked(client, sql, follower).await?;
     // Asked under the lock: whoever waited for it long is not early.
     let now = time(column(&client.query_one(&sql.read_now, &[]).await?, 0)?);
-    let epoch = match request.epoch {
-        Some(epoch) if epoch != standing.epoch => {
-            return Ok(Err(LeaseError::Fenced {
-                follower: follower.clone(),
-                epoch,
-                actual: standing.epoch,
-            }));
-        }
-        Some(epoch) => epoch,
-        None => {
-            if let (Some(holder), Some(until)) = (standing.holder, standing.until)
-                && until > now
-            {
-                return Ok(Err(LeaseError::Held {
-                    follower: follower.clone(),
-                    holder,
-                    until,
-                    free_in: until.duration_since(now).unwrap_or_default(),
-                }));
-            }
-            if swap::runs_inside(client, sql, follower).await? {
-                return Ok(Err(LeaseError::Inline {
-                    follower: follower.clone(),
-                }));
-            }
-            standing.epoch.next()
-        }
+    let lease = match request.granted(&standing, now) {
+        Ok(lease) => Lease {
+            until: time(microseconds(lease.until)),
+            ..lease
+        },
+        Err(refused) => return Ok(Err(refused)),
     };
-    let until = time(microseconds(now + request.length));
-    let is_kept = !request.length.is_zero();
+    if request.epoch.is_none() && swap::runs_inside(client, sql, follower).await? {
+        return Ok(Err(LeaseError::Inline {
+            follower: follower.clone(),
+        }));
+    }
+    let is_kept = !request.gives_back();
     let [name, log] = key(follower);
     let values: [&(dyn ToSql + Sync); 5] = [
         &name,
         &log,
-        &stored(epoch.get())?,
+        &stored(lease.epoch.get())?,
         &is_kept.then(|| written(&request.holder)),
-        &is_kept.then(|| microseconds(until)),
+        &is_kept.then(|| microseconds(lease.until)),
     ];
     client.execute(&sql.write_lease, &values).await?;
-    Ok(Ok(Lease {
-        follower: follower.clone(),
-        epoch,
-        until,
-    }))
+    Ok(Ok(lease))
 }
 
 /// Decides about parked events, in a transaction; who follows finds it once it is committed.

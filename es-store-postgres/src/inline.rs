@@ -18,7 +18,6 @@ use uuid::Uuid;
 use crate::connection::in_time;
 use crate::error::{Fault, not_committed};
 use crate::followers::{self, key};
-use crate::names::Names;
 use crate::projection::{FIRST, Own, PostgresProjection, begin, is_of_the_moment};
 use crate::reads::Admitted;
 use crate::records::{column, records, stored, time};
@@ -26,6 +25,7 @@ use crate::sql::Sql;
 use crate::store::Shared;
 use crate::tables::{Made, Work, within};
 use crate::{PostgresStore, swap};
+use es_store_sql::names::Names;
 
 /// The projections that run inside of each commit of this process.
 #[derive(Default)]

@@ -64,7 +64,6 @@
 //! | `rustls` | encrypted connections, whose certificates are checked: `sslmode=require` in the URL refuses others |
 //! | `testing` | `testing`: a log for each test, and a private server to keep it on |
 mod builder;
-mod checksum;
 mod commit;
 mod connection;
 mod error;
@@ -92,8 +91,10 @@ mod writer;
 pub use builder::{Durability, PostgresStoreBuilder};
 pub use error::OpenError;
 pub use es_core::persistence::{Finding, Verification};
+pub use es_store_sql::Appended;
+use es_store_sql::checksum;
 pub use projection::{PostgresFollower, PostgresProjection};
 pub use schema::Migrated;
 pub use store::PostgresStore;
 pub use tables::Tables;
-pub use transaction::{Appended, UserTransaction};
+pub use transaction::UserTransaction;

@@ -7,13 +7,14 @@ use es_core::persistence::{
     CommitId, Committed, Filter, FollowerId, LogPage, Record, Slice, Span, StoredEvent, Visit,
 };
 use es_core::{Position, StreamId, Version};
+use es_store_sql::names::Names;
 use futures_lite::StreamExt;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, RowStream};
 use uuid::Uuid;
 
 use crate::error::Fault;
-use crate::names::{self, Names, written};
+use crate::names::{self, written};
 use crate::records::{bound, column, counter, further, limit, ordinal, records, schema, time};
 use crate::sql::Sql;
 

@@ -1,23 +1,21 @@
 //! The store itself: readers beside one writer.
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object, Pool};
 use es_core::persistence::{
-    Append, AppendError, BoxFuture, CheckpointStore, Commit, CommitId, Committed, Dropped,
-    EventStore, Filter, FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked,
-    ParkedError, ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, Verdict, Visit,
+    AppendError, BoxFuture, Commit, CommitId, Committed, EventStore, Filter, KeepError, LogPage,
+    ReadError, Record, Slice, Span, Visit,
 };
-use es_core::{Position, StreamId, Version};
+use es_core::{Position, StreamId};
+use es_store_sql::names::Names;
 use event_listener::Event;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio_postgres::{Config, IsolationLevel, Transaction};
+use tokio_postgres::Config;
 use uuid::Uuid;
 
 use crate::builder::{NotAUrl, PostgresStoreBuilder, Server, split_schema};
@@ -25,11 +23,11 @@ use crate::connection::{Connections, in_time, patience};
 use crate::error::{Fault, not_kept, unreadable};
 use crate::inline::Inline;
 use crate::listen::listen;
-use crate::names::{Names, written};
+use crate::names::written;
 use crate::schema::{self, Log};
 use crate::sql::Sql;
 use crate::writer::{Desk, Writer};
-use crate::{Migrated, OpenError, Verification, followers, reads, snapshots, verify};
+use crate::{Migrated, OpenError, Verification, reads, verify};
 
 /// A log in a Postgres database. Its clones share their connections, which are closed with the last of them.
 ///
@@ -126,6 +124,12 @@ macro_rules! altering {
         }
     }};
 }
+
+mod checkpoints;
+mod runtime;
+mod snapshots;
+
+pub(crate) use runtime::OnRuntime;
 
 impl PostgresStore {
     /// Connects to a database: the server answers, and no table is touched.
@@ -246,17 +250,6 @@ impl PostgresStore {
             .map_err(|fault: Fault| unreadable(&fault))
     }
 
-    fn learn_names(&self, appends: &[Append]) {
-        let names = &self.shared.names;
-        for append in appends {
-            names.learn(&append.stream.category);
-            append
-                .events
-                .iter()
-                .for_each(|event| names.learn(&event.name));
-        }
-    }
-
     /// Timers and connections are those of the store's runtime.
     pub(crate) fn on_its_runtime<F: Future>(&self, future: F) -> OnRuntime<F> {
         OnRuntime {
@@ -342,27 +335,11 @@ fn opening(fault: Fault) -> OpenError {
     }
 }
 
-/// A future whose timers and connections are those of a runtime, whoever polls it.
-pub(crate) struct OnRuntime<F> {
-    runtime: Handle,
-    future: Pin<Box<F>>,
-}
-
-impl<F: Future> Future for OnRuntime<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let this = &mut *self;
-        let _entered = this.runtime.enter();
-        this.future.as_mut().poll(context)
-    }
-}
-
 impl EventStore for PostgresStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(async move {
             commit.check_sizes(self.shared.payload_limit)?;
-            self.learn_names(&commit.appends);
+            self.shared.names.learn(&commit.appends);
             self.shared.writer.commit(commit).await
         })
     }
@@ -460,7 +437,7 @@ impl EventStore for PostgresStore {
             reading!(
                 shared,
                 client,
-                snapshots::execute(&client, &shared.sql.claim, &[&name])
+                crate::snapshots::execute(&client, &shared.sql.claim, &[&name])
             )?;
             // Another process may have been faster.
             let owner = reading!(shared, client, reads::owner(&client, &shared.sql))?;
@@ -470,153 +447,6 @@ impl EventStore for PostgresStore {
 
     fn verify(&self) -> BoxFuture<'_, Result<Verification, ReadError>> {
         Box::pin(PostgresStore::verify(self))
-    }
-}
-
-impl CheckpointStore for PostgresStore {
-    fn checkpoint<'a>(
-        &'a self,
-        follower: &'a FollowerId,
-    ) -> BoxFuture<'a, Result<Position, ReadError>> {
-        let shared = &*self.shared;
-        self.read(async move {
-            reading!(
-                shared,
-                client,
-                reads::checkpoint(&client, &shared.sql, follower)
-            )
-        })
-    }
-
-    fn standing<'a>(
-        &'a self,
-        follower: &'a FollowerId,
-    ) -> BoxFuture<'a, Result<Standing, ReadError>> {
-        let shared = &*self.shared;
-        self.read(async move {
-            reading!(
-                shared,
-                client,
-                followers::standing(&client, &shared.sql, follower)
-            )
-        })
-    }
-
-    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
-        let shared = &*self.shared;
-        let leasing = self.on_its_runtime(async move {
-            let renewed = reading!(
-                shared,
-                client,
-                followers::renew(&client, &shared.sql, &request)
-            )?;
-            if let Some(lease) = renewed {
-                return Ok(Ok(lease));
-            }
-            altering!(
-                shared,
-                transaction,
-                followers::lease(transaction, &shared.sql, &request)
-            )
-        });
-        Box::pin(async move {
-            let failed = |fault: Fault| Err(LeaseError::Store(fault.explained()));
-            leasing.await.unwrap_or_else(failed)
-        })
-    }
-
-    fn parked<'a>(
-        &'a self,
-        follower: &'a FollowerId,
-    ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
-        let shared = &*self.shared;
-        self.read(async move {
-            reading!(
-                shared,
-                client,
-                followers::parked(&client, &shared.sql, follower)
-            )
-        })
-    }
-
-    fn decide<'a>(
-        &'a self,
-        follower: &'a FollowerId,
-        stream: &'a StreamId,
-        verdict: Verdict,
-    ) -> BoxFuture<'a, Result<(), ParkedError>> {
-        let shared = &*self.shared;
-        let deciding = self.on_its_runtime(async move {
-            altering!(shared, transaction, async {
-                let sql = &shared.sql;
-                let decided = followers::decide(transaction, sql, follower, stream, &verdict);
-                let decided = decided.await?;
-                transaction.execute(&sql.notify, &[&shared.handle]).await?;
-                Ok::<_, Fault>(decided)
-            })
-        });
-        Box::pin(async move {
-            let failed = |fault: Fault| Err(ParkedError::Store(fault.explained()));
-            let decided = deciding.await.unwrap_or_else(failed);
-            shared.changed.notify(usize::MAX);
-            decided
-        })
-    }
-
-    fn dropped<'a>(
-        &'a self,
-        follower: &'a FollowerId,
-    ) -> BoxFuture<'a, Result<Vec<Dropped>, ReadError>> {
-        let shared = &*self.shared;
-        self.read(async move {
-            reading!(
-                shared,
-                client,
-                followers::dropped(&client, &shared.sql, follower)
-            )
-        })
-    }
-}
-
-impl SnapshotStore for PostgresStore {
-    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), KeepError>> {
-        let shared = &*self.shared;
-        self.keep(async move {
-            reading!(
-                shared,
-                client,
-                snapshots::keep(&client, &shared.sql, &snapshot)
-            )
-        })
-    }
-
-    fn read_snapshot<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        up_to: Version,
-    ) -> BoxFuture<'a, Result<Option<Snapshot>, ReadError>> {
-        let shared = &*self.shared;
-        self.read(async move {
-            reading!(
-                shared,
-                client,
-                snapshots::newest(&client, &shared.sql, stream, up_to)
-            )
-        })
-    }
-
-    fn drop_snapshots<'a>(
-        &'a self,
-        stream: Option<&'a StreamId>,
-    ) -> BoxFuture<'a, Result<(), KeepError>> {
-        let shared = &*self.shared;
-        self.keep(async move {
-            reading!(
-                shared,
-                client,
-                snapshots::forget(&client, &shared.sql, stream)
-            )
-        })
     }
 }
 

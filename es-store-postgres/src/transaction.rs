@@ -1,9 +1,10 @@
 //! Events in a transaction of the caller's own, beside the caller's rows.
-use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 
 use es_core::application::Staged;
 use es_core::persistence::{AppendError, Committed};
+use es_store_sql::Appended;
 use tokio_postgres::Transaction;
 
 use crate::PostgresStore;
@@ -118,11 +119,11 @@ impl PostgresStore {
         mut staged: Staged<'a>,
     ) -> Result<Appended<'a>, AppendError> {
         match self.append(transaction, &mut staged).await {
-            Ok(committed) => Ok(Appended {
+            Ok(committed) => Ok(Appended::new(
                 staged,
                 committed,
-                store: self.clone(),
-            }),
+                Arc::clone(&self.shared.changed),
+            )),
             Err(refused) => Err(told(staged, refused)),
         }
     }
@@ -217,29 +218,4 @@ fn told(mut staged: Staged<'_>, why: AppendError) -> AppendError {
         _ => staged.refused(),
     }
     why
-}
-
-/// Events that are in a transaction of the caller's, which is not committed yet.
-#[must_use = "say `committed` after the transaction is"]
-pub struct Appended<'a> {
-    staged: Staged<'a>,
-    committed: Committed,
-    store: PostgresStore,
-}
-
-impl Appended<'_> {
-    /// The transaction was committed: nothing of it is pending any more, and who waits for a change is woken.
-    pub fn committed(self) -> Committed {
-        self.staged.committed(&self.committed);
-        self.store.shared.changed.notify(usize::MAX);
-        self.committed
-    }
-}
-
-impl fmt::Debug for Appended<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Appended")
-            .field("committed", &self.committed)
-            .finish_non_exhaustive()
-    }
 }

@@ -2,8 +2,9 @@
 use std::pin::pin;
 
 use deadpool_postgres::ClientWrapper;
-use es_core::persistence::{Finding, Verification};
-use es_core::{Position, StreamId};
+use es_core::StreamId;
+use es_core::persistence::Verification;
+use es_store_sql::verifier::Verifier;
 use futures_lite::StreamExt;
 use tokio_postgres::{IsolationLevel, Row};
 
@@ -25,37 +26,18 @@ pub(crate) async fn verify(client: &mut ClientWrapper, sql: &Sql) -> Result<Veri
     transaction
         .batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on")
         .await?;
-    let mut found = Verification::default();
-    let mut last = 0;
+    let mut verifier = Verifier::default();
     let none: [&str; 0] = [];
     let mut rows = pin!(transaction.query_raw(&sql.verify_events, none).await?);
     while let Some(row) = rows.try_next().await? {
-        found.events += 1;
-        let position: i64 = column(&row, 0)?;
         // What cannot be read was not written either.
-        if !is_as_written(&row).unwrap_or(false) {
-            found.findings.push(Finding::Altered { position });
-        }
-        if position != last + 1 {
-            found.findings.push(Finding::Hole {
-                after: Position::from(last.unsigned_abs()),
-                next: position,
-            });
-        }
-        last = position.clamp(0, i64::MAX - 1);
+        verifier.event(column(&row, 0)?, is_as_written(&row).unwrap_or(false));
     }
     for row in transaction.query(&sql.verify_streams, &[]).await? {
-        let stream = StreamId::new(name(&row, 0)?, column(&row, 1)?);
-        found.findings.push(Finding::Stream { stream });
+        verifier.broken_stream(StreamId::new(name(&row, 0)?, column(&row, 1)?));
     }
     let head = transaction.query_opt(&sql.read_head, &[]).await?;
-    let head = Position::from(counter(&head.ok_or_else(reads::no_log)?, 0)?);
-    if bound(head.get()) != last {
-        found.findings.push(Finding::Head {
-            head,
-            last: Position::from(last.unsigned_abs()),
-        });
-    }
+    verifier.head(counter(&head.ok_or_else(reads::no_log)?, 0)?.into());
     for trigger in &sql.triggers {
         let there = transaction
             .query_opt(
@@ -67,13 +49,11 @@ pub(crate) async fn verify(client: &mut ClientWrapper, sql: &Sql) -> Result<Veri
             )
             .await?;
         if there.is_none() {
-            found.findings.push(Finding::Unguarded {
-                trigger: trigger.clone(),
-            });
+            verifier.unguarded(trigger);
         }
     }
     transaction.commit().await?;
-    Ok(found)
+    Ok(verifier.found())
 }
 
 fn is_as_written(row: &Row) -> Result<bool, Fault> {

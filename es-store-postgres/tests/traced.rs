@@ -1,27 +1,9 @@
 //! What the task that writes tells by `tracing`. It is told for the whole process, so this has a process of its own.
 use std::sync::Arc;
 
-use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, EventStore, Metadata};
-use es_core::{StreamId, Version};
+use es_core::persistence::EventStore;
 use es_store_postgres::testing::TestLog;
-
-fn commit(stream: &StreamId) -> Commit {
-    Commit {
-        id: CommitId::draw(),
-        time: std::time::SystemTime::now(),
-        metadata: Metadata::new(),
-        appends: vec![Append {
-            stream: stream.clone(),
-            expected: Version::NEW,
-            events: vec![EncodedEvent {
-                name: "Switched".into(),
-                schema: 1,
-                payload: br#"{"secret":1}"#.as_slice().into(),
-            }],
-        }],
-        checkpoint: None,
-    }
-}
+use trials::log;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_of_commits_tells_how_many_it_has_and_how_many_were_refused_and_a_lost_connection()
@@ -32,22 +14,18 @@ async fn a_group_of_commits_tells_how_many_it_has_and_how_many_were_refused_and_
         .with_writer(Arc::new(lines.reopen().unwrap()))
         .with_ansi(false)
         .init();
-    let log = TestLog::new().await.unwrap();
-    let store = log.store().await.unwrap();
-    let stream = StreamId::new("Lamp", uuid::Uuid::from_u128(1));
-    store.commit(commit(&stream)).await.unwrap();
-    store.commit(commit(&stream)).await.unwrap_err();
-    let (client, connection) = tokio_postgres::connect(log.url(), tokio_postgres::NoTls)
+    let place = TestLog::new().await.unwrap();
+    let store = place.store().await.unwrap();
+    store.commit(log::one(1, 0)).await.unwrap();
+    store.commit(log::one(1, 0)).await.unwrap_err();
+    let (client, connection) = tokio_postgres::connect(place.url(), tokio_postgres::NoTls)
         .await
         .unwrap();
     tokio::spawn(connection);
     let kill =
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = $1";
-    client.execute(kill, &[&log.schema()]).await.unwrap();
-    store
-        .commit(commit(&StreamId::new("Lamp", uuid::Uuid::from_u128(2))))
-        .await
-        .unwrap();
+    client.execute(kill, &[&place.schema()]).await.unwrap();
+    store.commit(log::one(2, 0)).await.unwrap();
     drop(store);
 
     let told = std::fs::read_to_string(&lines).unwrap();
@@ -58,5 +36,5 @@ async fn a_group_of_commits_tells_how_many_it_has_and_how_many_were_refused_and_
     ] {
         assert!(told.contains(part), "{part} is not in\n{told}");
     }
-    assert!(!told.contains("secret"), "{told}");
+    assert!(!told.contains("filled"), "{told}");
 }

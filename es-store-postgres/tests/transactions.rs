@@ -3,37 +3,15 @@
 
 use std::time::Duration;
 
-use es_core::application::SaveError;
-use es_core::persistence::{AppendError, EventStore};
-use es_core::{Aggregate, Application, Error, Position, Root, Version, events};
+use es_core::persistence::{AppendError, Committed, EventStore};
+use es_core::{Aggregate, Application, Position};
 use es_store_postgres::PostgresStore;
 use es_store_postgres::testing::TestLog;
 use tokio_postgres::{Client, IsolationLevel, NoTls};
+use trials::transaction_trials;
+use trials::transactions::{Order, Shop};
 
-#[derive(Aggregate, Debug, PartialEq)]
-#[aggregate("Order")]
-struct Order {
-    root: Root<Self>,
-    lines: Vec<String>,
-}
-
-#[events]
-impl Order {
-    #[event("Placed")]
-    fn place() -> Self {
-        Self {
-            root: Root::new(),
-            lines: Vec::new(),
-        }
-    }
-
-    #[event("LineAdded")]
-    fn add(&mut self, line: &str) {
-        self.lines.push(line.to_owned());
-    }
-}
-
-struct Shop {
+struct Schema {
     store: PostgresStore,
     app: Application,
     client: Client,
@@ -48,8 +26,8 @@ async fn client(log: &TestLog) -> Client {
     client
 }
 
-impl Shop {
-    async fn new() -> Self {
+impl Shop for Schema {
+    async fn unclaimed() -> Self {
         let log = TestLog::new().await.unwrap();
         let store = log.store().await.unwrap();
         let client = client(&log).await;
@@ -58,7 +36,6 @@ impl Shop {
             .await
             .unwrap();
         let app = Application::builder(store.clone()).name("shop").build();
-        app.claim().await.unwrap();
         Self {
             store,
             app,
@@ -67,45 +44,47 @@ impl Shop {
         }
     }
 
+    fn app(&self) -> &Application {
+        &self.app
+    }
+
+    fn store(&self) -> &dyn EventStore {
+        &self.store
+    }
+
     async fn invoices(&self) -> i64 {
         let elsewhere = client(&self.log).await;
         let count = elsewhere.query_one("SELECT count(*) FROM invoices", &[]);
         count.await.unwrap().get(0)
     }
 
-    async fn head(&self) -> u64 {
-        self.app.log().head().await.unwrap().get()
+    async fn commit_with(&mut self, order: &mut Order) -> Result<Committed, AppendError> {
+        let tx = self.client.transaction().await.unwrap();
+        tx.batch_execute(INVOICE).await.unwrap();
+        let staged = self.app.stage(order).unwrap();
+        self.store.commit_with(tx, staged).await
+    }
+
+    async fn append_in(&mut self, order: &mut Order, committed: bool) {
+        let tx = self.client.transaction().await.unwrap();
+        let staged = self.app.stage(order).unwrap();
+        let appended = self.store.append_in(&tx, staged).await.unwrap();
+        if committed {
+            tx.commit().await.unwrap();
+        } else {
+            tx.rollback().await.unwrap();
+        }
+        drop(appended); // nobody said `committed`
     }
 }
+
+transaction_trials!(Schema);
 
 const INVOICE: &str = "INSERT INTO invoices VALUES ('Ann')";
 
 #[tokio::test]
-async fn rows_and_events_become_visible_together() {
-    let mut shop = Shop::new().await;
-    let mut order = Order::place();
-    let tx = shop.client.transaction().await.unwrap();
-    tx.batch_execute(INVOICE).await.unwrap();
-    let staged = shop.app.stage(&mut order).unwrap();
-    let committed = shop.store.commit_with(tx, staged).await.unwrap();
-    assert_eq!(committed.position, Some(Position::FIRST));
-    assert!(order.pending().is_empty());
-    assert_eq!((shop.invoices().await, shop.head().await), (1, 1));
-    assert_eq!(shop.app.get::<Order>(order.id()).await.unwrap(), order);
-
-    // The application's own commits go on from there.
-    order.add("ink");
-    assert_eq!(
-        shop.app.save(&mut order).await.unwrap().position,
-        Some(Position::from(2))
-    );
-    let verified = shop.store.verify().await.unwrap();
-    assert_eq!((verified.events, verified.findings), (2, Vec::new()));
-}
-
-#[tokio::test]
 async fn a_transaction_of_deadpool_is_one_too() {
-    let shop = Shop::new().await;
+    let shop = Schema::new().await;
     let config = shop.log.url().parse::<tokio_postgres::Config>().unwrap();
     let manager = deadpool_postgres::Manager::new(config, NoTls);
     let pool = deadpool_postgres::Pool::builder(manager).build().unwrap();
@@ -131,35 +110,8 @@ async fn a_transaction_of_deadpool_is_one_too() {
 }
 
 #[tokio::test]
-async fn a_conflict_rolls_back_the_rows_too_and_keeps_everything_pending() {
-    let mut shop = Shop::new().await;
-    let mut order = Order::place();
-    shop.app.save(&mut order).await.unwrap();
-    let mut stale = shop.app.get::<Order>(order.id()).await.unwrap();
-    order.add("ink");
-    shop.app.save(&mut order).await.unwrap();
-    stale.add("paper");
-
-    let tx = shop.client.transaction().await.unwrap();
-    tx.batch_execute(INVOICE).await.unwrap();
-    let staged = shop.app.stage(&mut stale).unwrap();
-    let refused = shop.store.commit_with(tx, staged).await.unwrap_err();
-    assert!(
-        matches!(refused, AppendError::Conflict { .. }),
-        "{refused:?}"
-    );
-    assert_eq!((shop.invoices().await, shop.head().await), (0, 2));
-    assert_eq!(stale.pending().len(), 1);
-    let error = shop.app.save(&mut stale).await.unwrap_err();
-    assert!(
-        matches!(error, Error::Save(SaveError::Conflict { .. })),
-        "nothing is in doubt: {error:?}"
-    );
-}
-
-#[tokio::test]
 async fn a_refused_append_leaves_the_transaction_to_its_owner() {
-    let mut shop = Shop::new().await;
+    let mut shop = Schema::new().await;
     let (mut first, mut second) = (Order::place(), Order::place());
     shop.app.save(&mut first).await.unwrap();
     let mut stale = shop.app.get::<Order>(first.id()).await.unwrap();
@@ -188,34 +140,8 @@ async fn a_refused_append_leaves_the_transaction_to_its_owner() {
 }
 
 #[tokio::test]
-async fn the_fate_of_what_was_appended_is_found_out_by_the_next_save() {
-    for committed in [true, false] {
-        let mut shop = Shop::new().await;
-        let mut order = Order::place();
-        let tx = shop.client.transaction().await.unwrap();
-        let staged = shop.app.stage(&mut order).unwrap();
-        let appended = shop.store.append_in(&tx, staged).await.unwrap();
-        if committed {
-            tx.commit().await.unwrap();
-        } else {
-            tx.rollback().await.unwrap();
-        }
-        drop(appended); // nobody said `committed`
-        assert_eq!(order.pending().len(), 1);
-        order.add("ink");
-        shop.app.save(&mut order).await.unwrap();
-        assert_eq!(
-            (order.version(), shop.head().await),
-            (Version::from(2), 2),
-            "committed: {committed}"
-        );
-        assert_eq!(shop.app.get::<Order>(order.id()).await.unwrap(), order);
-    }
-}
-
-#[tokio::test]
 async fn a_commit_that_postgres_refuses_at_its_end_leaves_everything_pending() {
-    let mut shop = Shop::new().await;
+    let mut shop = Schema::new().await;
     let unique = "ALTER TABLE invoices ADD UNIQUE (customer) DEFERRABLE INITIALLY DEFERRED";
     shop.client.batch_execute(unique).await.unwrap();
     let mut order = Order::place();
@@ -232,7 +158,7 @@ async fn a_commit_that_postgres_refuses_at_its_end_leaves_everything_pending() {
 
 #[tokio::test]
 async fn a_lost_acknowledgement_is_found_out_by_the_next_save() {
-    let mut shop = Shop::new().await;
+    let mut shop = Schema::new().await;
     let pid: i32 = shop
         .client
         .query_one("SELECT pg_backend_pid()", &[])
@@ -255,7 +181,7 @@ async fn a_lost_acknowledgement_is_found_out_by_the_next_save() {
 
 #[tokio::test]
 async fn a_transaction_with_one_snapshot_is_refused() {
-    let mut shop = Shop::new().await;
+    let mut shop = Schema::new().await;
     let mut order = Order::place();
     for level in [
         IsolationLevel::RepeatableRead,
@@ -281,7 +207,7 @@ async fn a_transaction_with_one_snapshot_is_refused() {
 
 #[tokio::test]
 async fn other_writers_wait_from_the_append_to_the_commit_and_not_before() {
-    let mut shop = Shop::new().await;
+    let mut shop = Schema::new().await;
     let (mut mine, mut theirs) = (Order::place(), Order::place());
     let tx = shop.client.transaction().await.unwrap();
     tx.batch_execute(INVOICE).await.unwrap();
@@ -301,7 +227,7 @@ async fn other_writers_wait_from_the_append_to_the_commit_and_not_before() {
 
 #[tokio::test]
 async fn who_follows_the_log_elsewhere_is_woken() {
-    let mut shop = Shop::new().await;
+    let mut shop = Schema::new().await;
     let elsewhere = Application::new(shop.log.store().await.unwrap());
     let mut subscription = elsewhere.log().subscribe(Position::START);
     let next = tokio::spawn(async move { subscription.next().await.unwrap().unwrap().position });

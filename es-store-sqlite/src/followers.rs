@@ -183,50 +183,28 @@ pub(crate) fn lease(
     now: SystemTime,
 ) -> Result<std::result::Result<Lease, LeaseError>> {
     let follower = &request.follower;
-    let standing = standing(connection, sql, follower)?;
-    let epoch = match request.epoch {
-        Some(epoch) if epoch != standing.epoch => {
-            return Ok(Err(LeaseError::Fenced {
-                follower: follower.clone(),
-                epoch,
-                actual: standing.epoch,
-            }));
-        }
-        Some(epoch) => epoch,
-        None => {
-            if let (Some(holder), Some(until)) = (standing.holder, standing.until)
-                && until > now
-            {
-                return Ok(Err(LeaseError::Held {
-                    follower: follower.clone(),
-                    holder,
-                    until,
-                    free_in: until.duration_since(now).unwrap_or_default(),
-                }));
-            }
-            if tables::runs_inside(connection, sql, follower)? {
-                return Ok(Err(LeaseError::Inline {
-                    follower: follower.clone(),
-                }));
-            }
-            standing.epoch.next()
-        }
+    let lease = match request.granted(&standing(connection, sql, follower)?, now) {
+        Ok(lease) => Lease {
+            until: time(microseconds(lease.until)),
+            ..lease
+        },
+        Err(refused) => return Ok(Err(refused)),
     };
-    let until = time(microseconds(now + request.length));
-    let is_kept = !request.length.is_zero();
+    if request.epoch.is_none() && tables::runs_inside(connection, sql, follower)? {
+        return Ok(Err(LeaseError::Inline {
+            follower: follower.clone(),
+        }));
+    }
+    let is_kept = !request.gives_back();
     let mut statement = connection.prepare_cached(&sql.write_lease)?;
     statement.execute(params![
         follower.name,
         follower.log,
-        stored(epoch.get())?,
+        stored(lease.epoch.get())?,
         is_kept.then_some(&request.holder),
-        is_kept.then(|| microseconds(until))
+        is_kept.then(|| microseconds(lease.until))
     ])?;
-    Ok(Ok(Lease {
-        follower: follower.clone(),
-        epoch,
-        until,
-    }))
+    Ok(Ok(lease))
 }
 
 /// Decides about parked events, under the write lock.

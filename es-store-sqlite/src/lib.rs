@@ -21,14 +21,12 @@
 //! the question to another thread. Who commits while nobody else does looks for the answer before its task sleeps, for 250 µs at most, and seldom
 //! where the disk takes longer. No async runtime is needed.
 mod builder;
-mod checksum;
 mod commit;
 mod connection;
 mod error;
 mod followers;
 mod given;
 mod inline;
-mod names;
 mod projection;
 mod reads;
 mod records;
@@ -45,7 +43,8 @@ mod writer;
 pub use builder::{Durability, SqliteStoreBuilder};
 pub use error::OpenError;
 pub use es_core::persistence::{Finding, Verification};
+pub use es_store_sql::Appended;
+use es_store_sql::{checksum, names};
 pub use projection::{SqliteFollower, SqliteProjection};
 pub use store::SqliteStore;
 pub use tables::Tables;
-pub use transaction::Appended;

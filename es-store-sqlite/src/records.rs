@@ -1,18 +1,14 @@
 //! Between records and rows.
-use std::mem;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use bytes::Bytes;
 use es_core::persistence::{CommitId, Metadata, Record, StoredEvent};
 use es_core::{Position, StreamId, Version};
+use es_store_sql::names::{Names, Seen};
+use es_store_sql::numbers;
+pub(crate) use es_store_sql::numbers::{bound, limit, microseconds, time};
+use es_store_sql::payloads::Payloads;
 use rusqlite::types::Type;
 use rusqlite::{Error, Result, Row, Rows};
 use uuid::Uuid;
-
-use crate::names::{Names, Seen};
-
-/// How many bytes of payloads share one allocation: who keeps one record keeps no more than these.
-const SHARED: usize = 32 * 1024;
 
 /// How many records there is room for at first: most streams are shorter.
 const USUAL: usize = 64;
@@ -35,34 +31,6 @@ pub(crate) fn records(
     }
     payloads.hand_out(&mut records);
     Ok(records)
-}
-
-/// The payloads of the newest records, which have none yet.
-#[derive(Default)]
-struct Payloads {
-    bytes: Vec<u8>,
-    /// Where each ends.
-    ends: Vec<usize>,
-}
-
-impl Payloads {
-    fn push(&mut self, records: &mut [Record], payload: &[u8]) {
-        if self.bytes.len() + payload.len() > SHARED {
-            self.hand_out(records);
-        }
-        self.bytes.extend_from_slice(payload);
-        self.ends.push(self.bytes.len());
-    }
-
-    fn hand_out(&mut self, records: &mut [Record]) {
-        let bytes = Bytes::from(mem::take(&mut self.bytes));
-        let waiting = records.len() - self.ends.len();
-        let mut start = 0;
-        for (record, end) in records[waiting..].iter_mut().zip(self.ends.drain(..)) {
-            record.payload = bytes.slice(start..end);
-            start = end;
-        }
-    }
 }
 
 /// Reads a record without its payload.
@@ -100,17 +68,12 @@ pub(crate) fn event<'r>(row: &'r Row<'_>) -> Result<StoredEvent<'r>> {
     })
 }
 
-/// A bound as SQLite knows it; beyond its largest number there is nothing.
-pub(crate) fn bound(counter: u64) -> i64 {
-    i64::try_from(counter).unwrap_or(i64::MAX)
-}
-
 /// A counter as SQLite keeps it.
 ///
 /// # Errors
 /// SQLite does not count so far.
 pub(crate) fn stored(counter: u64) -> Result<i64> {
-    i64::try_from(counter).map_err(|_| full())
+    numbers::stored(counter).map_err(full)
 }
 
 /// So many places further on.
@@ -118,14 +81,11 @@ pub(crate) fn stored(counter: u64) -> Result<i64> {
 /// # Errors
 /// SQLite does not count so far.
 pub(crate) fn further(counter: i64, by: usize) -> Result<i64> {
-    let by = i64::try_from(by).map_err(|_| full())?;
-    counter.checked_add(by).ok_or_else(full)
+    numbers::further(counter, by).map_err(full)
 }
 
-fn full() -> Error {
-    Error::ToSqlConversionFailure(
-        "a number is beyond 9223372036854775807, the last that SQLite counts to".into(),
-    )
+fn full(full: numbers::Full) -> Error {
+    Error::ToSqlConversionFailure(full.into())
 }
 
 /// A counter that SQLite kept: from 0 on.
@@ -140,27 +100,4 @@ fn ordinal(row: &Row<'_>, column: usize) -> Result<u64> {
         0 => Err(Error::IntegralValueOutOfRange(column, 0)),
         place => Ok(place),
     }
-}
-
-pub(crate) fn limit(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-/// Microseconds since 1970, before it negative.
-pub(crate) fn microseconds(time: SystemTime) -> i64 {
-    let (since, sign) = match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => (since, 1),
-        Err(before) => (before.duration(), -1),
-    };
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX) * sign
-}
-
-pub(crate) fn time(microseconds: i64) -> SystemTime {
-    let distance = Duration::from_micros(microseconds.unsigned_abs());
-    let time = if microseconds < 0 {
-        UNIX_EPOCH.checked_sub(distance)
-    } else {
-        UNIX_EPOCH.checked_add(distance)
-    };
-    time.unwrap_or(UNIX_EPOCH)
 }

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use es_core::persistence::{
-    Append, AppendError, CheckpointStore, Clock, Commit, CommitId, Committed, Dropped, EventStore,
-    Filter, FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
-    ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, Verdict, Verification,
-    Visit,
+    AppendError, Clock, Commit, CommitId, Committed, EventStore, Filter, LogPage, ReadError,
+    Record, Slice, Span, Verification, Visit,
 };
-use es_core::{Position, StreamId, Version};
+use es_core::{Position, StreamId};
 use event_listener::Event;
 use futures_core::future::BoxFuture;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -18,13 +16,16 @@ use uuid::Uuid;
 
 use crate::builder::{Settings, SqliteStoreBuilder};
 use crate::connection::{self, Place, Readers};
-use crate::error::{explained, not_kept, unreadable};
+use crate::error::unreadable;
 use crate::inline::Inline;
 use crate::names::Names;
 use crate::sql::Sql;
 use crate::watcher::Watcher;
 use crate::writer::Writer;
-use crate::{OpenError, followers, given, reads, snapshots, verify};
+use crate::{OpenError, given, reads, verify};
+
+mod checkpoints;
+mod snapshots;
 
 /// A log in one SQLite file. Its clones share their connections, which are closed with the last of them.
 ///
@@ -176,17 +177,6 @@ impl SqliteStore {
         read(&reader, &self.shared.sql).map_err(unreadable)
     }
 
-    fn learn_names(&self, appends: &[Append]) {
-        let names = &self.shared.names;
-        for append in appends {
-            names.learn(&append.stream.category);
-            append
-                .events
-                .iter()
-                .for_each(|event| names.learn(&event.name));
-        }
-    }
-
     async fn write(
         &self,
         run: impl Fn(&Connection, &Sql) -> rusqlite::Result<()> + Send + 'static,
@@ -252,7 +242,7 @@ impl EventStore for SqliteStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(async move {
             commit.check_sizes(self.shared.payload_limit)?;
-            self.learn_names(&commit.appends);
+            self.shared.names.learn(&commit.appends);
             match &self.shared.writer {
                 Some(writer) => writer.commit(commit).await,
                 None => Err(AppendError::Failed(READ_ONLY.into())),
@@ -341,108 +331,6 @@ impl EventStore for SqliteStore {
 
     fn verify(&self) -> BoxFuture<'_, Result<Verification, ReadError>> {
         Box::pin(SqliteStore::verify(self))
-    }
-}
-
-impl CheckpointStore for SqliteStore {
-    fn checkpoint<'a>(
-        &'a self,
-        follower: &'a FollowerId,
-    ) -> BoxFuture<'a, Result<Position, ReadError>> {
-        Box::pin(async move { self.read(|reader, sql| reads::checkpoint(reader, sql, follower)) })
-    }
-
-    fn standing<'a>(
-        &'a self,
-        follower: &'a FollowerId,
-    ) -> BoxFuture<'a, Result<Standing, ReadError>> {
-        Box::pin(async move { self.read(|reader, sql| followers::standing(reader, sql, follower)) })
-    }
-
-    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
-        Box::pin(async move {
-            let clock = Arc::clone(&self.shared.clock);
-            let taken = self.alone(move |connection, sql| {
-                // The time under the lock: whoever waited for it long is not early.
-                committed(connection, |tx| {
-                    followers::lease(tx, sql, &request, clock.now())
-                })
-            });
-            match taken.await {
-                Ok(Ok(taken)) => taken,
-                Ok(Err(error)) => Err(LeaseError::Store(explained(&Arc::new(error)))),
-                Err(error) => Err(LeaseError::Store(error.into())),
-            }
-        })
-    }
-
-    fn parked<'a>(
-        &'a self,
-        follower: &'a FollowerId,
-    ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
-        Box::pin(async move { self.read(|reader, sql| followers::parked(reader, sql, follower)) })
-    }
-
-    fn decide<'a>(
-        &'a self,
-        follower: &'a FollowerId,
-        stream: &'a StreamId,
-        verdict: Verdict,
-    ) -> BoxFuture<'a, Result<(), ParkedError>> {
-        Box::pin(async move {
-            let (follower, stream, now) = (follower.clone(), stream.clone(), self.now());
-            let decided = self.alone(move |connection, sql| {
-                committed(connection, |tx| {
-                    followers::decide(tx, sql, &follower, &stream, &verdict, now)
-                })
-            });
-            let decided = match decided.await {
-                Ok(Ok(decided)) => decided,
-                Ok(Err(error)) => Err(ParkedError::Store(explained(&Arc::new(error)))),
-                Err(error) => Err(ParkedError::Store(error.into())),
-            };
-            self.shared.changed.notify(usize::MAX);
-            decided
-        })
-    }
-
-    fn dropped<'a>(
-        &'a self,
-        follower: &'a FollowerId,
-    ) -> BoxFuture<'a, Result<Vec<Dropped>, ReadError>> {
-        Box::pin(async move { self.read(|reader, sql| followers::dropped(reader, sql, follower)) })
-    }
-}
-
-impl SnapshotStore for SqliteStore {
-    fn keep_snapshot(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), KeepError>> {
-        Box::pin(async move {
-            self.write(move |connection, sql| snapshots::keep(connection, sql, &snapshot))
-                .await
-                .map_err(not_kept)
-        })
-    }
-
-    fn read_snapshot<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        up_to: Version,
-    ) -> BoxFuture<'a, Result<Option<Snapshot>, ReadError>> {
-        Box::pin(
-            async move { self.read(|reader, sql| snapshots::newest(reader, sql, stream, up_to)) },
-        )
-    }
-
-    fn drop_snapshots<'a>(
-        &'a self,
-        stream: Option<&'a StreamId>,
-    ) -> BoxFuture<'a, Result<(), KeepError>> {
-        Box::pin(async move {
-            let stream = stream.cloned();
-            self.write(move |connection, sql| snapshots::forget(connection, sql, stream.as_ref()))
-                .await
-                .map_err(not_kept)
-        })
     }
 }
 

@@ -1,8 +1,10 @@
 //! Events in a transaction of the caller's own, beside the caller's rows.
-use std::fmt;
+
+use std::sync::Arc;
 
 use es_core::application::Staged;
 use es_core::persistence::{AppendError, Committed};
+use es_store_sql::Appended;
 use rusqlite::{Transaction, TransactionState};
 
 use crate::SqliteStore;
@@ -84,11 +86,11 @@ impl SqliteStore {
         match self.append(transaction, &staged) {
             Ok(committed) => {
                 staged.sent();
-                Ok(Appended {
+                Ok(Appended::new(
                     staged,
                     committed,
-                    store: self.clone(),
-                })
+                    Arc::clone(&self.shared.changed),
+                ))
             }
             Err(refused) => Err(told(staged, refused)),
         }
@@ -153,29 +155,4 @@ fn write(
         }
     }
     Ok(committed)
-}
-
-/// Events that are in a transaction of the caller's, which is not committed yet.
-#[must_use = "say `committed` after the transaction is"]
-pub struct Appended<'a> {
-    staged: Staged<'a>,
-    committed: Committed,
-    store: SqliteStore,
-}
-
-impl Appended<'_> {
-    /// The transaction was committed: nothing of it is pending any more, and who waits for a change is woken.
-    pub fn committed(self) -> Committed {
-        self.staged.committed(&self.committed);
-        self.store.shared.changed.notify(usize::MAX);
-        self.committed
-    }
-}
-
-impl fmt::Debug for Appended<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Appended")
-            .field("committed", &self.committed)
-            .finish_non_exhaustive()
-    }
 }

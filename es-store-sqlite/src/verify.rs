@@ -1,6 +1,7 @@
 //! Finds what the triggers would have refused: edits behind the back of the store, and damage.
-use es_core::persistence::{Finding, Verification};
-use es_core::{Position, StreamId};
+use es_core::StreamId;
+use es_core::persistence::Verification;
+use es_store_sql::verifier::Verifier;
 use rusqlite::{Connection, OptionalExtension, Result, Row};
 
 use crate::checksum::Columns;
@@ -11,41 +12,22 @@ use crate::sql::Sql;
 pub(crate) fn verify(connection: &Connection, sql: &Sql) -> Result<Verification> {
     // All of one snapshot.
     let transaction = connection.unchecked_transaction()?;
-    let mut found = Verification::default();
-    let mut last = 0;
+    let mut verifier = Verifier::default();
     let mut statement = transaction.prepare(&sql.verify_events)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        found.events += 1;
-        let position: i64 = row.get(0)?;
         // What cannot be read was not written either.
-        if !is_as_written(row).unwrap_or(false) {
-            found.findings.push(Finding::Altered { position });
-        }
-        if position != last + 1 {
-            found.findings.push(Finding::Hole {
-                after: Position::from(last.unsigned_abs()),
-                next: position,
-            });
-        }
-        last = position.clamp(0, i64::MAX - 1);
+        verifier.event(row.get(0)?, is_as_written(row).unwrap_or(false));
     }
     let mut statement = transaction.prepare(&sql.verify_streams)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         // One whose name cannot be read was found by its sum.
         if let (Ok(category), Ok(id)) = (row.get::<_, String>(0), row.get(1)) {
-            let stream = StreamId::new(category, id);
-            found.findings.push(Finding::Stream { stream });
+            verifier.broken_stream(StreamId::new(category, id));
         }
     }
-    let head = reads::head(&transaction, sql)?;
-    if bound(head.get()) != last {
-        found.findings.push(Finding::Head {
-            head,
-            last: Position::from(last.unsigned_abs()),
-        });
-    }
+    verifier.head(reads::head(&transaction, sql)?);
     for trigger in &sql.triggers {
         let there = transaction
             .query_row(
@@ -55,12 +37,10 @@ pub(crate) fn verify(connection: &Connection, sql: &Sql) -> Result<Verification>
             )
             .optional()?;
         if there.is_none() {
-            found.findings.push(Finding::Unguarded {
-                trigger: trigger.clone(),
-            });
+            verifier.unguarded(trigger);
         }
     }
-    Ok(found)
+    Ok(verifier.found())
 }
 
 fn is_as_written(row: &Row<'_>) -> Result<bool> {

@@ -2,33 +2,18 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, EventStore, Metadata};
-use es_core::{StreamId, Version};
+use es_core::persistence::{Commit, EventStore};
 use es_store_sqlite::SqliteStore;
 use futures_core::future::BoxFuture;
+use trials::log;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn commit() -> Commit {
-    let id = CommitId::draw();
-    Commit {
-        id,
-        time: SystemTime::now(),
-        metadata: Metadata::new(),
-        appends: vec![Append {
-            stream: StreamId::new("Lamp", id.into()),
-            expected: Version::NEW,
-            events: vec![EncodedEvent {
-                name: "Switched".into(),
-                schema: 1,
-                payload: b"{}".as_slice().into(),
-            }],
-        }],
-        checkpoint: None,
-    }
+    log::one(fastrand::u128(..), 0)
 }
 
 async fn noticed(change: BoxFuture<'static, ()>) {

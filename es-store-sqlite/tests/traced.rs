@@ -1,28 +1,10 @@
 //! What the thread that writes tells by `tracing`. It is told for the whole process, so this has a process of its own.
 use std::sync::Arc;
 
-use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, EventStore, Metadata};
-use es_core::{StreamId, Version};
+use es_core::persistence::EventStore;
 use es_store_sqlite::SqliteStore;
 use pollster::block_on;
-
-fn commit(stream: &StreamId) -> Commit {
-    Commit {
-        id: CommitId::draw(),
-        time: std::time::SystemTime::now(),
-        metadata: Metadata::new(),
-        appends: vec![Append {
-            stream: stream.clone(),
-            expected: Version::NEW,
-            events: vec![EncodedEvent {
-                name: "Switched".into(),
-                schema: 1,
-                payload: br#"{"secret":1}"#.as_slice().into(),
-            }],
-        }],
-        checkpoint: None,
-    }
-}
+use trials::log;
 
 #[test]
 fn a_group_of_commits_tells_how_many_it_has_and_how_many_were_refused_and_a_failure_why() {
@@ -38,12 +20,11 @@ fn a_group_of_commits_tells_how_many_it_has_and_how_many_were_refused_and_a_fail
         .busy_timeout(std::time::Duration::ZERO)
         .open();
     let store = block_on(open).unwrap();
-    let stream = StreamId::new("Lamp", uuid::Uuid::from_u128(1));
-    block_on(store.commit(commit(&stream))).unwrap();
-    block_on(store.commit(commit(&stream))).unwrap_err();
+    block_on(store.commit(log::one(1, 0))).unwrap();
+    block_on(store.commit(log::one(1, 0))).unwrap_err();
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    block_on(store.commit(commit(&stream))).unwrap_err();
+    block_on(store.commit(log::one(1, 0))).unwrap_err();
     drop(store);
 
     let told = std::fs::read_to_string(&lines).unwrap();
@@ -55,5 +36,5 @@ fn a_group_of_commits_tells_how_many_it_has_and_how_many_were_refused_and_a_fail
     ] {
         assert!(told.contains(part), "{part} is not in\n{told}");
     }
-    assert!(!told.contains("secret"), "{told}");
+    assert!(!told.contains("filled"), "{told}");
 }

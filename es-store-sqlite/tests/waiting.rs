@@ -1,30 +1,15 @@
 //! Who waits for a commit keeps nobody else from working.
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, EventStore, Metadata};
-use es_core::{StreamId, Version};
+use es_core::persistence::{Commit, EventStore};
 use es_store_sqlite::SqliteStore;
 use rusqlite::Connection;
+use trials::log;
 
 fn commit() -> Commit {
-    let id = CommitId::draw();
-    Commit {
-        id,
-        time: SystemTime::now(),
-        metadata: Metadata::new(),
-        appends: vec![Append {
-            stream: StreamId::new("Lamp", id.into()),
-            expected: Version::NEW,
-            events: vec![EncodedEvent {
-                name: "Switched".into(),
-                schema: 1,
-                payload: b"{}".as_slice().into(),
-            }],
-        }],
-        checkpoint: None,
-    }
+    log::one(fastrand::u128(..), 0)
 }
 
 /// The one thread there is releases the lock that the commit waits for: it would fail if it had that thread until it is done.

@@ -2,7 +2,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use super::{BoxError, FollowerId, ReadError};
+use super::{BoxError, FollowerId, ReadError, Standing};
 
 /// Counts how often a lease was taken: 1, 2, 3 …; a write under an older epoch is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -48,6 +48,46 @@ pub struct LeaseRequest {
     pub length: Duration,
     /// The epoch of a lease to be renewed; `None` takes it anew.
     pub epoch: Option<Epoch>,
+}
+
+impl LeaseRequest {
+    /// The lease, where that is what a store keeps of the follower, and its clock shows `now`. For stores, which ask under the lock that they also
+    /// write it under.
+    ///
+    /// # Errors
+    /// [`LeaseError::Fenced`] and [`LeaseError::Held`].
+    pub fn granted(&self, standing: &Standing, now: SystemTime) -> Result<Lease, LeaseError> {
+        let epoch = match (self.epoch, &standing.holder, standing.until) {
+            (Some(epoch), ..) if epoch != standing.epoch => {
+                return Err(LeaseError::Fenced {
+                    follower: self.follower.clone(),
+                    epoch,
+                    actual: standing.epoch,
+                });
+            }
+            (Some(epoch), ..) => epoch,
+            (None, Some(holder), Some(until)) if until > now => {
+                return Err(LeaseError::Held {
+                    follower: self.follower.clone(),
+                    holder: holder.clone(),
+                    until,
+                    free_in: until.duration_since(now).unwrap_or_default(),
+                });
+            }
+            (None, ..) => standing.epoch.next(),
+        };
+        Ok(Lease {
+            follower: self.follower.clone(),
+            epoch,
+            until: now + self.length,
+        })
+    }
+
+    /// Whether the lease is given back, so that nobody holds it.
+    #[must_use]
+    pub fn gives_back(&self) -> bool {
+        self.length.is_zero()
+    }
 }
 
 /// The right to run a follower.

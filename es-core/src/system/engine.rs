@@ -1,5 +1,6 @@
 //! Drives one follower, a turn at a time: lease, page, handler, checkpoint.
-use std::collections::HashSet;
+//!
+//! [`halt`] says why a turn is broken off, [`parking`] what becomes of events that fail.
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,17 +8,21 @@ use futures_lite::future;
 use tracing::Instrument;
 
 use super::ahead::{Ahead, Size};
-use super::failure::Then;
-use super::followed::{Failing, Followed};
+use super::followed::Followed;
 use super::follower::{Batch, Follower, HandleError, Output};
 use super::state::{State, told};
 use super::{StopReason, traced};
-use crate::application::{Error, LogError};
-use crate::domain::{Position, StreamId};
+use crate::domain::Position;
 use crate::persistence::{
-    Advance, AppendError, BoxError, Commit, CommitId, DecodeError, Epoch, Lease, LeaseError,
-    LeaseRequest, Metadata, Parked, Parking, ReadError, Record, Span, Store, whole_microseconds,
+    Advance, Commit, CommitId, DecodeError, Lease, LeaseError, LeaseRequest, Metadata, Parked,
+    Parking, Span, Store, whole_microseconds,
 };
+
+mod halt;
+mod parking;
+
+use halt::{Halt, stored};
+use parking::due;
 
 /// What a follower is to do.
 #[derive(Debug, Clone)]
@@ -51,22 +56,6 @@ pub(super) enum Turn {
     Fenced,
     /// It does not go on.
     Stopped,
-}
-
-/// Why a turn was broken off.
-enum Halt {
-    Stop(StopReason),
-    Fenced {
-        epoch: Epoch,
-        actual: Epoch,
-    },
-    Held {
-        holder: String,
-        free_in: std::time::Duration,
-    },
-    Unreachable(String),
-    /// The checkpoint, or what is parked, is not as was believed.
-    Stale,
 }
 
 pub(super) struct Engine<'a> {
@@ -450,145 +439,6 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Events of streams that are parked wait, beside the others.
-    fn set_apart(&self, batch: &mut Batch) {
-        let Some(run) = &self.run else { return };
-        let streams: HashSet<&StreamId> = run.parked.iter().map(|parked| &parked.stream).collect();
-        if streams.is_empty() {
-            return;
-        }
-        for record in std::mem::take(&mut batch.records) {
-            if streams.contains(&record.stream) {
-                batch.parking.push(Parking::Behind {
-                    stream: record.stream,
-                    position: record.position,
-                });
-            } else {
-                batch.records.push(record);
-            }
-        }
-    }
-
-    /// An event failed once more.
-    async fn failed(&mut self, record: &Record, failure: String) -> Result<Turn, Halt> {
-        let attempts = self.followed.count_failure(record.position);
-        let policy = self.followed.settings.on_failure;
-        if attempts <= policy.retries {
-            self.followed.set(State::Retrying {
-                position: record.position,
-                attempts,
-                failure,
-            });
-            return Ok(Turn::Retry(policy.pauses.draw(attempts)));
-        }
-        self.followed.forget_failure();
-        match policy.then {
-            Then::Stop => Err(Halt::Stop(StopReason::Failed {
-                position: record.position,
-                stream: record.stream.clone(),
-                event: record.event.clone().into_owned(),
-                attempts,
-                failure,
-            })),
-            Then::Park => {
-                let Some(run) = &self.run else {
-                    return Ok(Turn::Moved(0));
-                };
-                traced::parked(&self.followed.id, record, attempts, &failure);
-                // What waits behind another event, and stands before this one, is read again: nothing is lost by its waiting for that.
-                let streams: HashSet<_> = run.parked.iter().map(|parked| &parked.stream).collect();
-                let between = Span::after(run.position).up_to(record.position);
-                let mut parking = Vec::new();
-                if !streams.is_empty() {
-                    let page = self.followed.log.page(between).await?;
-                    let waits = |other: &Record| streams.contains(&other.stream);
-                    parking.extend(page.records.into_iter().filter(waits).map(|other| {
-                        Parking::Behind {
-                            stream: other.stream,
-                            position: other.position,
-                        }
-                    }));
-                }
-                parking.push(Parking::Aside {
-                    stream: record.stream.clone(),
-                    position: record.position,
-                    failure,
-                    attempts,
-                });
-                let advance = Advance {
-                    stands_at: Some(record.commit),
-                    epoch: run.output.epoch,
-                    parking,
-                    ..Advance::new(run.output.follower.clone(), run.position, record.position)
-                };
-                self.advance(advance).await?;
-                Ok(Turn::Moved(0))
-            }
-        }
-    }
-
-    /// Tries a parked event again whose turn has come.
-    async fn try_again(&mut self, due: &Parked) -> Result<Turn, Halt> {
-        let Some(run) = &self.run else {
-            return Ok(Turn::Moved(0));
-        };
-        let at = |parking| Advance {
-            stands_at: run.stands_at,
-            epoch: run.output.epoch,
-            parking: vec![parking],
-            ..Advance::new(run.output.follower.clone(), run.position, run.position)
-        };
-        let before = Position::from(due.position.get().saturating_sub(1));
-        let page = self
-            .followed
-            .app
-            .log()
-            .page(Span::after(before).up_to(due.position))
-            .await?;
-        let handled = match page.records.into_iter().next() {
-            None => Err("the log has no such event any more".into()),
-            Some(mut record) => match self.followed.app.open_record(&mut record).await {
-                Err(error) => Err(BoxError::from(error)),
-                Ok(()) => {
-                    let batch = Batch {
-                        output: run.output.clone(),
-                        from: run.position,
-                        to: run.position,
-                        stands_at: run.stands_at,
-                        records: vec![record],
-                        parking: vec![Parking::Handled {
-                            position: due.position,
-                        }],
-                        dry: false,
-                    };
-                    match self.follower.handle(Arc::new(batch)).await {
-                        Ok(_) => Ok(()),
-                        Err(HandleError::Event { source, .. }) => Err(source),
-                        Err(error) => return Err(stored(error)),
-                    }
-                }
-            },
-        };
-        match handled {
-            Ok(()) => {
-                let parked = self.followed.store.parked(&run.output.follower).await?;
-                if let Some(run) = &mut self.run {
-                    run.parked = parked;
-                }
-                Ok(Turn::Moved(1))
-            }
-            Err(error) => {
-                let failed = at(Parking::Failed {
-                    position: due.position,
-                    failure: told(&*error),
-                    attempts: due.attempts.saturating_add(1),
-                });
-                self.advance(failed).await?;
-                Ok(Turn::Moved(0))
-            }
-        }
-    }
-
     /// Moves the checkpoint alone.
     async fn advance(&mut self, advance: Advance) -> Result<(), Halt> {
         let commit = Commit {
@@ -676,76 +526,4 @@ async fn commit_at(followed: &Followed, position: Position) -> Result<Option<Com
     let log = followed.app.log();
     let page = log.page(Span::after(before).up_to(position)).await?;
     Ok(page.records.first().map(|record| record.commit))
-}
-
-/// The first parked event that is to be tried again: one that somebody asked for, or one that nothing is in the way of any more.
-fn due(parked: &[Parked]) -> Option<Parked> {
-    let mut seen = HashSet::new();
-    let mut first = parked.iter().filter(|parked| seen.insert(&parked.stream));
-    first
-        .find(|first| first.retry || first.failure.is_none())
-        .cloned()
-}
-
-fn stored(error: HandleError) -> Halt {
-    match error {
-        HandleError::Store(refused) => refused.into(),
-        error => Halt::Unreachable(told(&error)),
-    }
-}
-
-impl From<AppendError> for Halt {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::Fenced { epoch, actual, .. } => Self::Fenced { epoch, actual },
-            AppendError::Checkpoint { .. } | AppendError::Parking { .. } => Self::Stale,
-            error => Self::Unreachable(told(&error)),
-        }
-    }
-}
-
-impl From<LeaseError> for Halt {
-    fn from(error: LeaseError) -> Self {
-        match error {
-            LeaseError::Held {
-                holder, free_in, ..
-            } => Self::Held { holder, free_in },
-            LeaseError::Fenced { epoch, actual, .. } => Self::Fenced { epoch, actual },
-            LeaseError::Unsupported | LeaseError::Inline { .. } => Self::Stop(StopReason::Unable {
-                failure: told(&error),
-            }),
-            LeaseError::Store(_) => Self::Unreachable(told(&error)),
-        }
-    }
-}
-
-impl From<ReadError> for Halt {
-    fn from(error: ReadError) -> Self {
-        Self::Unreachable(told(&error))
-    }
-}
-
-impl From<Error> for Halt {
-    fn from(error: Error) -> Self {
-        match &error {
-            Error::Log(LogError::Open(_)) => Self::Stop(StopReason::Unable {
-                failure: told(&error),
-            }),
-            _ => Self::Unreachable(told(&error)),
-        }
-    }
-}
-
-/// What was counted of an event that fails.
-impl Failing {
-    pub(super) fn again(&mut self, position: Position) -> u32 {
-        if self.position != position {
-            *self = Self {
-                position,
-                attempts: 0,
-            };
-        }
-        self.attempts = self.attempts.saturating_add(1);
-        self.attempts
-    }
 }

@@ -147,3 +147,17 @@ impl Drop for Driven {
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// What was counted of an event that fails.
+impl Failing {
+    pub(super) fn again(&mut self, position: Position) -> u32 {
+        if self.position != position {
+            *self = Self {
+                position,
+                attempts: 0,
+            };
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        self.attempts
+    }
+}

@@ -16,32 +16,14 @@ use crate::printed::check;
 use crate::school::Dog;
 use crate::{Test, effort};
 
-pub(crate) const TESTS: &[Test] = &[
-    ("an_export_is_a_file_of_lines", an_export_is_a_file_of_lines),
-    (
-        "a_copy_of_a_copy_is_the_same_to_the_byte",
-        a_copy_of_a_copy_is_the_same_to_the_byte,
-    ),
-    (
-        "what_is_encrypted_stays_encrypted",
-        what_is_encrypted_stays_encrypted,
-    ),
-    (
-        "an_import_goes_into_an_empty_log_or_behind_what_is_there",
-        an_import_goes_into_an_empty_log_or_behind_what_is_there,
-    ),
-    (
-        "what_is_no_whole_export_is_refused_by_its_line",
-        what_is_no_whole_export_is_refused_by_its_line,
-    ),
-    (
-        "an_export_that_fails_leaves_the_old_file",
-        an_export_that_fails_leaves_the_old_file,
-    ),
-    (
-        "random_logs_come_back_as_they_were",
-        random_logs_come_back_as_they_were,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    an_export_is_a_file_of_lines,
+    a_copy_of_a_copy_is_the_same_to_the_byte,
+    what_is_encrypted_stays_encrypted,
+    an_import_goes_into_an_empty_log_or_behind_what_is_there,
+    what_is_no_whole_export_is_refused_by_its_line,
+    an_export_that_fails_leaves_the_old_file,
+    random_logs_come_back_as_they_were,
 ];
 
 fn exported(place: &Place) -> String {

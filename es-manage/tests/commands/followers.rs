@@ -11,37 +11,16 @@ use crate::Test;
 use crate::child::{Place, block_on};
 use crate::printed::check;
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "leaders_come_before_those_they_lead",
-        leaders_come_before_those_they_lead,
-    ),
-    (
-        "some_followers_are_named_and_doubles_count_once",
-        some_followers_are_named_and_doubles_count_once,
-    ),
-    (
-        "a_dry_run_leaves_everything_as_it_was",
-        a_dry_run_leaves_everything_as_it_was,
-    ),
-    (
-        "a_follower_that_fails_keeps_its_progress_and_nobody_else_back",
-        a_follower_that_fails_keeps_its_progress_and_nobody_else_back,
-    ),
-    ("silence_prints_errors_still", silence_prints_errors_still),
-    (
-        "a_lease_held_elsewhere_is_named_and_can_be_waited_for",
-        a_lease_held_elsewhere_is_named_and_can_be_waited_for,
-    ),
-    (
-        "what_is_parked_is_listed_retried_and_dropped",
-        what_is_parked_is_listed_retried_and_dropped,
-    ),
-    ("a_read_model_is_made_anew", a_read_model_is_made_anew),
-    (
-        "a_log_that_was_restored_is_noticed",
-        a_log_that_was_restored_is_noticed,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    leaders_come_before_those_they_lead,
+    some_followers_are_named_and_doubles_count_once,
+    a_dry_run_leaves_everything_as_it_was,
+    a_follower_that_fails_keeps_its_progress_and_nobody_else_back,
+    silence_prints_errors_still,
+    a_lease_held_elsewhere_is_named_and_can_be_waited_for,
+    what_is_parked_is_listed_retried_and_dropped,
+    a_read_model_is_made_anew,
+    a_log_that_was_restored_is_noticed,
 ];
 
 /// All rows of all tables, and the tables.

@@ -11,19 +11,10 @@ use crate::child::{Place, block_on, version_of_fido};
 use crate::school::{Certificate, Dog};
 use crate::{Test, effort};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "an_import_that_is_killed_goes_on_where_it_was",
-        an_import_that_is_killed_goes_on_where_it_was,
-    ),
-    (
-        "followers_that_are_killed_go_on_where_they_were",
-        followers_that_are_killed_go_on_where_they_were,
-    ),
-    (
-        "a_rebuild_that_is_killed_goes_on_where_it_was",
-        a_rebuild_that_is_killed_goes_on_where_it_was,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    an_import_that_is_killed_goes_on_where_it_was,
+    followers_that_are_killed_go_on_where_they_were,
+    a_rebuild_that_is_killed_goes_on_where_it_was,
 ];
 
 fn tricks(place: &Place, count: u32) {

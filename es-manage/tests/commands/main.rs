@@ -4,6 +4,13 @@
 //! `cargo test -p es-manage --test commands -- NAME` runs those whose name has NAME in it; `-- --long` tries more.
 #![expect(clippy::unwrap_used, reason = "what panics here fails its test")]
 
+/// Functions, each with its name.
+macro_rules! tests {
+    ($($test:ident),* $(,)?) => {
+        &[$((stringify!($test), $test)),*]
+    };
+}
+
 mod child;
 mod copies;
 mod edits;
@@ -16,6 +23,7 @@ mod school;
 #[cfg(feature = "postgres")]
 mod served;
 mod terminal;
+mod told;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -46,6 +54,7 @@ fn main() -> ExitCode {
         .collect();
     let all = [
         printed::TESTS,
+        told::TESTS,
         followers::TESTS,
         copies::TESTS,
         edits::TESTS,

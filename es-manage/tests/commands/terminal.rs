@@ -13,20 +13,11 @@ use crate::Test;
 use crate::child::Place;
 use crate::school::Dog;
 
-pub(crate) const TESTS: &[Test] = &[
-    ("reports_fit_the_terminal", reports_fit_the_terminal),
-    (
-        "an_aggregate_fits_the_terminal",
-        an_aggregate_fits_the_terminal,
-    ),
-    (
-        "colours_are_used_where_they_are_wanted",
-        colours_are_used_where_they_are_wanted,
-    ),
-    (
-        "a_bar_is_drawn_and_taken_away",
-        a_bar_is_drawn_and_taken_away,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    reports_fit_the_terminal,
+    an_aggregate_fits_the_terminal,
+    colours_are_used_where_they_are_wanted,
+    a_bar_is_drawn_and_taken_away,
 ];
 
 /// What a child writes to a terminal of so many columns, as it writes it.

@@ -4,16 +4,19 @@ use std::process::Stdio;
 use es_core::persistence::{Advance, CheckpointStore, EventStore, FollowerId};
 use es_core::{Application, Position};
 use es_store_postgres::testing::{Disk, Server};
+use trials::block_on;
+use trials::faults::Log;
 
+use crate::place::Place;
 use crate::{Effort, lease, log, server};
 
 pub(crate) fn a_restored_log_goes_on_where_it_was(effort: Effort) -> String {
-    let place = server::fresh();
-    let store = server::open(&place);
+    let place = Place::fresh();
+    let store = place.open();
     let commits: u64 = effort.of(200, 5_000);
     let follower = FollowerId::new("reader", "lamps");
     let half = Position::from(commits / 2);
-    server::block_on(async {
+    block_on(async {
         for number in 0..commits {
             let mut commit = log::one(number.into(), 0);
             if number + 1 == half.get() {
@@ -33,26 +36,27 @@ pub(crate) fn a_restored_log_goes_on_where_it_was(effort: Effort) -> String {
     dump.args(["--no-owner", "--schema", place.schema()]);
     let mut dump = dump.stdout(Stdio::piped()).spawn().expect("it is there");
     let dumped = dump.stdout.take().expect("it is piped");
-    let restored = other
+    let restoring = other
         .program("psql")
         .args(["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1"])
         .stdin(dumped)
         .stdout(Stdio::null())
         .status();
-    assert!(restored.expect("it is there").success());
+    assert!(restoring.expect("it is there").success());
     assert!(dump.wait().expect("it ends").success());
 
-    let store = server::open_at(&other.url(), place.schema());
+    let restored = Place::of(&other.url(), place.schema());
+    let store = restored.open();
     let after = log::whole(&store);
     assert_eq!(after.commits, before.commits);
-    server::block_on(async {
+    block_on(async {
         let verified = store.verify().await.expect("it can be read");
         assert!(verified.findings.is_empty(), "{verified:?}");
         let reached = store.checkpoint(&follower).await.expect("it can be read");
         assert_eq!(reached, half);
         // A read model is in the dump as far as its checkpoint, and a follower brings it to the end.
         let expected: Vec<_> = (1..=commits).collect();
-        let noted = async || lease::noted(&other.url(), place.schema()).await;
+        let noted = async || lease::noted(&restored).await;
         assert_eq!(noted().await, expected[..expected.len() / 2]);
         lease::catch_up(&store).await;
         assert_eq!(noted().await, expected);

@@ -3,17 +3,20 @@ use std::time::{Duration, Instant};
 
 use es_core::persistence::{AppendError, EventStore};
 use es_store_postgres::PostgresStore;
+use trials::block_on;
+use trials::faults::Log;
 
-use crate::{Effort, log, server};
+use crate::place::Place;
+use crate::{Effort, log};
 
 pub(crate) fn a_held_log_fails_in_time_and_goes_on_once_it_is_free(_: Effort) -> String {
     const PATIENCE: Duration = Duration::from_millis(200);
-    let place = server::fresh();
-    let took = server::block_on(async {
+    let place = Place::fresh();
+    let took = block_on(async {
         let builder = place.builder().lock_timeout(PATIENCE);
         let store = builder.connect().await.expect("the server answers");
         store.commit(log::one(1, 0)).await.expect("it is free");
-        let holder = server::session(&place).await;
+        let holder = place.session().await;
         let hold = "BEGIN; SELECT FROM es_log FOR UPDATE";
         holder.batch_execute(hold).await.expect("it is free");
         let started = Instant::now();
@@ -39,8 +42,8 @@ pub(crate) fn a_held_log_fails_in_time_and_goes_on_once_it_is_free(_: Effort) ->
 }
 
 pub(crate) fn a_server_that_does_not_answer_is_given_up(_: Effort) -> String {
-    let place = server::fresh();
-    server::block_on(async {
+    let place = Place::fresh();
+    block_on(async {
         // It takes connections, and says nothing.
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -63,7 +66,7 @@ pub(crate) fn a_server_that_does_not_answer_is_given_up(_: Effort) -> String {
             .statement_timeout(Duration::from_millis(100));
         let store = builder.connect().await.expect("the server answers");
         store.commit(log::one(1, 0)).await.expect("it answers");
-        let session = server::session(&place).await;
+        let session = place.session().await;
         let pids = session
             .query(
                 "SELECT pid FROM pg_stat_activity WHERE application_name = $1",

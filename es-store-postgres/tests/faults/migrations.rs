@@ -2,10 +2,12 @@
 use std::thread;
 
 use es_core::persistence::{AppendError, EventStore, ReadError};
-use es_store_postgres::testing::TestLog;
 use es_store_postgres::{OpenError, PostgresStore};
+use trials::block_on;
+use trials::faults::Log;
 
-use crate::{Effort, log, process, server};
+use crate::place::Place;
+use crate::{Effort, log, process};
 
 /// What is wrong with the tables, how they are made so, and which error names it.
 struct Case {
@@ -107,11 +109,13 @@ pub(crate) fn each_has_its_own_error(_: Effort) -> String {
         text
     };
     for case in CASES {
-        let place = server::fresh();
-        server::execute(&place, case.make).unwrap_or_else(|e| panic!("{}: {e:?}", case.what));
+        let place = Place::fresh();
+        place
+            .execute(case.make)
+            .unwrap_or_else(|e| panic!("{}: {e:?}", case.what));
         let builder = place.builder().migration_command("`school migrate`");
-        let store = server::block_on(builder.connect()).expect("no table is touched");
-        let found = server::block_on(store.check()).expect_err(case.what);
+        let store = block_on(builder.connect()).expect("no table is touched");
+        let found = block_on(store.check()).expect_err(case.what);
         assert!((case.expected)(&found), "{}: {found:?}", case.what);
 
         // Reading and writing say the same, and nothing hangs.
@@ -122,10 +126,10 @@ pub(crate) fn each_has_its_own_error(_: Effort) -> String {
             .last()
             .expect("an error has a text")
             .to_owned();
-        let read = server::block_on(store.head()).expect_err(case.what);
+        let read = block_on(store.head()).expect_err(case.what);
         assert!(matches!(read, ReadError::Unavailable(_)));
         assert!(opened(&read).contains(&text), "{}: {read:?}", case.what);
-        let written = server::block_on(store.commit(log::one(1, 0))).expect_err(case.what);
+        let written = block_on(store.commit(log::one(1, 0))).expect_err(case.what);
         assert!(
             matches!(written, AppendError::Failed(_)),
             "{}: {written:?}",
@@ -137,10 +141,10 @@ pub(crate) fn each_has_its_own_error(_: Effort) -> String {
             case.what
         );
 
-        let migrated = server::block_on(store.migrate());
+        let migrated = block_on(store.migrate());
         assert_eq!(migrated.is_ok(), case.mended, "{}: {migrated:?}", case.what);
         if case.mended {
-            server::block_on(store.commit(log::one(1, 0))).expect("the same handle goes on");
+            block_on(store.commit(log::one(1, 0))).expect("the same handle goes on");
             assert_eq!(log::whole(&store).commits.len(), 1);
         }
     }
@@ -148,26 +152,31 @@ pub(crate) fn each_has_its_own_error(_: Effort) -> String {
 }
 
 /// A schema that is not there yet.
-fn elsewhere(place: &TestLog, number: usize) -> String {
+fn elsewhere(place: &Place, number: usize) -> String {
     format!("{}_{number}", place.schema())
 }
 
 pub(crate) fn one_of_several_migrates(effort: Effort) -> String {
     const THREADS: usize = 6;
     const PROCESSES: usize = 3;
-    let place = server::fresh();
+    let place = Place::fresh();
     let rounds = effort.of(3, 30);
     for round in 0..rounds {
         let schema = elsewhere(&place, round);
         let migrate = || {
             let builder = PostgresStore::builder(place.url()).schema(&schema);
-            let store = server::block_on(builder.connect()).expect("the server answers");
-            let migrated = server::block_on(store.migrate()).expect("one of them does it");
-            server::block_on(store.commit(log::one(fastrand::u128(..), 0))).expect("stored");
+            let store = block_on(builder.connect()).expect("the server answers");
+            let migrated = block_on(store.migrate()).expect("one of them does it");
+            block_on(store.commit(log::one(fastrand::u128(..), 0))).expect("stored");
             usize::from(migrated.from == 0)
         };
         let children: Vec<_> = (0..PROCESSES)
-            .map(|_| process::start(process::command(&["migrate", place.url(), &schema])))
+            .map(|_| {
+                process::start(process::command(&[
+                    "migrate",
+                    &Place::of(place.url(), &schema).address(),
+                ]))
+            })
             .collect();
         let mut migrated: usize = thread::scope(|scope| {
             let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(migrate)).collect();
@@ -182,9 +191,11 @@ pub(crate) fn one_of_several_migrates(effort: Effort) -> String {
             assert!(child.wait().expect("it ends").success());
         }
         assert_eq!(migrated, 1);
-        let whole = log::whole(&server::open_at(place.url(), &schema));
+        let whole = log::whole(&Place::of(place.url(), &schema).open());
         assert_eq!(whole.commits.len(), THREADS + PROCESSES);
-        server::execute(&place, &format!("DROP SCHEMA {schema} CASCADE")).expect("it is there");
+        place
+            .execute(&format!("DROP SCHEMA {schema} CASCADE"))
+            .expect("it is there");
     }
     format!(
         "rounds {rounds}, of {THREADS} threads and {PROCESSES} processes, migrated {rounds}, refused = 0"
@@ -192,30 +203,34 @@ pub(crate) fn one_of_several_migrates(effort: Effort) -> String {
 }
 
 /// The child: migrates, appends, and says which version it found.
-pub(crate) fn migrate_one(url: &str, schema: &str) {
-    let store = server::open_at(url, schema);
-    let migrated = server::block_on(store.migrate()).expect("one of them does it");
-    server::block_on(store.commit(log::one(fastrand::u128(..), 0))).expect("it is stored");
+pub(crate) fn migrate_one(told: &[&str]) {
+    let store = Place::at(told[0]).open();
+    let migrated = block_on(store.migrate()).expect("one of them does it");
+    block_on(store.commit(log::one(fastrand::u128(..), 0))).expect("it is stored");
     process::say(&migrated.from.to_string());
 }
 
 pub(crate) fn a_failed_migration_leaves_nothing(_: Effort) -> String {
-    let place = server::fresh();
+    let place = Place::fresh();
     let schema = elsewhere(&place, 0);
     // A step in the middle finds a name that is taken.
     let taken = format!("CREATE SCHEMA {schema}; CREATE VIEW {schema}.es_history AS SELECT 1");
-    server::execute(&place, &taken).expect("it is new");
-    let store = server::open_at(place.url(), &schema);
-    let failed = server::block_on(store.migrate()).expect_err("a name is taken");
+    place.execute(&taken).expect("it is new");
+    let store = Place::of(place.url(), &schema).open();
+    let failed = block_on(store.migrate()).expect_err("a name is taken");
     assert!(matches!(failed, OpenError::Postgres(_)), "{failed:?}");
-    let found = server::block_on(store.check()).expect_err("nothing is there");
+    let found = block_on(store.check()).expect_err("nothing is there");
     assert!(
         matches!(found, OpenError::Unmigrated { found: 0, .. }),
         "{found:?}"
     );
-    server::execute(&place, &format!("DROP VIEW {schema}.es_history")).expect("it is there");
-    server::block_on(store.migrate()).expect("nothing is in the way");
-    server::block_on(store.check()).expect("it is as it has to be");
-    server::execute(&place, &format!("DROP SCHEMA {schema} CASCADE")).expect("it is there");
+    place
+        .execute(&format!("DROP VIEW {schema}.es_history"))
+        .expect("it is there");
+    block_on(store.migrate()).expect("nothing is in the way");
+    block_on(store.check()).expect("it is as it has to be");
+    place
+        .execute(&format!("DROP SCHEMA {schema} CASCADE"))
+        .expect("it is there");
     "half-migrated = 0".to_owned()
 }

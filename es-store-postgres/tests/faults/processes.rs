@@ -7,8 +7,11 @@ use es_core::persistence::{AppendError, EventStore};
 use es_core::{Aggregate, Application, Position, Root, events};
 use es_store_postgres::PostgresStore;
 use fastrand::Rng;
+use trials::block_on;
+use trials::faults::Log;
 
-use crate::{Effort, log, process, server};
+use crate::place::Place;
+use crate::{Effort, log, process};
 
 const PROCESSES: u64 = 2;
 
@@ -19,15 +22,14 @@ const TASKS: u64 = 4;
 const EVENTS: usize = 4;
 
 pub(crate) fn what_they_write_is_one_log(effort: Effort) -> String {
-    let place = server::fresh();
+    let place = Place::fresh();
     let commits: usize = effort.of(600, 125_000);
-    let store = server::open(&place);
+    let store = place.open();
     let app = Application::new(store.clone());
     let children: Vec<_> = (0..PROCESSES)
         .map(|seed| {
             let (commits, seed) = (commits.to_string(), seed.to_string());
-            let command =
-                process::command(&["append-many", place.url(), place.schema(), &commits, &seed]);
+            let command = process::command(&["append-many", &place.address(), &commits, &seed]);
             let (child, lines) = process::start(command);
             // Read as they are said: a child that nobody listens to stands still once the pipe is full.
             let said = thread::spawn(|| lines.map_while(Result::ok).collect::<Vec<_>>());
@@ -37,7 +39,7 @@ pub(crate) fn what_they_write_is_one_log(effort: Effort) -> String {
     let started = Instant::now();
     // It follows while they write, until their last event; each position once, and in order.
     let following = thread::spawn(move || {
-        server::block_on(async {
+        block_on(async {
             let mut subscription = app.log().subscribe(Position::START);
             let (mut seen, mut ends) = (Position::START, 0);
             let mut commits = HashSet::new();
@@ -90,9 +92,12 @@ pub(crate) fn what_they_write_is_one_log(effort: Effort) -> String {
 }
 
 /// The child: each of its tasks writes so many commits, most to its own streams and some to one of all.
-pub(crate) fn append_many(url: &str, schema: &str, commits: usize, seed: u64) {
-    let store = server::open_at(url, schema);
-    server::block_on(async {
+pub(crate) fn append_many(arguments: &[&str]) {
+    let place = Place::at(arguments[0]);
+    let commits: usize = arguments[1].parse().expect("a count");
+    let seed: u64 = arguments[2].parse().expect("a seed");
+    let store = place.open();
+    block_on(async {
         let tasks: Vec<_> = (0..TASKS)
             .map(|task| {
                 let rng = Rng::with_seed(seed * TASKS + task);
@@ -102,7 +107,7 @@ pub(crate) fn append_many(url: &str, schema: &str, commits: usize, seed: u64) {
             .collect();
         let transactions = tokio::spawn(transactions(
             store.clone(),
-            url.to_owned(),
+            place.url().to_owned(),
             (commits / 200).max(3),
             Rng::with_seed(seed),
         ));

@@ -10,7 +10,10 @@ use es_store_postgres::PostgresStore;
 use fastrand::Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use trials::block_on;
+use trials::faults::Log;
 
+use crate::place::Place;
 use crate::{Effort, log, server};
 
 const WRITERS: usize = 8;
@@ -76,11 +79,11 @@ async fn known(store: &PostgresStore, id: CommitId) -> bool {
 }
 
 /// Lets writers write while something is done to them, and then finds every commit once.
-fn beside_writers(what: impl AsyncFnOnce(&es_store_postgres::testing::TestLog) -> usize) -> String {
-    let place = server::fresh();
-    let store = server::open(&place);
+fn beside_writers(what: impl AsyncFnOnce(&Place) -> usize) -> String {
+    let place = Place::fresh();
+    let store = place.open();
     let (stop, told) = (Arc::new(AtomicBool::new(false)), Arc::new(Told::default()));
-    let (times, stored) = server::block_on(async {
+    let (times, stored) = block_on(async {
         let writers: Vec<_> = (0..WRITERS)
             .map(|_| tokio::spawn(write(store.clone(), Arc::clone(&stop), Arc::clone(&told))))
             .collect();
@@ -92,7 +95,7 @@ fn beside_writers(what: impl AsyncFnOnce(&es_store_postgres::testing::TestLog) -
         }
         (times, stored)
     });
-    let whole = log::whole(&server::open(&place));
+    let whole = log::whole(&place.open());
     let there: HashSet<_> = whole.by_id.keys().copied().collect();
     assert_eq!(there, stored, "twice, lost, or never sent");
     assert_eq!((whole.partial, whole.commits.len()), (0, stored.len()));
@@ -113,12 +116,12 @@ fn beside_writers(what: impl AsyncFnOnce(&es_store_postgres::testing::TestLog) -
 pub(crate) fn every_fate_is_known_when_sessions_are_ended(effort: Effort) -> String {
     let terminations = effort.of(60, 500);
     beside_writers(async |place| {
-        let session = server::session(place).await;
+        let session = place.session().await;
         let mut ended = 0;
         let mut rng = Rng::new();
         while ended < terminations {
             tokio::time::sleep(Duration::from_micros(rng.u64(..20_000))).await;
-            ended += server::terminate(&session, place).await;
+            ended += place.terminate(&session).await;
         }
         ended
     })
@@ -228,10 +231,10 @@ pub(crate) fn a_line_that_breaks_after_any_byte_loses_and_doubles_nothing(
     effort: Effort,
 ) -> String {
     let port = server::server().port();
-    let place = server::fresh();
+    let place = Place::fresh();
     let (mut tried, mut at_once, mut unknown) = (0, 0, 0);
-    let direct = server::open(&place);
-    server::block_on(async {
+    let direct = place.open();
+    block_on(async {
         let line = Line::new(port).await;
         let url = format!("postgres://es@127.0.0.1:{}/postgres", line.port);
         let store = PostgresStore::builder(&url)

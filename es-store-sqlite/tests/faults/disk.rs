@@ -12,7 +12,7 @@ use es_store_sqlite::{OpenError, SqliteStore};
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use crate::{Effort, log, process};
+use crate::{Effort, file, log, process};
 
 #[derive(Aggregate, Debug)]
 #[aggregate("Lamp", id = Uuid)]
@@ -51,7 +51,7 @@ pub(crate) fn a_file_that_cannot_grow_fails_and_goes_on_once_it_can(_: Effort) -
     let (mut child, mut lines) = process::start(limited);
     let figure = lines.next().and_then(Result::ok);
     assert!(child.wait().expect("it ends").success(), "{figure:?}");
-    let app = Application::new(log::open(&path));
+    let app = Application::new(file::open(&path));
     let stored = pollster::block_on(app.log().read(Position::START, 100_000));
     format!(
         "{}, events in the end {}",
@@ -80,7 +80,7 @@ pub(crate) fn fill(path: &Path) {
 
 /// Saves until there is no room, then again once there is.
 fn fill_until(path: &Path, make_room: impl FnOnce()) -> String {
-    let app = Application::new(log::open(path));
+    let app = Application::new(file::open(path));
     let mut lamp = Lamp::mount();
     let mut saved = 0;
     let (error, took) = loop {
@@ -173,7 +173,7 @@ pub(crate) fn fill_disk(disk: &Path) {
     drop(whole);
     let path = disk.join("log.db");
     let figure = fill_until(&path, || fs::remove_file(&ballast).expect("it is ours"));
-    let store = log::open(&path);
+    let store = file::open(&path);
     let verified = pollster::block_on(store.verify()).expect("it can be read");
     assert!(verified.findings.is_empty(), "{verified:?}");
     process::say(&format!("no room to open: refused; {figure}"));
@@ -183,7 +183,7 @@ pub(crate) fn fill_disk(disk: &Path) {
 pub(crate) fn a_file_that_may_only_be_read_is_refused(_: Effort) -> String {
     let folder = tempfile::tempdir().expect("there is room");
     let path = folder.path().join("log.db");
-    let store = log::open(&path);
+    let store = file::open(&path);
     pollster::block_on(store.commit(log::one(1, 0))).expect("it is stored");
     drop(store);
     let before = fs::read(&path).expect("it is there");
@@ -220,7 +220,7 @@ pub(crate) fn a_file_that_may_only_be_read_is_refused(_: Effort) -> String {
     allow(folder.path(), 0o777);
     allow(&path, 0o666);
     said.push(run("stored"));
-    assert_eq!(log::whole(&log::open(&path)).commits.len(), 2);
+    assert_eq!(log::whole(&file::open(&path)).commits.len(), 2);
     format!("file, folder, both, neither: {}", said.join("; "))
 }
 
@@ -276,7 +276,7 @@ pub(crate) fn a_file_that_was_replaced_takes_no_commits(_: Effort) -> String {
     let folder = tempfile::tempdir().expect("there is room");
     let (path, moved) = (folder.path().join("log.db"), folder.path().join("moved.db"));
     let replace = |with_another: bool| {
-        let store = log::open(&path);
+        let store = file::open(&path);
         let version = pollster::block_on(store.head())
             .expect("it can be read")
             .get();
@@ -299,7 +299,7 @@ pub(crate) fn a_file_that_was_replaced_takes_no_commits(_: Effort) -> String {
     // A relative path means the same after the process went elsewhere.
     let home = std::env::current_dir().expect("it is somewhere");
     std::env::set_current_dir(folder.path()).expect("it is there");
-    let store = log::open(Path::new("relative.db"));
+    let store = file::open(Path::new("relative.db"));
     std::env::set_current_dir(home).expect("it is there");
     pollster::block_on(store.commit(log::one(1, 0))).expect("it is stored");
     assert_eq!(log::whole(&store).commits.len(), 1);

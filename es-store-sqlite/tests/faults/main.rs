@@ -1,47 +1,22 @@
 //! What the SQLite store does when things go wrong: real files, processes and kills. Prints a figure for each fault.
 //!
-//! `cargo test` runs the short form, `cargo xtask faults` the long one (`--long`). A name, or a part of one, runs what it names alone. Started with
-//! `child` as its first argument, the program is the process that a fault befalls.
-use std::env;
-use std::panic;
+//! What may befall every store, and how to run some of it, is in `trials::faults`.
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+
+use trials::faults::{Effort, Fault, Part, process, run};
+use trials::log;
 
 mod disk;
-mod dropped;
-mod edits;
-mod kills;
+mod file;
 mod lease;
-mod limits;
-mod log;
-mod names;
 mod opening;
 mod polling;
-mod process;
 mod processes;
 mod sizes;
 mod wal;
 
-/// How much is tried.
-#[derive(Clone, Copy)]
-struct Effort {
-    long: bool,
-}
-
-impl Effort {
-    fn of<T>(self, short: T, long: T) -> T {
-        if self.long { long } else { short }
-    }
-}
-
-/// What must hold, as a sentence, and what tries it and gives a figure.
-type Fault = (&'static str, fn(Effort) -> String);
-
 const FAULTS: &[Fault] = &[
-    (
-        "a killed process loses nothing that it acknowledged and leaves no half commit",
-        kills::a_killed_process_loses_nothing_that_it_acknowledged,
-    ),
     (
         "a write-ahead log cut at any offset leaves an intact prefix of commits",
         wal::one_cut_anywhere_leaves_a_prefix,
@@ -61,18 +36,6 @@ const FAULTS: &[Fault] = &[
     (
         "a file that another process has for itself is refused in time",
         opening::a_locked_one_is_refused_in_time,
-    ),
-    (
-        "versions and positions at the limit of i64 are refused",
-        limits::the_largest_numbers_are_refused,
-    ),
-    (
-        "columns that no store wrote are errors",
-        limits::columns_that_no_store_wrote_are_errors,
-    ),
-    (
-        "times far away come back as they were",
-        limits::times_far_away_come_back,
     ),
     (
         "a file that cannot grow fails, and takes what was pending once it can",
@@ -95,10 +58,6 @@ const FAULTS: &[Fault] = &[
         disk::a_locked_file_fails_in_time_and_goes_on_once_it_is_free,
     ),
     (
-        "a commit whose caller went away takes no other along, and its outcome is known",
-        dropped::others_of_its_group_succeed_and_its_outcome_is_known,
-    ),
-    (
         "what several processes write is one log",
         processes::what_they_write_is_one_log,
     ),
@@ -107,67 +66,35 @@ const FAULTS: &[Fault] = &[
         lease::a_frozen_holder_is_refused,
     ),
     (
-        "a writer that is killed leaves with every event what is made inside of its commit",
-        lease::a_killed_writer_leaves_what_is_made_inside_of_its_commits,
-    ),
-    (
-        "a follower that is killed loses nothing and repeats nothing",
-        lease::a_killed_follower_loses_and_repeats_nothing,
-    ),
-    (
         "what another process commits is noticed, at a price",
         polling::what_another_process_commits_is_noticed,
     ),
-    (
-        "edits by hand are refused, and found where the triggers are bypassed",
-        edits::triggers_refuse_them_and_verify_finds_what_is_bypassed,
-    ),
-    (
-        "names come back as they were, and none is taken for another",
-        names::they_come_back_and_none_is_taken_for_another,
-    ),
-    (
-        "what is too large is refused before it is written",
-        sizes::what_is_too_large_is_refused_before_it_is_written,
-    ),
-    ("deep nesting is an error", sizes::deep_nesting_is_an_error),
     (
         "long streams take no more memory than short ones",
         sizes::long_streams_take_no_more_memory_than_short_ones,
     ),
 ];
 
+/// What a child is told first, and what it does at the path that it is told next.
+const PARTS: &[Part] = &[
+    ("append-one", |told| opening::append_one(Path::new(told[0]))),
+    ("append-many", |told| {
+        processes::append_many(Path::new(told[0]), told[1].parse().expect("a count"));
+    }),
+    ("commit-slowly", |told| {
+        polling::commit_slowly(Path::new(told[0]), told[1].parse().expect("a count"));
+    }),
+    ("idle", |told| {
+        polling::idle(Path::new(told[0]), told[1].parse().expect("seconds"));
+    }),
+    ("fill", |told| disk::fill(Path::new(told[0]))),
+    ("fill-disk", |told| disk::fill_disk(Path::new(told[0]))),
+    ("may-write", |told| disk::may_write(Path::new(told[0]))),
+    ("load", |told| sizes::load(Path::new(told[0]))),
+    ("follow", |told| sizes::follow(Path::new(told[0]))),
+    ("history", |told| sizes::history(Path::new(told[0]))),
+];
+
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    if let Some((first, rest)) = arguments.split_first()
-        && first == "child"
-    {
-        process::child(rest);
-        return ExitCode::SUCCESS;
-    }
-    // A test runner asks for names, of which there are none that it could run one by one.
-    if arguments.iter().any(|argument| argument == "--list") {
-        return ExitCode::SUCCESS;
-    }
-    let long = arguments.iter().any(|argument| argument == "--long");
-    let wanted: Vec<_> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
-    let is_wanted =
-        |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
-    let mut failed = 0;
-    for (name, run) in FAULTS.iter().filter(|(name, _)| is_wanted(name)) {
-        let started = Instant::now();
-        let figure = panic::catch_unwind(|| run(Effort { long }));
-        failed += u32::from(figure.is_err());
-        println!(
-            "{name}: {} ({:.1} s)",
-            figure.as_deref().unwrap_or("FAILED"),
-            started.elapsed().as_secs_f64()
-        );
-    }
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        eprintln!("{failed} failed");
-        ExitCode::FAILURE
-    }
+    run::<file::File>(FAULTS, PARTS)
 }

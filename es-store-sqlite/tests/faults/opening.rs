@@ -9,7 +9,7 @@ use es_core::persistence::EventStore;
 use es_store_sqlite::{OpenError, SqliteStore, SqliteStoreBuilder};
 use rusqlite::Connection;
 
-use crate::{Effort, log, process};
+use crate::{Effort, file, log, process};
 
 /// What is wrong with a file, how it is made so, and which error names it.
 struct Case {
@@ -105,7 +105,7 @@ const CASES: &[Case] = &[
     },
     Case {
         what: "a prefix that differs in capitals alone",
-        make: |path| drop(log::open(path)),
+        make: |path| drop(file::open(path)),
         settings: |store| store.table_prefix("ES_"),
         expected: |error| matches!(error, OpenError::Occupied { name, .. } if name == "es_log"),
     },
@@ -178,7 +178,7 @@ fn execute(path: &Path, statements: &str) {
 }
 
 fn change_log(path: &Path, statements: &str) {
-    drop(log::open(path));
+    drop(file::open(path));
     execute(path, statements);
 }
 
@@ -194,13 +194,13 @@ pub(crate) fn several_open_a_new_file_at_once(effort: Effort) -> String {
         thread::scope(|scope| {
             let opening = || {
                 start.wait();
-                let store = log::open(&path);
+                let store = file::open(&path);
                 pollster::block_on(store.commit(log::one(fastrand::u128(..), 0)))
                     .expect("it is stored");
             };
             (0..THREADS).for_each(|_| drop(scope.spawn(opening)));
         });
-        assert_eq!(log::whole(&log::open(&path)).commits.len(), THREADS);
+        assert_eq!(log::whole(&file::open(&path)).commits.len(), THREADS);
 
         let path = folder.path().join("other.db");
         let path_text = path_text.replace("log.db", "other.db");
@@ -210,21 +210,21 @@ pub(crate) fn several_open_a_new_file_at_once(effort: Effort) -> String {
         for mut child in children {
             assert!(child.wait().expect("it ends").success());
         }
-        assert_eq!(log::whole(&log::open(&path)).commits.len(), PROCESSES);
+        assert_eq!(log::whole(&file::open(&path)).commits.len(), PROCESSES);
     }
     format!("rounds {rounds}, of {THREADS} threads and {PROCESSES} processes, refused = 0")
 }
 
 /// The child: opens a file that may not be there yet, and appends once.
 pub(crate) fn append_one(path: &Path) {
-    let store = log::open(path);
+    let store = file::open(path);
     pollster::block_on(store.commit(log::one(fastrand::u128(..), 0))).expect("it is stored");
 }
 
 pub(crate) fn a_locked_one_is_refused_in_time(_: Effort) -> String {
     let folder = tempfile::tempdir().expect("there is room");
     let path = folder.path().join("log.db");
-    drop(log::open(&path));
+    drop(file::open(&path));
     let lock = Connection::open(&path).expect("it opens");
     lock.execute_batch("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE")
         .expect("it is free");

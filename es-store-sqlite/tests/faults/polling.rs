@@ -10,7 +10,7 @@ use es_core::{Application, Position};
 use es_store_sqlite::SqliteStore;
 use rusqlite::Connection;
 
-use crate::{Effort, log, process};
+use crate::{Effort, file, log, process};
 
 pub(crate) fn what_another_process_commits_is_noticed(effort: Effort) -> String {
     let folder = tempfile::tempdir().expect("there is room");
@@ -75,7 +75,7 @@ fn latencies(path: &Path, commits: u64, builder: es_store_sqlite::SqliteStoreBui
 
 /// The child: commits now and then, and says when each was there.
 pub(crate) fn commit_slowly(path: &Path, count: u64) {
-    let store = log::open(path);
+    let store = file::open(path);
     for _ in 0..count {
         // Any time after the last look.
         thread::sleep(Duration::from_micros(fastrand::u64(20_000..120_000)));
@@ -86,7 +86,7 @@ pub(crate) fn commit_slowly(path: &Path, count: u64) {
 
 /// The child: waits for events that do not come, and says what it did meanwhile.
 pub(crate) fn idle(path: &Path, seconds: u64) {
-    let app = Application::new(log::open(path));
+    let app = Application::new(file::open(path));
     let head = pollster::block_on(app.log().head()).expect("it can be read");
     let mut subscription = app.log().subscribe(head);
     let stopper = subscription.stopper();
@@ -151,7 +151,7 @@ fn costs(path: &Path) -> (Duration, Duration) {
         black_box(version.expect("it is told"));
     }
     let looks = started.elapsed();
-    let store = log::open(path);
+    let store = file::open(path);
     let head = pollster::block_on(store.head()).expect("it can be read");
     let everything = Filter::everything();
     let started = Instant::now();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use es_core::persistence::{AppendError, EventStore};
 use es_core::{Application, Position};
 
-use crate::{Effort, log, process};
+use crate::{Effort, file, log, process};
 
 const PROCESSES: u64 = 3;
 
@@ -15,7 +15,7 @@ pub(crate) fn what_they_write_is_one_log(effort: Effort) -> String {
     let folder = tempfile::tempdir().expect("there is room");
     let path = folder.path().join("log.db");
     let commits: usize = effort.of(100, 2_000);
-    let store = log::open(&path);
+    let store = file::open(&path);
     let app = Application::new(store.clone());
     let all = PROCESSES * commits as u64 * 2;
     let mut subscription = app.log().subscribe(Position::START).up_to(all.into());
@@ -71,7 +71,7 @@ pub(crate) fn what_they_write_is_one_log(effort: Effort) -> String {
 
 /// The child.
 pub(crate) fn append_many(path: &Path, count: usize) {
-    let store = log::open(path);
+    let store = file::open(path);
     let mut version = 0;
     let mut done = 0;
     while done < count {

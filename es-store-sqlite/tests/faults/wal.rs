@@ -8,8 +8,8 @@ use es_core::persistence::EventStore;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::log::Whole;
-use crate::{Effort, log};
+use crate::{Effort, file, log};
+use trials::log::Whole;
 
 /// Of one to nine events each, small and large, a third of them in the database already.
 const COMMITS: u64 = 6;
@@ -82,7 +82,7 @@ impl Crashed {
     fn new(commits: u64) -> Self {
         let folder = tempfile::tempdir().expect("there is room");
         let path = folder.path().join("written.db");
-        let store = log::open(&path);
+        let store = file::open(&path);
         let mut versions = [0; 3];
         for number in 0..commits {
             if number == commits / 3 {
@@ -130,7 +130,7 @@ impl Crashed {
 fn damaged(effort: Effort, damage: fn(&mut Vec<u8>, usize)) -> String {
     let crashed = Crashed::new(COMMITS);
     let folder = quick_folder();
-    let all = log::whole(&log::open(&crashed.lay_out(folder.path(), &crashed.wal)));
+    let all = log::whole(&file::open(&crashed.lay_out(folder.path(), &crashed.wal)));
     let step = FRAME_HEADER + page_size(&crashed.wal);
     let is_tried = |offset: &usize| match offset.checked_sub(HEADER) {
         // Every byte of the headers; of the pages, whose bytes are all alike to the checksum, some.
@@ -172,7 +172,7 @@ fn damaged(effort: Effort, damage: fn(&mut Vec<u8>, usize)) -> String {
 
 /// How many commits are left after damage at an offset.
 fn intact_commits(crashed: &Crashed, all: &Whole, path: &Path, offset: usize) -> usize {
-    let store = log::open(path);
+    let store = file::open(path);
     let found = log::whole(&store);
     assert_eq!(found.partial, 0, "offset {offset}: half a commit");
     assert!(

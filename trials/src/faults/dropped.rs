@@ -6,23 +6,21 @@ use std::task::{Context, Waker};
 
 use es_core::persistence::EventStore;
 
-use crate::{Effort, log};
+use super::{Effort, Log};
+use crate::{block_on, log};
 
-pub(crate) fn others_of_its_group_succeed_and_its_outcome_is_known(effort: Effort) -> String {
+pub(super) fn others_of_its_group_succeed_and_its_outcome_is_known<L: Log>(
+    effort: Effort,
+) -> String {
     const OTHERS: usize = 16;
-    let folder = tempfile::tempdir().expect("there is room");
-    let store = log::open(&folder.path().join("log.db"));
+    let place = L::fresh();
+    let store = place.open();
     let rounds = effort.of(60, 1_000);
     let (stored, polls) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("threads can be started");
     for round in 0..rounds {
         let dropped = log::one(fastrand::u128(..), 0);
         let id = dropped.id;
-        runtime.block_on(async {
+        block_on(async {
             let others: Vec<_> = (0..OTHERS)
                 .map(|_| {
                     let store = store.clone();
@@ -51,11 +49,11 @@ pub(crate) fn others_of_its_group_succeed_and_its_outcome_is_known(effort: Effor
             }
         });
         // What was accepted before this one is written before it.
-        pollster::block_on(store.commit(log::one(fastrand::u128(..), 0))).expect("it is stored");
-        let outcome = pollster::block_on(store.outcome(id)).expect("it can be asked for");
+        block_on(store.commit(log::one(fastrand::u128(..), 0))).expect("it is stored");
+        let outcome = block_on(store.outcome(id)).expect("it can be asked for");
         assert_eq!(outcome.is_some(), round % 4 > 0, "round {round}");
         stored.fetch_add(usize::from(outcome.is_some()), Ordering::Relaxed);
-        let again = pollster::block_on(store.commit(dropped)).expect("it is sent again");
+        let again = block_on(store.commit(dropped)).expect("it is sent again");
         assert!(outcome.is_none_or(|outcome| outcome == again));
     }
     let whole = log::whole(&store);

@@ -1,12 +1,12 @@
 //! Names that are not as one would like them.
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
 use es_core::persistence::{Advance, CheckpointStore, EventStore, Filter, FollowerId, Slice, Span};
 use es_core::{Position, StreamId, Version};
-use es_store_sqlite::{OpenError, SqliteStore};
 use uuid::Uuid;
 
-use crate::{Effort, log};
+use super::{Effort, Log};
+use crate::{block_on, log};
 
 fn hostile() -> Vec<String> {
     let plain = [
@@ -47,10 +47,10 @@ fn hostile() -> Vec<String> {
     plain.into_iter().map(str::to_owned).chain(ends).collect()
 }
 
-pub(crate) fn they_come_back_and_none_is_taken_for_another(_: Effort) -> String {
+pub(super) fn they_come_back_and_none_is_taken_for_another<L: Log>(_: Effort) -> String {
     let names = hostile();
-    let folder = tempfile::tempdir().expect("there is room");
-    let store = log::open(&folder.path().join("log.db"));
+    let place = L::fresh();
+    let store = place.open();
     let id = Uuid::from_u128(1);
     for (number, name) in names.iter().enumerate() {
         let stream = StreamId::new(name.clone(), id);
@@ -61,7 +61,7 @@ pub(crate) fn they_come_back_and_none_is_taken_for_another(_: Effort) -> String 
             Position::START,
             Position::from(number as u64 + 1),
         ));
-        let stored = pollster::block_on(store.commit(commit));
+        let stored = block_on(store.commit(commit));
         stored.unwrap_or_else(|error| panic!("{name:?}: {error:?}"));
         let mut other = log::commit(&[], 0);
         other.checkpoint = Some(Advance::new(
@@ -69,14 +69,12 @@ pub(crate) fn they_come_back_and_none_is_taken_for_another(_: Effort) -> String 
             Position::START,
             Position::from(number as u64 + 1),
         ));
-        pollster::block_on(store.commit(other))
-            .unwrap_or_else(|error| panic!("{name:?}: {error:?}"));
+        block_on(store.commit(other)).unwrap_or_else(|error| panic!("{name:?}: {error:?}"));
     }
     for (number, name) in names.iter().enumerate() {
         let position = Position::from(number as u64 + 1);
         let stream = StreamId::new(name.clone(), id);
-        let records =
-            pollster::block_on(store.read_stream(&stream, Slice::all())).expect("it can be read");
+        let records = block_on(store.read_stream(&stream, Slice::all())).expect("it can be read");
         let [record] = &records[..] else {
             panic!("{name:?}: {records:?}")
         };
@@ -85,55 +83,52 @@ pub(crate) fn they_come_back_and_none_is_taken_for_another(_: Effort) -> String 
             Filter::category(name.clone()),
             Filter::events(name.clone(), [name.clone()]),
         ] {
-            let page =
-                pollster::block_on(store.read_log(Span::all(), &filter)).expect("it can be read");
+            let page = block_on(store.read_log(Span::all(), &filter)).expect("it can be read");
             assert_eq!(page.records.len(), 1, "{name:?}");
             assert_eq!(page.records[0].stream, stream);
         }
-        let ids = pollster::block_on(store.read_ids(name, None, 9)).expect("they can be read");
+        let ids = block_on(store.read_ids(name, None, 9)).expect("they can be read");
         assert_eq!(ids, [id], "{name:?}");
         for follower in [
             FollowerId::new(name.clone(), "log"),
             FollowerId::new("follower", name.clone()),
         ] {
-            let at = pollster::block_on(store.checkpoint(&follower)).expect("it can be read");
+            let at = block_on(store.checkpoint(&follower)).expect("it can be read");
             assert_eq!(at, position, "{follower}");
         }
     }
     assert!(
-        pollster::block_on(store.verify())
+        block_on(store.verify())
             .expect("it can be read")
             .findings
             .is_empty()
     );
     drop(store);
 
-    let (mut prefixes, mut refused) = (HashSet::new(), 0);
-    let path = folder.path().join("prefixes.db");
-    for (number, name) in names.iter().enumerate() {
-        let owned = log::open(&folder.path().join(format!("{number}.db")));
+    let (mut taken, mut refused) = (BTreeMap::<&str, usize>::new(), 0);
+    for name in &names {
+        let fresh = L::fresh();
+        let owned = fresh.open();
         for asked in [name, "another"] {
-            let owner = pollster::block_on(owned.owner(asked)).expect("it can be asked for");
+            let owner = block_on(owned.owner(asked)).expect("it can be asked for");
             assert_eq!(owner, *name);
         }
-        let opened = pollster::block_on(SqliteStore::builder(&path).table_prefix(name).open());
-        match opened {
-            Ok(store) => {
-                assert_eq!(
-                    pollster::block_on(store.head()).expect("a log"),
-                    Position::START,
-                    "{name:?}"
-                );
-                pollster::block_on(store.commit(log::one(1, 0))).expect("it is stored");
-                assert!(prefixes.insert(name.to_ascii_lowercase()), "{name:?}");
-            }
-            Err(OpenError::Prefix { .. } | OpenError::Occupied { .. }) => refused += 1,
-            Err(other) => panic!("{name:?}: {other:?}"),
-        }
+        refused += place.named(name, |way, store| {
+            let head = block_on(store.head()).expect("a log");
+            assert_eq!(head, Position::START, "{way} {name:?} is another's too");
+            block_on(store.commit(log::one(1, 0))).expect("it is stored");
+            *taken.entry(way).or_default() += 1;
+        });
     }
+    let ways: Vec<_> = taken.keys().copied().collect();
+    let taken: Vec<_> = taken
+        .iter()
+        .map(|(way, n)| format!("taken as {way} {n}"))
+        .collect();
     format!(
-        "names tried {}, each as category, event, follower, log, owner and table prefix; prefixes taken {}, refused {refused}, collisions = 0",
+        "names tried {}, each as category, event, follower, log, owner, {}; {}, refused {refused}, collisions = 0",
         names.len(),
-        prefixes.len()
+        ways.join(", "),
+        taken.join(", ")
     )
 }

@@ -3,15 +3,16 @@
 //! A child says `begun` before it asks for a commit and `acknowledged` once it has the answer. A kill is inside a commit where one was begun and
 //! not acknowledged.
 use std::collections::{HashMap, HashSet};
+use std::thread;
+use std::time::Duration;
 
 use es_core::persistence::{AppendError, CommitId, EventStore};
 use es_core::{Position, Version};
-use es_store_postgres::PostgresStore;
-use es_store_postgres::testing::TestLog;
 use fastrand::Rng;
 use uuid::Uuid;
 
-use crate::{Effort, log, process, server};
+use super::{Effort, Log, process};
+use crate::{block_on, log};
 
 /// How many tasks append in a child.
 const TASKS: u64 = 4;
@@ -23,18 +24,22 @@ const KILLS_OF_A_LOG: usize = 20;
 struct Figures {
     kills: usize,
     in_flight: usize,
+    /// Killed between the first and the last write of a commit, where that can be seen.
+    half_written: Option<usize>,
     acknowledged: usize,
     unanswered_but_stored: usize,
     lost: usize,
     partial: usize,
 }
 
-pub(crate) fn a_killed_process_loses_nothing_that_it_acknowledged(effort: Effort) -> String {
+pub(super) fn a_killed_process_loses_nothing_that_it_acknowledged<L: Log>(
+    effort: Effort,
+) -> String {
     let mut figures = Figures::default();
     let mut rng = Rng::new();
     let kills = effort.of(12, 240);
     while figures.kills < kills {
-        let place = server::fresh();
+        let place = L::fresh();
         let mut acknowledged = HashMap::new();
         for _ in 0..KILLS_OF_A_LOG.min(kills - figures.kills) {
             kill(&place, &mut rng, &mut acknowledged, &mut figures);
@@ -43,6 +48,7 @@ pub(crate) fn a_killed_process_loses_nothing_that_it_acknowledged(effort: Effort
     let Figures {
         kills,
         in_flight,
+        half_written,
         acknowledged,
         unanswered_but_stored,
         lost,
@@ -50,31 +56,31 @@ pub(crate) fn a_killed_process_loses_nothing_that_it_acknowledged(effort: Effort
     } = figures;
     assert_eq!((lost, partial), (0, 0));
     assert!(in_flight >= effort.of(1, 50));
+    let half_written = half_written.map_or_else(String::new, |half| {
+        format!(", of these between its first and last write {half}")
+    });
     format!(
-        "kills {kills}, inside a commit {in_flight}, acknowledged {acknowledged}, \
+        "kills {kills}, inside a commit {in_flight}{half_written}, acknowledged {acknowledged}, \
          stored though not acknowledged {unanswered_but_stored}, lost = {lost}, partial = {partial}"
     )
 }
 
-fn kill(
-    place: &TestLog,
+fn kill<L: Log>(
+    place: &L,
     rng: &mut Rng,
     acknowledged: &mut HashMap<CommitId, Position>,
     figures: &mut Figures,
 ) {
-    let (mut child, mut lines) = process::start(process::command(&[
-        "append",
-        place.url(),
-        place.schema(),
-        &rng.u64(..).to_string(),
-    ]));
-    // Some while it connects, most while it appends.
-    let lines_first = rng.usize(0..120);
-    let mut said: Vec<_> = lines
-        .by_ref()
-        .take(lines_first)
-        .map_while(Result::ok)
-        .collect();
+    let command = process::command(&["append", &place.address(), &rng.u64(..).to_string()]);
+    let (mut child, mut lines) = process::start(command);
+    let mut said = Vec::new();
+    // Some while it opens the log, most while it appends.
+    if rng.u8(..8) == 0 {
+        thread::sleep(Duration::from_micros(rng.u64(..20_000)));
+    } else {
+        let first = lines.by_ref().take(rng.usize(..120));
+        said.extend(first.map_while(Result::ok));
+    }
     child.kill().expect("it can be killed");
     child.wait().expect("it has ended");
     figures.kills += 1;
@@ -98,13 +104,11 @@ fn kill(
         }
     }
     figures.in_flight += usize::from(!begun.is_empty());
-    // Its sessions may still be at work.
-    server::block_on(async {
-        let session = server::session(place).await;
-        server::terminate(&session, place).await
-    });
+    if let Some(half) = place.left_behind() {
+        *figures.half_written.get_or_insert_default() += usize::from(half);
+    }
 
-    let whole = log::whole(&server::open(place));
+    let whole = log::whole(&place.open());
     figures.partial += whole.partial;
     for (commit, position) in &*acknowledged {
         figures.lost += usize::from(whole.by_id.get(commit) != Some(position));
@@ -118,9 +122,13 @@ fn kill(
 }
 
 /// The child: appends from several tasks until it is killed.
-pub(crate) fn append(url: &str, schema: &str, seed: u64) {
-    let store = server::open_at(url, schema);
-    server::block_on(async {
+pub(super) fn append<L: Log>(told: &[&str]) {
+    let [address, seed] = told else {
+        panic!("it is told where, and a seed");
+    };
+    let seed = seed.parse().expect("a seed");
+    let store = L::at(address).open_to_be_killed(&mut Rng::with_seed(seed));
+    block_on(async {
         let tasks: Vec<_> = (0..TASKS)
             .map(|task| tokio::spawn(append_without_end(store.clone(), seed ^ task)))
             .collect();
@@ -131,7 +139,7 @@ pub(crate) fn append(url: &str, schema: &str, seed: u64) {
 }
 
 /// Appends to streams of all tasks, so that there are conflicts too.
-async fn append_without_end(store: PostgresStore, seed: u64) {
+async fn append_without_end(store: impl EventStore, seed: u64) {
     let mut rng = Rng::with_seed(seed);
     let mut versions: HashMap<u128, u64> = HashMap::new();
     loop {

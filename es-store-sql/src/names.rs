@@ -3,16 +3,45 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
 
+use es_core::persistence::Append;
+
 /// Names that were written, or asked for, as `'static`: those of the program's own types, so there are not many.
+///
+/// ```
+/// use std::borrow::Cow;
+///
+/// use es_core::persistence::Append;
+/// use es_core::{StreamId, Version};
+/// use es_store_sql::names::{Names, Seen};
+/// use uuid::Uuid;
+///
+/// let names = Names::default();
+/// let (stream, expected) = (StreamId::new("Dog", Uuid::nil()), Version::NEW);
+/// names.learn(&[Append { stream, expected, events: Vec::new() }]);
+///
+/// let mut seen = Seen::new(&names);
+/// assert!(matches!(seen.name("Dog"), Cow::Borrowed("Dog")));
+/// assert!(matches!(seen.name("Cat"), Cow::Owned(_)));
+/// ```
 #[derive(Debug, Default)]
-pub(crate) struct Names {
+pub struct Names {
     known: RwLock<HashSet<&'static str>>,
 }
 
 impl Names {
+    /// Takes note of the names in what is written.
+    pub fn learn(&self, appends: &[Append]) {
+        for append in appends {
+            self.learn_one(&append.stream.category);
+            for event in &append.events {
+                self.learn_one(&event.name);
+            }
+        }
+    }
+
     /// Takes note of a name that is in the code.
     #[expect(clippy::ptr_arg, reason = "only what is borrowed is in the code")]
-    pub(crate) fn learn(&self, name: &Cow<'static, str>) {
+    fn learn_one(&self, name: &Cow<'static, str>) {
         if let Cow::Borrowed(name) = name
             && self.known(name).is_none()
         {
@@ -28,7 +57,8 @@ impl Names {
 }
 
 /// What one reader has seen of them: looking through a few is faster than finding one among all.
-pub(crate) struct Seen<'a> {
+#[derive(Debug)]
+pub struct Seen<'a> {
     names: &'a Names,
     seen: Vec<&'static str>,
 }
@@ -37,7 +67,9 @@ pub(crate) struct Seen<'a> {
 const FEW: usize = 8;
 
 impl<'a> Seen<'a> {
-    pub(crate) fn new(names: &'a Names) -> Self {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(names: &'a Names) -> Self {
         Self {
             names,
             seen: Vec::new(),
@@ -45,7 +77,7 @@ impl<'a> Seen<'a> {
     }
 
     /// The name as a record has it.
-    pub(crate) fn name(&mut self, name: &str) -> Cow<'static, str> {
+    pub fn name(&mut self, name: &str) -> Cow<'static, str> {
         if let Some(seen) = self.seen.iter().find(|seen| **seen == name) {
             return Cow::Borrowed(seen);
         }

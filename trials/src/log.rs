@@ -7,21 +7,21 @@ use es_core::persistence::{
     Append, Commit, CommitId, EncodedEvent, EventStore, Filter, Metadata, Record, Span,
 };
 use es_core::{Position, StreamId, Version};
-use es_store_postgres::PostgresStore;
 use uuid::Uuid;
 
-use crate::server;
+use crate::block_on;
 
 /// How many records are read at once.
 const PAGE: usize = 5_000;
 
-pub(crate) fn stream(number: u128) -> StreamId {
+/// A stream of the category `Lamp`.
+pub fn stream(number: u128) -> StreamId {
     StreamId::new("Lamp", Uuid::from_u128(number))
 }
 
 /// A commit of so many events for each of these streams at these versions. Each payload begins with its place in the commit and the number
 /// of events in it, and has at least `size` bytes.
-pub(crate) fn commit(appends: &[(StreamId, Version, usize)], size: usize) -> Commit {
+pub fn commit(appends: &[(StreamId, Version, usize)], size: usize) -> Commit {
     let of: usize = appends.iter().map(|(_, _, count)| count).sum();
     let mut place = 0;
     let mut event = || {
@@ -51,22 +51,30 @@ pub(crate) fn commit(appends: &[(StreamId, Version, usize)], size: usize) -> Com
     }
 }
 
-pub(crate) fn one(stream: u128, expected: u64) -> Commit {
+/// A commit of one event, without anything in it.
+pub fn one(stream: u128, expected: u64) -> Commit {
     commit(&[(self::stream(stream), Version::from(expected), 1)], 0)
 }
 
 /// Every commit in a log.
-pub(crate) struct Whole {
+#[derive(Debug)]
+pub struct Whole {
     /// In order: a commit and the position of its last event.
-    pub(crate) commits: Vec<(CommitId, Position)>,
-    pub(crate) by_id: HashMap<CommitId, Position>,
+    pub commits: Vec<(CommitId, Position)>,
+    /// The same by their ids.
+    pub by_id: HashMap<CommitId, Position>,
     /// Commits of which events are missing.
-    pub(crate) partial: usize,
-    pub(crate) versions: HashMap<StreamId, u64>,
+    pub partial: usize,
+    /// Where each stream is.
+    pub versions: HashMap<StreamId, u64>,
 }
 
-/// Reads a whole log, and panics where it has a hole.
-pub(crate) fn whole(store: &PostgresStore) -> Whole {
+/// Reads a whole log, and panics where it has a hole. Waits, so it is not called where a runtime is at work.
+pub fn whole(store: &impl EventStore) -> Whole {
+    block_on(read(store))
+}
+
+async fn read(store: &impl EventStore) -> Whole {
     let mut whole = Whole {
         commits: Vec::new(),
         by_id: HashMap::new(),
@@ -76,9 +84,9 @@ pub(crate) fn whole(store: &PostgresStore) -> Whole {
     let mut last = Position::START;
     let mut open: Option<(CommitId, u64, u64)> = None;
     loop {
-        let page =
-            server::block_on(store.read_log(Span::after(last).limit(PAGE), &Filter::everything()))
-                .expect("the log can be read");
+        let everything = Filter::everything();
+        let page = store.read_log(Span::after(last).limit(PAGE), &everything);
+        let page = page.await.expect("the log can be read");
         let full = page.records.len() == PAGE;
         for record in page.records {
             assert_eq!(record.position, last.next(), "positions have a hole");
@@ -114,7 +122,7 @@ pub(crate) fn whole(store: &PostgresStore) -> Whole {
         }
     }
     whole.partial += usize::from(open.is_some());
-    let head = server::block_on(store.head()).expect("the head can be read");
+    let head = store.head().await.expect("the head can be read");
     assert_eq!(head, last, "the head is not at the last event");
     whole
 }

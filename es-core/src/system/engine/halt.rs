@@ -1,0 +1,74 @@
+//! Why a turn is broken off, and which error of a store means what.
+use std::time::Duration;
+
+use crate::application::{Error, LogError};
+use crate::persistence::{AppendError, Epoch, LeaseError, ReadError};
+use crate::system::StopReason;
+use crate::system::follower::HandleError;
+use crate::system::state::told;
+
+/// Why a turn was broken off.
+pub(super) enum Halt {
+    Stop(StopReason),
+    Fenced {
+        epoch: Epoch,
+        actual: Epoch,
+    },
+    Held {
+        holder: String,
+        free_in: Duration,
+    },
+    Unreachable(String),
+    /// The checkpoint, or what is parked, is not as was believed.
+    Stale,
+}
+
+/// What it means that a handler could not keep what it made.
+pub(super) fn stored(error: HandleError) -> Halt {
+    match error {
+        HandleError::Store(refused) => refused.into(),
+        error => Halt::Unreachable(told(&error)),
+    }
+}
+
+impl From<AppendError> for Halt {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Fenced { epoch, actual, .. } => Self::Fenced { epoch, actual },
+            AppendError::Checkpoint { .. } | AppendError::Parking { .. } => Self::Stale,
+            error => Self::Unreachable(told(&error)),
+        }
+    }
+}
+
+impl From<LeaseError> for Halt {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Held {
+                holder, free_in, ..
+            } => Self::Held { holder, free_in },
+            LeaseError::Fenced { epoch, actual, .. } => Self::Fenced { epoch, actual },
+            LeaseError::Unsupported | LeaseError::Inline { .. } => Self::Stop(StopReason::Unable {
+                failure: told(&error),
+            }),
+            LeaseError::Store(_) => Self::Unreachable(told(&error)),
+        }
+    }
+}
+
+impl From<ReadError> for Halt {
+    fn from(error: ReadError) -> Self {
+        Self::Unreachable(told(&error))
+    }
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Log(LogError::Open(_)) => Self::Stop(StopReason::Unable {
+                failure: told(&error),
+            }),
+            _ => Self::Unreachable(told(&error)),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Events that fail, and what waits behind them: tried again, set aside, and taken up again once nothing is in the way.
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::halt::{Halt, stored};
+use super::{Engine, Turn};
+use crate::domain::{Position, StreamId};
+use crate::persistence::{Advance, BoxError, Parked, Parking, Record, Span};
+use crate::system::failure::Then;
+use crate::system::follower::{Batch, HandleError};
+use crate::system::state::{State, told};
+use crate::system::{StopReason, traced};
+
+impl Engine<'_> {
+    /// Events of streams that are parked wait, beside the others.
+    pub(super) fn set_apart(&self, batch: &mut Batch) {
+        let Some(run) = &self.run else { return };
+        let streams: HashSet<&StreamId> = run.parked.iter().map(|parked| &parked.stream).collect();
+        if streams.is_empty() {
+            return;
+        }
+        for record in std::mem::take(&mut batch.records) {
+            if streams.contains(&record.stream) {
+                batch.parking.push(Parking::Behind {
+                    stream: record.stream,
+                    position: record.position,
+                });
+            } else {
+                batch.records.push(record);
+            }
+        }
+    }
+
+    /// An event failed once more.
+    pub(super) async fn failed(&mut self, record: &Record, failure: String) -> Result<Turn, Halt> {
+        let attempts = self.followed.count_failure(record.position);
+        let policy = self.followed.settings.on_failure;
+        if attempts <= policy.retries {
+            self.followed.set(State::Retrying {
+                position: record.position,
+                attempts,
+                failure,
+            });
+            return Ok(Turn::Retry(policy.pauses.draw(attempts)));
+        }
+        self.followed.forget_failure();
+        match policy.then {
+            Then::Stop => Err(Halt::Stop(StopReason::Failed {
+                position: record.position,
+                stream: record.stream.clone(),
+                event: record.event.clone().into_owned(),
+                attempts,
+                failure,
+            })),
+            Then::Park => {
+                let Some(run) = &self.run else {
+                    return Ok(Turn::Moved(0));
+                };
+                traced::parked(&self.followed.id, record, attempts, &failure);
+                // What waits behind another event, and stands before this one, is read again: nothing is lost by its waiting for that.
+                let streams: HashSet<_> = run.parked.iter().map(|parked| &parked.stream).collect();
+                let between = Span::after(run.position).up_to(record.position);
+                let mut parking = Vec::new();
+                if !streams.is_empty() {
+                    let page = self.followed.log.page(between).await?;
+                    let waits = |other: &Record| streams.contains(&other.stream);
+                    parking.extend(page.records.into_iter().filter(waits).map(|other| {
+                        Parking::Behind {
+                            stream: other.stream,
+                            position: other.position,
+                        }
+                    }));
+                }
+                parking.push(Parking::Aside {
+                    stream: record.stream.clone(),
+                    position: record.position,
+                    failure,
+                    attempts,
+                });
+                let advance = Advance {
+                    stands_at: Some(record.commit),
+                    epoch: run.output.epoch,
+                    parking,
+                    ..Advance::new(run.output.follower.clone(), run.position, record.position)
+                };
+                self.advance(advance).await?;
+                Ok(Turn::Moved(0))
+            }
+        }
+    }
+
+    /// Tries a parked event again whose turn has come.
+    pub(super) async fn try_again(&mut self, due: &Parked) -> Result<Turn, Halt> {
+        let Some(run) = &self.run else {
+            return Ok(Turn::Moved(0));
+        };
+        let at = |parking| Advance {
+            stands_at: run.stands_at,
+            epoch: run.output.epoch,
+            parking: vec![parking],
+            ..Advance::new(run.output.follower.clone(), run.position, run.position)
+        };
+        let before = Position::from(due.position.get().saturating_sub(1));
+        let page = self
+            .followed
+            .app
+            .log()
+            .page(Span::after(before).up_to(due.position))
+            .await?;
+        let handled = match page.records.into_iter().next() {
+            None => Err("the log has no such event any more".into()),
+            Some(mut record) => match self.followed.app.open_record(&mut record).await {
+                Err(error) => Err(BoxError::from(error)),
+                Ok(()) => {
+                    let batch = Batch {
+                        output: run.output.clone(),
+                        from: run.position,
+                        to: run.position,
+                        stands_at: run.stands_at,
+                        records: vec![record],
+                        parking: vec![Parking::Handled {
+                            position: due.position,
+                        }],
+                        dry: false,
+                    };
+                    match self.follower.handle(Arc::new(batch)).await {
+                        Ok(_) => Ok(()),
+                        Err(HandleError::Event { source, .. }) => Err(source),
+                        Err(error) => return Err(stored(error)),
+                    }
+                }
+            },
+        };
+        match handled {
+            Ok(()) => {
+                let parked = self.followed.store.parked(&run.output.follower).await?;
+                if let Some(run) = &mut self.run {
+                    run.parked = parked;
+                }
+                Ok(Turn::Moved(1))
+            }
+            Err(error) => {
+                let failed = at(Parking::Failed {
+                    position: due.position,
+                    failure: told(&*error),
+                    attempts: due.attempts.saturating_add(1),
+                });
+                self.advance(failed).await?;
+                Ok(Turn::Moved(0))
+            }
+        }
+    }
+}
+
+/// The first parked event that is to be tried again: one that somebody asked for, or one that nothing is in the way of any more.
+pub(super) fn due(parked: &[Parked]) -> Option<Parked> {
+    let mut seen = HashSet::new();
+    let mut first = parked.iter().filter(|parked| seen.insert(&parked.stream));
+    first
+        .find(|first| first.retry || first.failure.is_none())
+        .cloned()
+}

@@ -1,0 +1,106 @@
+//! Which applications and which types of aggregate are meant.
+use es_core::Application;
+use es_core::application::AggregateType;
+use es_core::system::System;
+
+use crate::arguments::App;
+use crate::failure::Failure;
+use crate::systems::Known;
+
+pub(crate) type Member<'a> = (&'a Application, &'a [AggregateType]);
+
+/// The application that is named, or all of them.
+pub(crate) fn members<'a>(system: &'a System, app: &App) -> Result<Vec<Member<'a>>, Failure> {
+    let all: Vec<_> = system.applications().collect();
+    let Some(name) = &app.app else {
+        return Ok(all);
+    };
+    let is_named = |(app, _): &&Member<'_>| app.name() == Some(name);
+    match all.iter().find(is_named) {
+        Some(found) => Ok(vec![*found]),
+        None => {
+            let names = names(&all);
+            let message = format!("there is no application `{name}`; {}", Known(&names));
+            Err(Failure::usage(message))
+        }
+    }
+}
+
+fn names<'a>(all: &[Member<'a>]) -> Vec<&'a str> {
+    all.iter().filter_map(|(app, _)| app.name()).collect()
+}
+
+/// The application that is meant: the only one, or the one that is named.
+pub(crate) fn one<'a>(system: &'a System, app: &App) -> Result<&'a Application, Failure> {
+    match members(system, app)?[..] {
+        [(app, _)] => Ok(app),
+        [] => Err(Failure::usage(
+            "the system has no applications; name them by `System::application`",
+        )),
+        ref all => {
+            let names = names(all);
+            let message = format!(
+                "which application is meant? say `--app NAME`; {}",
+                Known(&names)
+            );
+            Err(Failure::usage(message))
+        }
+    }
+}
+
+pub(crate) fn of_categories(
+    types: &[AggregateType],
+    categories: &[String],
+) -> Result<Vec<AggregateType>, Failure> {
+    if categories.is_empty() {
+        let mut types = types.to_vec();
+        types.retain(|ty| ty.snapshot_every.is_some());
+        return Ok(types);
+    }
+    let find = |category: &String| find_type(types, category).copied();
+    categories.iter().map(find).collect()
+}
+
+fn find_type<'a>(types: &'a [AggregateType], category: &str) -> Result<&'a AggregateType, Failure> {
+    types
+        .iter()
+        .find(|ty| ty.category == category)
+        .ok_or_else(|| {
+            let known: Vec<_> = types.iter().map(|ty| ty.category).collect();
+            let message = format!(
+                "the system names no type of aggregate `{category}`; {}",
+                Known(&known)
+            );
+            Failure::usage(message)
+        })
+}
+
+/// The application that has a type of aggregate, and the type.
+pub(crate) fn having<'a>(
+    system: &'a System,
+    app: &App,
+    category: &str,
+) -> Result<(&'a Application, &'a AggregateType), Failure> {
+    let members = members(system, app)?;
+    let has_type = |(_, types): &&Member<'_>| types.iter().any(|ty| ty.category == category);
+    let mut having = members.iter().filter(has_type);
+    match (having.next(), having.next()) {
+        (Some((app, types)), None) => Ok((*app, find_type(types, category)?)),
+        (None, _) => {
+            let types: Vec<_> = members
+                .iter()
+                .flat_map(|(_, types)| types.iter().copied())
+                .collect();
+            find_type(&types, category)?;
+            Err(Failure::usage("the system has no applications"))
+        }
+        (Some(_), Some(_)) => {
+            let names = names(&members);
+            let message = format!(
+                "which application is meant? say `--app NAME`; {}",
+                Known(&names)
+            );
+            Err(Failure::usage(message))
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Why a command did not do what was asked, and how that is told.
+use std::io;
+use std::path::Path;
+
+use es_core::BoxError;
+use serde::Serialize;
+
+use crate::commands::PrintError;
+use crate::output::{BAD, HEAD, Screen, clean, styled, told};
+use crate::status::{is_unmigrated, of_opening};
+use crate::{Meaning, Status};
+
+/// How a command ended.
+pub(crate) type Ended = Result<Status, Failure>;
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: Status,
+    pub(crate) error: BoxError,
+    pub(crate) help: Option<String>,
+}
+
+impl<E: Meaning + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            status: error.status(),
+            error: error.into(),
+            help: None,
+        }
+    }
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl Into<BoxError>) -> Self {
+        Self {
+            status: Status::Usage,
+            error: message.into(),
+            help: None,
+        }
+    }
+
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        let printing = self
+            .error
+            .downcast_ref()
+            .is_some_and(PrintError::is_broken_pipe);
+        let written = self.error.downcast_ref::<io::Error>();
+        printing || written.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    pub(crate) fn tell(&self, screen: Screen) {
+        if screen.json {
+            #[derive(Serialize)]
+            struct Told<'a> {
+                error: String,
+                causes: Vec<String>,
+                help: &'a Option<String>,
+                status: u8,
+            }
+            let mut causes = Vec::new();
+            let mut cause = self.error.source();
+            while let Some(error) = cause {
+                causes.push(error.to_string());
+                cause = error.source();
+            }
+            let told = Told {
+                error: self.error.to_string(),
+                causes,
+                help: &self.help,
+                status: self.status.code(),
+            };
+            let told = serde_json::to_string(&told).unwrap_or_default();
+            screen.complain(&format!("{told}\n"));
+            return;
+        }
+        let mut text = format!("{}: {}\n", styled("error", BAD), told(&*self.error));
+        if let Some(help) = &self.help {
+            let line = format!("{}: {}\n", styled("help", HEAD), clean(help));
+            text.push_str(&line);
+        }
+        screen.complain(&text);
+    }
+}
+
+/// What could not be written to the standard output.
+pub(crate) fn unprinted(source: io::Error) -> Failure {
+    PrintError::Output { written: 0, source }.into()
+}
+
+pub(crate) fn unopened(error: BoxError) -> Failure {
+    let help = is_unmigrated(&error).then(|| format!("`{} migrate` makes it", program()));
+    Failure {
+        status: of_opening(&error),
+        error,
+        help,
+    }
+}
+
+/// How this program is called.
+pub(crate) fn program() -> String {
+    let path = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&path).file_stem().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}

@@ -1,0 +1,248 @@
+//! What happened, as lines of JSON, and what an aggregate is or was.
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
+use expect_test::expect;
+
+use crate::Test;
+use crate::child::Place;
+use crate::printed::{prints, refuses};
+
+pub(crate) const TESTS: &[Test] = tests![
+    events_are_lines_of_json,
+    events_are_filtered,
+    events_are_followed,
+    a_broken_pipe_is_no_panic,
+    an_aggregate_is_shown_as_it_is_and_was,
+    what_cannot_be_shown_says_what_can,
+];
+
+fn events_are_lines_of_json() {
+    let place = Place::seeded();
+    prints(
+        &place.run(["events", "--app", "school"]),
+        &expect![[r#"
+        {"position":1,"time":"2024-03-04T09:00:00Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":1,"event":"Registered","schema":1,"commit":"COMMIT","payload":{"name":"Fido"}}
+        {"position":2,"time":"2024-03-04T09:00:00Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","payload":{"trick":"roll over"}}
+        {"position":3,"time":"2024-03-04T10:00:00Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"event":"TrickAdded","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{"trick":"play dead"}}
+        {"position":4,"time":"2024-03-04T10:00:00Z","category":"Trainer","id":"00000000-0000-0000-0000-000000000000","version":1,"event":"Hired","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{}}
+        {"position":5,"time":"2024-03-04T10:00:00Z","category":"Trainer","id":"00000000-0000-0000-0000-000000000000","version":2,"event":"Praised","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{}}
+        {"position":6,"time":"2024-03-04T11:00:00Z","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":1,"event":"Registered","schema":1,"commit":"COMMIT","payload":{"name":"Rex"}}
+        {"position":7,"time":"2024-03-04T11:00:00Z","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","payload":{"trick":"sit"}}
+    "#]],
+    );
+    assert_eq!(place.run(["events", "--app", "office"]).out, "");
+}
+
+fn events_are_filtered() {
+    let place = Place::seeded();
+    let id = crate::school::Dog::id_for("Fido");
+    let stream = format!("Dog/{id}");
+    let positions = |arguments: &[&str]| {
+        let all = ["events", "--app", "school"].iter().chain(arguments);
+        let ended = place.run(all.copied());
+        assert_eq!((ended.status, &*ended.err), (0, ""));
+        let lines = ended.out.lines();
+        let positions = lines.map(|line| {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            event["position"].as_u64().unwrap()
+        });
+        positions.collect::<Vec<_>>()
+    };
+    let cases: &[(&[&str], &[u64])] = &[
+        (&[], &[1, 2, 3, 4, 5, 6, 7]),
+        (&["--category", "Trainer"], &[4, 5]),
+        (&["--category", "Dog", "--event", "TrickAdded"], &[2, 3, 7]),
+        (&["--event", "TrickAdded"], &[2, 3, 7]),
+        (&["--stream", &stream], &[1, 2, 3]),
+        (
+            &["--stream", &stream, "--event", "TrickAdded", "--after", "2"],
+            &[3],
+        ),
+        (&["--after", "2", "--up-to", "5"], &[3, 4, 5]),
+        (&["--after", "5", "--limit", "1"], &[6]),
+        (&["--limit", "0"], &[]),
+        (&["--since", "2024-03-04T10:00:00Z"], &[3, 4, 5, 6, 7]),
+        (
+            &[
+                "--since",
+                "2024-03-04T10:00:00Z",
+                "--until",
+                "2024-03-04T11:00:00Z",
+            ],
+            &[3, 4, 5],
+        ),
+        (&["--until", "2024-03-04"], &[]),
+        (&["--since", "2024-03-05"], &[]),
+        (&["--category", "Cat"], &[]),
+    ];
+    for (arguments, expected) in cases {
+        assert_eq!(positions(arguments), *expected, "{arguments:?}");
+    }
+}
+
+fn events_are_followed() {
+    let place = Place::seeded();
+    let arguments = [
+        "events", "--app", "school", "--follow", "--after", "6", "--limit", "3",
+    ];
+    let mut child = place
+        .command(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("\"position\":7"));
+    place.learn(&["sit", "stay"]);
+    for position in ["8", "9"] {
+        let line = lines.next().unwrap().unwrap();
+        assert!(line.contains(&format!("\"position\":{position}")), "{line}");
+    }
+    assert!(child.wait().unwrap().success());
+}
+
+fn a_broken_pipe_is_no_panic() {
+    let place = Place::seeded();
+    place.learn_in(10, &["sit"; 2_000]);
+    for (arguments, status) in [
+        (&["events", "--app", "school"][..], 0),
+        (
+            &["show", "Dog", "00000000-0000-0000-0000-000000000000"][..],
+            1,
+        ),
+        (&["export", "--app", "school"][..], 2),
+    ] {
+        let mut command = place.command(arguments.iter().copied());
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let mut err = String::new();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut err)
+            .unwrap();
+        assert_eq!(
+            child.wait().unwrap().code(),
+            Some(status),
+            "{arguments:?}: {err}"
+        );
+        assert!(!err.contains("panicked"), "{err}");
+    }
+}
+
+fn an_aggregate_is_shown_as_it_is_and_was() {
+    let place = Place::seeded();
+    let fido = crate::school::Dog::id_for("Fido").to_string();
+    let show = |more: &[&str]| {
+        let all = ["show", "Dog", &fido]
+            .into_iter()
+            .chain(more.iter().copied());
+        place.run(all.collect::<Vec<_>>())
+    };
+    prints(
+        &show(&[]),
+        &expect![[r#"
+        Dog 1e1d7398-8986-57af-bb01-11a89b2f8b02
+        version 3, 2024-03-04T10:00:00Z
+
+          name    "Fido"
+          tricks  ["roll over", "play dead"]
+
+        1 Registered  2024-03-04T09:00:00Z
+          name: "Fido"
+          tricks: []
+
+        2 TrickAdded  2024-03-04T09:00:00Z
+          tricks: [] → ["roll over"]
+
+        3 TrickAdded  2024-03-04T10:00:00Z
+          by alice
+          tricks: ["roll over"] → ["roll over", "play dead"]
+    "#]],
+    );
+    prints(
+        &show(&["--at-version", "2", "--last", "1"]),
+        &expect![[r#"
+            Dog 1e1d7398-8986-57af-bb01-11a89b2f8b02
+            version 2 of 3, 2024-03-04T09:00:00Z
+
+              name    "Fido"
+              tricks  ["roll over"]
+
+            2 TrickAdded  2024-03-04T09:00:00Z
+              tricks: [] → ["roll over"]
+        "#]],
+    );
+    prints(
+        &show(&["--as-of", "2024-03-04T09:30:00Z", "--last", "0"]),
+        &expect![[r#"
+            Dog 1e1d7398-8986-57af-bb01-11a89b2f8b02
+            version 2 of 3, 2024-03-04T09:00:00Z
+
+              name    "Fido"
+              tricks  ["roll over"]
+        "#]],
+    );
+    prints(
+        &show(&["--json", "--last", "1"]),
+        &expect![[r#"
+            {"category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"newest":3,"created":"2024-03-04T09:00:00Z","modified":"2024-03-04T10:00:00Z","state":{"name":"\"Fido\"","tricks":"[\"roll over\", \"play dead\"]"},"changes":[{"event":{"position":3,"time":"2024-03-04T10:00:00Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"event":"TrickAdded","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{"trick":"play dead"}},"fields":[{"field":"tricks","before":"[\"roll over\"]","after":"[\"roll over\", \"play dead\"]"}]}]}
+        "#]],
+    );
+}
+
+fn what_cannot_be_shown_says_what_can() {
+    let place = Place::seeded();
+    let fido = crate::school::Dog::id_for("Fido").to_string();
+    let nobody = "00000000-0000-0000-0000-000000000001";
+    refuses(
+        &place.run(["show", "Cat", &fido]),
+        1,
+        &expect![[r#"
+            error: the system names no type of aggregate `Cat`; there are `Dog`, `Trainer`, `Certificate`
+        "#]],
+    );
+    refuses(
+        &place.run(["show", "Dog", nobody]),
+        1,
+        &expect![[r#"
+            error: `Dog/00000000-0000-0000-0000-000000000001` does not exist; create it, or use `find` where it need not exist
+        "#]],
+    );
+    refuses(
+        &place.run(["show", "Dog", &fido, "--at-version", "9"]),
+        1,
+        &expect![[r#"
+            error: `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` has no version 9; it has 1 to 3
+        "#]],
+    );
+    refuses(
+        &place.run(["show", "Dog", &fido, "--at-version", "0"]),
+        1,
+        &expect![[r#"
+            error: `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` has no version 0; it has 1 to 3
+        "#]],
+    );
+    refuses(
+        &place.run(["show", "Dog", &fido, "--as-of", "2001-01-01"]),
+        1,
+        &expect![[r#"
+            error: `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` did not exist yet at that time; its history tells since when it does
+        "#]],
+    );
+    let both = [
+        "show",
+        "Dog",
+        &fido,
+        "--as-of",
+        "2001-01-01",
+        "--at-version",
+        "1",
+    ];
+    assert_eq!(place.run(both).status, 1);
+}

@@ -1,0 +1,297 @@
+//! Projections onto tables, beside the log: what they make of events, and what becomes of it when they fail, are rebuilt or replaced.
+//!
+//! Such as a store has them, they all hold: [`projection_trials!`](crate::projection_trials) makes a test of each.
+#![expect(
+    async_fn_in_trait,
+    clippy::unwrap_used,
+    reason = "tests alone use it, which run a future where they make it and fail where it panics"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use es_core::system::{OnFailure, State, Until};
+use es_core::{Aggregate, Application, Follower, Position, Root, StreamId, System, events};
+use uuid::Uuid;
+
+/// An aggregate with things to say of it.
+#[derive(Aggregate, Debug)]
+#[aggregate("Dog")]
+pub struct Dog {
+    root: Root<Self>,
+}
+
+#[events]
+impl Dog {
+    /// Begins, with an id of one's own.
+    #[event("Registered", id = *id)]
+    pub fn register(id: Uuid) -> Self {
+        let _ = id;
+        Self { root: Root::new() }
+    }
+
+    /// Goes on.
+    #[event("TrickAdded")]
+    pub fn add_trick(&mut self, trick: &str) {
+        let _ = trick;
+    }
+}
+
+/// The tricks of each dog.
+pub type Wall = BTreeMap<u128, Vec<String>>;
+
+/// One to compare with.
+pub fn wall(tricks: &[(u128, &[&str])]) -> Wall {
+    let owned = |tricks: &[&str]| tricks.iter().map(|trick| (*trick).to_owned()).collect();
+    tricks
+        .iter()
+        .map(|(dog, tricks)| (*dog, owned(tricks)))
+        .collect()
+}
+
+/// A store, an application `kennel` on it, and who reads the tables that a projection made.
+///
+/// The projection `wall` keeps the table `wall` with the columns `position`, `dog`, `trick` and `revision`, and the index `wall_by_dog`. While it is to
+/// fail, it writes and then returns an error at the trick `impossible`, and panics at `absurd`.
+pub trait Kennel: Sized {
+    /// What is made under a name that an ending is added to: `wall`, and the index where its name goes with the table's.
+    const MADE: &'static [&'static str];
+
+    /// An empty one.
+    async fn new() -> Self;
+
+    /// The application.
+    fn app(&self) -> &Application;
+
+    /// The projection `wall`, in some revision, which fails while it is told to.
+    fn projected<const REVISION: u32>(&self, failing: &Arc<AtomicBool>) -> impl Follower + 'static;
+
+    /// Dog, trick and revision of each row of a table, in the order of positions, as readers see it.
+    async fn rows(&self, table: &str) -> Vec<(Uuid, String, i64)>;
+
+    /// The names there are of what was made, in order.
+    async fn made(&self) -> Vec<String>;
+
+    /// Does something to the tables by hand.
+    async fn execute(&self, statement: &str);
+
+    /// A dog and its tricks, in one commit.
+    async fn trained(&self, number: u128, tricks: &[&str]) {
+        let mut dog = Dog::register(Uuid::from_u128(number));
+        for trick in tricks {
+            dog.add_trick(trick);
+        }
+        self.app().save(&mut dog).await.expect("it works");
+    }
+
+    /// What is in a table.
+    async fn wall_in(&self, table: &str) -> Wall {
+        let mut wall = Wall::new();
+        for (dog, trick, _) in self.rows(table).await {
+            wall.entry(dog.as_u128()).or_default().push(trick);
+        }
+        wall
+    }
+
+    /// What is in the table of that name.
+    async fn wall(&self) -> Wall {
+        self.wall_in("wall").await
+    }
+
+    /// What the application is followed by.
+    fn followed_by(&self, follower: impl Follower + 'static) -> System {
+        System::new("kennel").follow(self.app(), follower)
+    }
+
+    /// Follows with the projection, which does not fail.
+    fn system<const REVISION: u32>(&self) -> System {
+        self.followed_by(self.projected::<REVISION>(&Arc::default()))
+    }
+}
+
+/// Makes a test of each trial, for a [`Kennel`](crate::projections::Kennel).
+#[macro_export]
+macro_rules! projection_trials {
+    ($kennel:ty) => {
+        $crate::tests! { projections for $kennel:
+            a_projection_writes_what_happened_with_its_checkpoint
+            a_batch_that_fails_leaves_nothing_and_what_came_before_is_kept
+            a_parked_aggregate_waits_in_tables_too_and_is_drained_in_order
+            a_new_revision_is_built_beside_the_old_one_and_takes_its_place
+            a_read_model_is_built_again_and_again_beside_what_readers_see
+            a_read_model_is_built_as_it_was_into_tables_of_another_name
+        }
+    };
+}
+
+#[doc(hidden)]
+pub async fn a_projection_writes_what_happened_with_its_checkpoint<K: Kennel>() {
+    let kennel = K::new().await;
+    let system = kennel.system::<1>();
+    kennel.trained(1, &["sit", "bow"]).await;
+    system.settle().await.unwrap();
+    kennel.trained(2, &["sit"]).await;
+    system.settle().await.unwrap();
+    let both = wall(&[(1, &["sit", "bow"]), (2, &["sit"])]);
+    assert_eq!(kennel.wall().await, both);
+    let status = system.follower("wall").status().await.unwrap();
+    assert_eq!((status.position, status.revision), (Position::from(5), 1));
+    assert_eq!(status.state, State::CaughtUp);
+}
+
+#[doc(hidden)]
+pub async fn a_batch_that_fails_leaves_nothing_and_what_came_before_is_kept<K: Kennel>() {
+    for trick in ["impossible", "absurd"] {
+        let kennel = K::new().await;
+        let failing = Arc::new(AtomicBool::new(true));
+        let follower = kennel.projected::<1>(&failing);
+        let system = kennel.followed_by(follower.on_failure(OnFailure::stop().retries(1)));
+        kennel.trained(1, &["sit", trick, "bow"]).await;
+        assert!(system.settle().await.is_err());
+        assert_eq!(kennel.wall().await, wall(&[(1, &["sit"])]));
+        kennel.trained(2, &["sit"]).await;
+        failing.store(false, Ordering::SeqCst);
+        system.follower("wall").resume().unwrap();
+        system.settle().await.unwrap();
+        assert_eq!(
+            kennel.wall().await,
+            wall(&[(1, &["sit", trick, "bow"]), (2, &["sit"])])
+        );
+    }
+}
+
+#[doc(hidden)]
+pub async fn a_parked_aggregate_waits_in_tables_too_and_is_drained_in_order<K: Kennel>() {
+    let kennel = K::new().await;
+    let failing = Arc::new(AtomicBool::new(true));
+    let follow = || {
+        let follower = kennel.projected::<1>(&failing);
+        kennel.followed_by(follower.on_failure(OnFailure::park().retries(0)))
+    };
+    let system = follow();
+    kennel.trained(1, &["sit", "impossible", "bow"]).await;
+    kennel.trained(2, &["sit"]).await;
+    system.settle().await.unwrap();
+    drop(system);
+    let system = follow();
+    kennel
+        .app()
+        .update(Uuid::from_u128(1), |dog: &mut Dog| dog.add_trick("beg"))
+        .await
+        .unwrap();
+    system.settle().await.unwrap();
+    assert_eq!(kennel.wall().await, wall(&[(1, &["sit"]), (2, &["sit"])]));
+    let handle = system.follower("wall");
+    let parked = handle.parked().await.unwrap();
+    let seen: Vec<_> = parked.iter().map(|parked| parked.position.get()).collect();
+    assert_eq!(seen, [3, 4, 7]);
+    failing.store(false, Ordering::SeqCst);
+    let stream = StreamId::new("Dog", Uuid::from_u128(1));
+    handle.retry(&stream).await.unwrap();
+    system.settle().await.unwrap();
+    assert_eq!(
+        kennel.wall().await,
+        wall(&[(1, &["sit", "impossible", "bow", "beg"]), (2, &["sit"])])
+    );
+    assert_eq!(handle.parked().await.unwrap(), []);
+    failing.store(true, Ordering::SeqCst);
+    kennel.trained(3, &["impossible", "bow"]).await;
+    system.settle().await.unwrap();
+    let stream = StreamId::new("Dog", Uuid::from_u128(3));
+    let first = handle.parked().await.unwrap()[0].position;
+    let dropped = handle.drop_parked(&stream, first, "ann", "a slip");
+    dropped.await.unwrap();
+    system.settle().await.unwrap();
+    assert_eq!(kennel.wall().await[&3], ["bow"]);
+    assert_eq!(handle.dropped().await.unwrap()[0].by, "ann");
+}
+
+#[doc(hidden)]
+pub async fn a_new_revision_is_built_beside_the_old_one_and_takes_its_place<K: Kennel>() {
+    let kennel = K::new().await;
+    kennel.trained(1, &["sit", "bow"]).await;
+    let (old, new) = (kennel.system::<1>(), kennel.system::<2>());
+    old.settle().await.unwrap();
+
+    // One batch of the new revision: readers see the old one.
+    new.step().await.unwrap();
+    let mut beside: Vec<_> = K::MADE
+        .iter()
+        .flat_map(|name| [(*name).to_owned(), format!("{name}__r2")])
+        .collect();
+    beside.sort();
+    assert_eq!(kennel.made().await, beside);
+    let newest = async || {
+        let rows = kennel.rows("wall").await;
+        rows.iter().map(|(_, _, revision)| *revision).max()
+    };
+    assert_eq!(newest().await, Some(1));
+    kennel.trained(2, &["sit"]).await;
+    old.settle().await.unwrap();
+    let both = wall(&[(1, &["sit", "bow"]), (2, &["sit"])]);
+    assert_eq!(kennel.wall().await, both);
+
+    new.settle().await.unwrap();
+    assert_eq!(newest().await, Some(2));
+    assert_eq!(kennel.made().await, K::MADE);
+    assert_eq!(kennel.wall().await, both);
+    let status = new.follower("wall").status().await.unwrap();
+    assert_eq!((status.revision, status.events_behind()), (2, 0));
+
+    // The old program is told so, and writes nothing.
+    kennel.trained(3, &["sit"]).await;
+    let refused = old.settle().await.unwrap_err();
+    assert!(
+        format!("{refused:?}").contains("revision 2 already"),
+        "{refused:?}"
+    );
+    new.settle().await.unwrap();
+    assert_eq!(kennel.wall().await.len(), 3);
+}
+
+#[doc(hidden)]
+pub async fn a_read_model_is_built_again_and_again_beside_what_readers_see<K: Kennel>() {
+    let kennel = K::new().await;
+    let system = kennel.system::<1>();
+    kennel.trained(1, &["sit", "bow"]).await;
+    system.settle().await.unwrap();
+    for round in 0..3_u128 {
+        kennel.execute("DELETE FROM wall").await;
+        system.follower("wall").rebuild().await.unwrap();
+        assert_eq!(kennel.wall().await.len() as u128, round + 1);
+        kennel.trained(2 + round, &["sit"]).await;
+        system.settle().await.unwrap();
+    }
+    assert_eq!(kennel.made().await, K::MADE);
+}
+
+#[doc(hidden)]
+pub async fn a_read_model_is_built_as_it_was_into_tables_of_another_name<K: Kennel>() {
+    let kennel = K::new().await;
+    let system = kennel.system::<1>();
+    kennel.trained(1, &["sit", "bow"]).await;
+    let log = kennel.app().log();
+    let time = log.read(Position::from(2), 1).await.unwrap()[0].time;
+    // Times are whole microseconds, and two commits may share one.
+    while SystemTime::now() <= time + Duration::from_micros(1) {}
+    kennel.trained(2, &["sit"]).await;
+    system.settle().await.unwrap();
+    let handle = system.follower("wall");
+    let position = Until::Position(Position::from(2));
+    handle.rebuild_until(position, "early").await.unwrap();
+    let then = handle.rebuild_until(Until::Time(time), "then");
+    then.await.unwrap();
+    let first = wall(&[(1, &["sit", "bow"])]);
+    let both = wall(&[(1, &["sit", "bow"]), (2, &["sit"])]);
+    assert_eq!(kennel.wall_in("wall__early").await, wall(&[(1, &["sit"])]));
+    assert_eq!(kennel.wall_in("wall__then").await, first);
+    assert_eq!(kennel.wall().await, both);
+    for name in ["", "Early", "a b", "again", "x; DROP TABLE wall"] {
+        assert!(
+            handle.rebuild_until(position, name).await.is_err(),
+            "{name}"
+        );
+    }
+}
