@@ -18,6 +18,8 @@ use crate::{SqliteStore, followers};
 
 /// A projection onto tables of the file that holds the log, or of another file of the store's.
 ///
+/// It runs in a follower ([`SqliteStore::project`]), or inside of each commit ([`SqliteStore::inline`]).
+///
 /// ```
 /// use es_core::{Aggregate, Application, BoxError, Projection, Recorded, Root, System, events};
 /// use es_store_sqlite::{SqliteProjection, SqliteStore, Tables};

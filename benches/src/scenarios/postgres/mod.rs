@@ -8,6 +8,7 @@ mod children;
 mod command;
 mod follow;
 mod load;
+mod project;
 mod server;
 
 use std::cell::OnceCell;
@@ -42,6 +43,7 @@ pub(super) fn run(effort: &Effort) {
     catch_up::run(&bench);
     command::run(&bench);
     follow::run(&bench);
+    project::run(&bench);
 }
 
 fn runtime(builder: &mut Builder) -> Runtime {
