@@ -12,6 +12,7 @@
 mod followers;
 mod log;
 mod projection;
+mod records;
 mod snapshots;
 
 use std::fmt;

@@ -14,11 +14,12 @@ use uuid::Uuid;
 
 use crate::followers::{Followers, View};
 use crate::projection::Inline;
+use crate::records::Records;
 
 #[derive(Default)]
 pub(crate) struct Log {
     /// The record at position n is at index n - 1.
-    records: Vec<Record>,
+    records: Records,
     /// Where the events of a stream are: version n is at index n - 1.
     streams: FxHashMap<StreamId, Vec<usize>>,
     /// The ids of the streams of a category.
@@ -71,13 +72,13 @@ impl Log {
 
     pub(crate) fn outcome(&self, commit: CommitId) -> Option<Committed> {
         let range = self.commits.get(&commit)?.clone();
-        let time = self.records[range.start].time;
+        let time = self.records.at(range.start).time;
         Some(committed(commit, range, time))
     }
 
     pub(crate) fn read_stream(&self, stream: &StreamId, slice: Slice) -> Vec<Record> {
         let chosen = self.chosen(stream, slice).iter();
-        let records = chosen.map(|&place| self.records[place].clone());
+        let records = chosen.map(|&place| self.records.at(place).clone());
         if slice.descending {
             records.rev().collect()
         } else {
@@ -87,7 +88,7 @@ impl Log {
 
     pub(crate) fn visit_stream(&self, stream: &StreamId, slice: Slice, visit: &mut Visit<'_>) {
         let chosen = self.chosen(stream, slice).iter();
-        let mut visit = |&place: &usize| visit(self.records[place].stored());
+        let mut visit = |&place: &usize| visit(self.records.at(place).stored());
         // Whoever breaks off has what he wants.
         let (ControlFlow::Continue(()) | ControlFlow::Break(())) = if slice.descending {
             chosen.rev().try_for_each(&mut visit)
@@ -114,8 +115,9 @@ impl Log {
     pub(crate) fn read(&self, span: Span, filter: &Filter) -> LogPage {
         let after = index(span.after.get()).min(self.records.len());
         let end = index(span.up_to.get()).clamp(after, self.records.len());
-        let chosen = self.records[after..end]
-            .iter()
+        let chosen = self
+            .records
+            .range(after..end)
             .filter(|record| filter.admits(&record.stream.category, &record.event));
         let records: Vec<_> = chosen.take(span.limit).cloned().collect();
         let read_to = match records.last() {
@@ -234,7 +236,7 @@ impl Log {
         commit: &Commit,
         range: Range<usize>,
     ) -> Result<Committed, AppendError> {
-        let records = &self.records[range.clone()];
+        let mut records = self.records.range(range.clone());
         let sent = commit.appends.iter().flat_map(|append| {
             let mut version = append.expected;
             append.events.iter().map(move |event| {
@@ -244,7 +246,7 @@ impl Log {
         });
         let same = records.len() == sent.clone().count()
             && records
-                .iter()
+                .clone()
                 .zip(sent)
                 .all(|(stored, (stream, version, event))| {
                     stored.stream == *stream
@@ -256,7 +258,8 @@ impl Log {
         if !same {
             return Err(AppendError::IdTaken { commit: commit.id });
         }
-        Ok(committed(commit.id, range, records[0].time))
+        let time = records.next().map_or(commit.time, |first| first.time);
+        Ok(committed(commit.id, range, time))
     }
 }
 

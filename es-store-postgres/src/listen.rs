@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use event_listener::Event;
 use tokio_postgres::AsyncMessage;
+use tracing::warn;
 
 use crate::connection::Dialer;
 
@@ -44,6 +45,9 @@ pub(crate) async fn listen(dialer: Dialer, channel: String, own: String, changed
                         Some(Err(_)) | None => break,
                     }
                 }
+            }
+            if listening {
+                warn!(target: "es_store_postgres::listen", "connection lost, connecting again");
             }
         }
         tokio::time::sleep(pause).await;

@@ -17,6 +17,7 @@ use futures_lite::FutureExt;
 use tokio::time::Instant;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Statement};
+use tracing::{Instrument, debug, debug_span, warn};
 
 use crate::commit::{self, End, Hope};
 use crate::connection::{Connections, in_time};
@@ -41,6 +42,9 @@ const MESSAGE: usize = 768 * 1024 * 1024;
 
 /// How long a group whose fate is not known waits for the server to come back.
 const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// To whom it is told by `tracing` what is written: see `docs/tracing.md`.
+const TRACED: &str = "es_store_postgres::commit";
 
 /// Asks the task that writes.
 pub(crate) struct Writer {
@@ -235,7 +239,8 @@ impl Work {
             if let Some(second) = parking.nth(1) {
                 parts.push(part.split_off(second));
             }
-            let fault = match self.store(&part, false).await {
+            let span = debug_span!(target: TRACED, "commit_group", jobs = part.len());
+            let fault = match self.store(&part, false).instrument(span).await {
                 Ok(answers) => {
                     answer(part, answers);
                     continue;
@@ -254,6 +259,7 @@ impl Work {
                 // Of one: the error is its own.
                 answer(part, vec![Err(not_committed(fault))]);
             } else {
+                warned(&fault, "not committed");
                 fail(part, || not_committed(fault.clone()));
             }
         }
@@ -294,6 +300,7 @@ impl Work {
     /// Finds out what became of a group whose connection was lost: on a new one, under the log's lock, where each commit is looked up by its id
     /// before anything is written. What the lost one had not done by then it cannot do any more: the log ends elsewhere.
     async fn settle(&mut self, mut part: Vec<Job>, mut fault: Fault) {
+        warned(&fault, "connection lost, finding out what is committed");
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(5);
         loop {
@@ -323,7 +330,8 @@ impl Work {
         if part.is_empty() {
             return;
         }
-        match self.store(&part, true).await {
+        let span = debug_span!(target: TRACED, "settle_group", jobs = part.len());
+        match self.store(&part, true).instrument(span).await {
             Ok(answers) => answer(part, answers),
             Err(fault) => fail(part, || AppendError::Unavailable(fault.explained())),
         }
@@ -375,7 +383,11 @@ impl Work {
         let metadata = commit::metadata(&commits)?;
         let mut pen = match self.pen.take() {
             Some(pen) if !pen.client.is_closed() => pen,
-            _ => self.connect().await?,
+            Some(_) => {
+                warn!(target: TRACED, "connection lost, connecting again");
+                self.connect().await?
+            }
+            None => self.connect().await?,
         };
         if !self.desk.inline.is_empty() {
             let stored = self.inside(&mut pen, &commits, &metadata).await;
@@ -411,6 +423,8 @@ impl Work {
         match stored {
             Ok((answers, changed)) => {
                 self.pen = Some(pen);
+                let refused = answers.iter().filter(|answer| answer.is_err()).count();
+                debug!(target: TRACED, refused, "committed");
                 if changed {
                     self.desk.changed.notify(usize::MAX);
                 }
@@ -522,6 +536,11 @@ impl Work {
 
 /// How often a group is tried that Postgres gave up for the sake of another.
 const ATTEMPTS: u32 = 3;
+
+fn warned(fault: &Fault, what: &str) {
+    let error = fault.explained();
+    warn!(target: TRACED, error = &*error as &(dyn std::error::Error + 'static), "{what}");
+}
 
 fn has_events(commit: &Commit) -> bool {
     commit

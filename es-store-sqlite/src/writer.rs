@@ -14,6 +14,7 @@ use async_channel::{Receiver, Sender, TryRecvError};
 use es_core::persistence::{AppendError, BoxError, Commit, Committed};
 use event_listener::Event;
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior};
+use tracing::{debug, debug_span, warn};
 
 use crate::commit;
 use crate::connection::{Pen, Place, wait_often};
@@ -282,9 +283,13 @@ impl Desk {
     /// Writes a group and answers everybody in it. A job that SQLite cannot do fails alone: the others are written without it.
     fn write(&mut self, group: &mut Vec<Job>) {
         loop {
+            let _span =
+                debug_span!(target: "es_store_sqlite::commit", "commit_group", jobs = group.len())
+                    .entered();
             let mut done = Vec::with_capacity(group.len());
             let failure = match self.transaction(group, &mut done) {
                 Ok(changed) => {
+                    debug!(target: "es_store_sqlite::commit", refused = done.iter().filter(|done| done.is_refused()).count(), "committed");
                     if changed {
                         self.changed.notify(usize::MAX);
                     }
@@ -296,6 +301,12 @@ impl Desk {
                 }
                 Err(failure) => failure,
             };
+            warn!(
+                target: "es_store_sqlite::commit",
+                error = &*failure.error as &(dyn std::error::Error + 'static),
+                outcome_known = !failure.unknown,
+                "not committed"
+            );
             match failure.job {
                 Some(place) if failure.is_of_one() => group.remove(place).fail(&failure),
                 _ => {
@@ -414,6 +425,12 @@ fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
 enum Done {
     Commit(Result<Committed, AppendError>),
     Statement,
+}
+
+impl Done {
+    fn is_refused(&self) -> bool {
+        matches!(self, Self::Commit(Err(_)))
+    }
 }
 
 impl Job {

@@ -37,4 +37,7 @@ mod docs {
 
     #[doc = include_str!("../../docs/existing_data.md")]
     mod existing_data {}
+
+    #[doc = include_str!("../../docs/tracing.md")]
+    mod tracing {}
 }

@@ -18,6 +18,8 @@ use std::process::ExitCode;
 
 use es_core::BoxError;
 use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::arguments::Arguments;
 use crate::desk::Desk;
@@ -46,6 +48,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), BoxError> {
+    // What goes wrong is told, and by `RUST_LOG=es_core=debug` each save and load.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env()?)
+        .with_writer(std::io::stderr)
+        .init();
     if arguments.migrate {
         desk::migrate(&arguments.store).await?;
         println!("The database is up to date.");

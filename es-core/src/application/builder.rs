@@ -35,6 +35,7 @@ impl ApplicationBuilder {
                 retry: Retry::default(),
                 snapshots: SnapshotPolicy::default(),
                 cache: 1_000,
+                trace_payloads: false,
             },
         }
     }
@@ -90,6 +91,13 @@ impl ApplicationBuilder {
     /// Takes the time from another clock, and waits by it: a virtual one in tests.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.settings.clock = Arc::new(clock);
+        self
+    }
+
+    /// Shows the payloads of new events, as they are before they are encrypted, to whoever listens by `tracing` at the level `TRACE` to the target
+    /// `es_core::payload`. Unless this is called, no payload is shown to anybody.
+    pub fn trace_payloads(mut self) -> Self {
+        self.settings.trace_payloads = true;
         self
     }
 

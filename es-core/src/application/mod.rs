@@ -16,6 +16,7 @@ mod repository;
 pub(crate) mod retry;
 mod save;
 mod snapshots;
+mod traced;
 mod types;
 mod update;
 mod wait;

@@ -48,6 +48,7 @@ pub(super) struct Settings {
     pub(super) snapshots: SnapshotPolicy,
     /// How many aggregates.
     pub(super) cache: usize,
+    pub(super) trace_payloads: bool,
 }
 
 struct Shared {
@@ -62,6 +63,7 @@ struct Shared {
     categories: Categories,
     /// What is written can be read beside what is stored.
     keys_fit: AtomicBool,
+    trace_payloads: bool,
 }
 
 impl Repository {
@@ -84,6 +86,7 @@ impl Repository {
                 },
                 categories: Categories::default(),
                 keys_fit: AtomicBool::new(false),
+                trace_payloads: settings.trace_payloads,
             }),
         }
     }
@@ -116,6 +119,10 @@ impl Repository {
 
     pub(super) fn keys_fit(&self) -> &AtomicBool {
         &self.shared.keys_fit
+    }
+
+    pub(super) fn traces_payloads(&self) -> bool {
+        self.shared.trace_payloads
     }
 
     pub(super) fn keeping(&self) -> &Keeping {

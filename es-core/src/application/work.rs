@@ -90,8 +90,7 @@ impl UnitOfWork {
     /// Stores what was saved and moves the checkpoint, all or nothing.
     pub(crate) async fn commit(mut self, advance: Advance) -> Result<Committed, SaveError> {
         let repository = &self.app.repository;
-        let categories = repository.categories();
-        let mut appends = staging::stage(&mut self.members, categories, Unchanged::LeftOut)?;
+        let mut appends = repository.encoded(&mut self.members, Unchanged::LeftOut)?;
         let store = repository.store().await?;
         if !appends.is_empty() {
             repository.check_keys(store).await?;

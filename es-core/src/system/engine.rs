@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_lite::future;
+use tracing::Instrument;
 
-use super::StopReason;
 use super::ahead::{Ahead, Size};
 use super::failure::Then;
 use super::followed::{Failing, Followed};
 use super::follower::{Batch, Follower, HandleError, Output};
 use super::state::{State, told};
+use super::{StopReason, traced};
 use crate::application::{Error, LogError};
 use crate::domain::{Position, StreamId};
 use crate::persistence::{
@@ -120,6 +121,11 @@ impl<'a> Engine<'a> {
 
     /// Does the next thing there is to do, and says in the follower's state what came of it.
     pub(super) async fn turn(&mut self) -> Turn {
+        let span = traced::turning(&self.followed.id);
+        self.take_turn().instrument(span).await
+    }
+
+    async fn take_turn(&mut self) -> Turn {
         let halt = match self.next().await {
             Ok(turn) => {
                 match &turn {
@@ -404,6 +410,7 @@ impl<'a> Engine<'a> {
                         };
                     }
                 }
+                traced::handled(handled, advance.to);
                 Ok(Turn::Moved(handled))
             }
             Err(HandleError::Event { place: 0, source }) => {
@@ -487,6 +494,7 @@ impl<'a> Engine<'a> {
                 let Some(run) = &self.run else {
                     return Ok(Turn::Moved(0));
                 };
+                traced::parked(&self.followed.id, record, attempts, &failure);
                 // What waits behind another event, and stands before this one, is read again: nothing is lost by its waiting for that.
                 let streams: HashSet<_> = run.parked.iter().map(|parked| &parked.stream).collect();
                 let between = Span::after(run.position).up_to(record.position);

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use event_listener::Event;
 use futures_lite::future;
 
-use super::StopReason;
 use super::follower::{Follower, Settings};
 use super::state::State;
+use super::{StopReason, traced};
 use crate::application::{Application, NotificationLog};
 use crate::domain::Position;
 use crate::persistence::{BoxFuture, Clock, FollowerId, Store};
@@ -75,7 +75,10 @@ impl Followed {
     }
 
     pub(super) fn set(&self, state: State) {
-        *locked(&self.state) = state;
+        let mut kept = locked(&self.state);
+        traced::changed(&self.id, &kept, &state);
+        *kept = state;
+        drop(kept);
         self.told.notify(usize::MAX);
     }
 

@@ -21,6 +21,7 @@ mod rebuild;
 mod runner;
 mod state;
 mod steps;
+mod traced;
 mod types;
 
 use std::fmt;

@@ -8,3 +8,4 @@ mod rebuilding;
 mod running;
 mod school;
 mod stepping;
+mod traced;

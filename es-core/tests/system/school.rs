@@ -10,7 +10,7 @@ use es_core::{
 use es_store_memory::{MemoryProjection, MemoryStore};
 use uuid::Uuid;
 
-#[derive(Aggregate)]
+#[derive(Aggregate, Debug)]
 #[aggregate("Dog")]
 pub(crate) struct Dog {
     root: Root<Self>,

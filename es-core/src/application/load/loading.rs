@@ -2,9 +2,11 @@
 use std::ops::ControlFlow;
 use std::time::SystemTime;
 
+use tracing::Instrument;
+
 use super::{LoadError, Past};
 use crate::application::repository::PAGE;
-use crate::application::{Repository, SnapshotPolicy, snapshots};
+use crate::application::{Repository, SnapshotPolicy, snapshots, traced};
 use crate::domain::{Aggregate, Replay, StreamId, Version};
 use crate::persistence::{Codecs, Slice, StoredEvent, decode_stored};
 
@@ -222,6 +224,22 @@ impl Repository {
     /// Replays what comes next in a stream, up to a version and up to the first event that does not belong; `None` where nothing was
     /// replayed.
     async fn replay<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+        replay: Replay<A>,
+        up_to: Version,
+        belongs: impl Fn(SystemTime) -> bool + Send,
+    ) -> Result<Option<A>, LoadError> {
+        let span = traced::loading(stream, replay.version());
+        let replayed = async {
+            let replayed = self.replay_pages(stream, replay, up_to, belongs).await;
+            traced::loaded(&replayed);
+            replayed
+        };
+        replayed.instrument(span).await
+    }
+
+    async fn replay_pages<A: Aggregate>(
         &self,
         stream: &StreamId,
         replay: Replay<A>,

@@ -2,9 +2,11 @@
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
+use tracing::Instrument;
+
 use super::staging::{self, Unchanged};
 use super::{Save, SaveError, Saved};
-use crate::application::{Repository, snapshots};
+use crate::application::{Repository, snapshots, traced};
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{
     Advance, Append, AppendError, Codecs, Commit, CommitId, Committed, DecodeError, Filter,
@@ -37,22 +39,49 @@ impl Repository {
         while let Some(doubt) = staging::in_doubt(&mut what) {
             position = position.max(self.settle(&mut what, doubt).await?);
         }
-        let mut appends = staging::stage(&mut what, self.categories(), unchanged)?;
+        let appends = self.encoded(&mut what, unchanged)?;
         if !appends.is_empty() {
-            let store = self.store().await?;
-            self.check_keys(store).await?;
-            let sealed = !self.codecs().are_none();
-            if sealed {
-                self.seal(&mut appends).await?;
-            }
             let commit = self.made(metadata.clone(), appends);
-            staging::attempted(&mut what, &commit, sealed);
-            position = position.max(self.commit(store, &mut what, commit).await?);
+            let span = traced::saving(&commit);
+            let sent = async {
+                let sent = self.send(&mut what, commit).await;
+                traced::saved(&sent);
+                sent
+            };
+            position = position.max(sent.instrument(span).await?);
         }
         Ok(Saved {
             version: what.versions(),
             position,
         })
+    }
+
+    /// What is pending, encoded and not yet sealed.
+    pub(in crate::application) fn encoded<S: Save>(
+        &self,
+        what: &mut S,
+        unchanged: Unchanged,
+    ) -> Result<Vec<Append>, SaveError> {
+        let appends = staging::stage(what, self.categories(), unchanged)?;
+        if self.traces_payloads() {
+            traced::payloads(&appends);
+        }
+        Ok(appends)
+    }
+
+    async fn send<S: Save>(
+        &self,
+        what: &mut S,
+        mut commit: Commit,
+    ) -> Result<Option<Position>, SaveError> {
+        let store = self.store().await?;
+        self.check_keys(store).await?;
+        let sealed = !self.codecs().are_none();
+        if sealed {
+            self.seal(&mut commit.appends).await?;
+        }
+        staging::attempted(what, &commit, sealed);
+        self.commit(store, what, commit).await
     }
 
     /// Moves a checkpoint.

@@ -91,7 +91,7 @@ impl Repository {
                 source: None,
             });
         }
-        let mut appends = staging::stage(&mut what, self.categories(), Unchanged::LeftOut)?;
+        let mut appends = self.encoded(&mut what, Unchanged::LeftOut)?;
         let store = at_once(self.store(), "the store to say whose log it is")??;
         at_once(self.check_keys(store), "the store and the keys")??;
         let sealed = !self.codecs().are_none();

@@ -5,12 +5,14 @@ mod decision;
 use std::collections::HashSet;
 use std::{error, fmt};
 
+use tracing::Instrument;
+
 pub use decision::Decision;
 pub(super) use decision::One;
 
 use super::load::Seen;
 use super::save::staging::Unchanged;
-use super::{Application, Error, Save, SaveError};
+use super::{Application, Error, Save, SaveError, traced};
 use crate::domain::{Outcome, Position, Version};
 
 /// What an update did.
@@ -57,13 +59,20 @@ impl<E: error::Error + 'static> error::Error for UpdateError<E> {
     }
 }
 
+pub(super) async fn update<D, T, R>(app: Application, decision: D) -> UpdateResult<R, D::Versions>
+where
+    D: Decision<T, R>,
+    T: Send,
+    R: Outcome<Value: Send, Refusal: Send>,
+{
+    let span = traced::updating(|| decision.streams());
+    decide_and_save(app, decision).instrument(span).await
+}
+
 /// The first decision is taken on what the cache has seen last, where it has. Then only a commit, which checks the versions, proves it right:
 /// whatever else comes of it is decided again on what the store has. What comes of several aggregates without a commit is proved by one
 /// without events, since they were not read at one time.
-pub(super) async fn update<D, T, R>(
-    app: Application,
-    mut decision: D,
-) -> UpdateResult<R, D::Versions>
+async fn decide_and_save<D, T, R>(app: Application, mut decision: D) -> UpdateResult<R, D::Versions>
 where
     D: Decision<T, R>,
     T: Send,
@@ -109,6 +118,7 @@ where
             (Err(_), _) if seen != Seen::Now => asked = Seen::Now,
             (Err(conflict @ SaveError::Conflict { .. }), _) => {
                 failed_attempts += 1;
+                traced::deciding_again(failed_attempts, &conflict);
                 if !repository.pause_before_retry(failed_attempts).await {
                     return Err(failed(conflict));
                 }
