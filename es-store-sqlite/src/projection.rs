@@ -84,7 +84,7 @@ use crate::{SqliteStore, followers};
 /// ```
 pub trait SqliteProjection: Projection {
     /// Makes the tables, once, before the first event; for a new revision, and for what is built anew, it makes them beside those that readers see:
-    /// ask [`Tables::table`] for every name, those of indexes too.
+    /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too.
     ///
     /// # Errors
     /// Whatever is in the way; nothing was made.
