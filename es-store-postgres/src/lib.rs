@@ -38,6 +38,10 @@
 //! server ends its session after 10 s, so that no row of the read model stays locked by it. What is built anew takes the place of what readers see
 //! by renaming tables, in one transaction.
 //!
+//! [`PostgresStore::inline`] runs a projection in the transaction of each group of commits instead, under the log's lock. Where it refuses one of
+//! them the group is rolled back and written again in halves, so that the others are stored. Such a group takes four answers of the server more
+//! than one without, beside those of the handler.
+//!
 //! # When the line breaks
 //!
 //! A commit whose answer is lost is looked up by its id on a new connection, under the log's lock, before anything is written again. Where the server

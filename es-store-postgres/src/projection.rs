@@ -95,6 +95,8 @@ use crate::{PostgresStore, swap};
 /// # }
 /// ```
 ///
+/// It runs in a follower ([`PostgresStore::project`]), or inside of each commit ([`PostgresStore::inline`]): then all writers wait for it.
+///
 /// Its connection finds tables that are named without a schema in that of the log first, and makes them there. Its transactions are READ COMMITTED.
 pub trait PostgresProjection: Projection {
     /// Makes the tables, once, before the first event; for a new revision, and for what is built anew, it makes them beside those that readers see:

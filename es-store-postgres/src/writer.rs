@@ -534,13 +534,13 @@ impl Work {
     }
 }
 
+/// How often a group is tried that Postgres gave up for the sake of another.
+const ATTEMPTS: u32 = 3;
+
 fn warned(fault: &Fault, what: &str) {
     let error = fault.explained();
     warn!(target: TRACED, error = &*error as &(dyn std::error::Error + 'static), "{what}");
 }
-
-/// How often a group is tried that Postgres gave up for the sake of another.
-const ATTEMPTS: u32 = 3;
 
 fn has_events(commit: &Commit) -> bool {
     commit

@@ -18,6 +18,8 @@ use crate::{SqliteStore, followers};
 
 /// A projection onto tables of the file that holds the log, or of another file of the store's.
 ///
+/// It runs in a follower ([`SqliteStore::project`]), or inside of each commit ([`SqliteStore::inline`]).
+///
 /// ```
 /// use es_core::{Aggregate, Application, BoxError, Projection, Recorded, Root, System, events};
 /// use es_store_sqlite::{SqliteProjection, SqliteStore, Tables};
@@ -82,7 +84,7 @@ use crate::{SqliteStore, followers};
 /// ```
 pub trait SqliteProjection: Projection {
     /// Makes the tables, once, before the first event; for a new revision, and for what is built anew, it makes them beside those that readers see:
-    /// ask [`Tables::table`] for every name, those of indexes too.
+    /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too.
     ///
     /// # Errors
     /// Whatever is in the way; nothing was made.

@@ -80,6 +80,10 @@ impl Dog {
         self.id
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn pending(&self) -> &[DogEvent] {
         &self.pending
     }

@@ -388,7 +388,6 @@ impl<'a> Engine<'a> {
                 let advance = batch.advance(0, handled);
                 self.followed.forget_failure();
                 self.moved(&advance);
-                traced::handled(handled, advance.to);
                 if let Some(run) = &mut self.run {
                     let left = &batch.records[handled.min(batch.records.len())..];
                     if behind.is_some() || !left.is_empty() {
@@ -400,6 +399,7 @@ impl<'a> Engine<'a> {
                         };
                     }
                 }
+                traced::handled(handled, advance.to);
                 Ok(Turn::Moved(handled))
             }
             Err(HandleError::Event { place: 0, source }) => {

@@ -16,6 +16,7 @@
 //! positions have a hole after it.
 mod following;
 mod group;
+mod modelled;
 mod pen;
 mod place;
 mod reading;
@@ -23,6 +24,7 @@ mod rows;
 
 pub(crate) use following::Following;
 pub(crate) use group::Group;
+pub(crate) use modelled::{Both, Modelled};
 pub(crate) use pen::{Pen, WithLock};
 pub(crate) use place::{Line, Place};
 pub(crate) use reading::{Page, Reading};

@@ -6,7 +6,7 @@ use super::rows::{ARRAYS, COLUMNS, ROWS, Rows, checksum};
 use super::{CATEGORY, Place};
 use crate::by_hand::{Dog, Entry, microseconds};
 
-const INSERT: &str = "INSERT INTO events (category, stream, version, event, schema, payload, time, commit_id, events_in_commit, checksum) \
+pub(super) const INSERT: &str = "INSERT INTO events (category, stream, version, event, schema, payload, time, commit_id, events_in_commit, checksum) \
      VALUES ($1, $2, $3, $4, 1, $5, $6, $7, 1, $8)";
 
 /// Writes on a connection that nobody else writes to.
@@ -89,7 +89,7 @@ impl Pen {
 }
 
 /// Writes an entry of one event.
-async fn one(client: &Client, insert: &Statement, entry: &Entry) -> Result<(), Error> {
+pub(super) async fn one(client: &Client, insert: &Statement, entry: &Entry) -> Result<(), Error> {
     let [event] = &entry.events[..] else {
         panic!("it is of one event");
     };

@@ -11,6 +11,7 @@
 //! The next position and the next commit id are counted in memory, which only one process can do. A conflict is found by the index alone.
 
 mod group;
+mod modelled;
 mod pen;
 mod reading;
 
@@ -20,6 +21,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Result};
 
 pub(crate) use group::Group;
+pub(crate) use modelled::Modelled;
 pub(crate) use pen::{Pen, WithOne};
 pub(crate) use reading::Reading;
 

@@ -135,6 +135,21 @@ impl<'c> Pen<'c> {
         Ok(())
     }
 
+    /// Saves what is pending in a dog, and writes something else in the same transaction.
+    pub(crate) fn save_with(
+        &mut self,
+        dog: &mut Dog,
+        more: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let entry = entry(dog)?;
+        self.begin.execute([])?;
+        self.next.write(&mut self.insert, &entry)?;
+        more()?;
+        self.commit.execute([])?;
+        dog.saved();
+        Ok(())
+    }
+
     /// Saves what is pending in many dogs, in one transaction.
     pub(crate) fn save_all(&mut self, dogs: &mut [Dog]) -> Result<()> {
         let entries = dogs.iter().map(entry).collect::<Result<Vec<_>>>()?;

@@ -93,12 +93,12 @@ impl<'c> Reading<'c> {
     }
 }
 
-fn bound(limit: usize) -> i64 {
+pub(super) fn bound(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 #[inline(always)]
-fn look_at_the_rest(row: &Row<'_>) -> Option<()> {
+pub(super) fn look_at_the_rest(row: &Row<'_>) -> Option<()> {
     let [position, version, schema, time] =
         [2, 3, 4, 6].map(|column| row.get::<_, i64>(column).ok());
     let metadata = row.get_ref(5).ok()?.as_str_or_null().ok()?;
@@ -108,7 +108,7 @@ fn look_at_the_rest(row: &Row<'_>) -> Option<()> {
 }
 
 #[inline(always)]
-fn event(row: &Row<'_>) -> Option<DogEvent> {
+pub(super) fn event(row: &Row<'_>) -> Option<DogEvent> {
     let name = row.get_ref(0).ok()?.as_str().ok()?;
     let payload = row.get_ref(1).ok()?.as_blob().ok()?;
     decode_payload(name, payload).ok()

@@ -9,6 +9,7 @@ mod command;
 mod follow;
 mod load;
 mod own_transaction;
+mod project;
 mod server;
 
 use std::cell::OnceCell;
@@ -45,6 +46,7 @@ pub(super) fn run(effort: &Effort) {
     command::run(&bench);
     own_transaction::run(&bench);
     follow::run(&bench);
+    project::run(&bench);
 }
 
 fn runtime(builder: &mut Builder) -> Runtime {

@@ -6,6 +6,7 @@ mod append;
 mod catch_up;
 mod command;
 mod load;
+mod project;
 
 use std::future::Future;
 use std::path::Path;
@@ -40,6 +41,7 @@ pub(super) fn run(effort: &Effort) {
     load::run(&bench);
     catch_up::run(&bench);
     command::run(&bench);
+    project::run(&bench);
 }
 
 fn runtime() -> Runtime {
