@@ -74,13 +74,14 @@ fn kill<L: Log>(
     let command = process::command(&["append", &place.address(), &rng.u64(..).to_string()]);
     let (mut child, mut lines) = process::start(command);
     let mut said = Vec::new();
-    // Some while it opens the log, most while it appends.
-    if rng.u8(..8) == 0 {
-        thread::sleep(Duration::from_micros(rng.u64(..20_000)));
-    } else {
+    // Some while it opens the log, most while it appends; at any moment after it said something.
+    let mut moment = 20_000;
+    if rng.u8(..8) > 0 {
         let first = lines.by_ref().take(rng.usize(..120));
         said.extend(first.map_while(Result::ok));
+        moment = 3_000;
     }
+    thread::sleep(Duration::from_micros(rng.u64(..moment)));
     child.kill().expect("it can be killed");
     child.wait().expect("it has ended");
     figures.kills += 1;
