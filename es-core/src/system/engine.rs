@@ -1,8 +1,9 @@
 //! Drives one follower, a turn at a time: lease, page, handler, checkpoint.
 //!
 //! [`halt`] says why a turn is broken off, [`parking`] what becomes of events that fail.
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_lite::future;
 use tracing::Instrument;
@@ -11,11 +12,12 @@ use super::ahead::{Ahead, Size};
 use super::followed::Followed;
 use super::follower::{Batch, Follower, HandleError, Output};
 use super::state::{State, told};
+use super::watch::LOOK_AGAIN;
 use super::{StopReason, traced};
 use crate::domain::Position;
 use crate::persistence::{
-    Advance, Commit, CommitId, DecodeError, Lease, LeaseError, LeaseRequest, Metadata, Parked,
-    Parking, Span, Store, whole_microseconds,
+    Advance, BoxFuture, Commit, CommitId, DecodeError, Lease, LeaseError, LeaseRequest, Metadata,
+    Parked, Parking, Span, Store, whole_microseconds,
 };
 
 mod halt;
@@ -47,11 +49,11 @@ pub(super) enum Turn {
     /// What was to be built is built.
     Built,
     /// An event failed, and will be tried again after a pause.
-    Retry(std::time::Duration),
+    Retry(Duration),
     /// A store cannot be reached.
     Unreachable(String),
     /// Somebody else runs it, for so long at most.
-    Standby(std::time::Duration),
+    Standby(Duration),
     /// Its lease was taken over.
     Fenced,
     /// It does not go on.
@@ -69,6 +71,8 @@ pub(super) struct Engine<'a> {
     run: Option<Run>,
     /// The lease under which a store could not be reached, which nobody else has yet.
     lost: Option<Lease>,
+    /// Where it stood when it gave its lease back, because there was nothing to do.
+    rested: Option<Position>,
 }
 
 /// What is known under a lease.
@@ -100,6 +104,7 @@ impl<'a> Engine<'a> {
             once: false,
             run: None,
             lost: None,
+            rested: None,
         }
     }
 
@@ -172,14 +177,7 @@ impl<'a> Engine<'a> {
     pub(super) async fn release(&mut self) {
         let lease = self.run.take().map(|run| run.lease);
         if let Some(lease) = lease.or(self.lost.take()) {
-            let request = LeaseRequest {
-                follower: lease.follower,
-                holder: self.holder.to_owned(),
-                length: std::time::Duration::ZERO,
-                epoch: Some(lease.epoch),
-            };
-            // Where that fails it ends by itself.
-            drop(self.store().lease(request).await);
+            give_back(self.followed, self.holder, &lease).await;
         }
     }
 
@@ -199,10 +197,53 @@ impl<'a> Engine<'a> {
         &*self.followed.store
     }
 
+    /// Waits until there may be something to do. Whoever waits for longer than a lease is good for without being renewed gives it back: there is
+    /// nothing to do under it, and renewing the leases of many who wait would be all that a store is asked for.
+    pub(super) async fn idle(&mut self, changed: BoxFuture<'static, ()>) {
+        let followed = self.followed;
+        let Some(run) = &self.run else {
+            if let Some(position) = self.rested {
+                future::or(changed, followed.watch.moved_from(position)).await;
+            }
+            return;
+        };
+        if !run.parked.is_empty() {
+            // Somebody may ask for another attempt.
+            return future::or(changed, followed.clock.sleep(LOOK_AGAIN)).await;
+        }
+        let position = run.position;
+        let left = renewed_after(followed).saturating_sub(run.renewed.elapsed());
+        let mut moved = pin!(future::or(changed, followed.watch.moved_from(position)));
+        let is_moved = async {
+            moved.as_mut().await;
+            true
+        };
+        let is_long = async {
+            followed.clock.sleep(left).await;
+            false
+        };
+        if !future::or(is_moved, is_long).await {
+            self.rested = Some(position);
+            // The run is kept until the lease is given back, so that it is, though this may be dropped here.
+            if let Some(run) = &self.run {
+                give_back(followed, self.holder, &run.lease).await;
+            }
+            self.run = None;
+            moved.await;
+        }
+    }
+
     async fn next(&mut self) -> Result<Turn, Halt> {
         match &mut self.run {
-            None => self.begin().await?,
-            Some(run) if run.renewed.elapsed() > self.followed.settings.lease / 3 => {
+            None => {
+                if let Some(position) = self.rested
+                    && self.followed.app.log().head().await? == position
+                {
+                    return Ok(Turn::CaughtUp);
+                }
+                self.begin().await?;
+            }
+            Some(run) if run.renewed.elapsed() > renewed_after(self.followed) => {
                 let request = LeaseRequest {
                     follower: run.output.follower.clone(),
                     holder: self.holder.to_owned(),
@@ -271,7 +312,7 @@ impl<'a> Engine<'a> {
             leased => leased,
         };
         let lease = leased?;
-        self.lost = None;
+        (self.lost, self.rested) = (None, None);
         output.epoch = Some(lease.epoch);
         self.run = Some(Run {
             output,
@@ -484,6 +525,22 @@ impl<'a> Engine<'a> {
             self.followed.set_before(None);
         }
     }
+}
+
+/// Gives a lease back; where that fails it ends by itself.
+async fn give_back(followed: &Followed, holder: &str, lease: &Lease) {
+    let request = LeaseRequest {
+        follower: lease.follower.clone(),
+        holder: holder.to_owned(),
+        length: Duration::ZERO,
+        epoch: Some(lease.epoch),
+    };
+    drop(followed.store.lease(request).await);
+}
+
+/// After how long a lease is renewed.
+fn renewed_after(followed: &Followed) -> Duration {
+    followed.settings.lease / 3
 }
 
 /// Opens the payloads up to the first that cannot be; where that is the very first, says why.

@@ -7,6 +7,7 @@ use futures_lite::future;
 
 use super::follower::{Follower, Settings};
 use super::state::State;
+use super::watch::Watch;
 use super::{StopReason, traced};
 use crate::application::{Application, NotificationLog};
 use crate::domain::Position;
@@ -22,6 +23,8 @@ pub(super) struct Followed {
     pub(super) settings: Settings,
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Looks at the log for all who follow it.
+    pub(super) watch: Arc<Watch>,
     /// Absent while somebody drives it.
     follower: Mutex<Option<Box<dyn Follower>>>,
     state: Mutex<State>,
@@ -40,7 +43,12 @@ pub(super) struct Failing {
 }
 
 impl Followed {
-    pub(super) fn new(app: &Application, follower: Box<dyn Follower>, name_taken: bool) -> Self {
+    pub(super) fn new(
+        app: &Application,
+        follower: Box<dyn Follower>,
+        name_taken: bool,
+        watch: Arc<Watch>,
+    ) -> Self {
         let state = match name_taken {
             true => State::Stopped(StopReason::NameTaken),
             false => State::Idle,
@@ -52,6 +60,7 @@ impl Followed {
             settings: follower.settings(),
             store: follower.store(),
             clock: app.goes_by(),
+            watch,
             app: app.clone(),
             follower: Mutex::new(Some(follower)),
             state: Mutex::new(state),

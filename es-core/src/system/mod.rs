@@ -23,6 +23,7 @@ mod state;
 mod steps;
 mod traced;
 mod types;
+mod watch;
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub use types::Types;
 
 use crate::application::{AggregateType, Application};
 use followed::Followed;
+use watch::Watch;
 
 /// Which followers follow which applications.
 ///
@@ -103,7 +105,13 @@ impl System {
             .followed
             .iter()
             .any(|other| other.id.name == follower.name());
-        let followed = Followed::new(application, Box::new(follower), taken);
+        let watches = self.followed.iter().map(|followed| &followed.watch);
+        let watch = watches.clone().find(|watch| watch.is_of(application));
+        let watch = match watch {
+            Some(watch) => Arc::clone(watch),
+            None => Arc::new(Watch::new(application)),
+        };
+        let followed = Followed::new(application, Box::new(follower), taken, watch);
         self.followed.push(Arc::new(followed));
         self
     }

@@ -19,9 +19,6 @@ use crate::application::Result;
 use crate::application::retry::Pauses;
 use crate::persistence::BoxFuture;
 
-/// After how long a follower looks for new events that nobody told of.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
 /// How long at most until a follower asks again for a lease that another has.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -189,7 +186,7 @@ async fn run(followed: Arc<Followed>, holder: String, stop: Arc<Stop>, ended: En
             match turn {
                 Turn::Moved(_) => future::yield_now().await,
                 Turn::CaughtUp | Turn::Built => {
-                    stop.or(future::or(changed, clock.sleep(LOOK_AGAIN))).await;
+                    stop.or(engine.idle(changed)).await;
                 }
                 Turn::Retry(pause) => stop.or(clock.sleep(pause)).await,
                 Turn::Unreachable(_) => {

@@ -3,6 +3,7 @@
 mod catching_up;
 mod chains;
 mod failures;
+mod idle;
 mod leases;
 mod rebuilding;
 mod running;

@@ -12,14 +12,11 @@ use std::time::{Duration, Instant};
 
 use super::{Harness, Journal, append, not_run, stream};
 use crate::application::Application;
-use crate::persistence::{AppendError, CheckpointStore, Commit, EventStore, FollowerId};
+use crate::persistence::{CheckpointStore, EventStore, FollowerId};
 use crate::system::{Follower, OnFailure, System};
 
 /// How long a lease is: so short that it ends while its holder is at work.
 const LEASE: Duration = Duration::from_millis(15);
-
-/// For how long a commit may be refused because of somebody's lock.
-const FOR_THE_LOCK: Duration = Duration::from_secs(60);
 
 /// How long the last runner may stand still.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -114,7 +111,8 @@ async fn try_seed<H: Harness>(seed: u64) {
                     let place = random.usize(0..versions.len());
                     let count = random.u64(1..=3);
                     let append = append(&stream(place as u128), versions[place], count);
-                    commit(writer, super::commit([append]), seed).await;
+                    let stored = writer.commit(super::commit([append])).await;
+                    stored.expect("nobody else writes there");
                     versions[place] += count;
                 }
             });
@@ -143,19 +141,6 @@ async fn try_seed<H: Harness>(seed: u64) {
             );
         }
         assert_eq!(count, head, "seed {seed}: `{name}` missed some");
-    }
-}
-
-/// Commits among followers that may hold a lock for longer than the store waits for it, on a machine with much else to do.
-async fn commit(writer: &impl EventStore, commit: Commit, seed: u64) {
-    let until = Instant::now() + FOR_THE_LOCK;
-    loop {
-        match writer.commit(commit.clone()).await {
-            Ok(_) => return,
-            Err(AppendError::Failed(_) | AppendError::Unavailable(_)) if Instant::now() < until => {
-            }
-            Err(error) => panic!("seed {seed}: nobody else writes there, but {error:?}"),
-        }
     }
 }
 

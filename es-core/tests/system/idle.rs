@@ -1,0 +1,170 @@
+//! What followers ask of a store while there is nothing to do.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use es_core::persistence::{
+    AppendError, Commit, CommitId, Committed, Filter, FollowerId, Lease, LeaseError, LeaseRequest,
+    LogPage, Metadata, Parked, ReadError, Span, Standing, Store,
+};
+use es_core::persistence::{BoxFuture, EventStore};
+use es_core::system::{Batch, HandleError, State};
+use es_core::testing::{Intercept, Intercepted, VirtualClock};
+use es_core::{Application, Follower, Position, System};
+use es_store_memory::MemoryStore;
+use pollster::block_on;
+
+use crate::school::trained;
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Counts what is asked of a store.
+#[derive(Clone, Default)]
+struct Counting {
+    store: MemoryStore,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Counting {
+    fn count(&self) -> &MemoryStore {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        &self.store
+    }
+}
+
+impl Intercept for Counting {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
+        self.count().commit(commit)
+    }
+
+    fn read_log<'a>(
+        &'a self,
+        span: Span,
+        filter: &'a Filter,
+    ) -> BoxFuture<'a, Result<LogPage, ReadError>> {
+        self.count().read_log(span, filter)
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position, ReadError>> {
+        self.count().head()
+    }
+
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
+        use es_core::persistence::CheckpointStore;
+        self.count().lease(request)
+    }
+
+    fn standing<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Standing, ReadError>> {
+        use es_core::persistence::CheckpointStore;
+        self.count().standing(follower)
+    }
+
+    fn parked<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
+        use es_core::persistence::CheckpointStore;
+        self.count().parked(follower)
+    }
+}
+
+/// Keeps its checkpoint, and does nothing else.
+struct Reader {
+    name: String,
+    store: Arc<dyn Store>,
+}
+
+impl Follower for Reader {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::everything()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        Box::pin(async move {
+            let count = batch.records.len();
+            let commit = Commit {
+                id: CommitId::draw(),
+                time: SystemTime::UNIX_EPOCH,
+                metadata: Metadata::new(),
+                appends: Vec::new(),
+                checkpoint: Some(batch.advance(0, count)),
+            };
+            self.store.commit(commit).await?;
+            Ok(count)
+        })
+    }
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn many_followers_with_nothing_to_do_ask_one_question_a_second_together_and_hold_no_lease() {
+    let counting = Counting::default();
+    let clock = VirtualClock::at(SystemTime::UNIX_EPOCH);
+    let app = Application::builder(Intercepted(counting.clone()))
+        .name("school")
+        .clock(clock.clone())
+        .build();
+    block_on(trained(&app, 1, &["sit"]));
+    let store: Arc<dyn Store> = Arc::new(Intercepted(counting.clone()));
+    let mut system = System::new("school");
+    for number in 0..8 {
+        let reader = Reader {
+            name: format!("reader {number}"),
+            store: Arc::clone(&store),
+        };
+        system = system.follow(&app, reader.leased_for(Duration::from_millis(30)));
+    }
+    let running = system.start();
+    let asked = || counting.asked.load(Ordering::SeqCst);
+    let holds = |follower: &es_core::system::FollowerHandle| {
+        let status = block_on(follower.status()).expect("it can be read");
+        status.holder.is_some() || status.state != State::CaughtUp
+    };
+    until("their leases are given back", || {
+        clock.advance(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(1));
+        !system.followers().any(|follower| holds(&follower))
+    });
+    for second in 0..20 {
+        let before = asked();
+        clock.advance(Duration::from_secs(1));
+        until("one of them looks", || asked() > before);
+        // Whoever else would look does so soon.
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(asked(), before + 1, "in second {second}");
+    }
+
+    // What nobody tells of is found all the same, and by all.
+    block_on(trained(&app, 2, &["sit"]));
+    let head = block_on(counting.store.head()).expect("it can be read");
+    for follower in system.followers() {
+        let reached = block_on(follower.wait_for(head, PATIENCE));
+        reached.expect("it takes its lease again");
+    }
+    block_on(running.stop()).expect("they were told to");
+}
