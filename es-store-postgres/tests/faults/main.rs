@@ -7,6 +7,7 @@ use trials::faults::{Effort, Fault, Part, process, run};
 use trials::log;
 
 mod dump;
+mod idle;
 mod lease;
 mod locks;
 mod migrations;
@@ -52,6 +53,10 @@ const FAULTS: &[Fault] = &[
     (
         "a migration that fails leaves nothing",
         migrations::a_failed_migration_leaves_nothing,
+    ),
+    (
+        "a system with nothing to do asks the server once a second",
+        idle::a_system_with_nothing_to_do_asks_once_a_second,
     ),
     (
         "a log restored into another cluster goes on where it was",

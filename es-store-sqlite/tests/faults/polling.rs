@@ -9,6 +9,8 @@ use es_core::persistence::{EventStore, Filter, Span};
 use es_core::{Application, Position};
 use es_store_sqlite::SqliteStore;
 use rusqlite::Connection;
+use trials::block_on;
+use trials::faults::idle::{FOLLOWERS, resting};
 
 use crate::{Effort, file, log, process};
 
@@ -86,7 +88,8 @@ pub(crate) fn commit_slowly(path: &Path, count: u64) {
 
 /// The child: waits for events that do not come, and says what it did meanwhile.
 pub(crate) fn idle(path: &Path, seconds: u64) {
-    let app = Application::new(file::open(path));
+    let store = file::open(path);
+    let app = Application::new(store.clone());
     let head = pollster::block_on(app.log().head()).expect("it can be read");
     let mut subscription = app.log().subscribe(head);
     let stopper = subscription.stopper();
@@ -101,8 +104,15 @@ pub(crate) fn idle(path: &Path, seconds: u64) {
     assert!(looks > 0.0, "it looks");
     stopper.stop();
     assert!(waiting.join().expect("no panic"), "nothing came");
+    let running = resting(&store);
+    let before = nanoseconds_of_processor();
+    thread::sleep(Duration::from_secs(seconds));
+    let follow = a_minute(nanoseconds_of_processor() - before) / 1e6;
+    block_on(running.stop()).expect("they were told to");
     process::say(&format!(
-        "idle, per minute: {looks:.0} looks and a page of 4 statements a second, {processor:.1} ms of a processor"
+        "idle, per minute: {looks:.0} looks and a page of 4 statements a second, {processor:.1} ms of a processor; \
+         with {FOLLOWERS} followers {follow:.1} ms, which is {:.2} % of one",
+        follow / 600.0
     ));
 }
 

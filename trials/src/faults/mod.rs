@@ -13,6 +13,7 @@ use std::time::Instant;
 mod by_hand;
 mod dropped;
 mod edits;
+pub mod idle;
 mod inside;
 mod kills;
 pub mod lease;
