@@ -38,7 +38,7 @@ pub(crate) fn a_system_with_nothing_to_do_asks_once_a_second(effort: Effort) -> 
     let asked = said().split_off(before);
     let allowed = begun.elapsed().as_secs() + 2;
     assert!(
-        asked.len() <= allowed,
+        asked.len() as u64 <= allowed,
         "{} in {allowed} s: {asked:#?}",
         asked.len()
     );
