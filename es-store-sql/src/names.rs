@@ -77,6 +77,7 @@ impl<'a> Seen<'a> {
     }
 
     /// The name as a record has it.
+    #[inline]
     pub fn name(&mut self, name: &str) -> Cow<'static, str> {
         if let Some(seen) = self.seen.iter().find(|seen| **seen == name) {
             return Cow::Borrowed(seen);

@@ -7,12 +7,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Full;
 
 /// A bound as a database knows it; beyond its largest number there is nothing.
+#[inline]
 #[must_use]
 pub fn bound(counter: u64) -> i64 {
     i64::try_from(counter).unwrap_or(i64::MAX)
 }
 
 /// The most rows that are asked for.
+#[inline]
 #[must_use]
 pub fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
@@ -22,6 +24,7 @@ pub fn limit(limit: usize) -> i64 {
 ///
 /// # Errors
 /// No database counts so far.
+#[inline]
 pub fn stored(counter: u64) -> Result<i64, Full> {
     i64::try_from(counter).map_err(|_| Full)
 }
@@ -30,6 +33,7 @@ pub fn stored(counter: u64) -> Result<i64, Full> {
 ///
 /// # Errors
 /// No database counts so far.
+#[inline]
 pub fn further(counter: i64, by: usize) -> Result<i64, Full> {
     let by = i64::try_from(by).map_err(|_| Full)?;
     counter.checked_add(by).ok_or(Full)
@@ -46,6 +50,7 @@ pub fn further(counter: i64, by: usize) -> Result<i64, Full> {
 /// assert_eq!(microseconds(moment), -5);
 /// assert_eq!(time(-5), moment);
 /// ```
+#[inline]
 #[must_use]
 pub fn microseconds(time: SystemTime) -> i64 {
     let (since, sign) = match time.duration_since(UNIX_EPOCH) {
@@ -56,6 +61,7 @@ pub fn microseconds(time: SystemTime) -> i64 {
 }
 
 /// The time of that many [`microseconds`]; 1970 where the system's clock knows none.
+#[inline]
 #[must_use]
 pub fn time(microseconds: i64) -> SystemTime {
     let distance = Duration::from_micros(microseconds.unsigned_abs());

@@ -19,6 +19,7 @@ pub struct Payloads {
 
 impl Payloads {
     /// Takes the payload of the record that comes next.
+    #[inline]
     pub fn push(&mut self, records: &mut [Record], payload: &[u8]) {
         if self.bytes.len() + payload.len() > SHARED {
             self.hand_out(records);
