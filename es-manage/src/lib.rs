@@ -41,7 +41,7 @@
 //!
 //! | command | what it does | as a function |
 //! |---|---|---|
-//! | `status` | how each follower is: state, lag, lease, parked events | [`status()`] |
+//! | `status` | how each follower is: state, lag, lease and its age, parked events | [`status()`] |
 //! | `sync-followers` | lets followers handle what they have not seen, leaders first | [`sync_followers`] |
 //! | `rebuild` | makes read models anew, beside those that readers see | [`rebuild`] |
 //! | `parked list`, `retry`, `drop` | what followers could not handle | [`parked`], [`retry_parked`], [`drop_parked`] |

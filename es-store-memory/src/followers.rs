@@ -227,6 +227,7 @@ impl Followers {
             kept.inline = true;
             kept.standing.epoch = kept.standing.epoch.next();
             (kept.standing.holder, kept.standing.until) = (None, None);
+            kept.standing.since = None;
         }
         kept.standing.revision = inlined.revision();
     }
@@ -273,6 +274,7 @@ impl Followers {
             // Whoever still writes to what was there is fenced.
             epoch: before.standing.epoch.next(),
             holder: None,
+            since: None,
             until: None,
             ..kept.standing
         };
@@ -294,8 +296,12 @@ impl Followers {
             });
         }
         let is_kept = !request.gives_back();
-        self.kept.entry(request.follower).or_default().standing = Standing {
+        self.kept
+            .entry(request.follower.clone())
+            .or_default()
+            .standing = Standing {
             epoch: lease.epoch,
+            since: is_kept.then(|| request.since(&standing, now)),
             holder: is_kept.then_some(request.holder),
             until: is_kept.then_some(lease.until),
             ..standing

@@ -1,13 +1,14 @@
 -- From version 1 to 2: what belongs to a follower besides its checkpoint. See 1.sql for the braces.
 --
 -- A checkpoint keeps the commit that it stands at, so that a log restored from a backup is noticed; what made the read model beside it; and who
--- runs the follower, until when (microseconds since 1970, by this server's clock), and how often that was taken over.
+-- runs the follower, since when and until when (microseconds since 1970, by this server's clock), and how often that was taken over.
 ALTER TABLE {checkpoints}
     ADD COLUMN commit_id uuid,
     ADD COLUMN revision bigint NOT NULL DEFAULT 0,
     ADD COLUMN output text,
     ADD COLUMN epoch bigint NOT NULL DEFAULT 0,
     ADD COLUMN holder text,
+    ADD COLUMN since bigint,
     ADD COLUMN until bigint;
 
 -- Events that a follower could not handle, and the later ones of their streams, which wait behind them and have no failure.

@@ -41,7 +41,8 @@ pub(crate) fn standing_of(row: &Row) -> Result<(FollowerId, Standing), Fault> {
         revision: schema(row, 4)?,
         epoch: Epoch::from(counter(row, 5)?),
         holder,
-        until: column::<Option<i64>>(row, 7)?.map(time),
+        since: column::<Option<i64>>(row, 7)?.map(time),
+        until: column::<Option<i64>>(row, 8)?.map(time),
     };
     Ok((follower, standing))
 }
@@ -309,11 +310,12 @@ pub(crate) async fn lease(
     }
     let is_kept = !request.gives_back();
     let [name, log] = key(follower);
-    let values: [&(dyn ToSql + Sync); 5] = [
+    let values: [&(dyn ToSql + Sync); 6] = [
         &name,
         &log,
         &stored(lease.epoch.get())?,
         &is_kept.then(|| written(&request.holder)),
+        &is_kept.then(|| microseconds(request.since(&standing, now))),
         &is_kept.then(|| microseconds(lease.until)),
     ];
     client.execute(&sql.write_lease, &values).await?;

@@ -154,7 +154,7 @@ const VERSION: &str = "coalesce((SELECT e.version FROM {events} AS e \
      WHERE e.category = s.category AND e.stream = s.stream ORDER BY e.version DESC LIMIT 1), 0)";
 
 /// What is kept of a follower.
-const STANDING: &str = "c.position, c.commit_id, c.revision, c.epoch, c.holder, c.until";
+const STANDING: &str = "c.position, c.commit_id, c.revision, c.epoch, c.holder, c.since, c.until";
 
 /// The server's clock, in microseconds since 1970: that of now, not of when the transaction began.
 const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::int8";
@@ -242,13 +242,14 @@ impl Sql {
                 "SELECT c.follower, c.log, {STANDING} FROM {{checkpoints}} AS c WHERE c.follower = $1 AND c.log = $2 FOR UPDATE"
             )),
             write_lease: named(
-                "UPDATE {checkpoints} SET epoch = $3, holder = $4, until = $5 WHERE follower = $1 AND log = $2"
+                "UPDATE {checkpoints} SET epoch = $3, holder = $4, since = $5, until = $6 WHERE follower = $1 AND log = $2"
                     .to_owned(),
             ),
             // Nothing where it is not as its writer believed, or where this is another transaction than the one that began then.
             // Where another transaction has the row, the time is that of before: the lease ends early, never late.
             renew_lease: named(format!(
                 "UPDATE {{checkpoints}} SET holder = CASE WHEN $4::int8 > 0 THEN $5::text END, \
+                     since = CASE WHEN $4::int8 > 0 THEN since END, \
                      until = CASE WHEN $4::int8 > 0 THEN {NOW} + $4::int8 END \
                  WHERE follower = $1 AND log = $2 AND epoch = $3 RETURNING coalesce(until, {NOW})"
             )),
@@ -265,7 +266,7 @@ impl Sql {
                     .to_owned(),
             ),
             write_inline: named(
-                "UPDATE {checkpoints} SET revision = $3, output = $4, epoch = $5, holder = NULL, until = NULL, \
+                "UPDATE {checkpoints} SET revision = $3, output = $4, epoch = $5, holder = NULL, since = NULL, until = NULL, \
                      position = CASE WHEN revision = $3 THEN position ELSE 0 END, commit_id = CASE WHEN revision = $3 THEN commit_id END \
                  WHERE follower = $1 AND log = $2"
                     .to_owned(),
@@ -337,7 +338,7 @@ impl Sql {
             swap_checkpoints: [
                 named("DELETE FROM {checkpoints} WHERE follower = $1 AND log = $2".to_owned()),
                 named(
-                    "UPDATE {checkpoints} SET follower = $1, epoch = $4, holder = NULL, until = NULL \
+                    "UPDATE {checkpoints} SET follower = $1, epoch = $4, holder = NULL, since = NULL, until = NULL \
                      WHERE follower = $3 AND log = $2"
                         .to_owned(),
                 ),

@@ -28,7 +28,8 @@ pub(crate) fn standing(
             revision: row.get(2)?,
             epoch: Epoch::from(counter(row, 3)?),
             holder: row.get(4)?,
-            until: row.get::<_, Option<i64>>(5)?.map(time),
+            since: row.get::<_, Option<i64>>(5)?.map(time),
+            until: row.get::<_, Option<i64>>(6)?.map(time),
         })
     });
     Ok(standing.optional()?.unwrap_or_default())
@@ -183,7 +184,8 @@ pub(crate) fn lease(
     now: SystemTime,
 ) -> Result<std::result::Result<Lease, LeaseError>> {
     let follower = &request.follower;
-    let lease = match request.granted(&standing(connection, sql, follower)?, now) {
+    let standing = standing(connection, sql, follower)?;
+    let lease = match request.granted(&standing, now) {
         Ok(lease) => Lease {
             until: time(microseconds(lease.until)),
             ..lease
@@ -202,6 +204,7 @@ pub(crate) fn lease(
         follower.log,
         stored(lease.epoch.get())?,
         is_kept.then_some(&request.holder),
+        is_kept.then(|| microseconds(request.since(&standing, now))),
         is_kept.then(|| microseconds(lease.until))
     ])?;
     Ok(Ok(lease))

@@ -82,6 +82,7 @@ fn step(version: u32, prefix: &str) -> String {
              ALTER TABLE {p}checkpoints ADD COLUMN output TEXT;
              ALTER TABLE {p}checkpoints ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
              ALTER TABLE {p}checkpoints ADD COLUMN holder TEXT;
+             ALTER TABLE {p}checkpoints ADD COLUMN since INTEGER;
              ALTER TABLE {p}checkpoints ADD COLUMN until INTEGER;
              CREATE TABLE {p}parked (
                  follower TEXT NOT NULL,

@@ -121,12 +121,12 @@ impl Sql {
                  ON CONFLICT (follower, log) DO UPDATE SET position = excluded.position, commit_id = excluded.commit_id"
             ),
             read_standing: format!(
-                "SELECT position, commit_id, revision, epoch, holder, until FROM {p}checkpoints WHERE follower = ?1 AND log = ?2"
+                "SELECT position, commit_id, revision, epoch, holder, since, until FROM {p}checkpoints WHERE follower = ?1 AND log = ?2"
             ),
             write_lease: format!(
-                "INSERT INTO {p}checkpoints (follower, log, position, epoch, holder, until) VALUES (?1, ?2, 0, ?3, ?4, ?5) \
+                "INSERT INTO {p}checkpoints (follower, log, position, epoch, holder, since, until) VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6) \
                  ON CONFLICT (follower, log) \
-                 DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder, until = excluded.until"
+                 DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder, since = excluded.since, until = excluded.until"
             ),
             read_output: format!(
                 "SELECT output FROM {p}checkpoints WHERE follower = ?1 AND log = ?2"
@@ -138,7 +138,7 @@ impl Sql {
             write_inline: format!(
                 "INSERT INTO {p}checkpoints (follower, log, position, epoch, revision, output) VALUES (?1, ?2, 0, ?5, ?3, ?4) \
                  ON CONFLICT (follower, log) DO UPDATE SET revision = excluded.revision, output = excluded.output, epoch = excluded.epoch, \
-                     holder = NULL, until = NULL, position = CASE WHEN revision = ?3 THEN position ELSE 0 END, \
+                     holder = NULL, since = NULL, until = NULL, position = CASE WHEN revision = ?3 THEN position ELSE 0 END, \
                      commit_id = CASE WHEN revision = ?3 THEN commit_id END"
             ),
             read_parked: format!(
@@ -189,7 +189,7 @@ impl Sql {
                     "DELETE FROM {p}checkpoints WHERE follower = ?1 AND log = ?2 AND ?3 = ?3 AND ?4 = ?4"
                 ),
                 format!(
-                    "UPDATE {p}checkpoints SET follower = ?1, epoch = ?4, holder = NULL, until = NULL WHERE follower = ?3 AND log = ?2"
+                    "UPDATE {p}checkpoints SET follower = ?1, epoch = ?4, holder = NULL, since = NULL, until = NULL WHERE follower = ?3 AND log = ?2"
                 ),
             ],
             read_stream: OfStream::new(p, RECORD_OF_STREAM),

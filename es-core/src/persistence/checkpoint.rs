@@ -106,6 +106,8 @@ pub struct Standing {
     pub epoch: Epoch,
     /// Who has the lease, where somebody does.
     pub holder: Option<String>,
+    /// When it was taken, by the clock of the store; renewing it changes nothing.
+    pub since: Option<SystemTime>,
     /// When the lease ends, by the clock of the store.
     pub until: Option<SystemTime>,
 }

@@ -70,6 +70,9 @@ impl LeaseRequest {
                 return Err(LeaseError::Held {
                     follower: self.follower.clone(),
                     holder: holder.clone(),
+                    held_for: standing
+                        .since
+                        .and_then(|since| now.duration_since(since).ok()),
                     until,
                     free_in: until.duration_since(now).unwrap_or_default(),
                 });
@@ -81,6 +84,13 @@ impl LeaseRequest {
             epoch,
             until: now + self.length,
         })
+    }
+
+    /// When the lease was taken that is granted now: kept by renewing it.
+    #[must_use]
+    pub fn since(&self, standing: &Standing, now: SystemTime) -> SystemTime {
+        let renewed = standing.since.filter(|_| self.epoch.is_some());
+        renewed.unwrap_or(now)
     }
 
     /// Whether the lease is given back, so that nobody holds it.
@@ -112,6 +122,8 @@ pub enum LeaseError {
         follower: FollowerId,
         /// Who has it.
         holder: String,
+        /// Since how long, where the store knows.
+        held_for: Option<Duration>,
         /// When it ends, by the clock of the store.
         until: SystemTime,
         /// In how long that is.

@@ -51,7 +51,7 @@ impl FollowerHandle {
                 }
                 Turn::Fenced => {}
                 Turn::Retry(pause) => followed.clock.sleep(pause).await,
-                Turn::Standby(free_in) if left.is_zero() => {
+                Turn::Standby { held_for, free_in } if left.is_zero() => {
                     let holder = match followed.state() {
                         State::Standby { holder } => holder,
                         _ => "another process".to_owned(),
@@ -59,10 +59,11 @@ impl FollowerHandle {
                     break Err(FollowError::Held {
                         follower: id(),
                         holder,
+                        held_for,
                         free_in: Some(free_in),
                     });
                 }
-                Turn::Standby(free_in) => {
+                Turn::Standby { free_in, .. } => {
                     let pause = free_in.min(left).min(ASK_AGAIN).max(SHORTEST);
                     left = left.saturating_sub(pause);
                     followed.clock.sleep(pause).await;

@@ -53,7 +53,10 @@ pub(super) enum Turn {
     /// A store cannot be reached.
     Unreachable(String),
     /// Somebody else runs it, for so long at most.
-    Standby(Duration),
+    Standby {
+        held_for: Option<Duration>,
+        free_in: Duration,
+    },
     /// Its lease was taken over.
     Fenced,
     /// It does not go on.
@@ -143,12 +146,16 @@ impl<'a> Engine<'a> {
                 self.followed.set(State::Fenced { epoch, actual });
                 Turn::Fenced
             }
-            Halt::Held { holder, free_in } => {
+            Halt::Held {
+                holder,
+                held_for,
+                free_in,
+            } => {
                 // Who was fenced says so until it has the lease again.
                 if !matches!(self.followed.state(), State::Fenced { .. }) {
                     self.followed.set(State::Standby { holder });
                 }
-                Turn::Standby(free_in)
+                Turn::Standby { held_for, free_in }
             }
             Halt::Unreachable(failure) => {
                 self.lose();

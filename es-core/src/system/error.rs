@@ -24,12 +24,14 @@ pub enum FollowError {
         follower: FollowerId,
     },
     /// Another process does it.
-    #[error("{holder} runs {follower}{}; wait for its end", free(.free_in))]
+    #[error("{holder} runs {follower}{}{}; wait for its end", held(.held_for), free(.free_in))]
     Held {
         /// Which follower.
         follower: FollowerId,
         /// Who.
         holder: String,
+        /// Since how long.
+        held_for: Option<Duration>,
         /// In how long its lease ends, unless it renews it.
         free_in: Option<Duration>,
     },
@@ -79,6 +81,13 @@ pub enum FollowError {
 impl From<FollowError> for Error {
     fn from(error: FollowError) -> Self {
         Self::Follow(error.into())
+    }
+}
+
+fn held(held_for: &Option<Duration>) -> String {
+    match held_for {
+        Some(held_for) => format!(", for {:.1} s so far", held_for.as_secs_f64()),
+        None => String::new(),
     }
 }
 

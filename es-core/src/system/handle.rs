@@ -84,6 +84,7 @@ impl FollowerHandle {
                 now.duration_since(oldest.time).unwrap_or_default()
             }),
             parked: parked.len(),
+            since: standing.since.filter(|_| standing.holder.is_some()),
             holder: standing.holder.zip(standing.until),
             revision: standing.revision,
         })

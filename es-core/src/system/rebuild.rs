@@ -90,10 +90,10 @@ impl FollowerHandle {
                     let follower = id();
                     break Err(FollowError::Unreachable { follower, failure });
                 }
-                turn @ (Turn::Standby(_) | Turn::Fenced) => {
-                    let free_in = match turn {
-                        Turn::Standby(free_in) => Some(free_in),
-                        _ => None,
+                turn @ (Turn::Standby { .. } | Turn::Fenced) => {
+                    let (held_for, free_in) = match turn {
+                        Turn::Standby { held_for, free_in } => (held_for, Some(free_in)),
+                        _ => (None, None),
                     };
                     let holder = match followed.state() {
                         State::Standby { holder } => holder,
@@ -103,6 +103,7 @@ impl FollowerHandle {
                     break Err(FollowError::Held {
                         follower,
                         holder,
+                        held_for,
                         free_in,
                     });
                 }

@@ -192,7 +192,7 @@ async fn run(followed: Arc<Followed>, holder: String, stop: Arc<Stop>, ended: En
                 Turn::Unreachable(_) => {
                     stop.or(clock.sleep(RECONNECT.draw(unreachable))).await;
                 }
-                Turn::Standby(free_in) => {
+                Turn::Standby { free_in, .. } => {
                     stop.or(clock.sleep(free_in.min(ASK_AGAIN))).await;
                 }
                 Turn::Fenced => stop.or(clock.sleep(Duration::from_millis(10))).await,

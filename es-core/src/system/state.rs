@@ -184,6 +184,8 @@ pub struct Status {
     pub parked: usize,
     /// Who runs it, here or elsewhere, until when, by the clock of its store.
     pub holder: Option<(String, SystemTime)>,
+    /// Since when, by the clock of its store.
+    pub since: Option<SystemTime>,
     /// The revision that readers see; 0 where there is none.
     pub revision: u32,
 }

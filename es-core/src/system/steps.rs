@@ -48,7 +48,7 @@ impl System {
                     stepped.idle = false;
                 }
                 Turn::Retry(_) | Turn::Fenced => stepped.idle = false,
-                Turn::CaughtUp | Turn::Built | Turn::Standby(_) | Turn::Stopped => {}
+                Turn::CaughtUp | Turn::Built | Turn::Standby { .. } | Turn::Stopped => {}
                 Turn::Unreachable(failure) => {
                     let follower = followed.id.clone();
                     return Err(FollowError::Unreachable { follower, failure }.into());

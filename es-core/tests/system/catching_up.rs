@@ -92,7 +92,7 @@ fn a_lease_that_another_has_is_waited_for_as_long_as_is_said() {
         };
         assert_eq!(
             error.to_string(),
-            "another runs `wall` on the log of `school`, under a lease that ends in 5.0 s unless it is renewed; wait for its end"
+            "another runs `wall` on the log of `school`, for 0.0 s so far, under a lease that ends in 5.0 s unless it is renewed; wait for its end"
         );
         let mut moved = |_, _| {};
         let caught_up = wall.catch_up(Duration::from_secs(10), &mut moved);

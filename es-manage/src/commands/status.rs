@@ -56,6 +56,8 @@ pub struct FollowerStatus {
     pub parked: u64,
     /// Who runs it.
     pub holder: Option<String>,
+    /// For how many seconds it does so.
+    pub held_seconds: Option<f64>,
     /// In how many seconds its lease ends, unless it is renewed.
     pub lease_seconds: Option<f64>,
     /// The revision of what it made; 0 where there is none.
@@ -117,6 +119,10 @@ async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
         seconds_behind: status.behind.as_secs_f64(),
         parked: status.parked as u64,
         lease_seconds: lease.as_ref().map(|(_, left)| left.as_secs_f64()),
+        held_seconds: lease.as_ref().and(status.since).map(|since| {
+            let held = now.duration_since(since).unwrap_or_default();
+            held.as_secs_f64()
+        }),
         holder: lease.map(|(holder, _)| holder),
         revision: status.revision,
     })
@@ -162,7 +168,15 @@ impl FollowerStatus {
             } else {
                 parked
             },
-            Cell::new(self.holder.as_deref().unwrap_or_default()).style(QUIET),
+            Cell::new(self.run_by()).style(QUIET),
         ]
+    }
+
+    fn run_by(&self) -> String {
+        let holder = self.holder.clone().unwrap_or_default();
+        match self.held_seconds.map(Duration::try_from_secs_f64) {
+            Some(Ok(held)) => format!("{holder}, for {}", time::rough(held)),
+            _ => holder,
+        }
     }
 }

@@ -258,10 +258,13 @@ fn a_lease_held_elsewhere_is_named_and_can_be_waited_for() {
     let place = Place::seeded();
     take(&place, Duration::from_secs(600));
     let mut ended = place.run(["sync-followers", "wall", "certificates"]);
-    // How long the lease lasts depends on when it is asked for.
-    let (before, after) = ended.err.split_once("ends in ").unwrap();
-    let (_, after) = after.split_once(" s ").unwrap();
-    ended.err = format!("{before}ends in … s {after}");
+    // How old the lease is, and how long it lasts, depends on when it is asked for.
+    for told in [", for ", "ends in "] {
+        let (before, after) = ended.err.split_once(told).unwrap();
+        let (seconds, after) = after.split_once(" s ").unwrap();
+        assert!(seconds.parse::<f64>().is_ok(), "{seconds}");
+        ended.err = format!("{before}{told}… s {after}");
+    }
     check(
         &ended,
         3,
@@ -271,7 +274,7 @@ fn a_lease_held_elsewhere_is_named_and_can_be_waited_for() {
         certificates  caught up        5
     "#]],
         &expect![[r#"
-        held: wall: `school` on another machine runs `wall` on the log of `school`, under a lease that ends in … s unless it is renewed; wait for its end
+        held: wall: `school` on another machine runs `wall` on the log of `school`, for … s so far, under a lease that ends in … s unless it is renewed; wait for its end
     "#]],
     );
     let status = place.run(["status", "--json"]);
@@ -281,6 +284,8 @@ fn a_lease_held_elsewhere_is_named_and_can_be_waited_for() {
         (&wall["state"], &wall["holder"]),
         (&"running".into(), &"`school` on another machine".into())
     );
+    let held = wall["held_seconds"].as_f64().unwrap();
+    assert!((0.0..600.0).contains(&held), "{held}");
 
     let place = Place::seeded();
     take(&place, Duration::from_millis(300));

@@ -16,6 +16,7 @@ pub(super) enum Halt {
     },
     Held {
         holder: String,
+        held_for: Option<Duration>,
         free_in: Duration,
     },
     Unreachable(String),
@@ -45,8 +46,15 @@ impl From<LeaseError> for Halt {
     fn from(error: LeaseError) -> Self {
         match error {
             LeaseError::Held {
-                holder, free_in, ..
-            } => Self::Held { holder, free_in },
+                holder,
+                held_for,
+                free_in,
+                ..
+            } => Self::Held {
+                holder,
+                held_for,
+                free_in,
+            },
             LeaseError::Fenced { epoch, actual, .. } => Self::Fenced { epoch, actual },
             LeaseError::Unsupported | LeaseError::Inline { .. } => Self::Stop(StopReason::Unable {
                 failure: told(&error),

@@ -58,12 +58,20 @@ pub async fn a_lease_is_taken_by_raising_its_epoch_and_renewed_without<H: Harnes
     let standing = store.standing(&follower()).await.expect("it can be read");
     assert_eq!(standing.holder.as_deref(), Some("second"));
     assert_eq!(standing.until, Some(second.until));
+    let since = standing.since.expect("it says since when");
+    assert!(since <= second.until);
     assert_eq!(standing.position, Position::START, "a lease moves nothing");
 
     for holder in ["third", "second"] {
         match store.lease(request(holder, LONG, None)).await {
-            Err(LeaseError::Held { holder, until, .. }) => {
+            Err(LeaseError::Held {
+                holder,
+                held_for,
+                until,
+                ..
+            }) => {
                 assert_eq!((&*holder, until), ("second", second.until));
+                assert!(held_for.is_some());
             }
             other => panic!("somebody has it, so not {other:?}"),
         }
@@ -74,6 +82,8 @@ pub async fn a_lease_is_taken_by_raising_its_epoch_and_renewed_without<H: Harnes
     let renewed = renewed.expect("it is renewed");
     assert_eq!(renewed.epoch, second.epoch);
     assert!(renewed.until >= second.until);
+    let standing = store.standing(&follower()).await.expect("it can be read");
+    assert_eq!(standing.since, Some(since), "it is the same lease");
     match store.lease(request("first", LONG, Some(first.epoch))).await {
         Err(LeaseError::Fenced { epoch, actual, .. }) => {
             assert_eq!((epoch, actual), (first.epoch, second.epoch));
