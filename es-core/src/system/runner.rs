@@ -34,7 +34,8 @@ impl System {
     /// Each has a thread of its own: no async runtime is needed, a handler that blocks holds up nobody else, and who awaits inside of one is served
     /// by that thread. With the feature `tokio`, and called within a runtime of tokio, handlers may use that runtime's timers and sockets.
     ///
-    /// A follower that is run already, here or in another process, stands by and takes over.
+    /// A follower that is run already, here or in another process, stands by and takes over. One that has had nothing to do for a third of its lease
+    /// gives that back, and takes it anew for what comes next: all that wait for the same log ask for its end once a second, together.
     #[must_use = "dropping it stops the followers"]
     pub fn start(&self) -> Running {
         let context = Surroundings::current();
