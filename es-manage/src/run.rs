@@ -243,7 +243,15 @@ async fn sync(system: &System, arguments: SyncFollowers, screen: Screen) -> Ende
         wait: arguments.wait,
     };
     let report = sync_followers::sync_followers(system, &options, &bar).await?;
-    // First of all, for the report may find nobody who reads it.
+    let mut shown = Ok(());
+    if level > 0 || screen.json {
+        let report = AtLevel {
+            report: &report,
+            level,
+        };
+        shown = printed(&report, screen);
+    }
+    // Also where the report could not be written.
     if !screen.json {
         for synced in &report.followers {
             if let Some(complaint) = synced.complaint() {
@@ -251,13 +259,7 @@ async fn sync(system: &System, arguments: SyncFollowers, screen: Screen) -> Ende
             }
         }
     }
-    if level > 0 || screen.json {
-        let report = AtLevel {
-            report: &report,
-            level,
-        };
-        printed(&report, screen)?;
-    }
+    shown?;
     Ok(report.status())
 }
 
