@@ -84,8 +84,17 @@ impl Failure {
 }
 
 /// What could not be written to the standard output.
+/// The report of a command that has done what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the report; what it tells of is done")]
+struct Unprinted(#[source] io::Error);
+
 pub(crate) fn unprinted(source: io::Error) -> Failure {
-    PrintError::Output { written: 0, source }.into()
+    Failure {
+        status: Status::Failed,
+        error: Unprinted(source).into(),
+        help: None,
+    }
 }
 
 pub(crate) fn unopened(error: BoxError) -> Failure {

@@ -116,7 +116,7 @@ impl Common {
 
 async fn run(systems: &Systems, cli: Cli) -> Ended {
     let screen = cli.common.screen();
-    let print = |report: &dyn Printed| report.print(screen).map_err(unprinted);
+    let print = |report: &dyn Printed| printed(report, screen);
     let stores = cli.common.stores();
     // These need no store.
     match &cli.command {
@@ -136,11 +136,18 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
     let make = systems
         .choose(cli.common.system.as_deref())
         .map_err(Failure::usage)?;
+    let named: Vec<String> = stores.named().map(str::to_owned).collect();
     if matches!(cli.command, Command::Migrate) {
-        print(&migrate_made(make, stores).await.map_err(unopened)?)?;
+        let report = migrate_made(make, stores).await.map_err(unopened)?;
+        print(&report)?;
+        all_known(&named, report.applications.iter().map(String::as_str))?;
         return Ok(Status::Well);
     }
     let system = make(stores.migrate(false)).await.map_err(unopened)?;
+    all_known(
+        &named,
+        system.applications().filter_map(|(app, _)| app.name()),
+    )?;
     let bar = Bar::on_terminal();
     match cli.command {
         Command::Status => {
@@ -192,6 +199,26 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
     }
 }
 
+/// Refuses names of applications that the system does not have: what was said of their stores was not heard.
+fn all_known<'a>(named: &[String], known: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    let known: Vec<_> = known.collect();
+    match named.iter().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(Failure::usage(format!(
+            "`--store {name}=..` names no application of the system; it has {}",
+            known.join(", ")
+        ))),
+    }
+}
+
+/// Prints a report. That nobody reads it any more changes nothing of what it says, nor of the exit status.
+fn printed(report: &dyn Printed, screen: Screen) -> Result<(), Failure> {
+    match report.print(screen) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.map_err(unprinted),
+    }
+}
+
 /// A report of any kind.
 trait Printed {
     fn print(&self, screen: Screen) -> io::Result<()>;
@@ -216,13 +243,15 @@ async fn sync(system: &System, arguments: SyncFollowers, screen: Screen) -> Ende
         wait: arguments.wait,
     };
     let report = sync_followers::sync_followers(system, &options, &bar).await?;
+    let mut shown = Ok(());
     if level > 0 || screen.json {
         let report = AtLevel {
             report: &report,
             level,
         };
-        screen.print(&report).map_err(unprinted)?;
+        shown = printed(&report, screen);
     }
+    // Also where the report could not be written.
     if !screen.json {
         for synced in &report.followers {
             if let Some(complaint) = synced.complaint() {
@@ -230,6 +259,7 @@ async fn sync(system: &System, arguments: SyncFollowers, screen: Screen) -> Ende
             }
         }
     }
+    shown?;
     Ok(report.status())
 }
 

@@ -476,12 +476,21 @@ impl Inside {
             }
         }
         let from = stored(standing.position.get())?;
-        let (to, commit): (i64, Uuid) = match (next.page.last(), next.last) {
-            (Some(end), _) if next.page.len() == PAGE => {
-                (stored(end.position.get())?, end.commit.into())
-            }
-            (_, Some(last)) => (column(&last, 0)?, column(&last, 1)?),
-            _ => return Ok(()),
+        let end = match next.page.last() {
+            Some(end) => Some((stored(end.position.get())?, Uuid::from(end.commit))),
+            None => None,
+        };
+        let last = match &next.last {
+            Some(last) => Some((column(last, 0)?, column(last, 1)?)),
+            None => None,
+        };
+        let (to, commit): (i64, Uuid) = match (end, last) {
+            (Some(end), _) if next.page.len() == PAGE => end,
+            // Outside of the log's lock the page may know of more than what was asked for before it.
+            (Some(end), Some(last)) if end.0 > last.0 => end,
+            (_, Some(last)) => last,
+            (Some(end), None) => end,
+            (None, None) => return Ok(()),
         };
         if to <= from {
             return Ok(());

@@ -394,3 +394,41 @@ async fn sessions_that_end_lose_and_repeat_nothing() {
     assert_eq!(wall.len(), 81, "each once: the table says so too");
     assert!(kennel.store.verify().await.unwrap().findings.is_empty());
 }
+
+/// The primary key of the wall refuses a position that is handled twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_write_while_one_begins_is_handled_once() {
+    for _ in 0..6 {
+        let kennel = kennel().await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut writers = tokio::task::JoinSet::new();
+        for number in 0..4_u128 {
+            let (_, app) = kennel.another().await;
+            let stop = Arc::clone(&stop);
+            writers.spawn(async move {
+                let mut count = 0;
+                while !stop.load(Ordering::SeqCst) {
+                    count += 1;
+                    let id = number * 1_000_000 + count;
+                    let mut dog = dog(id, &[&format!("trick {id}")]);
+                    app.save(&mut dog).await.unwrap();
+                }
+            });
+        }
+        while kennel.head().await < 200 {
+            tokio::task::yield_now().await;
+        }
+        let inline = Wall::<1>::default();
+        kennel.store.inline(&kennel.app, inline).await.unwrap();
+        stop.store(true, Ordering::SeqCst);
+        while let Some(ended) = writers.join_next().await {
+            ended.unwrap();
+        }
+        kennel
+            .app
+            .save(&mut dog(9_999_999, &["last"]))
+            .await
+            .unwrap();
+        assert_eq!(kennel.wall().await.len() as u64 * 2, kennel.head().await);
+    }
+}

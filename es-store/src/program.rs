@@ -52,6 +52,11 @@ impl Stores {
         self
     }
 
+    /// The names of the applications of which something was said: one that is none of the system's was written wrongly.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.each.keys().map(String::as_str)
+    }
+
     /// Whether the stores are made, or brought up to date, when they are opened: see [`Settings::migrate`].
     #[must_use]
     pub fn migrate(mut self, yes: bool) -> Self {

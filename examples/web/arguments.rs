@@ -19,7 +19,7 @@ impl Arguments {
                 "--store" => store = Some(value()?),
                 "--listen" => listen = value()?,
                 "--migrate" => migrate = true,
-                _ => return Err(format!("`{argument}` is unknown\n{USAGE}")),
+                _ => return Err(USAGE.to_owned()), // what is unknown may be a URL with a password
             }
         }
         Ok(Self {

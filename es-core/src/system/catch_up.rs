@@ -44,8 +44,8 @@ impl FollowerHandle {
                 Turn::Moved(events) => {
                     let position = engine.checkpoint();
                     moved(position.unwrap_or_default(), events);
-                    // One event may have been set aside, and others before the end be left.
-                    if position.is_some_and(|position| position >= end) {
+                    // One event may have been set aside, and others before the end be left; or some that were set aside are to be tried again.
+                    if position.is_some_and(|position| position >= end) && !engine.has_due() {
                         break Ok(());
                     }
                 }

@@ -180,11 +180,18 @@ impl<'a> Engine<'a> {
         run.output.tag.is_none().then_some(run.position)
     }
 
+    /// Whether something that was set aside is to be tried again.
+    pub(super) fn has_due(&self) -> bool {
+        let run = self.run.as_ref();
+        run.is_some_and(|run| due(&run.parked).is_some())
+    }
+
     /// Gives the lease back, so that another need not wait for its end.
     pub(super) async fn release(&mut self) {
         let lease = self.run.take().map(|run| run.lease);
         if let Some(lease) = lease.or(self.lost.take()) {
-            give_back(self.followed, self.holder, &lease).await;
+            // Where that fails it ends by itself.
+            let _ = give_back(self.followed, self.holder, &lease).await;
         }
     }
 
@@ -232,10 +239,12 @@ impl<'a> Engine<'a> {
         if !future::or(is_moved, is_long).await {
             self.rested = Some(position);
             // The run is kept until the lease is given back, so that it is, though this may be dropped here.
-            if let Some(run) = &self.run {
-                give_back(followed, self.holder, &run.lease).await;
+            if let Some(run) = &self.run
+                && give_back(followed, self.holder, &run.lease).await
+            {
+                self.run = None;
             }
-            self.run = None;
+            self.lose();
             moved.await;
         }
     }
@@ -378,7 +387,11 @@ impl<'a> Engine<'a> {
             Goal::Build { until, .. } => *until,
             Goal::Follow => Position::MAX,
         };
-        let bound = self.followed.before().unwrap_or(Position::MAX).min(until);
+        let before = self
+            .followed
+            .before()
+            .filter(|before| *before > run.position);
+        let bound = before.unwrap_or(Position::MAX).min(until);
         let limit = run.size.get();
         let span = Span::after(run.position).up_to(bound).limit(limit);
         let page = match Ahead::take(&mut run.ahead, run.position, bound, limit) {
@@ -397,11 +410,12 @@ impl<'a> Engine<'a> {
         if page.read_to <= run.position {
             return self.no_more(until).await;
         }
+        let read_to = page.read_to;
         let mut batch = Batch {
             output: run.output.clone(),
             from: run.position,
             records: page.records,
-            to: page.read_to,
+            to: read_to,
             stands_at: None,
             parking: Vec::new(),
             dry: false,
@@ -414,6 +428,10 @@ impl<'a> Engine<'a> {
         if let Some(error) = open(self.followed, &mut batch).await {
             let failure = told(&error);
             return self.failed(&batch.records[0].clone(), failure).await;
+        }
+        if batch.to < read_to {
+            // What comes next is what could not be opened.
+            behind = None;
         }
         if batch.records.is_empty() {
             let advance = batch.advance(0, 0);
@@ -534,15 +552,15 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// Gives a lease back; where that fails it ends by itself.
-async fn give_back(followed: &Followed, holder: &str, lease: &Lease) {
+/// Gives a lease back, and says whether that was heard.
+async fn give_back(followed: &Followed, holder: &str, lease: &Lease) -> bool {
     let request = LeaseRequest {
         follower: lease.follower.clone(),
         holder: holder.to_owned(),
         length: Duration::ZERO,
         epoch: Some(lease.epoch),
     };
-    drop(followed.store.lease(request).await);
+    followed.store.lease(request).await.is_ok()
 }
 
 /// After how long a lease is renewed.

@@ -1,15 +1,22 @@
 //! One follower, caught up once, and the order in which followers are to be caught up.
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
-use es_core::persistence::{CheckpointStore, FollowerId, LeaseRequest};
-use es_core::system::{FollowError, Follower, OnFailure, StopReason};
+use es_core::persistence::{
+    AppendError, BoxFuture, CheckpointStore, Commit, CommitId, EventStore, Filter, FollowerId,
+    LeaseRequest, Metadata, Store,
+};
+#[cfg(feature = "aes")]
+use es_core::persistence::{Key, KeyError, KeyId};
+use es_core::system::{Batch, FollowError, Follower, HandleError, OnFailure, StopReason};
 use es_core::testing::VirtualClock;
-use es_core::{Application, Error, Position, ProcessManager, System};
+use es_core::{Application, Error, Position, ProcessManager, StreamId, System};
 use es_store_memory::MemoryStore;
 use futures_lite::future::zip;
 use pollster::block_on;
 
-use crate::school::{Certificates, Members, Wall, application, train, trained};
+use crate::school::{Certificates, Members, Wall, application, dog, train, trained};
 
 #[test]
 fn a_follower_is_caught_up_to_the_end_there_was_and_gives_its_lease_back() {
@@ -109,6 +116,33 @@ fn a_lease_that_another_has_is_waited_for_as_long_as_is_said() {
 }
 
 #[test]
+fn all_that_was_set_aside_and_is_to_be_tried_again_is_caught_up_with() {
+    block_on(async {
+        let (store, app) = application("school");
+        let wall = Wall::default();
+        let failing = Arc::clone(&wall.faults.failing);
+        failing.store(true, Ordering::SeqCst);
+        let follower = store.project(wall).on_failure(OnFailure::park().retries(0));
+        let system = System::new("school").follow(&app, follower);
+        for number in 1..=3 {
+            trained(&app, number, &["impossible", "sit", "bow"]).await;
+        }
+        let wall = system.follower("wall");
+        let mut moved = |_, _| {};
+        wall.catch_up(Duration::ZERO, &mut moved).await.unwrap();
+        assert_eq!(wall.status().await.unwrap().parked, 9);
+
+        failing.store(false, Ordering::SeqCst);
+        for number in 1..=3 {
+            let stream = StreamId::new("Dog", dog(number));
+            wall.retry(&stream).await.unwrap();
+        }
+        wall.catch_up(Duration::ZERO, &mut moved).await.unwrap();
+        assert_eq!(wall.status().await.unwrap().parked, 0);
+    });
+}
+
+#[test]
 fn leaders_stand_before_those_they_lead() {
     let (school_store, school) = application("school");
     let (office_store, office) = application("office");
@@ -143,5 +177,133 @@ fn one_follower_is_rehearsed_alone() {
         assert_eq!((rehearsed.events, rehearsed.failure), (2, None));
         assert!(store.view::<Wall>().is_none());
         assert!(system.follower("door").dry_run(2).await.is_err());
+    });
+}
+
+/// Fails once behind some events, and then does what it is told without an answer.
+struct Unanswered {
+    store: MemoryStore,
+    calls: u32,
+}
+
+impl Follower for Unanswered {
+    fn name(&self) -> &str {
+        "unanswered"
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::everything()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.store.clone())
+    }
+
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        Box::pin(async move {
+            self.calls += 1;
+            if self.calls == 1 {
+                let source = "not now".into();
+                return Err(HandleError::Event { place: 2, source });
+            }
+            let count = batch.records.len();
+            let advance = batch.advance(0, count);
+            let lost = AppendError::Checkpoint {
+                follower: advance.follower.clone(),
+                from: advance.from,
+                to: advance.to,
+                actual: advance.to,
+            };
+            let commit = Commit {
+                id: CommitId::draw(),
+                time: UNIX_EPOCH,
+                metadata: Metadata::new(),
+                appends: Vec::new(),
+                checkpoint: Some(advance),
+            };
+            self.store.commit(commit).await?;
+            // Sent again after its answer was lost, it is found to have been done.
+            if self.calls == 2 {
+                return Err(lost.into());
+            }
+            Ok(count)
+        })
+    }
+}
+
+#[test]
+fn what_was_handled_before_an_event_that_failed_without_an_answer_keeps_nobody_from_going_on() {
+    block_on(async {
+        let (store, app) = application("school");
+        trained(&app, 1, &["sit", "bow", "beg", "jump"]).await;
+        let system = System::new("school").follow(&app, Unanswered { store, calls: 0 });
+        let follower = system.follower("unanswered");
+        let mut moved = |_, _| {};
+        follower.catch_up(Duration::ZERO, &mut moved).await.unwrap();
+        assert_eq!(follower.status().await.unwrap().position, Position::from(5));
+    });
+}
+
+/// A key that is not there for a moment, for one stream.
+#[cfg(feature = "aes")]
+struct Absent {
+    keys: es_core::persistence::Keys,
+    of: StreamId,
+    asked: std::sync::atomic::AtomicU32,
+}
+
+#[cfg(feature = "aes")]
+impl es_core::persistence::KeyProvider for Absent {
+    fn current<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+        self.keys.current(stream)
+    }
+
+    fn key<'a>(&'a self, stream: &'a StreamId, id: KeyId) -> BoxFuture<'a, Result<Key, KeyError>> {
+        if *stream == self.of && self.asked.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Box::pin(async { Err(KeyError::Unavailable("the vault is away".into())) });
+        }
+        self.keys.key(stream, id)
+    }
+}
+
+#[cfg(feature = "aes")]
+#[test]
+fn an_event_that_cannot_be_opened_for_a_moment_is_not_passed_over() {
+    use es_core::persistence::Keys;
+    let keys = Keys::new(1, Key::generate().unwrap());
+    block_on(async {
+        let store = MemoryStore::new();
+        let app = Application::builder(store.clone())
+            .name("school")
+            .keys(keys.clone())
+            .build();
+        for number in 1..=30 {
+            trained(&app, number, &[]).await;
+        }
+        let absent = Absent {
+            keys,
+            of: StreamId::new("Dog", dog(3)),
+            asked: std::sync::atomic::AtomicU32::new(0),
+        };
+        let reading = Application::builder(store.clone())
+            .name("school")
+            .keys(absent)
+            .build();
+        let four = std::num::NonZeroUsize::new(4).unwrap();
+        let at_once = OnFailure::stop()
+            .retries(5)
+            .pauses(Duration::ZERO..=Duration::ZERO);
+        let follower = store
+            .project(Members::default())
+            .batches_of(four)
+            .on_failure(at_once);
+        let system = System::new("school").follow(&reading, follower);
+        let mut moved = |_, _| {};
+        let members = system.follower("members");
+        members.catch_up(Duration::ZERO, &mut moved).await.unwrap();
+        assert_eq!(store.view::<Members>().unwrap().dogs, 30);
     });
 }

@@ -110,10 +110,10 @@ pub async fn show(
     // To print a state takes longer than to replay an event, so it is done where it will be seen.
     let seen_after = match at {
         At::Now => newest.get(),
-        At::Version(asked) => asked.get(),
+        At::Version(asked) => asked.min(newest).get(),
         At::Time(_) => 0,
     }
-    .saturating_sub(last as u64 + 1);
+    .saturating_sub((last as u64).saturating_add(1));
     let mut story = ty.story(app, id);
     let mut changes = VecDeque::new();
     let mut shown: Option<(Version, SystemTime, Vec<FieldState>)> = None;

@@ -21,6 +21,8 @@ pub(crate) const TESTS: &[Test] = tests![
     what_is_parked_is_listed_retried_and_dropped,
     a_read_model_is_made_anew,
     a_log_that_was_restored_is_noticed,
+    a_store_of_an_application_that_there_is_not_is_refused,
+    what_nobody_reads_any_more_changes_no_exit_status,
 ];
 
 /// All rows of all tables, and the tables.
@@ -485,4 +487,31 @@ fn a_log_that_was_restored_is_noticed() {
             .out
             .contains("certificates  school  log restored")
     );
+}
+
+fn a_store_of_an_application_that_there_is_not_is_refused() {
+    let place = Place::seeded();
+    for command in ["status", "migrate"] {
+        let ended = place.run([command, "--store", "ofice=sqlite:copy.db"]);
+        assert_eq!(ended.status, 1, "{ended:?}");
+        assert!(
+            ended.err.contains(
+                "`--store ofice=..` names no application of the system; it has school, office"
+            ),
+            "{ended:?}"
+        );
+    }
+    assert!(!place.path("copy.db").exists());
+}
+
+fn what_nobody_reads_any_more_changes_no_exit_status() {
+    let place = Place::seeded();
+    place.learn(&["impossible"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = place.command(["sync-followers"]);
+    let ended = command.stdout(writer).output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(2), "{told}");
+    assert!(told.contains("no dog can do that"), "{told}");
 }

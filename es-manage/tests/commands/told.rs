@@ -221,6 +221,14 @@ fn what_cannot_be_shown_says_what_can() {
             error: `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` has no version 9; it has 1 to 3
         "#]],
     );
+    // Further beyond than what is told of the last ones.
+    let beyond = place.run(["show", "Dog", &fido, "--at-version", "240"]);
+    assert!(
+        beyond.err.contains("has no version 240; it has 1 to 3"),
+        "{beyond:?}"
+    );
+    let all = ["show", "Dog", &fido, "--last", "18446744073709551615"];
+    assert_eq!(place.run(all).status, 0);
     refuses(
         &place.run(["show", "Dog", &fido, "--at-version", "0"]),
         1,
