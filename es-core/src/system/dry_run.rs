@@ -25,6 +25,8 @@ pub struct Rehearsed {
     pub follower: FollowerId,
     /// Where its checkpoint is.
     pub from: Position,
+    /// Where its checkpoint would be, if all of these can be handled.
+    pub to: Position,
     /// How many events it would handle next, at most as many as were allowed.
     pub events: usize,
     /// The first that it cannot, and why.
@@ -77,6 +79,7 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
     let mut rehearsed = Rehearsed {
         follower: follower(),
         from: standing.position,
+        to: page.read_to,
         events: 0,
         failure: None,
     };

@@ -6,7 +6,7 @@ use es_core::system::{FollowerHandle, State, StopReason, System};
 use es_core::{Position, Result};
 use serde::Serialize;
 
-use crate::output::{BAD, Cell, GOOD, Human, QUIET, Text, WORTH_A_LOOK};
+use crate::output::{BAD, Cell, GOOD, Human, QUIET, Text, WORTH_A_LOOK, clean};
 use crate::{Status, time};
 
 /// What [`status`](crate::status()) found.
@@ -44,6 +44,9 @@ pub struct FollowerStatus {
     pub log: String,
     /// What it does.
     pub state: FollowerState,
+    /// Why, where something is in its way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The last position that it has seen.
     pub position: Position,
     /// The newest position of the log.
@@ -113,6 +116,10 @@ async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
         follower: status.follower.name.to_string(),
         log: status.follower.log.to_string(),
         state,
+        reason: match &status.state {
+            State::Stopped(reason) => Some(reason.to_string()),
+            _ => None,
+        },
         position: status.position,
         head: status.head,
         events_behind: behind,
@@ -139,7 +146,13 @@ impl Human for StatusReport {
                 "follower", "log", "state", "behind", "waiting", "parked", "run by",
             ],
             &rows,
-        )
+        )?;
+        for follower in &self.followers {
+            if let Some(reason) = &follower.reason {
+                writeln!(text, "{}: {}", follower.follower, clean(reason))?;
+            }
+        }
+        Ok(())
     }
 }
 

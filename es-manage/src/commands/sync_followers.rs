@@ -1,8 +1,8 @@
 //! Followers handle what they have not seen, one after the other, and tell how it went.
 use std::fmt::{self, Write as _};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use es_core::system::{FollowError, FollowerHandle, System};
+use es_core::system::{FollowError, FollowerHandle, State, System};
 use es_core::{Error, Position};
 use serde::Serialize;
 
@@ -37,7 +37,7 @@ impl SyncReport {
     #[must_use]
     pub fn status(&self) -> Status {
         let all = self.followers.iter().map(|synced| match synced.outcome {
-            SyncOutcome::CaughtUp => Status::Well,
+            SyncOutcome::CaughtUp | SyncOutcome::TriedInPart => Status::Well,
             SyncOutcome::Parked | SyncOutcome::Failed => Status::Failed,
             SyncOutcome::Held => Status::Held,
         });
@@ -78,6 +78,8 @@ pub struct Synced {
 pub enum SyncOutcome {
     /// It has seen everything there was.
     CaughtUp,
+    /// A dry run tried what comes first, and more would come.
+    TriedInPart,
     /// It has seen everything, and set something aside that it cannot handle.
     Parked,
     /// It stands before an event that it cannot handle, or cannot run.
@@ -188,6 +190,12 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
         parked: status.parked as u64,
         message: None,
     };
+    // What would be in the way of all of it.
+    if let State::Stopped(reason) = &status.state {
+        synced.outcome = SyncOutcome::Failed;
+        synced.message = Some(reason.to_string());
+        return Ok(synced);
+    }
     let rehearsed = follower.dry_run(DRY_EVENTS).await?;
     synced.events = rehearsed.events as u64;
     if let Some((position, failure)) = rehearsed.failure {
@@ -195,8 +203,26 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
         synced.message = Some(format!(
             "the event at position {position} cannot be handled: {failure}"
         ));
+    } else if let Some(holder) = held(&status) {
+        synced.outcome = SyncOutcome::Held;
+        synced.message = Some(format!("{holder} runs it"));
+    } else if synced.parked > 0 {
+        synced.is_parked();
+    } else if rehearsed.to < status.head {
+        synced.outcome = SyncOutcome::TriedInPart;
+        synced.message = Some(format!(
+            "only what comes first was tried; {} come behind position {}",
+            counted(status.head.get() - rehearsed.to.get(), "event"),
+            rehearsed.to
+        ));
     }
     Ok(synced)
+}
+
+/// Who runs a follower now.
+fn held(status: &es_core::system::Status) -> Option<&str> {
+    let (holder, until) = status.holder.as_ref()?;
+    (*until > SystemTime::now()).then_some(holder)
 }
 
 async fn synced(
@@ -245,11 +271,7 @@ async fn synced(
     synced.position = after.position;
     synced.parked = after.parked as u64;
     if synced.outcome == SyncOutcome::CaughtUp && synced.parked > 0 {
-        synced.outcome = SyncOutcome::Parked;
-        synced.message = Some(format!(
-            "{} set aside; see `parked list`",
-            counted(synced.parked, "event")
-        ));
+        synced.is_parked();
     }
     Ok(synced)
 }
@@ -315,10 +337,19 @@ impl Human for AtLevel<'_> {
 }
 
 impl Synced {
+    fn is_parked(&mut self) {
+        self.outcome = SyncOutcome::Parked;
+        self.message = Some(format!(
+            "{} set aside; see `parked list`",
+            counted(self.parked, "event")
+        ));
+    }
+
     fn row(&self, dry_run: bool) -> [Cell; 3] {
         let outcome = match self.outcome {
             SyncOutcome::CaughtUp if dry_run => Cell::new("well").style(GOOD),
             SyncOutcome::CaughtUp => Cell::new("caught up").style(GOOD),
+            SyncOutcome::TriedInPart => Cell::new("well so far").style(WORTH_A_LOOK),
             SyncOutcome::Parked => Cell::new("parked").style(BAD),
             SyncOutcome::Failed => Cell::new("failed").style(BAD),
             SyncOutcome::Held => Cell::new("held").style(WORTH_A_LOOK),
@@ -333,13 +364,13 @@ impl Synced {
     /// What went wrong, for the standard error: also where nothing else is to be said.
     pub(crate) fn complaint(&self) -> Option<String> {
         let message = clean(self.message.as_deref()?);
-        let style = if self.outcome == SyncOutcome::Held {
-            WORTH_A_LOOK
-        } else {
-            BAD
+        let style = match self.outcome {
+            SyncOutcome::Held | SyncOutcome::TriedInPart => WORTH_A_LOOK,
+            _ => BAD,
         };
         let word = match self.outcome {
             SyncOutcome::Held => "held",
+            SyncOutcome::TriedInPart => "tried in part",
             SyncOutcome::Parked => "parked",
             _ => "failed",
         };

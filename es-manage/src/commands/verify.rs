@@ -129,8 +129,9 @@ pub async fn verify(
     report.findings.extend(found);
     match read {
         Ok(()) => Ok(report),
-        // The store could read all of it just now, so what is in the way is what is stored.
+        // The store could read all of it just now. Where it still answers, what is in the way is what is stored.
         Err((after, Error::Log(LogError::Store(error)))) => {
+            app.log().head().await?;
             report.findings.push(Found {
                 kind: FoundKind::Unreadable,
                 position: i64::try_from(after.get()).ok(),
