@@ -149,7 +149,7 @@ impl Client {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dog_is_registered_learns_and_is_looked_at() {
     let school = Running::start().await;
     let registered = school.post("/dogs", json!({ "name": "Fido" })).await;
@@ -169,7 +169,7 @@ async fn a_dog_is_registered_learns_and_is_looked_at() {
     assert_eq!(school.get("/dogs/Fido?version=2").await.body, younger);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn every_error_has_the_status_that_it_means() {
     let school = Running::start().await;
     school.post("/dogs", json!({ "name": "Fido" })).await;
@@ -219,7 +219,7 @@ async fn every_error_has_the_status_that_it_means() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn who_asked_and_why_is_kept_with_every_event() {
     let school = Running::start().await;
     let correlation = "018f7a3e-0000-7000-8000-000000000001";
@@ -242,7 +242,7 @@ async fn who_asked_and_why_is_kept_with_every_event() {
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lesson_is_learned_and_invoiced_or_neither() {
     let school = Running::start().await;
     school.post("/dogs", json!({ "name": "Fido" })).await;
@@ -282,7 +282,7 @@ async fn a_lesson_is_learned_and_invoiced_or_neither() {
     assert_eq!(school.invoices().await, 1 + given as i64);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_school_that_closes_answers_what_it_was_asked() {
     let mut school = Running::start().await;
     let close = school.close.take().unwrap();
@@ -305,7 +305,7 @@ async fn a_school_that_closes_answers_what_it_was_asked() {
     school.served.await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_dogs_learn_is_on_their_certificates_when_somebody_asks() {
     let school = Running::start().await;
     school.post("/dogs", json!({ "name": "Fido" })).await;
@@ -320,7 +320,7 @@ async fn what_the_dogs_learn_is_on_their_certificates_when_somebody_asks() {
     school.office.stop().await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_nobody_migrated_is_refused_when_the_school_opens() {
     let log = TestLog::new().await.unwrap();
     let stores = desk::stores(log.url());

@@ -108,7 +108,11 @@ impl TestLog {
     #[must_use]
     pub fn store_url(&self) -> String {
         let sign = if self.url.contains('?') { '&' } else { '?' };
-        format!("{}{sign}schema={}", self.url, self.schema)
+        let schema = &self.schema;
+        format!(
+            "{}{sign}schema={schema}&application_name={schema}",
+            self.url
+        )
     }
 
     /// The URL of its server.
@@ -142,8 +146,11 @@ impl Drop for TestLog {
 async fn drop_schema(url: &str, schema: &str) -> Result<(), BoxError> {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
     let drop = async {
+        // Who still works on the log may be driven by the very thread that waits here.
         let statement = format!(
-            "DROP SCHEMA IF EXISTS {} CASCADE",
+            "SET lock_timeout = '10s'; \
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{schema}'; \
+             DROP SCHEMA IF EXISTS {} CASCADE",
             crate::sql::quoted(schema)
         );
         client.batch_execute(&statement).await
