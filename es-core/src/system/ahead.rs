@@ -25,20 +25,25 @@ impl Ahead {
 
     /// What a batch left over, and what was read behind it.
     pub(super) fn left_over(
-        left: &[Record],
+        mut left: Vec<Record>,
         after: Position,
         behind: Option<LogPage>,
     ) -> Option<Self> {
-        if left.is_empty() {
+        let Some(last) = left.last() else {
             return behind.map(|page| Self::new(after, page));
-        }
-        let mut records = left.to_vec();
-        let mut read_to = records.last()?.position;
+        };
+        let mut read_to = last.position;
         if let Some(behind) = behind {
-            records.extend(behind.records);
+            left.extend(behind.records);
             read_to = behind.read_to;
         }
+        let records = left;
         Some(Self::new(after, LogPage { records, read_to }))
+    }
+
+    /// What was read right behind a position.
+    pub(super) fn behind(self, position: Position) -> Option<LogPage> {
+        (self.after == position).then_some(self.page)
     }
 
     /// The page behind a position, up to a bound, of so many records at most; `None` where something else was read.

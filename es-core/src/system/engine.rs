@@ -16,8 +16,8 @@ use super::watch::LOOK_AGAIN;
 use super::{StopReason, traced};
 use crate::domain::Position;
 use crate::persistence::{
-    Advance, BoxFuture, Commit, CommitId, DecodeError, Lease, LeaseError, LeaseRequest, Metadata,
-    Parked, Parking, Span, Store, whole_microseconds,
+    Advance, BoxFuture, Commit, CommitId, DecodeError, Epoch, Lease, LeaseError, LeaseRequest,
+    Metadata, Parked, Parking, Span, Store, whole_microseconds,
 };
 
 mod halt;
@@ -74,8 +74,8 @@ pub(super) struct Engine<'a> {
     run: Option<Run>,
     /// The lease under which a store could not be reached, which nobody else has yet.
     lost: Option<Lease>,
-    /// Where it stood when it gave its lease back, because there was nothing to do.
-    rested: Option<Position>,
+    /// Where it stood when it gave its lease back, because there was nothing to do, and under which epoch.
+    rested: Option<(Position, Epoch)>,
 }
 
 /// What is known under a lease.
@@ -216,7 +216,7 @@ impl<'a> Engine<'a> {
     pub(super) async fn idle(&mut self, changed: BoxFuture<'static, ()>) {
         let followed = self.followed;
         let Some(run) = &self.run else {
-            if let Some(position) = self.rested {
+            if let Some((position, _)) = self.rested {
                 future::or(changed, followed.watch.moved_from(position)).await;
             }
             return;
@@ -225,7 +225,7 @@ impl<'a> Engine<'a> {
             // Somebody may ask for another attempt.
             return future::or(changed, followed.clock.sleep(LOOK_AGAIN)).await;
         }
-        let position = run.position;
+        let (position, epoch) = (run.position, run.lease.epoch);
         let left = renewed_after(followed).saturating_sub(run.renewed.elapsed());
         let mut moved = pin!(future::or(changed, followed.watch.moved_from(position)));
         let is_moved = async {
@@ -237,7 +237,7 @@ impl<'a> Engine<'a> {
             false
         };
         if !future::or(is_moved, is_long).await {
-            self.rested = Some(position);
+            self.rested = Some((position, epoch));
             // The run is kept until the lease is given back, so that it is, though this may be dropped here.
             if let Some(run) = &self.run
                 && give_back(followed, self.holder, &run.lease).await
@@ -252,8 +252,10 @@ impl<'a> Engine<'a> {
     async fn next(&mut self) -> Result<Turn, Halt> {
         match &mut self.run {
             None => {
-                if let Some(position) = self.rested
+                if let Some((position, epoch)) = self.rested
                     && self.followed.app.log().head().await? == position
+                    // Whoever had it since may have set something aside, or put another revision in its place.
+                    && self.store().standing(&self.followed.id).await?.epoch == epoch
                 {
                     return Ok(Turn::CaughtUp);
                 }
@@ -454,16 +456,17 @@ impl<'a> Engine<'a> {
                 let advance = batch.advance(0, handled);
                 self.followed.forget_failure();
                 self.moved(&advance);
+                let mut batch = Arc::unwrap_or_clone(batch);
+                let left = batch.records.split_off(handled.min(batch.records.len()));
                 if let Some(run) = &mut self.run {
-                    let left = &batch.records[handled.min(batch.records.len())..];
-                    if behind.is_some() || !left.is_empty() {
-                        // Read again where some of the events were set apart, which are not among those that are left.
-                        let is_whole = left.is_empty() || batch.parking.is_empty();
-                        run.ahead = match is_whole && run.ahead.is_none() {
-                            true => Ahead::left_over(left, advance.to, behind),
-                            false => None,
-                        };
-                    }
+                    let kept = run.ahead.take();
+                    let behind = behind.or_else(|| kept?.behind(batch.to));
+                    // Read again where some of the events were set apart, which are not among those that are left.
+                    let is_whole = left.is_empty() || batch.parking.is_empty();
+                    run.ahead = match is_whole {
+                        true => Ahead::left_over(left, advance.to, behind),
+                        false => None,
+                    };
                 }
                 traced::handled(handled, advance.to);
                 Ok(Turn::Moved(handled))

@@ -4,17 +4,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use es_core::persistence::{
-    AppendError, Commit, CommitId, Committed, Filter, FollowerId, Lease, LeaseError, LeaseRequest,
-    LogPage, Metadata, Parked, ReadError, Span, Standing, Store,
+    AppendError, BoxFuture, Commit, Committed, EventStore, Filter, FollowerId, Lease, LeaseError,
+    LeaseRequest, LogPage, Parked, ReadError, Span, Standing,
 };
-use es_core::persistence::{BoxFuture, EventStore};
-use es_core::system::{Batch, HandleError, State};
+use es_core::system::{OnFailure, State};
 use es_core::testing::{Intercept, Intercepted, VirtualClock};
-use es_core::{Application, Follower, Position, System};
+use es_core::{Application, Follower, Position, StreamId, System};
 use es_store_memory::MemoryStore;
 use pollster::block_on;
+use trials::faults::idle::Reader;
 
-use crate::school::trained;
+use crate::school::{Wall, application, dog, trained};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -78,41 +78,6 @@ impl Intercept for Counting {
     }
 }
 
-/// Keeps its checkpoint, and does nothing else.
-struct Reader {
-    name: String,
-    store: Arc<dyn Store>,
-}
-
-impl Follower for Reader {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn filter(&self) -> Filter {
-        Filter::everything()
-    }
-
-    fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store)
-    }
-
-    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
-        Box::pin(async move {
-            let count = batch.records.len();
-            let commit = Commit {
-                id: CommitId::draw(),
-                time: SystemTime::UNIX_EPOCH,
-                metadata: Metadata::new(),
-                appends: Vec::new(),
-                checkpoint: Some(batch.advance(0, count)),
-            };
-            self.store.commit(commit).await?;
-            Ok(count)
-        })
-    }
-}
-
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
@@ -130,13 +95,10 @@ fn many_followers_with_nothing_to_do_ask_one_question_a_second_together_and_hold
         .clock(clock.clone())
         .build();
     block_on(trained(&app, 1, &["sit"]));
-    let store: Arc<dyn Store> = Arc::new(Intercepted(counting.clone()));
+    let store = Intercepted(counting.clone());
     let mut system = System::new("school");
     for number in 0..8 {
-        let reader = Reader {
-            name: format!("reader {number}"),
-            store: Arc::clone(&store),
-        };
+        let reader = Reader::new(number, &store);
         system = system.follow(&app, reader.leased_for(Duration::from_millis(30)));
     }
     let running = system.start();
@@ -167,4 +129,33 @@ fn many_followers_with_nothing_to_do_ask_one_question_a_second_together_and_hold
         reached.expect("it takes its lease again");
     }
     block_on(running.stop()).expect("they were told to");
+}
+
+#[test]
+fn who_rests_takes_up_what_somebody_else_has_set_aside_meanwhile() {
+    let (store, app) = application("school");
+    block_on(trained(&app, 1, &["impossible"]));
+    let follow = |wall: Wall| {
+        let follower = store.project(wall).leased_for(Duration::from_millis(30));
+        let follower = follower.on_failure(OnFailure::park().retries(0));
+        System::new("school").follow(&app, follower)
+    };
+    let resting = follow(Wall::default());
+    let status = || block_on(resting.follower("wall").status()).expect("it can be read");
+    let running = resting.start();
+    until("it rests", || {
+        let status = status();
+        status.state == State::CaughtUp && status.holder.is_none()
+    });
+    let wall = Wall::default();
+    let failing = Arc::clone(&wall.faults.failing);
+    failing.store(true, Ordering::SeqCst);
+    let rebuilt = follow(wall);
+    block_on(rebuilt.follower("wall").rebuild()).expect("it is built");
+    assert_eq!(status().parked, 1);
+    failing.store(false, Ordering::SeqCst);
+    let stream = StreamId::new("Dog", dog(1));
+    block_on(rebuilt.follower("wall").retry(&stream)).expect("it is set aside");
+    until("it is tried again", || status().parked == 0);
+    block_on(running.stop()).expect("it was told to");
 }

@@ -15,13 +15,24 @@ pub const FOLLOWERS: usize = 8;
 /// How long they hold a lease that they do not need.
 const LEASE: Duration = Duration::from_millis(600);
 
-/// Keeps its checkpoint, and does nothing else.
-struct Reader {
+/// A follower that keeps its checkpoint, and does nothing else.
+#[derive(Debug)]
+pub struct Reader<S> {
     name: String,
-    store: Arc<dyn Store>,
+    store: S,
 }
 
-impl Follower for Reader {
+impl<S: Store + Clone> Reader<S> {
+    /// One of several.
+    pub fn new(number: usize, store: &S) -> Self {
+        Self {
+            name: format!("reader {number}"),
+            store: store.clone(),
+        }
+    }
+}
+
+impl<S: Store + Clone> Follower for Reader<S> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -31,7 +42,7 @@ impl Follower for Reader {
     }
 
     fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store)
+        Arc::new(self.store.clone())
     }
 
     fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
@@ -55,11 +66,7 @@ pub fn resting(store: &(impl Store + Clone)) -> Running {
     let app = Application::new(store.clone());
     let mut system = System::new("idle");
     for number in 0..FOLLOWERS {
-        let reader = Reader {
-            name: format!("reader {number}"),
-            store: Arc::new(store.clone()),
-        };
-        system = system.follow(&app, reader.leased_for(LEASE));
+        system = system.follow(&app, Reader::new(number, store).leased_for(LEASE));
     }
     let running = system.start();
     block_on(async {
