@@ -7,7 +7,7 @@ use es_core::persistence::{
     Advance, AppendError, CommitId, Dropped, FollowerId, Lease, LeaseError, LeaseRequest, Parked,
     ParkedError, Parking, Standing, Verdict,
 };
-use es_core::system::{HandleError, InlineError, Inlined, Output};
+use es_core::system::{HandleError, Inlined, Output};
 use es_core::{Position, StreamId};
 use rustc_hash::FxHashMap;
 
@@ -195,29 +195,6 @@ impl Followers {
     /// Whether a projection inside of commits has that name.
     fn is_inside(&self, follower: &FollowerId) -> bool {
         self.kept.get(follower).is_some_and(|kept| kept.inline)
-    }
-
-    /// Refuses a projection inside of commits that follows the log, or is outdated.
-    pub(crate) fn runs_inside(
-        &self,
-        inlined: &Inlined,
-        now: SystemTime,
-    ) -> Result<(), InlineError> {
-        let follower = inlined.follower().clone();
-        let standing = self.standing(&follower);
-        if let (Some(holder), Some(until)) = (standing.holder, standing.until)
-            && until > now
-        {
-            return Err(InlineError::Followed { follower, holder });
-        }
-        if standing.revision > inlined.revision() {
-            return Err(InlineError::Outdated {
-                follower,
-                live: standing.revision,
-                known: inlined.revision(),
-            });
-        }
-        Ok(())
     }
 
     /// Takes the name of a projection inside of commits; whoever had it is fenced.

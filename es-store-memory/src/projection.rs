@@ -134,12 +134,16 @@ impl MemoryStore {
             inlined,
         };
         let mut log = self.log_to_write();
-        log.followers.runs_inside(&inline.inlined, self.now())?;
+        let follower = inline.inlined.follower().clone();
+        let (standing, parked) = (
+            log.followers.standing(&follower),
+            log.followers.parked(&follower).len(),
+        );
+        inline.inlined.may_begin(&standing, parked, self.now())?;
         let all = log.read(Span::all(), &Filter::everything());
         let view = inline.handle(None, &all.records);
         let view = view.map_err(|source| inline.inlined.refused(source))?;
         let last = all.records.last().map(|record| record.commit);
-        let follower = inline.inlined.follower().clone();
         log.followers.begin_inside(&inline.inlined);
         log.followers
             .keep(follower.clone(), view, all.read_to, last);

@@ -133,17 +133,9 @@ fn begin<P: SqliteProjection>(
     let follower = inlined.follower().clone();
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     let standing = followers::standing(&transaction, sql, &follower)?;
-    if let (Some(holder), Some(until)) = (standing.holder, standing.until)
-        && until > now
-    {
-        return Ok(Err(InlineError::Followed { follower, holder }));
-    }
-    if standing.revision > inlined.revision() {
-        return Ok(Err(InlineError::Outdated {
-            follower,
-            live: standing.revision,
-            known: inlined.revision(),
-        }));
+    let parked = followers::parked(&transaction, sql, &follower)?.len();
+    if let Err(refused) = inlined.may_begin(&standing, parked, now) {
+        return Ok(Err(refused));
     }
     let before = made(&transaction, sql, &follower)?;
     let is_made = standing.revision == inlined.revision() && before.is_some();

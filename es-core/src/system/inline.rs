@@ -1,12 +1,13 @@
 //! Projections inside of commits: what a store needs to know of one, and who may not run beside it.
 use std::fmt;
+use std::time::SystemTime;
 
 use super::Projection;
 use crate::application::{Application, OpenError, at_once};
 use crate::domain::{StreamId, Version};
 use crate::persistence::{
     AppendError, BoxError, Codecs, DecodeError, EventSet, EventStore, Filter, FollowerId, Record,
-    Recorded,
+    Recorded, Standing,
 };
 
 /// A projection that a store runs inside of the commits of an application: under which name its checkpoint is kept, and how the application's
@@ -82,6 +83,41 @@ impl Inlined {
             }
         }
         Ok(Recorded::of(&record)?)
+    }
+
+    /// Whether it may begin where its name stands, `parked` events of which are set aside.
+    ///
+    /// # Errors
+    /// [`InlineError::Followed`], [`InlineError::Outdated`], [`InlineError::Parked`].
+    pub fn may_begin(
+        &self,
+        standing: &Standing,
+        parked: usize,
+        now: SystemTime,
+    ) -> Result<(), InlineError> {
+        let follower = || self.follower.clone();
+        if let (Some(holder), Some(until)) = (&standing.holder, standing.until)
+            && until > now
+        {
+            return Err(InlineError::Followed {
+                follower: follower(),
+                holder: holder.clone(),
+            });
+        }
+        if standing.revision > self.revision {
+            return Err(InlineError::Outdated {
+                follower: follower(),
+                live: standing.revision,
+                known: self.revision,
+            });
+        }
+        if parked > 0 {
+            return Err(InlineError::Parked {
+                follower: follower(),
+                events: parked,
+            });
+        }
+        Ok(())
     }
 
     /// Refuses what was made by another revision than this program's.
@@ -178,6 +214,16 @@ pub enum InlineError {
         live: u32,
         /// The revision of this program.
         known: u32,
+    },
+    /// Events that its name could not handle while it followed are set aside, and inside of commits nothing waits.
+    #[error(
+        "{follower} has set {events} events aside; let it follow the log until they are handled, or drop them"
+    )]
+    Parked {
+        /// Under which name its checkpoint is kept.
+        follower: FollowerId,
+        /// How many, with those that wait behind others.
+        events: usize,
     },
     /// Its tables could not be made.
     #[error("what {follower} writes to could not be made ready")]

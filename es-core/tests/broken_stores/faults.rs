@@ -128,6 +128,7 @@ faults! {
     StoresWhatAProjectionRefuses: a_commit_that_a_projection_refuses_leaves_nothing,
     TakesNeighboursOfWhatIsRefusedAlong: a_commit_that_a_projection_refuses_takes_no_neighbour_along,
     HandlesWhatIsSentAgain: what_was_given_up_is_stored_with_what_projections_make_of_it,
+    RunsInsideBesideWhatIsSetAside: nothing_runs_inside_of_commits_whose_name_has_set_events_aside,
     LeasesWhatRunsInside: nobody_follows_under_the_name_of_a_projection_inside_of_commits,
     RepeatsAnEventNowAndThen: every_event_has_its_effect_once_whoever_runs_the_follower,
 

@@ -45,7 +45,7 @@ async fn begun<H: Harness>(
 }
 
 /// Steps until nobody has anything to do, but not for ever.
-async fn settled(system: &System) -> Result<(), String> {
+pub(super) async fn settled(system: &System) -> Result<(), String> {
     for _ in 0..200 {
         let stepped = system.step().await.map_err(|error| error.to_string())?;
         if stepped.idle {

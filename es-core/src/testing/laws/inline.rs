@@ -1,10 +1,11 @@
-//! Laws 26, 27 and 33 for projections that run inside of commits.
+//! Laws 26, 27, 29 and 33 for projections that run inside of commits.
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 
+use super::followers::settled;
 use super::{
     Harness, Journal, advance, append, commit, not_run, on_threads, positions, read_log, stream,
     write,
@@ -13,7 +14,7 @@ use crate::application::Application;
 use crate::persistence::{
     AppendError, CheckpointStore, EventStore, FollowerId, LeaseError, LeaseRequest,
 };
-use crate::system::{InlineError, State, StopReason, System};
+use crate::system::{Follower, InlineError, OnFailure, State, StopReason, System};
 
 /// The projection of a law.
 const NAME: &str = "journal";
@@ -214,7 +215,7 @@ pub async fn nobody_follows_under_the_name_of_a_projection_inside_of_commits<H: 
         return;
     };
     let system = System::new("laws").follow(&app, follower);
-    system.settle().await.expect_err("it cannot run");
+    settled(&system).await.expect_err("it cannot run");
     let status = system.follower(NAME).status().await;
     let state = status.expect("it can be read").state;
     assert!(
@@ -230,7 +231,7 @@ pub async fn nobody_follows_under_the_name_of_a_projection_inside_of_commits<H: 
     end.await;
     write(&store, [append(&stream(1), 2, 2)]).await;
     system.follower(NAME).resume().expect("it is there");
-    system.settle().await.expect("nothing is in its way");
+    settled(&system).await.expect("nothing is in its way");
     assert_all_noted(&harness, &store).await;
     let lease = store.lease(request(None)).await.expect("it is free");
     match harness.inline(&store, &app, sound()) {
@@ -252,5 +253,46 @@ pub async fn nobody_follows_under_the_name_of_a_projection_inside_of_commits<H: 
     let late = store.lease(request(Some(lease.epoch))).await;
     assert!(matches!(late, Err(LeaseError::Fenced { .. })), "{late:?}");
     write(&store, [append(&stream(1), 4, 1)]).await;
+    assert_all_noted(&harness, &store).await;
+}
+
+/// Law 29: what waits behind an event is not overtaken.
+pub async fn nothing_runs_inside_of_commits_whose_name_has_set_events_aside<H: Harness>(
+    harness: H,
+) {
+    let failing = Arc::new(AtomicBool::new(true));
+    let still = Arc::clone(&failing);
+    let journal = Journal::new(NAME, 1, move |_| match still.load(Ordering::SeqCst) {
+        true => Err("as a bug of an earlier program would".into()),
+        false => Ok(()),
+    });
+    let store = harness.open().await;
+    let app = Application::builder(harness.open().await)
+        .name("laws")
+        .build();
+    let Some(follower) = harness.follow(&store, journal) else {
+        not_run::<H>("law 29", "inside of commits", "has no followers");
+        return;
+    };
+    write(&store, [append(&stream(1), 0, 2)]).await;
+    let system =
+        System::new("laws").follow(&app, follower.on_failure(OnFailure::park().retries(0)));
+    settled(&system).await.expect("what fails is set aside");
+    let Some(inline) = harness.inline(&store, &app, sound()) else {
+        not_run::<H>("law 29", "inside of commits", "has no `inline`");
+        return;
+    };
+    match inline.await {
+        Err(InlineError::Parked { follower, events }) => assert_eq!((follower, events), (id(), 2)),
+        other => panic!("it would overtake what is set aside, and was {other:?}"),
+    }
+    failing.store(false, Ordering::SeqCst);
+    let handle = system.follower(NAME);
+    handle.retry(&stream(1)).await.expect("it is set aside");
+    settled(&system).await.expect("nothing is in its way");
+    if let Some(inline) = harness.inline(&store, &app, sound()) {
+        inline.await.expect("nothing is set aside any more");
+    }
+    write(&store, [append(&stream(1), 2, 1)]).await;
     assert_all_noted(&harness, &store).await;
 }

@@ -125,6 +125,7 @@ macro_rules! each_law {
             inline::a_commit_that_a_projection_refuses_leaves_nothing
             inline::a_commit_that_a_projection_refuses_takes_no_neighbour_along
             inline::what_was_given_up_is_stored_with_what_projections_make_of_it
+            inline::nothing_runs_inside_of_commits_whose_name_has_set_events_aside
             inline::nobody_follows_under_the_name_of_a_projection_inside_of_commits
             chaos::every_event_has_its_effect_once_whoever_runs_the_follower
             waiting::waiting_ends_at_once_where_the_follower_has_been
