@@ -201,6 +201,11 @@ impl Fault {
         )
     }
 
+    /// Whether an earlier statement of the transaction failed, whose error somebody did not pass on.
+    pub(crate) fn is_of_the_transaction(&self) -> bool {
+        self.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
+    }
+
     /// Whether other commits may well succeed where this one failed: what is said of the server is said of all.
     pub(crate) fn is_of_one(&self) -> bool {
         match self {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::connection::in_time;
 use crate::error::{Fault, not_committed};
 use crate::followers::{self, key};
-use crate::projection::{FIRST, Own, PostgresProjection, begin, is_of_the_moment};
+use crate::projection::{FIRST, Own, PostgresProjection, WENT_ON, begin, is_of_the_moment};
 use crate::reads::Admitted;
 use crate::records::{column, records, stored, time};
 use crate::sql::Sql;
@@ -238,21 +238,12 @@ async fn begun<P: PostgresProjection>(
         let standing = followers::locked(&*transaction, sql, &follower).await?;
         let now = transaction.query_one(&sql.read_now, &[]).await?;
         let before = swap::made(&transaction, sql, &follower).await?;
-        Ok((standing, time(column(&now, 0)?), before))
+        let [name, log] = key(&follower);
+        let parked = transaction.query(&sql.read_parked, &[&name, &log]).await?;
+        Ok((standing, time(column(&now, 0)?), before, parked.len()))
     });
-    let (standing, now, before) = found.await.map_err(failed)?;
-    if let (Some(holder), Some(until)) = (standing.holder, standing.until)
-        && until > now
-    {
-        return Err(InlineError::Followed { follower, holder });
-    }
-    if standing.revision > inlined.revision() {
-        return Err(InlineError::Outdated {
-            follower,
-            live: standing.revision,
-            known: inlined.revision(),
-        });
-    }
+    let (standing, now, before, parked) = found.await.map_err(failed)?;
+    inlined.may_begin(&standing, parked, now)?;
     let is_made = standing.revision == inlined.revision() && before.is_some();
     let before = before.unwrap_or_default();
     let mut after = before.clone();
@@ -363,24 +354,26 @@ impl Inline {
         Ok(())
     }
 
-    /// Adds a projection, in the place of one with its name, once it has handled what it has not seen: in a transaction that holds the log's lock.
-    pub(crate) async fn put(
-        &self,
-        mut inside: Inside,
-        transaction: &Transaction<'_>,
-        session: &Session,
-    ) -> Result<(), Fault> {
-        inside.catch_up(transaction, session).await?;
-        self.remove(inside.inlined.follower()).await;
+    /// Adds a projection, under the log's lock, and gives the one with its name that it takes the place of.
+    pub(crate) async fn put(&self, inside: Inside) -> Option<Inside> {
         let mut all = self.all.lock().await;
-        all.push(inside);
+        let same = all
+            .iter_mut()
+            .find(|other| other.follower() == inside.follower());
+        let before = match same {
+            Some(same) => Some(mem::replace(same, inside)),
+            None => {
+                all.push(inside);
+                None
+            }
+        };
         self.count.store(all.len(), Ordering::Release);
-        Ok(())
+        before
     }
 
     pub(crate) async fn remove(&self, follower: &FollowerId) {
         let mut all = self.all.lock().await;
-        all.retain(|inside| inside.inlined.follower() != follower);
+        all.retain(|inside| inside.follower() != follower);
         self.count.store(all.len(), Ordering::Release);
     }
 }
@@ -436,7 +429,7 @@ impl Inside {
     }
 
     /// Handles what it has not seen, up to the last event that is in the transaction.
-    async fn catch_up(
+    pub(crate) async fn catch_up(
         &mut self,
         transaction: &Transaction<'_>,
         session: &Session,
@@ -468,7 +461,8 @@ impl Inside {
         for record in &next.page {
             let handling = self.handler.handle(&self.inlined, record, transaction);
             let handling = async { Ok(within(&session.work, handling).await) };
-            if let Err(source) = in_time(session.patience, handling).await? {
+            let handled = in_time(session.patience, handling).await;
+            if let Err(source) = handled.unwrap_or_else(|_| Err(Fault::Silent.explained())) {
                 return Err(match is_of_the_moment(&*source) {
                     true => Fault::Again(Arc::new(source)),
                     false => inside(self.inlined.refused(source)),
@@ -480,17 +474,13 @@ impl Inside {
             Some(end) => Some((stored(end.position.get())?, Uuid::from(end.commit))),
             None => None,
         };
+        // Outside of the log's lock the page may know of more than what was asked for before it.
         let last = match &next.last {
-            Some(last) => Some((column(last, 0)?, column(last, 1)?)),
-            None => None,
+            Some(last) if next.page.len() < PAGE => Some((column(last, 0)?, column(last, 1)?)),
+            _ => None,
         };
-        let (to, commit): (i64, Uuid) = match (end, last) {
-            (Some(end), _) if next.page.len() == PAGE => end,
-            // Outside of the log's lock the page may know of more than what was asked for before it.
-            (Some(end), Some(last)) if end.0 > last.0 => end,
-            (_, Some(last)) => last,
-            (Some(end), None) => end,
-            (None, None) => return Ok(()),
+        let Some((to, commit)): Option<(i64, Uuid)> = end.max(last) else {
+            return Ok(());
         };
         if to <= from {
             return Ok(());
@@ -506,8 +496,13 @@ impl Inside {
             &next.begun,
         ];
         let moved = async { Ok(transaction.execute(&session.advance, &values).await?) };
-        if in_time(session.patience, moved).await? > 0 {
-            return Ok(());
+        match in_time(session.patience, moved).await {
+            Ok(0) => {}
+            Ok(_) => return Ok(()),
+            Err(fault) if fault.is_of_the_transaction() => {
+                return Err(inside(self.inlined.refused(WENT_ON)));
+            }
+            Err(fault) => return Err(fault),
         }
         let begun = async { Ok(transaction.query_one(&session.begun, &[]).await?) };
         let begun = in_time(session.patience, begun).await?;

@@ -338,6 +338,9 @@ async fn swapped(shared: &Shared, own: &mut Own, built: &Output) -> Result<(), U
     Ok(())
 }
 
+/// What a handler is told that did not pass on what Postgres said to it.
+pub(crate) const WENT_ON: &str = "a statement of the handler failed, and the handler went on; pass its error on, or set a savepoint before it";
+
 /// Why what was to be done in a transaction was rolled back.
 pub(crate) enum Undone {
     Fault(Fault),
@@ -463,13 +466,17 @@ async fn handle<P: PostgresProjection>(
         }
         Ok(Ok(()))
     });
-    match finished.await? {
-        Ok(()) => {}
-        Err(Some(refused)) => return Err(Undone::refused(refused)),
-        Err(None) => {
-            let source = "the handler ended the transaction; leave that to the follower".into();
-            let place = handled.saturating_sub(1);
-            return Err(Undone::Handle(HandleError::Event { place, source }));
+    let of_the_handler = |why: &str| {
+        let (place, source) = (handled.saturating_sub(1), why.into());
+        Err(Undone::Handle(HandleError::Event { place, source }))
+    };
+    match finished.await {
+        Err(fault) if fault.is_of_the_transaction() => return of_the_handler(WENT_ON),
+        Err(fault) => return Err(fault.into()),
+        Ok(Ok(())) => {}
+        Ok(Err(Some(refused))) => return Err(Undone::refused(refused)),
+        Ok(Err(None)) => {
+            return of_the_handler("the handler ended the transaction; leave that to the follower");
         }
     }
     in_time(shared.patience, async { Ok(transaction.commit().await?) }).await?;

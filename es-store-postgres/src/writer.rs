@@ -265,36 +265,35 @@ impl Work {
         }
     }
 
-    /// Has a projection run inside of every commit from here on.
-    async fn put(&mut self, inside: Inside) -> Result<(), Fault> {
+    /// Has a projection run inside of every commit from here on; where that fails, what ran before does still.
+    async fn put(&mut self, mut inside: Inside) -> Result<(), Fault> {
         let mut pen = match self.pen.take() {
             Some(pen) if !pen.client.is_closed() => pen,
             _ => self.connect().await?,
         };
-        let follower = inside.follower().clone();
         let Pen {
             client,
             locked,
             session: kept,
             ..
         } = &mut pen;
-        let inline = Arc::clone(&self.desk.inline);
-        let put = async {
-            let session = session(kept, &**client, &self.desk).await?;
-            let transaction = begin(client).await?;
-            in_time(self.desk.patience, locked.lock(&*transaction)).await?;
-            inline.put(inside, &transaction, session).await?;
-            in_time(self.desk.patience, async {
-                Ok(transaction.commit().await?)
-            })
-            .await
-        };
-        let put = put.await;
-        match &put {
-            Ok(()) => self.pen = Some(pen),
-            Err(_) => inline.remove(&follower).await,
+        let patience = self.desk.patience;
+        let session = in_time(patience, session(kept, &**client, &self.desk)).await?;
+        let transaction = in_time(patience, begin(client)).await?;
+        in_time(patience, locked.lock(&*transaction)).await?;
+        inside.catch_up(&transaction, session).await?;
+        let follower = inside.follower().clone();
+        let before = self.desk.inline.put(inside).await;
+        let committed = in_time(patience, async { Ok(transaction.commit().await?) });
+        if let Err(fault) = committed.await {
+            match before {
+                Some(before) => drop(self.desk.inline.put(before).await),
+                None => self.desk.inline.remove(&follower).await,
+            }
+            return Err(fault);
         }
-        put
+        self.pen = Some(pen);
+        Ok(())
     }
 
     /// Finds out what became of a group whose connection was lost: on a new one, under the log's lock, where each commit is looked up by its id
@@ -434,7 +433,8 @@ impl Work {
                 self.end = None;
                 self.undisturbed = false;
                 // An open transaction is rolled back with its connection, or by hand.
-                if !fault.is_lost() && pen.client.batch_execute("ROLLBACK").await.is_ok() {
+                let rollback = async { Ok(pen.client.batch_execute("ROLLBACK").await?) };
+                if !fault.is_lost() && in_time(self.desk.patience, rollback).await.is_ok() {
                     self.pen = Some(pen);
                 }
                 Err(fault)

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use es_core::application::SaveError;
 use es_core::persistence::{AppendError, CheckpointStore, EventStore, FollowerId};
@@ -12,6 +13,7 @@ use es_core::{
 };
 use es_store_postgres::testing::TestLog;
 use es_store_postgres::{PostgresProjection, PostgresStore, Tables};
+use tokio::sync::Notify;
 use tokio_postgres::{Client, NoTls, Transaction};
 use uuid::Uuid;
 
@@ -73,8 +75,14 @@ impl<const REVISION: u32> PostgresProjection for Wall<REVISION> {
         let DogEvent::TrickAdded { trick } = event.event else {
             return Ok(());
         };
-        if trick == "final" {
-            return Ok(tx.batch_execute("COMMIT").await?);
+        match &*trick {
+            "final" => return Ok(tx.batch_execute("COMMIT").await?),
+            "careless" => {
+                let _ = tx.batch_execute("SELECT 1 / 0").await;
+                return Ok(());
+            }
+            "endless" => std::future::pending::<()>().await,
+            _ => {}
         }
         let position = i64::try_from(event.position.get())?;
         let insert = format!("INSERT INTO {} VALUES ($1, $2, $3)", tx.table("wall"));
@@ -431,4 +439,90 @@ async fn what_others_write_while_one_begins_is_handled_once() {
             .unwrap();
         assert_eq!(kennel.wall().await.len() as u64 * 2, kennel.head().await);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_hides_an_error_or_does_not_end_takes_nobody_along() {
+    let log = TestLog::new().await.unwrap();
+    let builder = log.builder().statement_timeout(Duration::from_millis(200));
+    let store = builder.connect().await.unwrap();
+    let app = Application::builder(store.clone()).name("kennel").build();
+    store.inline(&app, Wall::<1>::default()).await.unwrap();
+    for wrong in ["careless", "endless"] {
+        let mut saves = tokio::task::JoinSet::new();
+        for number in 0..8_u128 {
+            let app = app.clone();
+            let trick = match number {
+                5 => wrong.to_owned(),
+                _ => format!("{wrong} trick {number}"),
+            };
+            let id = u128::from(wrong.len() as u64) * 100 + number;
+            saves.spawn(async move {
+                let saved = app.save(&mut dog(id, &[&trick])).await;
+                match number {
+                    5 => assert!(is_refused(&saved.unwrap_err())),
+                    _ => drop(saved.unwrap()),
+                }
+            });
+        }
+        saves.join_all().await;
+    }
+    assert_eq!(store.head().await.unwrap().get(), 2 * 7 * 2);
+}
+
+/// The same wall, whose handler stands still at an event until it is told to go on.
+struct Gated {
+    wall: Wall<1>,
+    reached: Arc<Notify>,
+    open: Arc<Notify>,
+}
+
+impl Projection for Gated {
+    const NAME: &'static str = "wall";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Gated {
+    async fn handle(
+        &mut self,
+        event: Recorded<DogEvent>,
+        tx: &Transaction<'_>,
+    ) -> Result<(), BoxError> {
+        if matches!(&event.event, DogEvent::TrickAdded { trick } if trick == "gate") {
+            self.reached.notify_one();
+            self.open.notified().await;
+        }
+        self.wall.handle(event, tx).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ran_inside_runs_on_where_another_cannot_take_its_place() {
+    let kennel = kennel().await;
+    let first = Wall::<1>::default();
+    kennel.store.inline(&kennel.app, first).await.unwrap();
+    let (_, other) = kennel.another().await;
+    other.save(&mut dog(1, &["gate"])).await.unwrap();
+    let (reached, open) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let second = Gated {
+        wall: Wall::default(),
+        reached: Arc::clone(&reached),
+        open: Arc::clone(&open),
+    };
+    second.wall.failing.store(true, Ordering::SeqCst);
+    let beginning = kennel.store.inline(&kennel.app, second);
+    let meanwhile = async {
+        reached.notified().await;
+        // Met under the log's lock, when the second takes the place of the first.
+        other.save(&mut dog(2, &["absurd"])).await.unwrap();
+        open.notify_one();
+    };
+    let (refused, ()) = tokio::join!(beginning, meanwhile);
+    let refused = refused.unwrap_err();
+    assert!(
+        matches!(refused, InlineError::Store(AppendError::Projection { .. })),
+        "{refused:?}"
+    );
+    kennel.app.save(&mut dog(3, &["sit"])).await.unwrap();
+    assert_eq!(kennel.tricks().await, ["gate", "absurd", "sit"]);
 }

@@ -53,6 +53,10 @@ impl<const REVISION: u32> PostgresProjection for Wall<REVISION> {
         if trick == "final" && failing {
             return Ok(tx.batch_execute("COMMIT").await?);
         }
+        if trick == "careless" && failing {
+            let _ = tx.batch_execute("SELECT 1 / 0").await;
+            return Ok(());
+        }
         let position = i64::try_from(event.position.get())?;
         let insert = format!("INSERT INTO {} VALUES ($1, $2, $3, $4)", tx.table("wall"));
         let insert = tx.prepared(&insert).await?;
@@ -406,4 +410,19 @@ async fn a_table_of_somebody_elses_is_not_dropped_for_what_was_never_made() {
     assert!(format!("{refused:?}").contains("wall"), "{refused:?}");
     let brick = kennel.reader.query_one("SELECT brick FROM wall", &[]).await;
     assert_eq!(brick.unwrap().get::<_, &str>(0), "mine");
+}
+
+#[tokio::test]
+async fn a_handler_that_hides_an_error_fails_at_its_event() {
+    let kennel = Schema::new().await;
+    kennel.trained(1, &["sit", "careless"]).await;
+    let wall = Wall::<1>::default();
+    wall.failing.store(true, Ordering::SeqCst);
+    let follower = kennel.store.project(wall);
+    let follower = follower.on_failure(OnFailure::stop().retries(0));
+    let system = System::new("kennel").follow(&kennel.app, follower);
+    let stopped = system.settle().await.unwrap_err();
+    let why = "at position 3 failed once: a statement of the handler failed";
+    assert!(format!("{stopped:?}").contains(why), "{stopped:?}");
+    assert_eq!(kennel.wall().await, self::wall(&[(1, &["sit"])]));
 }
