@@ -1,6 +1,6 @@
 //! Exports and imports, to files and from them, or through the standard output and input.
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter};
+use std::io::{self, BufReader, BufWriter, Seek};
 use std::path::Path;
 
 use es_core::{Application, BoxError};
@@ -41,21 +41,22 @@ pub(crate) async fn exported(
     beside.push(".part");
     let beside = Path::new(&beside);
     let file = File::create(beside).map_err(unwritten)?;
-    let mut out = BufWriter::new(file);
-    let report = match export::export(app, after, &mut out, bar).await {
-        Ok(report) => report,
-        Err(error) => {
-            // A part of an export is of no use.
-            drop(std::fs::remove_file(beside));
-            return Err(error.into());
-        }
+    let written = async {
+        let mut out = BufWriter::new(file);
+        let report = export::export(app, after, &mut out, bar).await?;
+        let file = out
+            .into_inner()
+            .map_err(|error| unwritten(error.into_error()))?;
+        file.sync_all().map_err(unwritten)?;
+        std::fs::rename(beside, path).map_err(unwritten)?;
+        Ok::<_, Failure>(report)
     };
-    let file = out
-        .into_inner()
-        .map_err(|error| unwritten(error.into_error()))?;
-    file.sync_all().map_err(unwritten)?;
-    std::fs::rename(beside, path).map_err(unwritten)?;
-    screen.print(&report).map_err(unprinted)?;
+    let written = written.await;
+    if written.is_err() {
+        // A part of an export is of no use.
+        drop(std::fs::remove_file(beside));
+    }
+    screen.print(&written?).map_err(unprinted)?;
     Ok(Status::Well)
 }
 
@@ -84,8 +85,12 @@ pub(crate) async fn imported(
     };
     let unread =
         |error: io::Error| Failure::usage(format!("cannot read `{}`: {error}", path.display()));
-    let events = line::count(&mut BufReader::new(File::open(path).map_err(unread)?));
-    let events = events.map_err(unread)?;
     let mut file = BufReader::new(File::open(path).map_err(unread)?);
-    Ok(import::import(app, &mut file, into, Some(events), bar).await?)
+    // What is no file, as a named pipe, is read once.
+    let mut events = None;
+    if file.get_ref().metadata().map_err(unread)?.is_file() {
+        events = Some(line::count(&mut file).map_err(unread)?);
+        file.rewind().map_err(unread)?;
+    }
+    Ok(import::import(app, &mut file, into, events, bar).await?)
 }

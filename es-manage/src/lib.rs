@@ -57,6 +57,9 @@
 //! Every command takes `--store URL`, or `--store APPLICATION=URL` once for each, and `--json`. Reports go to the standard output, errors and
 //! progress to the standard error. No command but `migrate` makes or migrates a store.
 //!
+//! Whatever is broken off, or killed, has kept what it did, and the same command again goes on from there. Interrupted (`SIGINT`, `SIGTERM`),
+//! `sync-followers` and `rebuild` finish the batch in hand and give back their leases, so that the next run need not wait for their end.
+//!
 //! # Exit status
 //!
 //! | status | meaning |
@@ -79,7 +82,6 @@ mod status;
 mod systems;
 mod time;
 
-pub use commands::PrintError;
 pub use commands::events::{EventLine, EventsQuery, EventsReport, events};
 pub use commands::export::{ExportReport, export};
 pub use commands::import::{ImportError, ImportInto, ImportReport, import};
@@ -96,6 +98,7 @@ pub use commands::sync_followers::{
     SyncError, SyncOptions, SyncOutcome, SyncReport, Synced, sync_followers,
 };
 pub use commands::verify::{Found, FoundKind, VerifyReport, verify};
+pub use commands::{BrokenOff, PrintError};
 pub use progress::Progress;
 pub use run::main;
 pub use status::{Meaning, Status};

@@ -1,4 +1,5 @@
 //! From the command line to the exit status.
+use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
@@ -19,7 +20,7 @@ use crate::failure::{Ended, Failure, program, unopened, unprinted};
 use crate::files::{exported, imported};
 use crate::output::{Human, Screen};
 use crate::progress::Bar;
-use crate::{IntoSystems, Status, Systems};
+use crate::{BrokenOff, IntoSystems, Status, Systems};
 
 /// Runs the command that the command line says, over the system that `system` makes, and says by its exit status how it ended.
 ///
@@ -157,8 +158,10 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
         }
         Command::SyncFollowers(arguments) => sync(&system, arguments, screen).await,
         Command::Rebuild { followers } => {
-            print(&rebuild::rebuild(&system, &followers, &bar).await?)?;
-            Ok(Status::Well)
+            let rebuilt = rebuild::rebuild(&system, &followers, &bar);
+            let (report, broken_off) = parted(unless_interrupted(&system, rebuilt).await?);
+            print(&report)?;
+            broken_off.map_or(Ok(Status::Well), Err)
         }
         Command::Parked(arguments) => decide(&system, arguments, &print).await,
         Command::Snapshot { app, categories } => {
@@ -242,9 +245,12 @@ async fn sync(system: &System, arguments: SyncFollowers, screen: Screen) -> Ende
         dry_run: arguments.dry_run,
         wait: arguments.wait,
     };
-    let report = sync_followers::sync_followers(system, &options, &bar).await?;
+    let synced = sync_followers::sync_followers(system, &options, &bar);
+    let (report, broken_off) = parted(unless_interrupted(system, synced).await?);
     let mut shown = Ok(());
-    if level > 0 || screen.json {
+    // Where nothing was done, why is all there is to say.
+    let is_told = broken_off.is_none() || !report.followers.is_empty();
+    if is_told && (level > 0 || screen.json) {
         let report = AtLevel {
             report: &report,
             level,
@@ -260,7 +266,59 @@ async fn sync(system: &System, arguments: SyncFollowers, screen: Screen) -> Ende
         }
     }
     shown?;
-    Ok(report.status())
+    broken_off.map_or(Ok(report.status()), Err)
+}
+
+/// What was done, and why no more was.
+fn parted<R: fmt::Debug + Send + Sync + 'static>(
+    ended: Result<R, BrokenOff<R>>,
+) -> (R, Option<Failure>) {
+    match ended {
+        Ok(report) => (report, None),
+        Err(BrokenOff { done, error }) => (done, Some(error.into())),
+    }
+}
+
+/// Followers at work, unless somebody interrupts the program: then they give back their leases, so that nobody has to wait until those end.
+async fn unless_interrupted<T>(
+    system: &System,
+    work: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        error = interrupted() => {
+            for follower in system.followers() {
+                // Where that fails, the lease ends by itself.
+                drop(follower.give_back().await);
+            }
+            Err(Failure { status: Status::Failed, help: None, error })
+        }
+        ended = work => Ok(ended),
+    }
+}
+
+/// Ends when the program is asked to.
+async fn interrupted() -> es_core::BoxError {
+    #[cfg(unix)]
+    let terminated = async {
+        let signal = tokio::signal::unix::SignalKind::terminate();
+        match tokio::signal::unix::signal(signal) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    let stopped = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    };
+    tokio::select! {
+        () = stopped => {}
+        () = terminated => {}
+    }
+    "interrupted; what was done is kept, and the same command goes on from there".into()
 }
 
 async fn decide(

@@ -192,7 +192,7 @@ impl CheckpointStore for MemoryStore {
         &'a self,
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Standing, ReadError>> {
-        Box::pin(async move { Ok(self.log().followers.standing(follower)) })
+        Box::pin(async move { Ok(self.log().followers.standing(follower).at(self.now())) })
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {

@@ -231,8 +231,12 @@ impl Sql {
             read_checkpoint: named(
                 "SELECT position FROM {checkpoints} WHERE follower = $1 AND log = $2".to_owned(),
             ),
+            // Nobody has a lease that has ended.
             read_standing: named(format!(
-                "SELECT c.follower, c.log, {STANDING} FROM {{checkpoints}} AS c WHERE c.follower = $1 AND c.log = $2"
+                "SELECT c.follower, c.log, c.position, c.commit_id, c.revision, c.epoch, lease.holder, lease.since, lease.until \
+                 FROM {{checkpoints}} AS c \
+                 LEFT JOIN LATERAL (SELECT c.holder, c.since, c.until WHERE c.until > {NOW}) AS lease ON true \
+                 WHERE c.follower = $1 AND c.log = $2"
             )),
             begin_standing: named(
                 "INSERT INTO {checkpoints} (follower, log, position) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING"

@@ -104,12 +104,23 @@ pub struct Standing {
     pub revision: u32,
     /// The newest lease.
     pub epoch: Epoch,
-    /// Who has the lease, where somebody does.
+    /// Who has the lease, where somebody does: nobody has one that has ended, by the clock of the store.
     pub holder: Option<String>,
     /// When it was taken, by the clock of the store; renewing it changes nothing.
     pub since: Option<SystemTime>,
     /// When the lease ends, by the clock of the store.
     pub until: Option<SystemTime>,
+}
+
+impl Standing {
+    /// The same, without a lease that has ended by then: for stores, which say the time by the clock that they grant leases by.
+    #[must_use]
+    pub fn at(mut self, now: SystemTime) -> Self {
+        if self.until.is_some_and(|until| until <= now) {
+            (self.holder, self.since, self.until) = (None, None, None);
+        }
+        self
+    }
 }
 
 /// Reads checkpoints, which are written by [commits](super::Commit), and keeps what else belongs to a follower: its lease, and what is parked.

@@ -2,7 +2,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::engine::{Engine, Goal, Turn};
+use futures_lite::future;
+
+use super::engine::{self, Engine, Goal, Turn};
 use super::state::State;
 use super::{FollowError, FollowerHandle, StopReason, System};
 use crate::application::Result;
@@ -17,7 +19,7 @@ impl FollowerHandle {
     ///
     /// # Errors
     /// [`FollowError::Held`], [`FollowError::Stopped`], [`FollowError::Unreachable`], as [`Error::Follow`](crate::Error::Follow); what was handled
-    /// before is kept.
+    /// before is kept. So it is where the future is dropped, whose lease is [given back](FollowerHandle::give_back) or taken up by the next call.
     pub async fn catch_up(
         &self,
         wait: Duration,
@@ -48,6 +50,8 @@ impl FollowerHandle {
                     if position.is_some_and(|position| position >= end) && !engine.has_due() {
                         break Ok(());
                     }
+                    // Stores that block would never let anybody drop this.
+                    future::yield_now().await;
                 }
                 Turn::Fenced => {}
                 Turn::Retry(pause) => followed.clock.sleep(pause).await,
@@ -86,6 +90,27 @@ impl FollowerHandle {
     }
 }
 
+impl FollowerHandle {
+    /// Gives back the lease of a call that was dropped before its end, so that others need not wait until it ends by itself; nothing where there is
+    /// none.
+    ///
+    /// # Errors
+    /// [`FollowError::NoSuchFollower`], and [`FollowError::Running`] where it is driven meanwhile.
+    pub async fn give_back(&self) -> Result<()> {
+        let followed = self.followed()?;
+        let running = || FollowError::Running {
+            follower: followed.id.clone(),
+        };
+        // Nobody drives it as long as this is held.
+        let _driven = followed.take().ok_or_else(running)?;
+        if let Some(lease) = followed.take_left() {
+            // Where that fails it ends by itself.
+            let _ = engine::give_back(followed, &self.holder, &lease).await;
+        }
+        Ok(())
+    }
+}
+
 /// How long at most until a lease is asked for again: its holder may give it back.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -100,25 +125,14 @@ fn stop_reason(state: State) -> StopReason {
 }
 
 impl System {
-    /// All of its followers, each behind those that write the events that it follows; where they follow each other in a circle, in the order in
+    /// All of its followers, each behind those that write the events that it follows; those that follow each other in a circle, in the order in
     /// which they were added.
     #[must_use]
     pub fn leaders_first(&self) -> Vec<FollowerHandle> {
-        let mut left: Vec<_> = self.followed.iter().collect();
-        let mut ordered = Vec::with_capacity(left.len());
-        while !left.is_empty() {
-            let is_led = |place: &usize| {
-                let mut others = left.iter().enumerate();
-                others.any(|(other, leader)| {
-                    let (log, own) = (left[*place].app.keeps_in(), leader.app.keeps_in());
-                    // Who keeps a read model beside the log that it follows leads nobody.
-                    other != *place && Arc::ptr_eq(&leader.store, &log) && !Arc::ptr_eq(&log, &own)
-                })
-            };
-            let next = (0..left.len()).find(|place| !is_led(place)).unwrap_or(0);
-            ordered.push(left.remove(next));
-        }
-        let handles = ordered.into_iter().map(|followed| {
+        let mut ordered: Vec<_> = self.followed.iter().enumerate().collect();
+        // Who is led has all leaders of its leaders, and those themselves; in a circle all have as many.
+        ordered.sort_by_cached_key(|(place, _)| self.leaders(*place));
+        let handles = ordered.into_iter().map(|(_, followed)| {
             FollowerHandle::new(
                 &followed.id.name,
                 self.holder.clone(),
@@ -126,5 +140,22 @@ impl System {
             )
         });
         handles.collect()
+    }
+
+    /// By how many a follower is led, those counted who lead its leaders.
+    fn leaders(&self, place: usize) -> usize {
+        let mut leaders = vec![false; self.followed.len()];
+        let mut led = vec![place];
+        while let Some(place) = led.pop() {
+            let log = self.followed[place].app.keeps_in();
+            for (other, leader) in self.followed.iter().enumerate() {
+                if leader.writes_events && Arc::ptr_eq(&leader.store, &log) && !leaders[other] {
+                    leaders[other] = true;
+                    led.push(other);
+                }
+            }
+        }
+        leaders[place] = false;
+        leaders.iter().filter(|is| **is).count()
     }
 }

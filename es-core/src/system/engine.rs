@@ -72,7 +72,7 @@ pub(super) struct Engine<'a> {
     once: bool,
     /// Present under a lease.
     run: Option<Run>,
-    /// The lease under which a store could not be reached, which nobody else has yet.
+    /// A lease that nobody else has yet: the store could not be reached under it, or its engine was dropped.
     lost: Option<Lease>,
     /// Where it stood when it gave its lease back, because there was nothing to do, and under which epoch.
     rested: Option<(Position, Epoch)>,
@@ -106,14 +106,15 @@ impl<'a> Engine<'a> {
             goal,
             once: false,
             run: None,
-            lost: None,
+            lost: followed.take_left(),
             rested: None,
         }
     }
 
     /// For one turn alone.
-    pub(super) fn once(self) -> Self {
-        Self { once: true, ..self }
+    pub(super) fn once(mut self) -> Self {
+        self.once = true;
+        self
     }
 
     /// Does the next thing there is to do, and says in the follower's state what came of it.
@@ -188,11 +189,13 @@ impl<'a> Engine<'a> {
 
     /// Gives the lease back, so that another need not wait for its end.
     pub(super) async fn release(&mut self) {
-        let lease = self.run.take().map(|run| run.lease);
-        if let Some(lease) = lease.or(self.lost.take()) {
+        // Kept until it is given back, so that it is known though this may be dropped here.
+        self.lose();
+        if let Some(lease) = &self.lost {
             // Where that fails it ends by itself.
-            let _ = give_back(self.followed, self.holder, &lease).await;
+            let _ = give_back(self.followed, self.holder, lease).await;
         }
+        self.lost = None;
     }
 
     /// Begins anew, under the same lease where it is still there: waiting for its end would be waiting for nobody.
@@ -555,8 +558,18 @@ impl<'a> Engine<'a> {
     }
 }
 
+/// Whoever drives the follower next goes on under the lease, or gives it back.
+impl Drop for Engine<'_> {
+    fn drop(&mut self) {
+        self.lose();
+        if let Some(lease) = self.lost.take() {
+            self.followed.leave(lease);
+        }
+    }
+}
+
 /// Gives a lease back, and says whether that was heard.
-async fn give_back(followed: &Followed, holder: &str, lease: &Lease) -> bool {
+pub(super) async fn give_back(followed: &Followed, holder: &str, lease: &Lease) -> bool {
     let request = LeaseRequest {
         follower: lease.follower.clone(),
         holder: holder.to_owned(),

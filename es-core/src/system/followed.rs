@@ -11,7 +11,7 @@ use super::watch::Watch;
 use super::{StopReason, traced};
 use crate::application::{Application, NotificationLog};
 use crate::domain::Position;
-use crate::persistence::{BoxFuture, Clock, FollowerId, Store};
+use crate::persistence::{BoxFuture, Clock, FollowerId, Lease, Store};
 
 pub(super) struct Followed {
     /// What it follows.
@@ -22,6 +22,8 @@ pub(super) struct Followed {
     pub(super) revision: u32,
     pub(super) settings: Settings,
     pub(super) store: Arc<dyn Store>,
+    /// Whether what it saves there are events.
+    pub(super) writes_events: bool,
     pub(super) clock: Arc<dyn Clock>,
     /// Looks at the log for all who follow it.
     pub(super) watch: Arc<Watch>,
@@ -29,6 +31,8 @@ pub(super) struct Followed {
     follower: Mutex<Option<Box<dyn Follower>>>,
     state: Mutex<State>,
     failing: Mutex<Failing>,
+    /// The lease of an engine that was dropped before it gave it back.
+    left: Mutex<Option<Lease>>,
     /// An event behind this one failed: what comes before it is handled first.
     before: Mutex<Option<Position>>,
     /// Its state was changed, or it is to look again.
@@ -59,12 +63,14 @@ impl Followed {
             revision: follower.revision(),
             settings: follower.settings(),
             store: follower.store(),
+            writes_events: follower.writes_events(),
             clock: app.goes_by(),
             watch,
             app: app.clone(),
             follower: Mutex::new(Some(follower)),
             state: Mutex::new(state),
             failing: Mutex::default(),
+            left: Mutex::default(),
             before: Mutex::default(),
             told: Event::new(),
         }
@@ -105,6 +111,14 @@ impl Followed {
         }
         drop(state);
         self.told.notify(usize::MAX);
+    }
+
+    pub(super) fn leave(&self, lease: Lease) {
+        *locked(&self.left) = Some(lease);
+    }
+
+    pub(super) fn take_left(&self) -> Option<Lease> {
+        locked(&self.left).take()
     }
 
     /// How often the event at a position has failed, this time included.

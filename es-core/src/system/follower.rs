@@ -35,6 +35,11 @@ pub trait Follower: Send + 'static {
         0
     }
 
+    /// Whether it saves events, to the store that keeps its checkpoint: who follows those is behind it where the order counts.
+    fn writes_events(&self) -> bool {
+        false
+    }
+
     /// How it is run.
     fn settings(&self) -> Settings {
         Settings::default()
@@ -288,6 +293,10 @@ impl Follower for Box<dyn Follower> {
         (**self).revision()
     }
 
+    fn writes_events(&self) -> bool {
+        (**self).writes_events()
+    }
+
     fn settings(&self) -> Settings {
         (**self).settings()
     }
@@ -327,6 +336,10 @@ impl<F: Follower> Follower for Configured<F> {
 
     fn revision(&self) -> u32 {
         self.follower.revision()
+    }
+
+    fn writes_events(&self) -> bool {
+        self.follower.writes_events()
     }
 
     fn settings(&self) -> Settings {

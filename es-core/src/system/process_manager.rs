@@ -118,6 +118,10 @@ impl<M: ProcessManager> Follower for Reactions<M> {
         self.application.keeps_in()
     }
 
+    fn writes_events(&self) -> bool {
+        true
+    }
+
     fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
         Box::pin(async move {
             for place in 0..batch.records.len() {

@@ -1,6 +1,8 @@
 //! What a projection made, made anew beside what readers see.
 use std::time::SystemTime;
 
+use futures_lite::future;
+
 use super::engine::{Engine, Goal, Turn};
 use super::state::State;
 use super::{FollowError, FollowerHandle, StopReason};
@@ -84,7 +86,7 @@ impl FollowerHandle {
         let ended = loop {
             match engine.turn().await {
                 Turn::Built => break Ok(()),
-                Turn::Moved(_) | Turn::CaughtUp => {}
+                Turn::Moved(_) | Turn::CaughtUp => future::yield_now().await,
                 Turn::Retry(pause) => followed.clock.sleep(pause).await,
                 Turn::Unreachable(failure) => {
                     let follower = id();

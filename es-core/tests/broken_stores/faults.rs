@@ -115,6 +115,7 @@ faults! {
     GluesNames: checkpoints_are_kept_per_follower_and_log,
 
     RenewsByRaising: a_lease_is_taken_by_raising_its_epoch_and_renewed_without,
+    NamesWhoHadALease: nobody_has_a_lease_that_has_ended,
     LeasesWhatSomebodyHas: a_lease_is_taken_by_raising_its_epoch_and_renewed_without,
     IgnoresEpochs: a_write_under_an_older_epoch_is_refused,
     ForgetsWhereACheckpointStands: a_checkpoint_keeps_the_commit_it_stands_at,

@@ -207,7 +207,10 @@ impl Intercept for Broken {
     ) -> BoxFuture<'a, Result<Standing, ReadError>> {
         Box::pin(async move {
             let position = Intercept::checkpoint(self, follower).await?;
-            let standing = self.store.standing(&self.kept_for(follower)).await?;
+            let mut standing = self.store.standing(&self.kept_for(follower)).await?;
+            if self.fault == NamesWhoHadALease && standing.holder.is_none() {
+                standing.holder = Some("whoever had it".to_owned());
+            }
             Ok(Standing {
                 position,
                 ..standing

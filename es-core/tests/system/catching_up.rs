@@ -1,6 +1,6 @@
 //! One follower, caught up once, and the order in which followers are to be caught up.
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use es_core::persistence::{
@@ -16,6 +16,7 @@ use es_store_memory::MemoryStore;
 use futures_lite::future::zip;
 use pollster::block_on;
 
+use crate::chains::Prizes;
 use crate::school::{Certificates, Members, Wall, application, dog, train, trained};
 
 #[test]
@@ -142,6 +143,70 @@ fn all_that_was_set_aside_and_is_to_be_tried_again_is_caught_up_with() {
     });
 }
 
+/// Never ends what it began, and counts how often it began.
+struct Endless {
+    store: MemoryStore,
+    begun: Arc<AtomicUsize>,
+}
+
+impl Follower for Endless {
+    fn name(&self) -> &str {
+        "endless"
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::everything()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.store.clone())
+    }
+
+    fn handle(&mut self, _batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        Box::pin(futures_lite::future::pending())
+    }
+}
+
+#[test]
+fn who_gives_up_catching_up_keeps_its_lease_for_the_next_call_or_gives_it_back() {
+    block_on(async {
+        let (store, app) = application("school");
+        trained(&app, 1, &["sit"]).await;
+        let begun = Arc::new(AtomicUsize::new(0));
+        let follower = || Endless {
+            store: store.clone(),
+            begun: Arc::clone(&begun),
+        };
+        let (one, another) = (System::new("one"), System::new("another"));
+        let (one, another) = (
+            one.follow(&app, follower()),
+            another.follow(&app, follower()),
+        );
+        let given_up = async |system: &System| {
+            let (endless, mut moved) = (system.follower("endless"), |_, _| {});
+            let before = begun.load(Ordering::SeqCst);
+            let until_begun = async {
+                while begun.load(Ordering::SeqCst) == before {
+                    futures_lite::future::yield_now().await;
+                }
+                Ok(())
+            };
+            let caught_up = endless.catch_up(Duration::ZERO, &mut moved);
+            futures_lite::future::or(caught_up, until_begun).await
+        };
+        given_up(&one).await.expect("it is free");
+        given_up(&one).await.expect("it is its own still");
+        let held = given_up(&another).await.expect_err("it is another's");
+        assert!(held.to_string().starts_with("`one`"), "{held}");
+        one.follower("endless").give_back().await.expect("it is");
+        given_up(&another).await.expect("it was given back");
+        let nothing = one.follower("endless").give_back().await;
+        nothing.expect("there is nothing to be given back");
+        given_up(&one).await.expect_err("it is another's");
+    });
+}
+
 #[test]
 fn leaders_stand_before_those_they_lead() {
     let (school_store, school) = application("school");
@@ -157,11 +222,20 @@ fn leaders_stand_before_those_they_lead() {
         .follow(&school, school_store.project(Wall::default()))
         .follow(&school, Certificates.onto(&office));
     assert_eq!(names(&system), ["wall", "certificates", "members"]);
-    // Who follows what it writes itself is led by nobody else.
+    // Who follows what it writes itself leads the others, and so does a whole circle.
+    let own = System::new("school")
+        .follow(&school, school_store.project(Wall::default()))
+        .follow(&school, Certificates.onto(&school));
+    assert_eq!(names(&own), ["certificates", "wall"]);
     let circle = System::new("school")
-        .follow(&school, Certificates.onto(&school))
-        .follow(&school, school_store.project(Wall::default()));
-    assert_eq!(names(&circle), ["certificates", "wall"]);
+        .follow(&school, school_store.project(Wall::default()))
+        .follow(&office, Prizes.onto(&school))
+        .follow(&school, Certificates.onto(&office))
+        .follow(&office, office_store.project(Members::default()));
+    assert_eq!(
+        names(&circle),
+        ["prizes", "certificates", "wall", "members"]
+    );
 }
 
 #[test]

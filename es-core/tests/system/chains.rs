@@ -72,7 +72,7 @@ fn what_an_event_brings_about_says_what_it_belongs_to_and_what_caused_it() {
 }
 
 /// Gives every dog a prize trick for its third one.
-struct Prizes;
+pub(crate) struct Prizes;
 
 impl ProcessManager for Prizes {
     const NAME: &'static str = "prizes";

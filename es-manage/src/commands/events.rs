@@ -217,6 +217,9 @@ impl Asked<'_> {
         if !self.query.follow || self.is_enough() || after >= up_to {
             return Ok(());
         }
+        // Where it ends may be told by an event that is not asked for.
+        let ends = self.query.up_to.is_some() || self.query.until.is_some();
+        let log = if ends { app.log() } else { log };
         let mut subscription = log.subscribe(after);
         while let Some(record) = subscription.next().await {
             let record = record?;

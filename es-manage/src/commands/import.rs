@@ -253,9 +253,10 @@ impl Importing<'_> {
 
     /// Stores a commit, or sees that it is there.
     async fn store(&mut self, records: Vec<Record>) -> Result<(), ImportError> {
-        let (Some(first), count) = (records.first(), records.len() as u64) else {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else {
             return Ok(());
         };
+        let (last, count) = (last.position, records.len() as u64);
         if self.into == ImportInto::Empty && self.log.read_to < self.log.head {
             self.compare(&records).await?;
             self.known += count;
@@ -275,7 +276,14 @@ impl Importing<'_> {
             appends: appends(records),
             checkpoint: None,
         };
-        self.app.append(commit).await.map_err(refused)?;
+        let committed = self.app.append(commit).await.map_err(refused)?;
+        if self.into == ImportInto::Empty
+            && let Some(position) = committed.position
+            && position != last
+        {
+            // Somebody else wrote meanwhile.
+            return Err(ImportError::NotEmpty { position });
+        }
         if is_known {
             self.known += count;
         } else {

@@ -14,12 +14,48 @@ pub(crate) mod status;
 pub(crate) mod sync_followers;
 pub(crate) mod verify;
 
-use std::io;
+use std::error::Error;
+use std::{fmt, io};
 
+use self::sync_followers::SyncError;
 use crate::{Meaning, Status};
 
 /// How many events are read at once.
 const PAGE: usize = 1_000;
+
+/// Why a command on followers was broken off, and what it had done by then, which is kept.
+#[derive(Debug)]
+pub struct BrokenOff<R> {
+    /// What was done.
+    pub done: R,
+    /// Why nothing more was.
+    pub error: SyncError,
+}
+
+impl<R> BrokenOff<R> {
+    fn after(done: R, error: impl Into<SyncError>) -> Self {
+        let error = error.into();
+        Self { done, error }
+    }
+}
+
+impl<R> fmt::Display for BrokenOff<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<R: fmt::Debug> Error for BrokenOff<R> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl<R: fmt::Debug> Meaning for BrokenOff<R> {
+    fn status(&self) -> Status {
+        self.error.status()
+    }
+}
 
 /// Why events could not be read and handed on.
 #[derive(Debug, thiserror::Error)]

@@ -2,10 +2,11 @@
 use std::fmt::{self, Write as _};
 
 use es_core::Position;
-use es_core::system::System;
+use es_core::system::{FollowerHandle, System};
 use serde::Serialize;
 
-use super::sync_followers::{SyncError, chosen};
+use super::BrokenOff;
+use super::sync_followers::chosen;
 use crate::Progress;
 use crate::output::{Human, Text};
 
@@ -31,28 +32,41 @@ pub struct Rebuilt {
 /// its place. One that was broken off goes on where it was.
 ///
 /// # Errors
-/// [`SyncError`]; what was not rebuilt is what it was.
+/// [`BrokenOff`], which tells what was rebuilt before; what was not is what it was.
 pub async fn rebuild(
     system: &System,
     followers: &[String],
     progress: &dyn Progress,
-) -> Result<RebuildReport, SyncError> {
-    let mut rebuilt = Vec::new();
+) -> Result<RebuildReport, BrokenOff<RebuildReport>> {
+    let mut report = RebuildReport {
+        rebuilt: Vec::new(),
+    };
     // None named is none meant: it is much work.
     if followers.is_empty() {
-        return Ok(RebuildReport { rebuilt });
+        return Ok(report);
     }
-    for follower in chosen(system, followers)? {
+    let chosen = match chosen(system, followers) {
+        Ok(chosen) => chosen,
+        Err(error) => return Err(BrokenOff::after(report, error)),
+    };
+    for follower in chosen {
         progress.begin(follower.name(), None);
-        let ended = follower.rebuild().await;
+        let ended = rebuilt(&follower).await;
         progress.end();
-        ended?;
-        rebuilt.push(Rebuilt {
-            follower: follower.name().to_owned(),
-            position: follower.status().await?.position,
-        });
+        match ended {
+            Ok(rebuilt) => report.rebuilt.push(rebuilt),
+            Err(error) => return Err(BrokenOff::after(report, error)),
+        }
     }
-    Ok(RebuildReport { rebuilt })
+    Ok(report)
+}
+
+async fn rebuilt(follower: &FollowerHandle) -> es_core::Result<Rebuilt> {
+    follower.rebuild().await?;
+    Ok(Rebuilt {
+        follower: follower.name().to_owned(),
+        position: follower.status().await?.position,
+    })
 }
 
 impl Human for RebuildReport {

@@ -100,9 +100,9 @@ pub async fn status(system: &System) -> Result<StatusReport> {
 async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
     let status = follower.status().await?;
     let now = SystemTime::now();
-    let lease = status.holder.clone().and_then(|(holder, until)| {
-        let left = until.duration_since(now).ok()?;
-        Some((holder, left))
+    let lease = status.holder.clone().map(|(holder, until)| {
+        let left = until.duration_since(now).unwrap_or_default();
+        (holder, left)
     });
     let behind = status.events_behind();
     let is_restored = matches!(status.state, State::Stopped(StopReason::LogRestored { .. }));

@@ -1,11 +1,12 @@
 //! Followers handle what they have not seen, one after the other, and tell how it went.
 use std::fmt::{self, Write as _};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use es_core::system::{FollowError, FollowerHandle, State, System};
 use es_core::{Error, Position};
 use serde::Serialize;
 
+use super::BrokenOff;
 use super::events::in_short;
 use crate::output::{BAD, Cell, GOOD, Human, Text, WORTH_A_LOOK, clean, counted, styled};
 use crate::systems::Known;
@@ -88,7 +89,7 @@ pub enum SyncOutcome {
     Held,
 }
 
-/// Why nothing more was done. What each follower did before is kept.
+/// Why followers were not asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncError {
@@ -125,7 +126,7 @@ const DRY_EVENTS: usize = 10_000;
 ///
 /// ```
 /// # use es_core::system::System;
-/// # async fn nightly(system: System) -> Result<(), es_manage::SyncError> {
+/// # async fn nightly(system: System) -> Result<(), es_core::BoxError> {
 /// use es_manage::{Status, SyncOptions};
 ///
 /// let report = es_manage::sync_followers(&system, &SyncOptions::default(), &()).await?;
@@ -135,25 +136,32 @@ const DRY_EVENTS: usize = 10_000;
 /// ```
 ///
 /// # Errors
-/// [`SyncError`].
+/// [`BrokenOff`], where a name is unknown, or a store cannot be read or written: the followers behind would fare no better. It tells what those
+/// before did.
 pub async fn sync_followers(
     system: &System,
     options: &SyncOptions,
     progress: &dyn Progress,
-) -> Result<SyncReport, SyncError> {
-    let chosen = chosen(system, &options.followers)?;
-    let mut followers = Vec::new();
-    for follower in &chosen {
-        followers.push(if options.dry_run {
-            rehearsed(follower).await?
-        } else {
-            synced(follower, options.wait, progress).await?
-        });
-    }
-    Ok(SyncReport {
+) -> Result<SyncReport, BrokenOff<SyncReport>> {
+    let mut report = SyncReport {
         dry_run: options.dry_run,
-        followers,
-    })
+        followers: Vec::new(),
+    };
+    let chosen = match chosen(system, &options.followers) {
+        Ok(chosen) => chosen,
+        Err(error) => return Err(BrokenOff::after(report, error)),
+    };
+    for follower in &chosen {
+        let synced = match options.dry_run {
+            true => rehearsed(follower).await,
+            false => synced(follower, options.wait, progress).await,
+        };
+        match synced {
+            Ok(synced) => report.followers.push(synced),
+            Err(error) => return Err(BrokenOff::after(report, error)),
+        }
+    }
+    Ok(report)
 }
 
 /// The followers of these names, or all of them, leaders first.
@@ -203,7 +211,7 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
         synced.message = Some(format!(
             "the event at position {position} cannot be handled: {failure}"
         ));
-    } else if let Some(holder) = held(&status) {
+    } else if let Some((holder, _)) = &status.holder {
         synced.outcome = SyncOutcome::Held;
         synced.message = Some(format!("{holder} runs it"));
     } else if synced.parked > 0 {
@@ -217,12 +225,6 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
         ));
     }
     Ok(synced)
-}
-
-/// Who runs a follower now.
-fn held(status: &es_core::system::Status) -> Option<&str> {
-    let (holder, until) = status.holder.as_ref()?;
-    (*until > SystemTime::now()).then_some(holder)
 }
 
 async fn synced(

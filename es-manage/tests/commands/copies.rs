@@ -1,11 +1,15 @@
 //! Logs that are exported and imported: the same to the byte, or an error that says what is wrong.
 use std::fs;
+use std::io::{BufReader, Read};
+use std::pin::pin;
+use std::process::{Command, Stdio};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, UNIX_EPOCH};
 
 use es_core::application::ApplicationBuilder;
 use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, Metadata, Span};
 use es_core::{Application, Position, StreamId, Version};
-use es_manage::{ImportInto, export, import};
+use es_manage::{ImportError, ImportInto, export, import};
 use es_store_memory::MemoryStore;
 use expect_test::expect;
 use fastrand::Rng;
@@ -23,6 +27,9 @@ pub(crate) const TESTS: &[Test] = tests![
     an_import_goes_into_an_empty_log_or_behind_what_is_there,
     what_is_no_whole_export_is_refused_by_its_line,
     an_export_that_fails_leaves_the_old_file,
+    an_export_that_cannot_be_put_in_place_leaves_nothing_beside,
+    an_import_is_read_from_a_pipe_with_a_name,
+    an_import_beside_another_writer_says_where_they_met,
     random_logs_come_back_as_they_were,
 ];
 
@@ -356,6 +363,67 @@ fn an_export_that_fails_leaves_the_old_file() {
         fs::read_to_string(place.path("school.jsonl")).unwrap(),
         "old"
     );
+}
+
+fn an_export_that_cannot_be_put_in_place_leaves_nothing_beside() {
+    let place = Place::seeded();
+    fs::create_dir(place.path("school.jsonl")).unwrap();
+    let ended = place.run(["export", "--app", "school", "-o", "school.jsonl"]);
+    assert_eq!(ended.status, 2, "{ended:?}");
+    assert!(!place.path("school.jsonl.part").exists());
+}
+
+fn an_import_is_read_from_a_pipe_with_a_name() {
+    let place = Place::seeded();
+    let export = exported(&place);
+    let copy = Place::migrated();
+    let pipe = copy.path("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let mut command = copy.command(["import", "--app", "school", "pipe"]);
+    let child = command.stdout(Stdio::piped()).spawn().unwrap();
+    fs::write(&pipe, &export).unwrap();
+    let ended = copy.ended(child.wait_with_output().unwrap());
+    assert_eq!(ended.status, 0, "{ended:?}");
+    assert_eq!(exported(&copy), export);
+}
+
+/// Writes an event of its own behind every line that is read of it.
+struct Meddling<'a> {
+    lines: Vec<&'a [u8]>,
+    app: &'a Application,
+}
+
+impl Read for Meddling<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let Some(line) = self.lines.pop() else {
+            return Ok(0);
+        };
+        buffer[..line.len()].copy_from_slice(line);
+        if self.lines.len() == 2 {
+            // The store of an application in memory answers at once.
+            let mut rex = Dog::register("Rex the second");
+            let mut saved = pin!(self.app.save(&mut rex));
+            let polled = saved.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(polled, Poll::Ready(Ok(_))), "{polled:?}");
+        }
+        Ok(line.len())
+    }
+}
+
+fn an_import_beside_another_writer_says_where_they_met() {
+    let place = Place::seeded();
+    let export = exported(&place);
+    let app = app();
+    let mut lines: Vec<_> = export.split_inclusive('\n').map(str::as_bytes).collect();
+    lines.reverse();
+    let mut input = BufReader::new(Meddling { lines, app: &app });
+    let ended = block_on(import(&app, &mut input, ImportInto::Empty, None, &()));
+    match ended {
+        // Its event stands third, so the commit of the next three ends at the sixth.
+        Err(ImportError::NotEmpty { position }) => assert_eq!(position, Position::from(6)),
+        other => panic!("another wrote in between, and it was {other:?}"),
+    }
 }
 
 fn random_logs_come_back_as_they_were() {

@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Test] = tests![
     some_followers_are_named_and_doubles_count_once,
     a_dry_run_leaves_everything_as_it_was,
     a_follower_that_fails_keeps_its_progress_and_nobody_else_back,
+    what_was_done_before_a_store_broke_is_told,
     silence_prints_errors_still,
     a_lease_held_elsewhere_is_named_and_can_be_waited_for,
     what_is_parked_is_listed_retried_and_dropped,
@@ -221,6 +222,32 @@ fn a_follower_that_fails_keeps_its_progress_and_nobody_else_back() {
         (&wall["state"], &wall["events_behind"]),
         (&"not-running".into(), &2.into())
     );
+}
+
+fn what_was_done_before_a_store_broke_is_told() {
+    let place = Place::seeded();
+    let office = Connection::open(place.path("office.db")).unwrap();
+    let broken = "ALTER TABLE es_parked RENAME COLUMN failure TO something";
+    office.execute(broken, ()).unwrap();
+    let ended = place.run(["sync-followers"]);
+    check(
+        &ended,
+        4,
+        &expect![[r#"
+        follower  outcome    handled
+        wall      caught up        5
+    "#]],
+        &expect![[r#"
+        error: cannot read how `certificates` on the log of `school` is
+          because: cannot reach the store
+          because: no such column: failure in SELECT position, category, stream, failure, attempts, since, retry FROM es_parked WHERE follower = ?1 AND log = ?2 ORDER BY position at offset 35
+          because: Error code 1: SQL logic error
+    "#]],
+    );
+    let ended = place.run(["sync-followers", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(report["followers"][0]["outcome"], "caught-up", "{report}");
+    assert_eq!(report["followers"].as_array().unwrap().len(), 1);
 }
 
 fn silence_prints_errors_still() {

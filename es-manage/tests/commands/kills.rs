@@ -6,6 +6,7 @@ use std::process::{Child, Stdio};
 use es_core::Version;
 use fastrand::Rng;
 use rusqlite::Connection;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::child::{Place, block_on, version_of_fido};
 use crate::school::{Certificate, Dog};
@@ -15,6 +16,7 @@ pub(crate) const TESTS: &[Test] = tests![
     an_import_that_is_killed_goes_on_where_it_was,
     followers_that_are_killed_go_on_where_they_were,
     a_rebuild_that_is_killed_goes_on_where_it_was,
+    who_is_interrupted_gives_back_its_leases,
 ];
 
 fn tricks(place: &Place, count: u32) {
@@ -137,6 +139,43 @@ fn followers_that_are_killed_go_on_where_they_were() {
     }
     assert!(kills > 0, "none was killed while it worked");
     println!("kills {kills}, missing 0, twice 0");
+}
+
+fn who_is_interrupted_gives_back_its_leases() {
+    let place = Place::seeded();
+    tricks(&place, TRICKS);
+    let school = Connection::open(place.path("school.db")).unwrap();
+    for (arguments, follower) in [
+        (&["sync-followers", "wall"][..], "wall"),
+        (&["rebuild", "wall"], "wall@again"),
+    ] {
+        let mut interrupted = 0;
+        for signal in [Signal::INT, Signal::TERM, Signal::INT] {
+            let mut command = place.command(arguments.iter().copied());
+            let child = command
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let at = checkpoint(&school, follower) + 1;
+            while checkpoint(&school, follower) < at {
+                std::thread::yield_now();
+            }
+            kill_process(Pid::from_child(&child), signal).unwrap();
+            let ended = place.ended(child.wait_with_output().unwrap());
+            if ended.status != 0 {
+                assert_eq!(ended.status, 2, "{ended:?}");
+                let told = "error: interrupted; what was done is kept, and the same command goes on from there\n";
+                assert_eq!(ended.err, told);
+                interrupted += 1;
+            }
+            let held = "SELECT count(*) FROM es_checkpoints WHERE holder IS NOT NULL";
+            let held: u32 = school.query_row(held, [], |row| row.get(0)).unwrap();
+            assert_eq!(held, 0, "{ended:?}");
+        }
+        assert!(interrupted > 0, "none was interrupted while it worked");
+        assert_eq!(place.run(arguments.iter().copied()).status, 0);
+    }
 }
 
 fn a_rebuild_that_is_killed_goes_on_where_it_was() {

@@ -12,6 +12,7 @@ pub(crate) const TESTS: &[Test] = tests![
     events_are_lines_of_json,
     events_are_filtered,
     events_are_followed,
+    following_ends_where_it_was_told_to,
     a_broken_pipe_is_no_panic,
     an_aggregate_is_shown_as_it_is_and_was,
     what_cannot_be_shown_says_what_can,
@@ -99,6 +100,29 @@ fn events_are_followed() {
         assert!(line.contains(&format!("\"position\":{position}")), "{line}");
     }
     assert!(child.wait().unwrap().success());
+}
+
+fn following_ends_where_it_was_told_to() {
+    let place = Place::seeded();
+    let arguments = [
+        "events",
+        "--app",
+        "school",
+        "--follow",
+        "--category",
+        "Trainer",
+        "--up-to",
+        "9",
+    ];
+    let child = place
+        .command(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // None of a trainer comes, and yet that is the end.
+    place.learn(&["sit", "stay", "beg"]);
+    let ended = place.ended(child.wait_with_output().unwrap());
+    assert_eq!((ended.status, ended.out.lines().count()), (0, 2));
 }
 
 fn a_broken_pipe_is_no_panic() {

@@ -24,7 +24,10 @@ impl CheckpointStore for SqliteStore {
         &'a self,
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Standing, ReadError>> {
-        Box::pin(async move { self.read(|reader, sql| followers::standing(reader, sql, follower)) })
+        Box::pin(async move {
+            let standing = self.read(|reader, sql| followers::standing(reader, sql, follower))?;
+            Ok(standing.at(self.shared.clock.now()))
+        })
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {

@@ -1,5 +1,5 @@
 //! Laws 27, 29 and 32, as far as they are the store's alone: what is kept of a follower beside its checkpoint.
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Harness, advance, append, checkpoint, not_run, reopened, stream, write};
 use crate::domain::{Position, StreamId};
@@ -22,6 +22,9 @@ fn request(holder: &str, length: Duration, epoch: Option<Epoch>) -> LeaseRequest
 }
 
 const LONG: Duration = Duration::from_secs(3_600);
+
+/// Longer than a clock takes to go past the end of a short lease.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A lease that is over at once; `None` where the store keeps none.
 async fn leased<H: Harness>(law: &str, store: &H::Store, holder: &str) -> Option<Lease> {
@@ -103,6 +106,34 @@ pub async fn a_lease_is_taken_by_raising_its_epoch_and_renewed_without<H: Harnes
     store.lease(given_back).await.expect("it is given back");
     let third = store.lease(request("third", LONG, None)).await;
     assert_eq!(third.expect("it is free").epoch, Epoch::from(3));
+}
+
+/// Law 27.
+pub async fn nobody_has_a_lease_that_has_ended<H: Harness>(harness: H) {
+    let store = harness.open().await;
+    let Some(given_back) = leased::<H>("law 27", &store, "first").await else {
+        return;
+    };
+    let short = Duration::from_millis(20);
+    let second = store.lease(request("second", short, None)).await;
+    let second = second.expect("the first gave it back");
+    assert!(second.epoch > given_back.epoch);
+    let begun = Instant::now();
+    loop {
+        let standing = store.standing(&follower()).await.expect("it can be read");
+        assert_eq!(standing.epoch, second.epoch);
+        if standing.holder.is_none() {
+            assert_eq!((standing.since, standing.until), (None, None));
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "its lease has ended long ago");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let renewed = request("second", LONG, Some(second.epoch));
+    let renewed = store.lease(renewed).await;
+    renewed.expect("nobody has taken it meanwhile");
+    let standing = store.standing(&follower()).await.expect("it can be read");
+    assert_eq!(standing.holder.as_deref(), Some("second"));
 }
 
 /// Law 27.
