@@ -18,7 +18,6 @@ pub(crate) struct Locked {
     lock: Statement,
     read_versions: Statement,
     read_commits: Statement,
-    read_events_of_commit: Statement,
     read_standings: Statement,
     insert: Statement,
     write_head: Statement,
@@ -34,7 +33,6 @@ impl Locked {
             lock,
             read_versions,
             read_commits,
-            read_events_of_commit,
             read_standings,
             insert,
             write_head,
@@ -44,7 +42,6 @@ impl Locked {
             client.prepare(&sql.lock),
             client.prepare(&sql.read_versions),
             client.prepare(&sql.read_commits),
-            client.prepare(&sql.read_events_of_commit),
             client.prepare(&sql.read_standings),
             client.prepare(&sql.insert),
             client.prepare(&sql.write_head),
@@ -55,7 +52,6 @@ impl Locked {
             lock,
             read_versions,
             read_commits,
-            read_events_of_commit,
             read_standings,
             insert,
             write_head,
@@ -127,7 +123,8 @@ impl Locked {
         for row in &found {
             let found = reads::found(row)?;
             let between: Values<'_, 2> = [&found.first, &found.last];
-            let events = client.query(&self.read_events_of_commit, &between).await?;
+            // Few commits come twice, so it is prepared when one does.
+            let events = client.query(&sql.read_events_of_commit, &between).await?;
             let events: Result<_, Fault> = events.iter().map(StoredEvent::of).collect();
             let events = events?;
             let id = found.committed.commit;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use es_core::application::Staged;
 use es_core::persistence::{AppendError, Committed};
 use es_store_sql::Appended;
-use tokio_postgres::Transaction;
+use tokio_postgres::{SimpleQueryMessage, Transaction};
 
 use crate::PostgresStore;
 use crate::commit::{judge, metadata};
@@ -135,35 +135,22 @@ impl PostgresStore {
         staged: &mut Staged<'_>,
     ) -> Result<Committed, AppendError> {
         staged.commit().check_sizes(self.shared.payload_limit)?;
-        let failed = |fault: Fault| AppendError::Failed(fault.explained());
-        let isolation = transaction
-            .query_one(
-                "SELECT current_setting('transaction_isolation') = 'read committed'",
-                &[],
-            )
-            .await
-            .and_then(|row| row.try_get(0));
-        if !isolation.map_err(|error| failed(error.into()))? {
-            // The snapshot of the whole transaction is older than the lock.
-            return Err(AppendError::WrongTransaction {
-                needed: "begin it at the isolation level READ COMMITTED",
-            });
-        }
         // What of a refused commit is in the transaction must not be committed with the rest; the lock is given back too.
-        let appended = async {
-            transaction.batch_execute("SAVEPOINT es_append").await?;
-            let appended = self.write(transaction, staged).await;
-            if let Err(ended @ Fault::Ended) = appended {
-                // It has what it had by then.
-                return Ok(Err(AppendError::Unavailable(ended.explained())));
-            }
-            if !matches!(appended, Ok(Ok(_))) {
-                let back = "ROLLBACK TO SAVEPOINT es_append; RELEASE SAVEPOINT es_append";
-                transaction.batch_execute(back).await?;
-            }
-            appended
-        };
-        appended.await.map_err(failed)?
+        let appended = self.write(transaction, staged).await;
+        if let Err(ended @ Fault::Ended) = appended {
+            // It has what it had by then.
+            return Err(AppendError::Unavailable(ended.explained()));
+        }
+        let mut rolled_back = Ok(());
+        if !matches!(appended, Ok(Ok(_))) {
+            let back = "ROLLBACK TO SAVEPOINT es_append; RELEASE SAVEPOINT es_append";
+            rolled_back = transaction.batch_execute(back).await;
+        }
+        let failed = |fault: Fault| AppendError::Failed(fault.explained());
+        // Why it was to be rolled back says more than why it could not be.
+        let appended = appended.map_err(failed)?;
+        rolled_back.map_err(|error| failed(error.into()))?;
+        appended
     }
 
     async fn write(
@@ -171,7 +158,19 @@ impl PostgresStore {
         transaction: &Transaction<'_>,
         staged: &mut Staged<'_>,
     ) -> Result<Result<Committed, AppendError>, Fault> {
-        let locked = Locked::prepare(transaction, &self.shared.sql).await?;
+        let begin = async { Ok(transaction.simple_query(BEGIN).await?) };
+        let prepare = Locked::prepare(transaction, &self.shared.sql);
+        let (begun, locked) = tokio::try_join!(biased; begin, prepare)?;
+        let is_meant = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => row.get(0) == Some("read committed"),
+            _ => false,
+        };
+        if !begun.iter().any(is_meant) {
+            // The snapshot of the whole transaction is older than the lock.
+            return Ok(Err(AppendError::WrongTransaction {
+                needed: "begin it at the isolation level READ COMMITTED",
+            }));
+        }
         let commit = staged.commit().clone();
         let commits = [&commit];
         let metadata = metadata(&commits)?;
@@ -210,6 +209,9 @@ impl PostgresStore {
         Ok(Ok(committed))
     }
 }
+
+/// Before anything is written: where it is rolled back to, and what the transaction is like.
+const BEGIN: &str = "SAVEPOINT es_append; SELECT current_setting('transaction_isolation')";
 
 /// Tells the aggregates what became of their events.
 fn told(mut staged: Staged<'_>, why: AppendError) -> AppendError {

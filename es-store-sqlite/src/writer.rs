@@ -22,6 +22,9 @@ use crate::error::explained;
 use crate::inline::Inline;
 use crate::sql::Sql;
 
+/// Under which name the groups are traced.
+const TRACED: &str = "es_store_sqlite::commit";
+
 /// How many callers may wait; the next ones wait for a place.
 const PLACES: usize = 1_024;
 
@@ -283,13 +286,11 @@ impl Desk {
     /// Writes a group and answers everybody in it. A job that SQLite cannot do fails alone: the others are written without it.
     fn write(&mut self, group: &mut Vec<Job>) {
         loop {
-            let _span =
-                debug_span!(target: "es_store_sqlite::commit", "commit_group", jobs = group.len())
-                    .entered();
+            let _span = debug_span!(target: TRACED, "commit_group", jobs = group.len()).entered();
             let mut done = Vec::with_capacity(group.len());
             let failure = match self.transaction(group, &mut done) {
                 Ok(changed) => {
-                    debug!(target: "es_store_sqlite::commit", refused = done.iter().filter(|done| done.is_refused()).count(), "committed");
+                    debug!(target: TRACED, refused = done.iter().filter(|done| done.is_refused()).count(), "committed");
                     if changed {
                         self.changed.notify(usize::MAX);
                     }
@@ -302,7 +303,7 @@ impl Desk {
                 Err(failure) => failure,
             };
             warn!(
-                target: "es_store_sqlite::commit",
+                target: TRACED,
                 error = &*failure.error as &(dyn std::error::Error + 'static),
                 outcome_known = !failure.unknown,
                 "not committed"
