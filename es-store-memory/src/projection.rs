@@ -221,7 +221,7 @@ impl<P: MemoryProjection> Follower for MemoryFollower<P> {
                 handled.map_err(|source| HandleError::Event { place, source })?;
             }
             let handled = batch.records.len();
-            if batch.dry {
+            if batch.dry.is_some() {
                 return Ok(handled);
             }
             let advance = batch.advance(0, handled);

@@ -310,7 +310,7 @@ impl<P: PostgresProjection> Follower for PostgresFollower<P> {
                 own,
                 handle(shared, own, projection, &batch, ending, longest)
             )?;
-            if !batch.dry {
+            if batch.dry.is_none() {
                 shared.changed.notify(usize::MAX);
             }
             Ok(handled)
@@ -400,13 +400,13 @@ async fn handle<P: PostgresProjection>(
         None => es_core::persistence::Standing::default(),
     };
     let all = batch.records.len();
-    if !batch.dry
+    if batch.dry.is_none()
         && let Some(refused) = batch.advance(0, all).refusal(&standing)
     {
         return Err(Undone::refused(refused));
     }
     work.write_to(Made::new(ending));
-    if batch.dry && standing.revision == 0 {
+    if batch.dry.is_some() && standing.revision == 0 {
         let created = within(&work, projection.create(&transaction)).await;
         created.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
     }
@@ -424,11 +424,11 @@ async fn handle<P: PostgresProjection>(
             return Err(Undone::Handle(HandleError::Event { place, source }));
         }
         handled = place + 1;
-        if !batch.dry && started.elapsed() >= longest {
+        if batch.dry.is_none() && started.elapsed() >= longest {
             break;
         }
     }
-    if batch.dry {
+    if batch.dry.is_some() {
         transaction.rollback().await?;
         return Ok(handled);
     }

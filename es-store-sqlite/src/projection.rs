@@ -197,7 +197,7 @@ impl<P: SqliteProjection> Follower for SqliteFollower<P> {
         Box::pin(async move {
             let (projection, ending) = (Arc::clone(&self.projection), self.ending.clone());
             let longest = self.batch_time;
-            let (now, dry) = (self.store.now(), batch.dry);
+            let (now, dry) = (self.store.now(), batch.dry.is_some());
             let handled = self.store.alone(move |connection, sql| {
                 let mut projection = projection.lock().unwrap_or_else(PoisonError::into_inner);
                 let work = Work {
@@ -279,12 +279,12 @@ impl Work<'_> {
         sql: &Sql,
         projection: &mut P,
     ) -> Result<usize, HandleError> {
-        if self.batch.dry {
+        if self.batch.dry.is_some() {
             // Else a large transaction would be written to the log that is rolled back.
             set(connection, "cache_spill", false)?;
         }
         let handled = self.handle_in_transaction(connection, sql, projection);
-        if self.batch.dry {
+        if self.batch.dry.is_some() {
             set(connection, "cache_spill", true)?;
         }
         Ok(handled?)
@@ -299,13 +299,13 @@ impl Work<'_> {
         let batch = self.batch;
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
         let all = batch.records.len();
-        if !batch.dry
+        if batch.dry.is_none()
             && let Some(refused) = followers::refusal(&transaction, sql, &batch.advance(0, all))?
         {
             return Err(refused.into());
         }
         let made = Made::new(&self.ending);
-        if batch.dry {
+        if batch.dry.is_some() {
             let revision = followers::standing(&transaction, sql, &batch.output.follower)?.revision;
             if revision == 0 {
                 let created = within(made.clone(), || projection.create(&transaction));
@@ -321,7 +321,7 @@ impl Work<'_> {
                     return Ok(Err(HandleError::Event { place, source }));
                 }
                 handled = place + 1;
-                if !batch.dry && started.elapsed() >= self.longest {
+                if batch.dry.is_none() && started.elapsed() >= self.longest {
                     break;
                 }
             }
@@ -337,7 +337,7 @@ impl Work<'_> {
                 }));
             }
         }
-        if batch.dry {
+        if batch.dry.is_some() {
             transaction.rollback()?;
             return Ok(handled);
         }

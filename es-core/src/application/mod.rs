@@ -12,6 +12,7 @@ mod load;
 mod log;
 mod owner;
 mod pages;
+mod rehearsal;
 mod repository;
 pub(crate) mod retry;
 mod save;
@@ -37,6 +38,7 @@ pub use log::{
     LogError, NotificationLog, Section, SectionId, SectionIdError, Stopper, Subscription,
 };
 pub use owner::OpenError;
+pub use rehearsal::Rehearsal;
 pub use repository::Repository;
 pub use retry::Retry;
 pub use save::{Save, SaveError, Saved, Staged};

@@ -1,10 +1,11 @@
 //! What one event of another log brings about: aggregates got, changed and saved, in one commit with the checkpoint.
 use std::fmt;
+use std::future::Future;
 
 use super::save::staging::{self, Unchanged, Unsaved};
-use super::{Application, Error, Result, Save, SaveError};
-use crate::domain::{Aggregate, StreamId};
-use crate::persistence::{Advance, AppendError, Commit, Committed, Metadata};
+use super::{Application, Error, LoadError, Rehearsal, Result, Save, SaveError};
+use crate::domain::{Aggregate, StreamId, Version};
+use crate::persistence::{Advance, AppendError, Commit, Committed, Metadata, Slice};
 
 /// Gets aggregates of an application and collects those that are to be saved. They are stored together, in one commit with the checkpoint of
 /// whoever reacts, once the reaction has ended well; else nothing is.
@@ -16,6 +17,8 @@ pub struct UnitOfWork {
     members: Members,
     streams: Vec<StreamId>,
     metadata: Metadata,
+    /// Present in a dry run.
+    rehearsal: Option<Rehearsal>,
 }
 
 /// Aggregates of any types.
@@ -35,12 +38,13 @@ impl Save for Members {
 }
 
 impl UnitOfWork {
-    pub(crate) fn new(app: &Application, metadata: Metadata) -> Self {
+    pub(crate) fn new(app: &Application, metadata: Metadata, rehearsal: Option<Rehearsal>) -> Self {
         Self {
             metadata: app.metadata.clone().and(metadata),
             app: app.clone(),
             members: Members::default(),
             streams: Vec::new(),
+            rehearsal,
         }
     }
 
@@ -49,8 +53,12 @@ impl UnitOfWork {
     /// # Errors
     /// As [`Application::find`]; [`SaveError::Twice`] where it was given to [`save`](UnitOfWork::save) before: change it first, save it then.
     pub async fn find<A: Aggregate>(&self, id: A::Id) -> Result<Option<A>> {
-        self.refuse_saved::<A>(&id)?;
-        self.app.find(id).await
+        let stream = self.refuse_saved::<A>(&id)?;
+        let found = self.app.find(id).await?;
+        match &self.rehearsal {
+            Some(rehearsal) => Ok(rehearsal.of(&stream, found)?),
+            None => Ok(found),
+        }
     }
 
     /// Gets an aggregate as it is now.
@@ -58,8 +66,9 @@ impl UnitOfWork {
     /// # Errors
     /// As [`Application::get`]; [`SaveError::Twice`] where it was given to [`save`](UnitOfWork::save) before: change it first, save it then.
     pub async fn get<A: Aggregate>(&self, id: A::Id) -> Result<A> {
-        self.refuse_saved::<A>(&id)?;
-        self.app.get(id).await
+        let stream = StreamId::of::<A>(&id);
+        let found = self.find(id).await?;
+        found.ok_or_else(|| LoadError::NotFound { stream }.into())
     }
 
     /// Takes an aggregate whose pending events are to be stored. Nothing is written yet, and without pending events nothing will be.
@@ -73,18 +82,72 @@ impl UnitOfWork {
         self.metadata = std::mem::take(&mut self.metadata).and(metadata);
     }
 
-    fn refuse_saved<A: Aggregate>(&self, id: &A::Id) -> Result<()> {
+    /// Does something elsewhere that is not undone with the commit: sends a mail, calls a service. It happens at least once, for the event may be
+    /// reacted to again. A dry run does not do it, but says `what` would be done, and gives `None`.
+    ///
+    /// ```
+    /// # use es_core::{BoxError, UnitOfWork};
+    /// # async fn send(to: &str) -> Result<u64, BoxError> { Ok(to.len() as u64) }
+    /// # async fn react(work: &mut UnitOfWork) -> Result<(), BoxError> {
+    /// let receipt: Option<u64> = work.outside("send a mail", send("ann@example.org")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the effect.
+    pub async fn outside<T, E>(
+        &mut self,
+        what: impl Into<String>,
+        effect: impl Future<Output = Result<T, E>>,
+    ) -> Result<Option<T>, E> {
+        match &self.rehearsal {
+            Some(rehearsal) => {
+                rehearsal.leave_out(what.into());
+                Ok(None)
+            }
+            None => effect.await.map(Some),
+        }
+    }
+
+    fn refuse_saved<A: Aggregate>(&self, id: &A::Id) -> Result<StreamId> {
         let stream = StreamId::of::<A>(id);
         if self.streams.contains(&stream) {
             return Err(Error::Save(SaveError::Twice { stream }));
         }
-        Ok(())
+        Ok(stream)
     }
 
-    /// Encodes what was saved, and stores nothing.
-    pub(crate) fn rehearse(&mut self) -> Result<(), SaveError> {
-        let categories = self.app.repository.categories();
-        staging::stage(&mut self.members, categories, Unchanged::LeftOut).map(|_| ())
+    /// Encodes what was saved and sees whether the store would take it, but stores nothing: what comes later in the dry run finds it.
+    pub(crate) async fn rehearse(mut self, rehearsal: &Rehearsal) -> Result<()> {
+        let repository = &self.app.repository;
+        let categories = repository.categories();
+        let appends = staging::stage(&mut self.members, categories, Unchanged::LeftOut)?;
+        for append in &appends {
+            let (stream, expected) = (append.stream.clone(), append.expected);
+            let actual = match rehearsal.version(&stream) {
+                Some(version) => version,
+                None => {
+                    let newest = Slice::all().descending().limit(1);
+                    let newest = repository.read(&stream, newest).await?;
+                    newest.first().map_or(Version::NEW, |record| record.version)
+                }
+            };
+            if actual != expected {
+                return Err(Error::Save(match expected {
+                    Version::NEW => SaveError::AlreadyExists { stream },
+                    _ => SaveError::Conflict {
+                        stream,
+                        expected,
+                        actual,
+                    },
+                }));
+            }
+        }
+        for append in appends {
+            rehearsal.append(append);
+        }
+        Ok(())
     }
 
     /// Stores what was saved and moves the checkpoint, all or nothing.

@@ -1,11 +1,12 @@
 //! What followers would do, and nothing kept of it.
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::followed::Followed;
 use super::follower::{Batch, HandleError, Output};
 use super::state::told;
 use super::{FollowError, FollowerHandle, System};
-use crate::application::Result;
+use crate::application::{Rehearsal, Result};
 use crate::domain::Position;
 use crate::persistence::{FollowerId, Span};
 
@@ -31,13 +32,16 @@ pub struct Rehearsed {
     pub events: usize,
     /// The first that it cannot, and why.
     pub failure: Option<(Position, String)>,
+    /// What it would do [outside](crate::UnitOfWork::outside) of its store, which was not done, and how often.
+    pub outside: BTreeMap<String, usize>,
 }
 
 impl System {
     /// Has each follower handle at most `limit` of the events that it has not seen, in one transaction that is rolled back: every store is byte
     /// for byte what it was. On SQLite, writers wait meanwhile.
     ///
-    /// A process manager decides and records, and nothing is saved; what a handler does elsewhere, it does.
+    /// A process manager decides and records, and nothing is saved, though what comes later in the run finds it. What it does by
+    /// [`UnitOfWork::outside`](crate::UnitOfWork::outside) is named and not done; what a handler does elsewhere by itself, it does.
     ///
     /// # Errors
     /// [`FollowError`], where a follower is run by this process, or a store cannot be reached.
@@ -82,7 +86,9 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
         to: page.read_to,
         events: 0,
         failure: None,
+        outside: BTreeMap::new(),
     };
+    let rehearsal = Rehearsal::default();
     let mut records = Vec::with_capacity(page.records.len());
     for mut record in page.records {
         if let Err(error) = followed.app.open_record(&mut record).await {
@@ -101,7 +107,7 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
             stands_at: None,
             records,
             parking: Vec::new(),
-            dry: true,
+            dry: Some(rehearsal.clone()),
         };
         match driven.handle(Arc::new(batch)).await {
             Ok(_) => {}
@@ -119,5 +125,6 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
             }
         }
     }
+    rehearsed.outside = rehearsal.outside();
     Ok(rehearsed)
 }

@@ -423,7 +423,7 @@ impl<'a> Engine<'a> {
             to: read_to,
             stands_at: None,
             parking: Vec::new(),
-            dry: false,
+            dry: None,
         };
         batch.stands_at = match batch.records.last() {
             Some(last) if last.position == batch.to => Some(last.commit),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::OnFailure;
+use crate::application::Rehearsal;
 use crate::domain::Position;
 use crate::persistence::{
     Advance, AppendError, BoxError, BoxFuture, CommitId, Epoch, Filter, FollowerId, Parking,
@@ -146,8 +147,8 @@ pub struct Batch {
     pub stands_at: Option<CommitId>,
     /// What becomes parked beside, and what of it is done.
     pub parking: Vec<Parking>,
-    /// All is done as it would be, and nothing is kept.
-    pub dry: bool,
+    /// Present where all is done as it would be, and nothing is kept.
+    pub dry: Option<Rehearsal>,
 }
 
 impl Batch {

@@ -79,7 +79,7 @@ pub trait ProcessManager: Send + 'static {
     type Events: EventSet;
 
     /// Answers an event. It may be called again for the same event, where another writer was faster or something failed; what it saved is
-    /// stored once. What it does elsewhere happens at least once.
+    /// stored once. What it does elsewhere happens at least once, and belongs into [`UnitOfWork::outside`].
     fn react(
         &mut self,
         event: Recorded<Self::Events>,
@@ -128,7 +128,7 @@ impl<M: ProcessManager> Follower for Reactions<M> {
                 match self.react_at(&batch, place).await {
                     Ok(()) => {}
                     // What came before is stored.
-                    Err(_) if place > 0 && !batch.dry => return Ok(place),
+                    Err(_) if place > 0 && batch.dry.is_none() => return Ok(place),
                     Err(error) => return Err(error),
                 }
             }
@@ -145,27 +145,32 @@ impl<M: ProcessManager> Reactions<M> {
         loop {
             let record = &batch.records[place];
             let event = Recorded::of(record).map_err(|error| failed(error.into()))?;
-            let mut work = UnitOfWork::new(&self.application, because_of(record));
+            let because = because_of(record);
+            let mut work = UnitOfWork::new(&self.application, because, batch.dry.clone());
             let reacted = unpanicked(self.manager.react(event, &mut work)).await;
-            let conflict = match reacted {
-                Ok(()) if batch.dry => {
-                    return work.rehearse().map_err(|error| failed(error.into()));
+            reacted.map_err(failed)?;
+            let done = match &batch.dry {
+                Some(rehearsal) => work.rehearse(rehearsal).await,
+                None => {
+                    let committed = work.commit(batch.advance(place, place + 1)).await;
+                    committed.map(|_| ()).map_err(Error::Save)
                 }
-                Ok(()) => match work.commit(batch.advance(place, place + 1)).await {
-                    Ok(_) => return Ok(()),
-                    Err(SaveError::Store(refused)) if is_of_the_store(&refused) => {
-                        return Err(refused.into());
-                    }
-                    Err(
-                        conflict @ (SaveError::Conflict { .. } | SaveError::AlreadyExists { .. }),
-                    ) => conflict,
-                    Err(error) => return Err(failed(error.into())),
-                },
-                Err(error) => return Err(failed(error)),
+            };
+            let conflict = match done {
+                Ok(()) => return Ok(()),
+                Err(Error::Save(SaveError::Store(refused))) if is_of_the_store(&refused) => {
+                    return Err(refused.into());
+                }
+                Err(
+                    conflict @ Error::Save(
+                        SaveError::Conflict { .. } | SaveError::AlreadyExists { .. },
+                    ),
+                ) => conflict,
+                Err(error) => return Err(failed(error.into())),
             };
             attempts += 1;
             let Some(pause) = Retry::default().pause(attempts) else {
-                return Err(failed(Error::from(conflict).into()));
+                return Err(failed(conflict.into()));
             };
             self.application.goes_by().sleep(pause).await;
         }

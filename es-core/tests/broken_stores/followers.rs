@@ -174,7 +174,7 @@ impl Follower for Wrong {
     fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
         Box::pin(async move {
             let built = batch.output.tag.is_some();
-            if (self.fault == KeepsWhatIsRehearsed && batch.dry)
+            if (self.fault == KeepsWhatIsRehearsed && batch.dry.is_some())
                 || (self.fault == ShowsWhatIsBuilt && built)
             {
                 self.note(&batch);

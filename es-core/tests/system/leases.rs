@@ -58,7 +58,7 @@ fn who_stood_still_past_its_lease_is_refused_and_says_so() {
             to: Position::from(4),
             stands_at: None,
             parking: Vec::new(),
-            dry: false,
+            dry: None,
         };
         let refused = late.handle(Arc::new(batch)).await.unwrap_err();
         assert!(

@@ -1,12 +1,18 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use es_core::application::WaitError;
 use es_core::persistence::{EventStore, FollowerId};
 use es_core::system::{FollowError, State, StopReason};
-use es_core::{Error, Position, System};
+use es_core::{BoxError, Error, Position, ProcessManager, Recorded, System, UnitOfWork};
 use pollster::block_on;
 
-use crate::school::{Certificates, Dog, Members, Trainer, Wall, application, dog, train, trained};
+use crate::school::{
+    Certificate, Certificates, Dog, DogEvent, Members, Trainer, Wall, application, dog, train,
+    trained,
+};
 
 #[test]
 fn a_projection_handles_what_there_is_and_then_what_comes() {
@@ -129,6 +135,81 @@ fn a_follower_that_is_not_there_and_a_name_that_is_taken_are_errors_that_say_so(
             Some(FollowError::Stopped { source, .. }) if **source == StopReason::NameTaken
         ));
         assert_eq!(store.view::<Wall>().unwrap().tricks[&dog(1)], ["sit"]);
+    });
+}
+
+/// Greets each dog when it has learnt its second trick, and keeps count on its certificate; opens that twice where it is told to.
+struct Greeter {
+    greeted: Arc<AtomicUsize>,
+    careless: bool,
+}
+
+impl ProcessManager for Greeter {
+    const NAME: &'static str = "greeter";
+    type Events = DogEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<DogEvent>,
+        work: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        let id = event.stream.id;
+        let mut certificate = match event.event {
+            DogEvent::Registered { .. } => Certificate::open(id),
+            DogEvent::TrickAdded { .. } if self.careless => Certificate::open(id),
+            DogEvent::TrickAdded { .. } => work.get(id).await?,
+        };
+        certificate.count();
+        if certificate.tricks == 3 {
+            let greeted = Arc::clone(&self.greeted);
+            let greet = async move {
+                greeted.fetch_add(1, Ordering::SeqCst);
+                Ok::<_, BoxError>("hello")
+            };
+            let answer = work.outside("greet a dog", greet).await?;
+            assert_eq!(answer.is_some(), self.greeted.load(Ordering::SeqCst) > 0);
+        }
+        work.save(certificate);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_dry_run_of_a_process_manager_finds_what_it_would_have_saved_and_names_what_it_does_outside() {
+    block_on(async {
+        let (_, app) = application("school");
+        let (office_store, office) = application("office");
+        trained(&app, 1, &["sit", "bow"]).await;
+        trained(&app, 2, &["sit", "bow"]).await;
+        let greeted = Arc::new(AtomicUsize::new(0));
+        let greeter = |careless| Greeter {
+            greeted: Arc::clone(&greeted),
+            careless,
+        };
+        let system = System::new("school").follow(&app, greeter(false).onto(&office));
+        for _ in 0..2 {
+            let dry = system.follower("greeter").dry_run(100).await.unwrap();
+            assert_eq!((dry.events, dry.failure), (6, None));
+            let outside = BTreeMap::from([("greet a dog".to_owned(), 2)]);
+            assert_eq!(dry.outside, outside);
+        }
+        assert_eq!(greeted.load(Ordering::SeqCst), 0);
+        assert_eq!(office_store.head().await.unwrap(), Position::START);
+        let careless = System::new("school").follow(&app, greeter(true).onto(&office));
+        let dry = careless.follower("greeter").dry_run(100).await.unwrap();
+        let exists = format!("`Certificate/{}` exists already", dog(1));
+        let (position, failure) = dry.failure.unwrap();
+        assert!(
+            position == Position::from(2) && failure.starts_with(&exists),
+            "{failure}"
+        );
+
+        system.settle().await.unwrap();
+        assert_eq!(greeted.load(Ordering::SeqCst), 2);
+        assert_eq!(office.get::<Certificate>(dog(1)).await.unwrap().tricks, 3);
+        // What is in the store, nobody would open again either.
+        let dry = system.follower("greeter").dry_run(100).await.unwrap();
+        assert_eq!((dry.events, dry.outside.len()), (0, 0));
     });
 }
 

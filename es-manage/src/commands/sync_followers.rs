@@ -1,4 +1,5 @@
 //! Followers handle what they have not seen, one after the other, and tell how it went.
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -67,6 +68,9 @@ pub struct Synced {
     pub events: u64,
     /// How many events it has set aside, or wait behind one that is.
     pub parked: u64,
+    /// What it would do outside of its store, and how often: a dry run does not do it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub outside: BTreeMap<String, usize>,
     /// Why it is not further on, where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -196,6 +200,7 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
         position: status.position,
         events: 0,
         parked: status.parked as u64,
+        outside: BTreeMap::new(),
         message: None,
     };
     // What would be in the way of all of it.
@@ -206,6 +211,7 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
     }
     let rehearsed = follower.dry_run(DRY_EVENTS).await?;
     synced.events = rehearsed.events as u64;
+    synced.outside = rehearsed.outside;
     if let Some((position, failure)) = rehearsed.failure {
         synced.outcome = SyncOutcome::Failed;
         synced.message = Some(format!(
@@ -250,6 +256,7 @@ async fn synced(
         position: from,
         events: handled,
         parked: 0,
+        outside: BTreeMap::new(),
         message: None,
     };
     match ended {
@@ -329,9 +336,15 @@ impl Human for AtLevel<'_> {
             }
         }
         if *dry_run {
+            for synced in followers {
+                for (what, times) in &synced.outside {
+                    let (what, times) = (clean(what), counted(*times as u64, "time"));
+                    writeln!(text, "{}: not run: {what}, {times}", synced.follower)?;
+                }
+            }
             writeln!(
                 text,
-                "nothing was kept: this was a dry run; what handlers do elsewhere is not undone"
+                "nothing was kept: this was a dry run; what handlers do elsewhere by themselves is not undone"
             )?;
         }
         Ok(())

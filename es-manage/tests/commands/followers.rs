@@ -164,7 +164,8 @@ fn a_dry_run_leaves_everything_as_it_was() {
             wall          well                5
             certificates  well                5
             annals        well                0
-            nothing was kept: this was a dry run; what handlers do elsewhere is not undone
+            certificates: not run: print a certificate, 3 times
+            nothing was kept: this was a dry run; what handlers do elsewhere by themselves is not undone
         "#]],
         &expect![""],
     );
@@ -182,7 +183,8 @@ fn a_dry_run_leaves_everything_as_it_was() {
             wall          failed              5
             certificates  failed              6
             annals        well                0
-            nothing was kept: this was a dry run; what handlers do elsewhere is not undone
+            certificates: not run: print a certificate, 4 times
+            nothing was kept: this was a dry run; what handlers do elsewhere by themselves is not undone
         "#]],
         &expect![[r#"
             failed: wall: the event at position 8 cannot be handled: no dog can do that

@@ -121,7 +121,7 @@ impl Engine<'_> {
                         parking: vec![Parking::Handled {
                             position: due.position,
                         }],
-                        dry: false,
+                        dry: None,
                     };
                     match self.follower.handle(Arc::new(batch)).await {
                         Ok(_) => Ok(()),
