@@ -8,8 +8,8 @@ use es_core::persistence::{
     Standing,
 };
 use es_core::{Position, StreamId, Version};
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{GenericClient, Row, Statement};
 use uuid::Uuid;
 
 use crate::checksum::Columns;
@@ -197,11 +197,13 @@ impl<'a> Rows<'a> {
 
 /// A group in which every commit is stored, if the log ends where it did and its streams are where their writers believe them.
 pub(crate) struct Hope<'a> {
-    pub(crate) rows: Rows<'a>,
+    /// Whether `append_one` writes it.
+    pub(crate) is_one: bool,
+    rows: Rows<'a>,
     /// What each stream must be at: category, id, version.
-    pub(crate) categories: Vec<Cow<'a, str>>,
-    pub(crate) streams: Vec<Uuid>,
-    pub(crate) expected: Vec<i64>,
+    categories: Vec<Cow<'a, str>>,
+    streams: Vec<Uuid>,
+    expected: Vec<i64>,
     pub(crate) end: End,
     pub(crate) committed: Vec<Committed>,
 }
@@ -214,6 +216,7 @@ impl<'a> Hope<'a> {
         metadata: &'a [Option<String>],
     ) -> Option<Self> {
         let mut hope = Self {
+            is_one: is_one(commits),
             rows: Rows::default(),
             categories: Vec::new(),
             streams: Vec::new(),
@@ -250,6 +253,45 @@ impl<'a> Hope<'a> {
         hope.end = end;
         Some(hope)
     }
+
+    /// Writes the group by one statement, which was prepared for it, if all of it can be stored; says whether it is.
+    pub(crate) async fn write(
+        &self,
+        client: &impl GenericClient,
+        append: &Statement,
+        handle: &str,
+    ) -> Result<bool, Fault> {
+        let (head, time) = (self.end.head, self.end.microseconds());
+        let before = head - self.rows.count();
+        let mut values: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(19);
+        match self.rows.only() {
+            Some(columns) if self.is_one => values.extend(columns),
+            _ => {
+                values.extend(self.rows.columns());
+                let more: [&(dyn ToSql + Sync); 6] = [
+                    &head,
+                    &time,
+                    &before,
+                    &self.categories,
+                    &self.streams,
+                    &self.expected,
+                ];
+                values.extend(more);
+            }
+        }
+        values.push(&handle);
+        match client.query_opt(append, &values).await.map_err(Fault::from) {
+            Ok(row) => Ok(row.is_some()),
+            Err(fault) if fault.is_race() => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// Whether the commits are one of one event, for which there is a statement of its own.
+pub(crate) fn is_one(commits: &[&Commit]) -> bool {
+    let appends = || commits.iter().flat_map(|commit| &commit.appends);
+    appends().map(|append| append.events.len()).sum::<usize>() == 1 && appends().count() == 1
 }
 
 /// What the log has of a group, under its lock.

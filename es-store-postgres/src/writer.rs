@@ -15,7 +15,6 @@ use es_core::persistence::{AppendError, BoxError, Commit, Committed};
 use event_listener::Event;
 use futures_lite::FutureExt;
 use tokio::time::Instant;
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Statement};
 use tracing::{Instrument, debug, debug_span, warn};
 
@@ -164,6 +163,14 @@ impl Pen {
             session: None,
             client,
         })
+    }
+
+    async fn write(&self, hope: &Hope<'_>, handle: &str) -> Result<bool, Fault> {
+        let append = match hope.is_one {
+            true => &self.append_one,
+            false => &self.append,
+        };
+        hope.write(&*self.client, append, handle).await
     }
 }
 
@@ -401,7 +408,7 @@ impl Work {
                 && !in_doubt
                 && let Some(end) = self.end
                 && let Some(hope) = Hope::new(end, &commits, &metadata)
-                && self.hope(&pen, &hope).await?
+                && pen.write(&hope, &self.desk.handle).await?
             {
                 self.end = Some(hope.end);
                 let committed = hope.committed.into_iter().map(Ok);
@@ -439,39 +446,6 @@ impl Work {
                 }
                 Err(fault)
             }
-        }
-    }
-
-    /// Writes a group by one statement, if all of it can be stored; says whether it is.
-    async fn hope(&self, pen: &Pen, hope: &Hope<'_>) -> Result<bool, Fault> {
-        let (client, handle) = (&pen.client, &self.desk.handle);
-        let row = match hope.rows.only() {
-            Some(columns) if hope.streams.len() == 1 => {
-                let mut values = columns.to_vec();
-                values.push(handle);
-                client.query_opt(&pen.append_one, &values).await
-            }
-            _ => {
-                let (head, time) = (hope.end.head, hope.end.microseconds());
-                let before = head - hope.rows.count();
-                let mut values = hope.rows.columns().to_vec();
-                let more: [&(dyn ToSql + Sync); 7] = [
-                    &head,
-                    &time,
-                    &before,
-                    &hope.categories,
-                    &hope.streams,
-                    &hope.expected,
-                    handle,
-                ];
-                values.extend(more);
-                client.query_opt(&pen.append, &values).await
-            }
-        };
-        match row.map_err(Fault::from) {
-            Ok(row) => Ok(row.is_some()),
-            Err(fault) if fault.is_race() => Ok(false),
-            Err(fault) => Err(fault),
         }
     }
 
