@@ -58,7 +58,7 @@
 //! progress to the standard error. No command but `migrate` makes or migrates a store.
 //!
 //! Whatever is broken off, or killed, has kept what it did, and the same command again goes on from there. Interrupted (`SIGINT`, `SIGTERM`),
-//! `sync-followers` and `rebuild` finish the batch in hand and give back their leases, so that the next run need not wait for their end.
+//! `sync-followers` and `rebuild` give back their leases before they end, so that the next run need not wait; interrupted again, they end at once.
 //!
 //! # Exit status
 //!

@@ -1,7 +1,7 @@
 //! From the command line to the exit status.
-use std::fmt;
 use std::io::{self, BufWriter, Write};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::time::Duration;
 
 use anstream::ColorChoice;
 use clap::error::ErrorKind;
@@ -160,7 +160,9 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
         Command::Rebuild { followers } => {
             let rebuilt = rebuild::rebuild(&system, &followers, &bar);
             let (report, broken_off) = parted(unless_interrupted(&system, rebuilt).await?);
-            print(&report)?;
+            if broken_off.is_none() || !report.rebuilt.is_empty() {
+                print(&report)?;
+            }
             broken_off.map_or(Ok(Status::Well), Err)
         }
         Command::Parked(arguments) => decide(&system, arguments, &print).await,
@@ -246,7 +248,11 @@ async fn sync(system: &System, arguments: SyncFollowers, screen: Screen) -> Ende
         wait: arguments.wait,
     };
     let synced = sync_followers::sync_followers(system, &options, &bar);
-    let (report, broken_off) = parted(unless_interrupted(system, synced).await?);
+    let (report, broken_off) = parted(match options.dry_run {
+        // It has no lease, and keeps nothing.
+        true => synced.await,
+        false => unless_interrupted(system, synced).await?,
+    });
     let mut shown = Ok(());
     // Where nothing was done, why is all there is to say.
     let is_told = broken_off.is_none() || !report.followers.is_empty();
@@ -270,14 +276,15 @@ async fn sync(system: &System, arguments: SyncFollowers, screen: Screen) -> Ende
 }
 
 /// What was done, and why no more was.
-fn parted<R: fmt::Debug + Send + Sync + 'static>(
-    ended: Result<R, BrokenOff<R>>,
-) -> (R, Option<Failure>) {
+fn parted<R>(ended: Result<R, BrokenOff<R>>) -> (R, Option<Failure>) {
     match ended {
         Ok(report) => (report, None),
         Err(BrokenOff { done, error }) => (done, Some(error.into())),
     }
 }
+
+/// How long giving leases back may take.
+const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// Followers at work, unless somebody interrupts the program: then they give back their leases, so that nobody has to wait until those end.
 async fn unless_interrupted<T>(
@@ -287,10 +294,18 @@ async fn unless_interrupted<T>(
     tokio::select! {
         biased;
         error = interrupted() => {
-            for follower in system.followers() {
-                // Where that fails, the lease ends by itself.
-                drop(follower.give_back().await);
-            }
+            // Who asks twice does not wait.
+            tokio::spawn(async {
+                interrupted().await;
+                process::exit(Status::Failed.code().into());
+            });
+            let all_given_back = async {
+                for follower in system.followers() {
+                    drop(follower.give_back().await);
+                }
+            };
+            // A lease that cannot be given back ends by itself.
+            drop(tokio::time::timeout(GIVING_BACK, all_given_back).await);
             Err(Failure { status: Status::Failed, help: None, error })
         }
         ended = work => Ok(ended),

@@ -136,10 +136,10 @@ impl MemoryStore {
         let mut log = self.log_to_write();
         let follower = inline.inlined.follower().clone();
         let (standing, parked) = (
-            log.followers.standing(&follower),
+            log.followers.standing(&follower).at(self.now()),
             log.followers.parked(&follower).len(),
         );
-        inline.inlined.may_begin(&standing, parked, self.now())?;
+        inline.inlined.may_begin(&standing, parked)?;
         let all = log.read(Span::all(), &Filter::everything());
         let view = inline.handle(None, &all.records);
         let view = view.map_err(|source| inline.inlined.refused(source))?;

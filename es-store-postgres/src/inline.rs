@@ -240,10 +240,10 @@ async fn begun<P: PostgresProjection>(
         let before = swap::made(&transaction, sql, &follower).await?;
         let [name, log] = key(&follower);
         let parked = transaction.query(&sql.read_parked, &[&name, &log]).await?;
-        Ok((standing, time(column(&now, 0)?), before, parked.len()))
+        Ok((standing.at(time(column(&now, 0)?)), before, parked.len()))
     });
-    let (standing, now, before, parked) = found.await.map_err(failed)?;
-    inlined.may_begin(&standing, parked, now)?;
+    let (standing, before, parked) = found.await.map_err(failed)?;
+    inlined.may_begin(&standing, parked)?;
     let is_made = standing.revision == inlined.revision() && before.is_some();
     let before = before.unwrap_or_default();
     let mut after = before.clone();

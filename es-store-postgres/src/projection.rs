@@ -424,7 +424,19 @@ async fn handle<P: PostgresProjection>(
             return Err(Undone::Handle(HandleError::Event { place, source }));
         }
         handled = place + 1;
-        if batch.dry.is_none() && started.elapsed() >= longest {
+        if batch.dry.is_some() {
+            // There is no commit that would find out what the handler did not pass on.
+            let asked = in_time(shared.patience, async {
+                Ok(transaction.query_one(&own.begun, &[]).await?)
+            });
+            match asked.await {
+                Err(fault) if fault.is_of_the_transaction() => {
+                    let source = WENT_ON.into();
+                    return Err(Undone::Handle(HandleError::Event { place, source }));
+                }
+                asked => drop(asked?),
+            }
+        } else if started.elapsed() >= longest {
             break;
         }
     }

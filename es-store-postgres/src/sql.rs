@@ -253,7 +253,7 @@ impl Sql {
             // Where another transaction has the row, the time is that of before: the lease ends early, never late.
             renew_lease: named(format!(
                 "UPDATE {{checkpoints}} SET holder = CASE WHEN $4::int8 > 0 THEN $5::text END, \
-                     since = CASE WHEN $4::int8 > 0 THEN since END, \
+                     since = CASE WHEN $4::int8 > 0 THEN coalesce(since, {NOW}) END, \
                      until = CASE WHEN $4::int8 > 0 THEN {NOW} + $4::int8 END \
                  WHERE follower = $1 AND log = $2 AND epoch = $3 RETURNING coalesce(until, {NOW})"
             )),

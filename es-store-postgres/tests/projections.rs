@@ -421,6 +421,12 @@ async fn a_handler_that_hides_an_error_fails_at_its_event() {
     let follower = kennel.store.project(wall);
     let follower = follower.on_failure(OnFailure::stop().retries(0));
     let system = System::new("kennel").follow(&kennel.app, follower);
+    let dry = system.follower("wall").dry_run(10).await.unwrap();
+    let (position, why) = dry.failure.unwrap();
+    assert!(
+        position == Position::from(3) && why.starts_with("a statement of the handler failed"),
+        "{why}"
+    );
     let stopped = system.settle().await.unwrap_err();
     let why = "at position 3 failed once: a statement of the handler failed";
     assert!(format!("{stopped:?}").contains(why), "{stopped:?}");

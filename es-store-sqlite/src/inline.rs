@@ -132,9 +132,9 @@ fn begin<P: SqliteProjection>(
 ) -> Result<Result<Inside, InlineError>> {
     let follower = inlined.follower().clone();
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    let standing = followers::standing(&transaction, sql, &follower)?;
+    let standing = followers::standing(&transaction, sql, &follower)?.at(now);
     let parked = followers::parked(&transaction, sql, &follower)?.len();
-    if let Err(refused) = inlined.may_begin(&standing, parked, now) {
+    if let Err(refused) = inlined.may_begin(&standing, parked) {
         return Ok(Err(refused));
     }
     let before = made(&transaction, sql, &follower)?;

@@ -19,6 +19,8 @@ pub struct UnitOfWork {
     metadata: Metadata,
     /// Present in a dry run.
     rehearsal: Option<Rehearsal>,
+    /// What it does not do outside in that.
+    left_out: Vec<String>,
 }
 
 /// Aggregates of any types.
@@ -45,6 +47,7 @@ impl UnitOfWork {
             members: Members::default(),
             streams: Vec::new(),
             rehearsal,
+            left_out: Vec::new(),
         }
     }
 
@@ -83,31 +86,29 @@ impl UnitOfWork {
     }
 
     /// Does something elsewhere that is not undone with the commit: sends a mail, calls a service. It happens at least once, for the event may be
-    /// reacted to again. A dry run does not do it, but says `what` would be done, and gives `None`.
+    /// reacted to again. A dry run does not even begin it, but says `what` would be done, and gives `None`.
     ///
     /// ```
     /// # use es_core::{BoxError, UnitOfWork};
     /// # async fn send(to: &str) -> Result<u64, BoxError> { Ok(to.len() as u64) }
     /// # async fn react(work: &mut UnitOfWork) -> Result<(), BoxError> {
-    /// let receipt: Option<u64> = work.outside("send a mail", send("ann@example.org")).await?;
+    /// let receipt: Option<u64> = work.outside("send a mail", || send("ann@example.org")).await?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
     /// Those of the effect.
-    pub async fn outside<T, E>(
+    pub async fn outside<T, E, F: Future<Output = Result<T, E>>>(
         &mut self,
         what: impl Into<String>,
-        effect: impl Future<Output = Result<T, E>>,
+        effect: impl FnOnce() -> F,
     ) -> Result<Option<T>, E> {
-        match &self.rehearsal {
-            Some(rehearsal) => {
-                rehearsal.leave_out(what.into());
-                Ok(None)
-            }
-            None => effect.await.map(Some),
+        if self.rehearsal.is_some() {
+            self.left_out.push(what.into());
+            return Ok(None);
         }
+        effect().await.map(Some)
     }
 
     fn refuse_saved<A: Aggregate>(&self, id: &A::Id) -> Result<StreamId> {
@@ -118,7 +119,8 @@ impl UnitOfWork {
         Ok(stream)
     }
 
-    /// Encodes what was saved and sees whether the store would take it, but stores nothing: what comes later in the dry run finds it.
+    /// Encodes what was saved, with the keys there are, and sees whether it is what comes next in its streams, but stores nothing: what comes
+    /// later in the dry run finds it. The limits of the store are not tried.
     pub(crate) async fn rehearse(mut self, rehearsal: &Rehearsal) -> Result<()> {
         let repository = &self.app.repository;
         let categories = repository.categories();
@@ -144,8 +146,16 @@ impl UnitOfWork {
                 }));
             }
         }
+        if !appends.is_empty() {
+            let store = repository.store().await.map_err(SaveError::from)?;
+            repository.check_keys(store).await?;
+            repository.seal(&mut appends.clone()).await?;
+        }
         for append in appends {
             rehearsal.append(append);
+        }
+        for what in self.left_out {
+            rehearsal.leave_out(what);
         }
         Ok(())
     }

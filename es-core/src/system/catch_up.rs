@@ -9,6 +9,7 @@ use super::state::State;
 use super::{FollowError, FollowerHandle, StopReason, System};
 use crate::application::Result;
 use crate::domain::Position;
+use crate::persistence::Lease;
 
 impl FollowerHandle {
     /// Has the follower handle what it has not seen, up to the end that the log has now, under one lease, which is given back. An event that fails
@@ -92,7 +93,7 @@ impl FollowerHandle {
 
 impl FollowerHandle {
     /// Gives back the lease of a call that was dropped before its end, so that others need not wait until it ends by itself; nothing where there is
-    /// none.
+    /// none. Where the store does not answer, it does end by itself.
     ///
     /// # Errors
     /// [`FollowError::NoSuchFollower`], and [`FollowError::Running`] where it is driven meanwhile.
@@ -104,7 +105,20 @@ impl FollowerHandle {
         // Nobody drives it as long as this is held.
         let _driven = followed.take().ok_or_else(running)?;
         if let Some(lease) = followed.take_left() {
-            // Where that fails it ends by itself.
+            let _ = engine::give_back(followed, &self.holder, &lease).await;
+        }
+        // The call may have been dropped before it heard of its lease.
+        let standing = followed.store.standing(&followed.id).await;
+        if let Ok(standing) = standing
+            && standing.holder.as_ref() == Some(&self.holder)
+            && let Some(until) = standing.until
+        {
+            let (follower, epoch) = (followed.id.clone(), standing.epoch);
+            let lease = Lease {
+                follower,
+                epoch,
+                until,
+            };
             let _ = engine::give_back(followed, &self.holder, &lease).await;
         }
         Ok(())

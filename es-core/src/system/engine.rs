@@ -255,11 +255,7 @@ impl<'a> Engine<'a> {
     async fn next(&mut self) -> Result<Turn, Halt> {
         match &mut self.run {
             None => {
-                if let Some((position, epoch)) = self.rested
-                    && self.followed.app.log().head().await? == position
-                    // Whoever had it since may have set something aside, or put another revision in its place.
-                    && self.store().standing(&self.followed.id).await?.epoch == epoch
-                {
+                if self.may_rest().await? {
                     return Ok(Turn::CaughtUp);
                 }
                 self.begin().await?;
@@ -286,6 +282,29 @@ impl<'a> Engine<'a> {
             return self.try_again(&due).await;
         }
         self.page().await
+    }
+
+    /// Whether there is nothing to do still, since it gave its lease back.
+    async fn may_rest(&mut self) -> Result<bool, Halt> {
+        let Some((position, epoch)) = self.rested else {
+            return Ok(false);
+        };
+        if self.followed.app.log().head().await? != position {
+            return Ok(false);
+        }
+        let standing = self.store().standing(&self.followed.id).await?;
+        if standing.epoch != epoch {
+            // Whoever had it since may have set something aside, or put another revision in its place.
+            let parked = self.store().parked(&self.followed.id).await?;
+            let is_as_it_was = standing.position == position
+                && standing.revision == self.followed.revision
+                && parked.is_empty();
+            if !is_as_it_was {
+                return Ok(false);
+            }
+            self.rested = Some((position, standing.epoch));
+        }
+        Ok(true)
     }
 
     /// Takes the lease of what is to be made, and finds out where that stands.
@@ -322,9 +341,13 @@ impl<'a> Engine<'a> {
             length: self.followed.settings.lease,
             epoch,
         };
-        let lost = self.lost.as_ref();
-        let lost = lost.filter(|lease| lease.follower == output.follower);
-        let lost = lost.map(|lease| lease.epoch);
+        if let Some(lease) = &self.lost
+            && lease.follower != output.follower
+        {
+            let _ = give_back(self.followed, self.holder, lease).await;
+            self.lost = None;
+        }
+        let lost = self.lost.as_ref().map(|lease| lease.epoch);
         let renewed = Instant::now();
         let leased = match self.store().lease(request(lost)).await {
             Err(LeaseError::Fenced { .. }) if lost.is_some() => {

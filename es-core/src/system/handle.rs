@@ -84,7 +84,7 @@ impl FollowerHandle {
                 now.duration_since(oldest.time).unwrap_or_default()
             }),
             parked: parked.len(),
-            since: standing.since.filter(|_| standing.holder.is_some()),
+            since: standing.since,
             holder: standing.holder.zip(standing.until),
             revision: standing.revision,
         })

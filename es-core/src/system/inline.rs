@@ -1,6 +1,5 @@
 //! Projections inside of commits: what a store needs to know of one, and who may not run beside it.
 use std::fmt;
-use std::time::SystemTime;
 
 use super::Projection;
 use crate::application::{Application, OpenError, at_once};
@@ -85,20 +84,13 @@ impl Inlined {
         Ok(Recorded::of(&record)?)
     }
 
-    /// Whether it may begin where its name stands, `parked` events of which are set aside.
+    /// Whether it may begin where its name stands now, `parked` events of which are set aside.
     ///
     /// # Errors
     /// [`InlineError::Followed`], [`InlineError::Outdated`], [`InlineError::Parked`].
-    pub fn may_begin(
-        &self,
-        standing: &Standing,
-        parked: usize,
-        now: SystemTime,
-    ) -> Result<(), InlineError> {
+    pub fn may_begin(&self, standing: &Standing, parked: usize) -> Result<(), InlineError> {
         let follower = || self.follower.clone();
-        if let (Some(holder), Some(until)) = (&standing.holder, standing.until)
-            && until > now
-        {
+        if let Some(holder) = &standing.holder {
             return Err(InlineError::Followed {
                 follower: follower(),
                 holder: holder.clone(),

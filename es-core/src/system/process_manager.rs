@@ -169,6 +169,10 @@ impl<M: ProcessManager> Reactions<M> {
                 Err(error) => return Err(failed(error.into())),
             };
             attempts += 1;
+            if batch.dry.is_some() && attempts > 1 {
+                // Nobody else's events are in its way.
+                return Err(failed(conflict.into()));
+            }
             let Some(pause) = Retry::default().pause(attempts) else {
                 return Err(failed(conflict.into()));
             };

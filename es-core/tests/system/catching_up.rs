@@ -13,7 +13,7 @@ use es_core::system::{Batch, FollowError, Follower, HandleError, OnFailure, Stop
 use es_core::testing::VirtualClock;
 use es_core::{Application, Error, Position, ProcessManager, StreamId, System};
 use es_store_memory::MemoryStore;
-use futures_lite::future::zip;
+use futures_lite::future::{or, yield_now, zip};
 use pollster::block_on;
 
 use crate::chains::Prizes;
@@ -162,6 +162,10 @@ impl Follower for Endless {
         Arc::new(self.store.clone())
     }
 
+    fn revision(&self) -> u32 {
+        1
+    }
+
     fn handle(&mut self, _batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         Box::pin(futures_lite::future::pending())
@@ -183,17 +187,20 @@ fn who_gives_up_catching_up_keeps_its_lease_for_the_next_call_or_gives_it_back()
             one.follow(&app, follower()),
             another.follow(&app, follower()),
         );
-        let given_up = async |system: &System| {
-            let (endless, mut moved) = (system.follower("endless"), |_, _| {});
+        let until_begun = || {
             let before = begun.load(Ordering::SeqCst);
-            let until_begun = async {
+            let begun = &begun;
+            async move {
                 while begun.load(Ordering::SeqCst) == before {
-                    futures_lite::future::yield_now().await;
+                    yield_now().await;
                 }
                 Ok(())
-            };
-            let caught_up = endless.catch_up(Duration::ZERO, &mut moved);
-            futures_lite::future::or(caught_up, until_begun).await
+            }
+        };
+        let given_up = async |system: &System| {
+            let (endless, mut moved) = (system.follower("endless"), |_, _| {});
+            let until_begun = until_begun();
+            or(endless.catch_up(Duration::ZERO, &mut moved), until_begun).await
         };
         given_up(&one).await.expect("it is free");
         given_up(&one).await.expect("it is its own still");
@@ -204,6 +211,13 @@ fn who_gives_up_catching_up_keeps_its_lease_for_the_next_call_or_gives_it_back()
         let nothing = one.follower("endless").give_back().await;
         nothing.expect("there is nothing to be given back");
         given_up(&one).await.expect_err("it is another's");
+
+        // Who goes on with something else has no use for it either.
+        let rebuilt = another.follower("endless");
+        let until_begun = until_begun();
+        let rebuilt = or(rebuilt.rebuild(), until_begun).await;
+        rebuilt.expect("nobody else rebuilds it");
+        given_up(&one).await.expect("it was given back");
     });
 }
 

@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use es_core::persistence::{
-    AppendError, BoxFuture, Commit, Committed, EventStore, Filter, FollowerId, Lease, LeaseError,
-    LeaseRequest, LogPage, Parked, ReadError, Span, Standing,
+    AppendError, BoxFuture, CheckpointStore, Commit, Committed, EventStore, Filter, FollowerId,
+    Lease, LeaseError, LeaseRequest, LogPage, Parked, ReadError, Span, Standing,
 };
 use es_core::system::{OnFailure, State};
 use es_core::testing::{Intercept, Intercepted, VirtualClock};
 use es_core::{Application, Follower, Position, StreamId, System};
 use es_store_memory::MemoryStore;
+use es_store_sqlite::SqliteStore;
 use pollster::block_on;
 use trials::faults::idle::Reader;
 
@@ -57,7 +58,6 @@ impl Intercept for Counting {
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
-        use es_core::persistence::CheckpointStore;
         self.count().lease(request)
     }
 
@@ -65,7 +65,6 @@ impl Intercept for Counting {
         &'a self,
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Standing, ReadError>> {
-        use es_core::persistence::CheckpointStore;
         self.count().standing(follower)
     }
 
@@ -73,7 +72,6 @@ impl Intercept for Counting {
         &'a self,
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
-        use es_core::persistence::CheckpointStore;
         self.count().parked(follower)
     }
 }
@@ -158,4 +156,38 @@ fn who_rests_takes_up_what_somebody_else_has_set_aside_meanwhile() {
     block_on(rebuilt.follower("wall").retry(&stream)).expect("it is set aside");
     until("it is tried again", || status().parked == 0);
     block_on(running.stop()).expect("it was told to");
+}
+
+#[test]
+fn two_processes_with_nothing_to_do_leave_each_other_alone() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let file = folder.path().join("school.db");
+    let process = || {
+        let store = block_on(SqliteStore::open(&file)).expect("it can be made");
+        let app = Application::builder(store.clone()).name("school").build();
+        let reader = Reader::new(1, &store).leased_for(Duration::from_millis(30));
+        let system = System::new("school").follow(&app, reader);
+        (store, app, system)
+    };
+    let ((store, app, one), (_, _, another)) = (process(), process());
+    block_on(trained(&app, 1, &["sit"]));
+    let running = [one.start(), another.start()];
+    let follower = FollowerId::new("reader 1", "school");
+    let standing = || block_on(store.standing(&follower)).expect("it can be read");
+    until("one of them has seen it, and gives its lease back", || {
+        let standing = standing();
+        standing.position == Position::from(2) && standing.holder.is_none()
+    });
+    // Whoever stood by asks again within half a second, and sees that there is nothing to do.
+    std::thread::sleep(Duration::from_secs(1));
+    let epoch = standing().epoch;
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(standing().epoch, epoch, "they take it from each other");
+    block_on(trained(&app, 2, &["sit"]));
+    until("one of them sees what comes", || {
+        standing().position == Position::from(4)
+    });
+    for running in running {
+        block_on(running.stop()).expect("it was told to");
+    }
 }

@@ -197,7 +197,13 @@ impl Asked<'_> {
     }
 
     async fn of_log(&mut self, app: &Application, mut after: Position) -> Result<(), PrintError> {
-        let log = app.log().only(self.filter());
+        // Where following ends may be told by an event that is not asked for.
+        let ends = self.query.up_to.is_some() || self.query.until.is_some();
+        let filter = match self.query.follow && ends {
+            true => Filter::everything(),
+            false => self.filter(),
+        };
+        let log = app.log().only(filter);
         let up_to = self.query.up_to.unwrap_or(Position::MAX);
         loop {
             let page = log
@@ -217,9 +223,6 @@ impl Asked<'_> {
         if !self.query.follow || self.is_enough() || after >= up_to {
             return Ok(());
         }
-        // Where it ends may be told by an event that is not asked for.
-        let ends = self.query.up_to.is_some() || self.query.until.is_some();
-        let log = if ends { app.log() } else { log };
         let mut subscription = log.subscribe(after);
         while let Some(record) = subscription.next().await {
             let record = record?;

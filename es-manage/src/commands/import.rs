@@ -74,7 +74,7 @@ pub enum ImportError {
         /// Where it begins.
         position: Position,
     },
-    /// There is something else in the log.
+    /// There is something else in the log. Where another writer put it there meanwhile, a commit of the input may stand behind it.
     #[error(
         "the log has other events than the input, first at position {position}; import into an empty log, or behind what is there by `--append`"
     )]
@@ -256,7 +256,7 @@ impl Importing<'_> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else {
             return Ok(());
         };
-        let (last, count) = (last.position, records.len() as u64);
+        let (begin, last, count) = (first.position, last.position, records.len() as u64);
         if self.into == ImportInto::Empty && self.log.read_to < self.log.head {
             self.compare(&records).await?;
             self.known += count;
@@ -277,12 +277,9 @@ impl Importing<'_> {
             checkpoint: None,
         };
         let committed = self.app.append(commit).await.map_err(refused)?;
-        if self.into == ImportInto::Empty
-            && let Some(position) = committed.position
-            && position != last
-        {
+        if self.into == ImportInto::Empty && committed.position != Some(last) {
             // Somebody else wrote meanwhile.
-            return Err(ImportError::NotEmpty { position });
+            return Err(ImportError::NotEmpty { position: begin });
         }
         if is_known {
             self.known += count;

@@ -420,8 +420,7 @@ fn an_import_beside_another_writer_says_where_they_met() {
     let mut input = BufReader::new(Meddling { lines, app: &app });
     let ended = block_on(import(&app, &mut input, ImportInto::Empty, None, &()));
     match ended {
-        // Its event stands third, so the commit of the next three ends at the sixth.
-        Err(ImportError::NotEmpty { position }) => assert_eq!(position, Position::from(6)),
+        Err(ImportError::NotEmpty { position }) => assert_eq!(position, Position::from(3)),
         other => panic!("another wrote in between, and it was {other:?}"),
     }
 }

@@ -1,4 +1,5 @@
 //! A school of dogs, an office of certificates, and who follows whom.
+use std::future::ready;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -166,8 +167,8 @@ impl ProcessManager for Certificates {
             let found = work.find::<Certificate>(id).await?;
             let mut certificate = found.unwrap_or_else(|| Certificate::open(id));
             certificate.count();
-            let printed = async { Ok::<_, BoxError>(()) };
-            work.outside("print a certificate", printed).await?;
+            let print = || ready(Ok::<_, BoxError>(()));
+            work.outside("print a certificate", print).await?;
             work.save(certificate);
         }
         Ok(())

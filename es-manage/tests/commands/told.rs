@@ -123,6 +123,18 @@ fn following_ends_where_it_was_told_to() {
     place.learn(&["sit", "stay", "beg"]);
     let ended = place.ended(child.wait_with_output().unwrap());
     assert_eq!((ended.status, ended.out.lines().count()), (0, 2));
+    // So it does where the end was there before.
+    let ended = place.run([
+        "events",
+        "--app",
+        "school",
+        "--follow",
+        "--category",
+        "Trainer",
+        "--until",
+        "2024-03-04T10:30:00Z",
+    ]);
+    assert_eq!((ended.status, ended.out.lines().count()), (0, 2));
 }
 
 fn a_broken_pipe_is_no_panic() {
