@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use es_core::system::Until;
 use es_core::{Position, StreamId, Version};
 use es_store::Stores;
 use uuid::Uuid;
@@ -88,6 +89,12 @@ pub(crate) enum Command {
         /// Which followers
         #[arg(required = true, value_name = "FOLLOWER")]
         followers: Vec<String>,
+        /// As it was at a position or a time, beside what readers see
+        #[arg(long, value_name = "POSITION|TIME", value_parser = until, requires = "into")]
+        until: Option<Until>,
+        /// What is put behind the names of its tables then, after two underscores
+        #[arg(long, value_name = "NAME", requires = "until")]
+        into: Option<String>,
     },
     /// List, retry or give up on what followers could not handle
     #[command(subcommand)]
@@ -259,6 +266,15 @@ fn position(written: &str) -> Result<Position, String> {
     number
         .map(Position::from)
         .map_err(|_| "a position is a number: 1, 2, 3 …".to_owned())
+}
+
+fn until(written: &str) -> Result<Until, String> {
+    if let Ok(position) = position(written) {
+        return Ok(Until::Position(position));
+    }
+    point_in_time(written)
+        .map(Until::Time)
+        .map_err(|wrong| format!("{wrong}; or as a position: 1, 2, 3 …"))
 }
 
 fn version(written: &str) -> Result<Version, String> {

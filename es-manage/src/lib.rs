@@ -43,7 +43,7 @@
 //! |---|---|---|
 //! | `status` | how each follower is: state, lag, lease and its age, parked events | [`status()`] |
 //! | `sync-followers` | lets followers handle what they have not seen, leaders first | [`sync_followers`] |
-//! | `rebuild` | makes read models anew, beside those that readers see | [`rebuild`] |
+//! | `rebuild` | makes read models anew, beside those that readers see; or as they were, `--until` a position or time | [`rebuild`] |
 //! | `parked list`, `retry`, `drop` | what followers could not handle | [`parked`], [`retry_parked`], [`drop_parked`] |
 //! | `migrate` | makes the stores, or brings them up to date | [`migrate`] |
 //! | `snapshot` | takes snapshots, from a scheduled job | [`snapshot`] |

@@ -157,8 +157,14 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
             Ok(report.status())
         }
         Command::SyncFollowers(arguments) => sync(&system, arguments, screen).await,
-        Command::Rebuild { followers } => {
-            let rebuilt = rebuild::rebuild(&system, &followers, &bar);
+        Command::Rebuild {
+            followers,
+            until,
+            into,
+        } => {
+            let beside = until.zip(into);
+            let beside = beside.as_ref().map(|(until, into)| (*until, &**into));
+            let rebuilt = rebuild::rebuild(&system, &followers, beside, &bar);
             let (report, broken_off) = parted(unless_interrupted(&system, rebuilt).await?);
             if broken_off.is_none() || !report.rebuilt.is_empty() {
                 print(&report)?;

@@ -181,6 +181,12 @@ impl<'a> Engine<'a> {
         run.output.tag.is_none().then_some(run.position)
     }
 
+    /// How far what is made under the lease is.
+    pub(super) fn reached(&self) -> Position {
+        let run = self.run.as_ref();
+        run.map_or(Position::START, |run| run.position)
+    }
+
     /// Whether something that was set aside is to be tried again.
     pub(super) fn has_due(&self) -> bool {
         let run = self.run.as_ref();

@@ -37,14 +37,15 @@ impl FollowerHandle {
             swap: true,
         })
         .await
+        .map(|_| ())
     }
 
     /// Builds the read model as it was at a position or a time, into tables of another name: `into` stands at the end of their names, after two
-    /// underscores. Nobody follows there, and what readers see stays.
+    /// underscores. Nobody follows there, and what readers see stays. Says how far it is: as far as the log, where that ends before.
     ///
     /// # Errors
     /// [`FollowError`]; what readers see is what it was.
-    pub async fn rebuild_until(&self, until: Until, into: &str) -> Result<()> {
+    pub async fn rebuild_until(&self, until: Until, into: &str) -> Result<Position> {
         let is_name = (1..=20).contains(&into.len())
             && into.starts_with(|first: char| first.is_ascii_lowercase())
             && into
@@ -67,7 +68,7 @@ impl FollowerHandle {
         .await
     }
 
-    async fn build(&self, goal: Goal) -> Result<()> {
+    async fn build(&self, goal: Goal) -> Result<Position> {
         let followed = self.followed()?;
         let id = || followed.id.clone();
         if followed.revision == 0 {
@@ -85,7 +86,7 @@ impl FollowerHandle {
         let mut engine = Engine::new(followed, follower, &self.holder, goal);
         let ended = loop {
             match engine.turn().await {
-                Turn::Built => break Ok(()),
+                Turn::Built => break Ok(engine.reached()),
                 Turn::Moved(_) | Turn::CaughtUp => future::yield_now().await,
                 Turn::Retry(pause) => followed.clock.sleep(pause).await,
                 Turn::Unreachable(failure) => {

@@ -60,7 +60,8 @@ fn a_read_model_is_built_as_it_was_under_another_name() {
         system.settle().await.unwrap();
         let wall = system.follower("wall");
         let until = Until::Position(Position::from(2));
-        wall.rebuild_until(until, "early").await.unwrap();
+        let reached = wall.rebuild_until(until, "early").await.unwrap();
+        assert_eq!(reached, Position::from(2));
         assert_eq!(
             store.view_built::<Wall>("early").unwrap().tricks[&dog(1)],
             ["sit"]

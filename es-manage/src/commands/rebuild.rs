@@ -2,7 +2,7 @@
 use std::fmt::{self, Write as _};
 
 use es_core::Position;
-use es_core::system::{FollowerHandle, System};
+use es_core::system::{FollowerHandle, System, Until};
 use serde::Serialize;
 
 use super::BrokenOff;
@@ -24,6 +24,9 @@ pub struct RebuildReport {
 pub struct Rebuilt {
     /// The follower that makes it.
     pub follower: String,
+    /// What stands behind the names of its tables, where it was made beside what readers see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub into: Option<String>,
     /// The last event that is in it.
     pub position: Position,
 }
@@ -31,11 +34,15 @@ pub struct Rebuilt {
 /// Makes the read models of these followers anew from the first event, one after the other, each beside the one that readers see, and puts it in
 /// its place. One that was broken off goes on where it was.
 ///
+/// With `beside` each is made as it was at a position or a time, into tables of another name, and what readers see stays
+/// ([`FollowerHandle::rebuild_until`]).
+///
 /// # Errors
 /// [`BrokenOff`], which tells what was rebuilt before; what was not is what it was.
 pub async fn rebuild(
     system: &System,
     followers: &[String],
+    beside: Option<(Until, &str)>,
     progress: &dyn Progress,
 ) -> Result<RebuildReport, BrokenOff<RebuildReport>> {
     let mut report = RebuildReport {
@@ -51,7 +58,7 @@ pub async fn rebuild(
     };
     for follower in chosen {
         progress.begin(follower.name(), None);
-        let ended = rebuilt(&follower).await;
+        let ended = rebuilt(&follower, beside).await;
         progress.end();
         match ended {
             Ok(rebuilt) => report.rebuilt.push(rebuilt),
@@ -61,18 +68,37 @@ pub async fn rebuild(
     Ok(report)
 }
 
-async fn rebuilt(follower: &FollowerHandle) -> es_core::Result<Rebuilt> {
-    follower.rebuild().await?;
+async fn rebuilt(
+    follower: &FollowerHandle,
+    beside: Option<(Until, &str)>,
+) -> es_core::Result<Rebuilt> {
+    let position = match beside {
+        Some((until, into)) => follower.rebuild_until(until, into).await?,
+        None => {
+            follower.rebuild().await?;
+            follower.status().await?.position
+        }
+    };
     Ok(Rebuilt {
         follower: follower.name().to_owned(),
-        position: follower.status().await?.position,
+        into: beside.map(|(_, into)| into.to_owned()),
+        position,
     })
 }
 
 impl Human for RebuildReport {
     fn human(&self, text: &mut Text) -> fmt::Result {
-        for Rebuilt { follower, position } in &self.rebuilt {
-            writeln!(text, "{follower}: rebuilt, up to position {position}")?;
+        for rebuilt in &self.rebuilt {
+            let Rebuilt {
+                follower, position, ..
+            } = rebuilt;
+            match &rebuilt.into {
+                Some(into) => writeln!(
+                    text,
+                    "{follower}: built beside, as `{into}`, up to position {position}"
+                )?,
+                None => writeln!(text, "{follower}: rebuilt, up to position {position}")?,
+            }
         }
         Ok(())
     }

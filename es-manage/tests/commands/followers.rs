@@ -21,6 +21,7 @@ pub(crate) const TESTS: &[Test] = tests![
     a_lease_held_elsewhere_is_named_and_can_be_waited_for,
     what_is_parked_is_listed_retried_and_dropped,
     a_read_model_is_made_anew,
+    a_read_model_is_made_as_it_was,
     a_log_that_was_restored_is_noticed,
     a_store_of_an_application_that_there_is_not_is_refused,
     what_nobody_reads_any_more_changes_no_exit_status,
@@ -503,6 +504,41 @@ fn a_read_model_is_made_anew() {
         "#]],
     );
     assert_eq!(place.run(["rebuild"]).status, 1);
+}
+
+fn a_read_model_is_made_as_it_was() {
+    let place = Place::seeded();
+    assert_eq!(place.run(["sync-followers"]).status, 0);
+    for (until, into, position, tricks) in [
+        ("2", "early", 2, 1),
+        ("2024-03-04T10:30:00Z", "then", 5, 2),
+        ("99", "late", 7, 3),
+    ] {
+        let ended = place.run(["rebuild", "wall", "--until", until, "--into", into]);
+        let built = format!("wall: built beside, as `{into}`, up to position {position}\n");
+        assert_eq!((ended.status, ended.out), (0, built));
+        assert_eq!(rows(&place, "school.db", &format!("wall__{into}")), tricks);
+        assert_eq!(rows(&place, "school.db", "wall"), 3);
+    }
+    check(
+        &place.run(["rebuild", "wall", "--until", "2", "--into", "Early days"]),
+        1,
+        &expect![""],
+        &expect![[r#"
+            error: `Early days` cannot be a part of the names of tables; use lower-case letters and digits, at most 20, a letter first
+        "#]],
+    );
+    check(
+        &place.run(["rebuild", "wall", "--until", "lately", "--into", "lately"]),
+        1,
+        &expect![""],
+        &expect![[r#"
+            error: invalid value 'lately' for '--until <POSITION|TIME>': a time is written as 2024-03-04T09:00:00Z, or as a day, 2024-03-04; or as a position: 1, 2, 3 …
+
+            For more information, try '--help'.
+        "#]],
+    );
+    assert_eq!(place.run(["rebuild", "wall", "--until", "2"]).status, 1);
 }
 
 fn a_log_that_was_restored_is_noticed() {
