@@ -3,12 +3,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use es_core::Aggregate;
+use es_core::{Aggregate, Application};
 use tokio::runtime::Runtime;
+use uuid::Uuid;
 
 use super::{Bench, READ, register_by_hand, registered, tasks};
 use crate::by_hand::postgres::{Pen, Reading};
-use crate::dog::Dog;
+use crate::dog::{Dog, KeptDog, keeping};
 use crate::harness::{Race, Turn};
 
 /// How many events come in one commit.
@@ -44,7 +45,7 @@ fn load(
     }
     let (dogs, loads) = (bench.some(dogs), bench.some(loads));
     let schema = |form: &str| format!("{form}_load_{events}_{}", how.len());
-    let (app, _) = bench.application(runtime, &schema("ours"));
+    let (app, store) = bench.application(runtime, &schema("ours"));
     let place = bench.place(&schema("reading"));
     let [reading, needed, whole] = [(); 3].map(|()| {
         let reading = runtime.block_on(async {
@@ -73,29 +74,18 @@ fn load(
         }
     });
     let ids: Vec<_> = ours.iter().map(Dog::id).collect();
+    let [snapshots, cache] = runtime.block_on(keeping(store, &ids));
     let ids: Vec<_> = ids.iter().copied().cycle().take(loads).collect();
+    let whole_streams = got::<Dog>(runtime, app, &ids);
+    let from_snapshots = got::<KeptDog>(runtime, snapshots, &ids);
+    let cached = got::<KeptDog>(runtime, cache, &ids);
     let same: Vec<_> = theirs.iter().map(|dog| dog.id()).collect();
     let same: Vec<_> = same.iter().copied().cycle().take(loads).collect();
     let [third, fourth] = [(); 2].map(|()| same.clone());
-    let [runtime, beside, paged, again] = [(); 4].map(|()| Rc::clone(runtime));
+    let [beside, paged, again] = [(); 3].map(|()| Rc::clone(runtime));
 
     Race::new(name, "load", loads, READ)
-        .contestant("ours", move || {
-            let seen = Arc::new(AtomicU64::new(0));
-            let taken = tasks(&runtime, vec![ids.clone()], |ids| {
-                let (app, seen) = (app.clone(), Arc::clone(&seen));
-                async move {
-                    for id in ids {
-                        let dog: Dog = app.get(id).await.expect("it was saved");
-                        seen.fetch_add(dog.version().get(), Ordering::Relaxed);
-                    }
-                }
-            });
-            Turn {
-                taken,
-                seen: seen.load(Ordering::Relaxed),
-            }
-        })
+        .contestant("ours", whole_streams)
         .contestant("by hand, name and payload", move || {
             let seen = Arc::new(AtomicU64::new(0));
             let taken = tasks(&beside, vec![same.clone()], |ids| {
@@ -147,5 +137,32 @@ fn load(
                 seen: seen.load(Ordering::Relaxed),
             }
         })
+        .contestant("ours, from a snapshot", from_snapshots)
+        .contestant("ours, cached", cached)
         .run(bench.effort);
+}
+
+/// Gets dogs by an application.
+fn got<D: Aggregate<Id = Uuid>>(
+    runtime: &Rc<Runtime>,
+    app: Application,
+    ids: &[Uuid],
+) -> impl FnMut() -> Turn<u64> + 'static {
+    let (runtime, ids) = (Rc::clone(runtime), ids.to_vec());
+    move || {
+        let seen = Arc::new(AtomicU64::new(0));
+        let taken = tasks(&runtime, vec![ids.clone()], |ids| {
+            let (app, seen) = (app.clone(), Arc::clone(&seen));
+            async move {
+                for id in ids {
+                    let dog: D = app.get(id).await.expect("it was saved");
+                    seen.fetch_add(dog.version().get(), Ordering::Relaxed);
+                }
+            }
+        });
+        Turn {
+            taken,
+            seen: seen.load(Ordering::Relaxed),
+        }
+    }
 }

@@ -2,11 +2,13 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use es_core::Aggregate;
+use es_core::{Aggregate, Application};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
 
 use super::{Bench, READ, register_by_hand, registered};
 use crate::by_hand::sqlite::{Pen, Reading, open};
-use crate::dog::Dog;
+use crate::dog::{Dog, KeptDog, keeping};
 use crate::harness::{Race, Turn};
 
 /// How many events come in one commit.
@@ -24,7 +26,7 @@ fn load(bench: &Bench<'_>, events: usize, dogs: usize, loads: usize) {
     }
     let (dogs, loads) = (bench.some(dogs), bench.some(loads));
     let runtime = Rc::clone(&bench.runtime);
-    let (app, _) = bench.application(&bench.disk.file(&format!("ours-load-{events}")));
+    let (app, store) = bench.application(&bench.disk.file(&format!("ours-load-{events}")));
     let path = bench.disk.file(&format!("reading-{events}"));
     let connection = open(&path).expect("the file can be made");
     let mut pen = Pen::new(connection).expect("the tables are there");
@@ -54,21 +56,14 @@ fn load(bench: &Bench<'_>, events: usize, dogs: usize, loads: usize) {
     let mut reading =
         Reading::new(open(&path).expect("it was made")).expect("the tables are there");
 
+    let [snapshots, cache] = runtime.block_on(keeping(store, &ids));
+    let ids: Vec<_> = ids.into_iter().cycle().take(loads).collect();
+    let whole_streams = got::<Dog>(&runtime, app, &ids);
+    let from_snapshots = got::<KeptDog>(&runtime, snapshots, &ids);
+    let cached = got::<KeptDog>(&runtime, cache, &ids);
+
     Race::new(name, "load", loads, READ)
-        .contestant("ours", move || {
-            let start = Instant::now();
-            let mut seen = 0;
-            runtime.block_on(async {
-                for id in ids.iter().cycle().take(loads) {
-                    let dog: Dog = app.get(*id).await.expect("it was saved");
-                    seen += dog.version().get();
-                }
-            });
-            Turn {
-                taken: start.elapsed(),
-                seen,
-            }
-        })
+        .contestant("ours", whole_streams)
         .contestant("by hand, name and payload", move || {
             let start = Instant::now();
             let mut seen = 0;
@@ -95,5 +90,30 @@ fn load(bench: &Bench<'_>, events: usize, dogs: usize, loads: usize) {
                 seen,
             }
         })
+        .contestant("ours, from a snapshot", from_snapshots)
+        .contestant("ours, cached", cached)
         .run(bench.effort);
+}
+
+/// Gets dogs by an application.
+fn got<D: Aggregate<Id = Uuid>>(
+    runtime: &Rc<Runtime>,
+    app: Application,
+    ids: &[Uuid],
+) -> impl FnMut() -> Turn<u64> + 'static {
+    let (runtime, ids) = (Rc::clone(runtime), ids.to_vec());
+    move || {
+        let start = Instant::now();
+        let mut seen = 0;
+        runtime.block_on(async {
+            for id in &ids {
+                let dog: D = app.get(*id).await.expect("it was saved");
+                seen += dog.version().get();
+            }
+        });
+        Turn {
+            taken: start.elapsed(),
+            seen,
+        }
+    }
 }
