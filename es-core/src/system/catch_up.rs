@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use futures_lite::future;
 
-use super::engine::{self, Engine, Goal, Turn};
+use super::engine::{Engine, Goal, Turn, give_back};
 use super::state::State;
 use super::{FollowError, FollowerHandle, StopReason, System};
 use crate::application::Result;
 use crate::domain::Position;
-use crate::persistence::Lease;
 
 impl FollowerHandle {
     /// Has the follower handle what it has not seen, up to the end that the log has now, under one lease, which is given back. An event that fails
@@ -89,9 +88,7 @@ impl FollowerHandle {
         }
         Ok(ended?)
     }
-}
 
-impl FollowerHandle {
     /// Gives back the lease of a call that was dropped before its end, so that others need not wait until it ends by itself; nothing where there is
     /// none. Where the store does not answer, it does end by itself.
     ///
@@ -105,21 +102,14 @@ impl FollowerHandle {
         // Nobody drives it as long as this is held.
         let _driven = followed.take().ok_or_else(running)?;
         if let Some(lease) = followed.take_left() {
-            let _ = engine::give_back(followed, &self.holder, &lease).await;
+            let _ = give_back(followed, &self.holder, &lease.follower, lease.epoch).await;
         }
         // The call may have been dropped before it heard of its lease.
         let standing = followed.store.standing(&followed.id).await;
         if let Ok(standing) = standing
             && standing.holder.as_ref() == Some(&self.holder)
-            && let Some(until) = standing.until
         {
-            let (follower, epoch) = (followed.id.clone(), standing.epoch);
-            let lease = Lease {
-                follower,
-                epoch,
-                until,
-            };
-            let _ = engine::give_back(followed, &self.holder, &lease).await;
+            let _ = give_back(followed, &self.holder, &followed.id, standing.epoch).await;
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Drives one follower, a turn at a time: lease, page, handler, checkpoint.
 //!
-//! [`halt`] says why a turn is broken off, [`parking`] what becomes of events that fail.
-use std::pin::pin;
+//! [`halt`] says why a turn is broken off, [`leasing`] under which lease it is done, [`parking`] what becomes of events that fail.
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,18 +11,20 @@ use super::ahead::{Ahead, Size};
 use super::followed::Followed;
 use super::follower::{Batch, Follower, HandleError, Output};
 use super::state::{State, told};
-use super::watch::LOOK_AGAIN;
 use super::{StopReason, traced};
 use crate::domain::Position;
 use crate::persistence::{
-    Advance, BoxFuture, Commit, CommitId, DecodeError, Epoch, Lease, LeaseError, LeaseRequest,
-    Metadata, Parked, Parking, Span, Store, whole_microseconds,
+    Advance, Commit, CommitId, DecodeError, Epoch, Lease, LeaseRequest, Metadata, Parked, Parking,
+    Span, Store, whole_microseconds,
 };
 
 mod halt;
+mod leasing;
 mod parking;
 
 use halt::{Halt, stored};
+pub(super) use leasing::give_back;
+use leasing::renewed_after;
 use parking::due;
 
 /// What a follower is to do.
@@ -193,24 +194,6 @@ impl<'a> Engine<'a> {
         run.is_some_and(|run| due(&run.parked).is_some())
     }
 
-    /// Gives the lease back, so that another need not wait for its end.
-    pub(super) async fn release(&mut self) {
-        // Kept until it is given back, so that it is known though this may be dropped here.
-        self.lose();
-        if let Some(lease) = &self.lost {
-            // Where that fails it ends by itself.
-            let _ = give_back(self.followed, self.holder, lease).await;
-        }
-        self.lost = None;
-    }
-
-    /// Begins anew, under the same lease where it is still there: waiting for its end would be waiting for nobody.
-    fn lose(&mut self) {
-        if let Some(run) = self.run.take() {
-            self.lost = Some(run.lease);
-        }
-    }
-
     fn builds(&self) -> bool {
         let run = self.run.as_ref();
         run.is_some_and(|run| run.output.tag.is_some())
@@ -218,44 +201,6 @@ impl<'a> Engine<'a> {
 
     fn store(&self) -> &dyn Store {
         &*self.followed.store
-    }
-
-    /// Waits until there may be something to do. Whoever waits for longer than a lease is good for without being renewed gives it back: there is
-    /// nothing to do under it, and renewing the leases of many who wait would be all that a store is asked for.
-    pub(super) async fn idle(&mut self, changed: BoxFuture<'static, ()>) {
-        let followed = self.followed;
-        let Some(run) = &self.run else {
-            if let Some((position, _)) = self.rested {
-                future::or(changed, followed.watch.moved_from(position)).await;
-            }
-            return;
-        };
-        if !run.parked.is_empty() {
-            // Somebody may ask for another attempt.
-            return future::or(changed, followed.clock.sleep(LOOK_AGAIN)).await;
-        }
-        let (position, epoch) = (run.position, run.lease.epoch);
-        let left = renewed_after(followed).saturating_sub(run.renewed.elapsed());
-        let mut moved = pin!(future::or(changed, followed.watch.moved_from(position)));
-        let is_moved = async {
-            moved.as_mut().await;
-            true
-        };
-        let is_long = async {
-            followed.clock.sleep(left).await;
-            false
-        };
-        if !future::or(is_moved, is_long).await {
-            self.rested = Some((position, epoch));
-            // The run is kept until the lease is given back, so that it is, though this may be dropped here.
-            if let Some(run) = &self.run
-                && give_back(followed, self.holder, &run.lease).await
-            {
-                self.run = None;
-            }
-            self.lose();
-            moved.await;
-        }
     }
 
     async fn next(&mut self) -> Result<Turn, Halt> {
@@ -288,127 +233,6 @@ impl<'a> Engine<'a> {
             return self.try_again(&due).await;
         }
         self.page().await
-    }
-
-    /// Whether there is nothing to do still, since it gave its lease back.
-    async fn may_rest(&mut self) -> Result<bool, Halt> {
-        let Some((position, epoch)) = self.rested else {
-            return Ok(false);
-        };
-        if self.followed.app.log().head().await? != position {
-            return Ok(false);
-        }
-        let standing = self.store().standing(&self.followed.id).await?;
-        if standing.epoch != epoch {
-            // Whoever had it since may have set something aside, or put another revision in its place.
-            let parked = self.store().parked(&self.followed.id).await?;
-            let is_as_it_was = standing.position == position
-                && standing.revision == self.followed.revision
-                && parked.is_empty();
-            if !is_as_it_was {
-                return Ok(false);
-            }
-            self.rested = Some((position, standing.epoch));
-        }
-        Ok(true)
-    }
-
-    /// Takes the lease of what is to be made, and finds out where that stands.
-    async fn begin(&mut self) -> Result<(), Halt> {
-        let checked = self.followed.app.check_owner().await;
-        checked.map_err(|error| {
-            Halt::Stop(StopReason::Unable {
-                failure: told(&error),
-            })
-        })?;
-        let live = &self.followed.id;
-        let revision = self.followed.revision;
-        let seen = self.store().standing(live).await?.revision;
-        let (mut output, swaps) = match &self.goal {
-            Goal::Build { tag, swap, .. } => (
-                Output::alongside(live.clone(), revision, tag.clone()),
-                *swap,
-            ),
-            Goal::Follow if seen > revision => {
-                return Err(Halt::Stop(StopReason::Outdated {
-                    live: seen,
-                    known: revision,
-                }));
-            }
-            Goal::Follow if seen != 0 && seen < revision => {
-                let tag = format!("r{revision}");
-                (Output::alongside(live.clone(), revision, tag), true)
-            }
-            Goal::Follow => (Output::live(live.clone(), revision), false),
-        };
-        let request = |epoch| LeaseRequest {
-            follower: output.follower.clone(),
-            holder: self.holder.to_owned(),
-            length: self.followed.settings.lease,
-            epoch,
-        };
-        if let Some(lease) = &self.lost
-            && lease.follower != output.follower
-        {
-            let _ = give_back(self.followed, self.holder, lease).await;
-            self.lost = None;
-        }
-        let lost = self.lost.as_ref().map(|lease| lease.epoch);
-        let renewed = Instant::now();
-        let leased = match self.store().lease(request(lost)).await {
-            Err(LeaseError::Fenced { .. }) if lost.is_some() => {
-                self.store().lease(request(None)).await
-            }
-            leased => leased,
-        };
-        let lease = leased?;
-        (self.lost, self.rested) = (None, None);
-        output.epoch = Some(lease.epoch);
-        self.run = Some(Run {
-            output,
-            lease,
-            renewed,
-            position: Position::START,
-            stands_at: None,
-            parked: Vec::new(),
-            ahead: None,
-            size: Size::up_to(self.followed.settings.batch.get()),
-            swaps,
-        });
-        // Somebody may have put another revision in its place before the lease was ours.
-        if self.store().standing(live).await?.revision != seen {
-            self.release().await;
-            return Ok(());
-        }
-        let Some(run) = &self.run else { return Ok(()) };
-        let prepared = self.follower.prepare(&run.output).await;
-        match prepared {
-            Ok(()) => self.reload().await,
-            Err(HandleError::Prepare(error)) => Err(Halt::Stop(StopReason::Unable {
-                failure: told(&*error),
-            })),
-            Err(error) => Err(stored(error)),
-        }
-    }
-
-    /// Reads where the follower stands.
-    async fn reload(&mut self) -> Result<(), Halt> {
-        let Some(run) = &mut self.run else {
-            return Ok(());
-        };
-        let store = &self.followed.store;
-        let standing = store.standing(&run.output.follower).await?;
-        if standing.epoch != run.lease.epoch {
-            return Err(Halt::Fenced {
-                epoch: run.lease.epoch,
-                actual: standing.epoch,
-            });
-        }
-        run.position = standing.position;
-        run.stands_at = standing.stands_at;
-        run.ahead = None;
-        run.parked = store.parked(&run.output.follower).await?;
-        Ok(())
     }
 
     /// Reads and handles what comes next.
@@ -585,32 +409,6 @@ impl<'a> Engine<'a> {
             self.followed.set_before(None);
         }
     }
-}
-
-/// Whoever drives the follower next goes on under the lease, or gives it back.
-impl Drop for Engine<'_> {
-    fn drop(&mut self) {
-        self.lose();
-        if let Some(lease) = self.lost.take() {
-            self.followed.leave(lease);
-        }
-    }
-}
-
-/// Gives a lease back, and says whether that was heard.
-pub(super) async fn give_back(followed: &Followed, holder: &str, lease: &Lease) -> bool {
-    let request = LeaseRequest {
-        follower: lease.follower.clone(),
-        holder: holder.to_owned(),
-        length: Duration::ZERO,
-        epoch: Some(lease.epoch),
-    };
-    followed.store.lease(request).await.is_ok()
-}
-
-/// After how long a lease is renewed.
-fn renewed_after(followed: &Followed) -> Duration {
-    followed.settings.lease / 3
 }
 
 /// Opens the payloads up to the first that cannot be; where that is the very first, says why.
