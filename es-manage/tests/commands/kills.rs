@@ -2,6 +2,7 @@
 use std::fs;
 use std::io::Write;
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use es_core::Version;
 use fastrand::Rng;
@@ -17,6 +18,7 @@ pub(crate) const TESTS: &[Test] = tests![
     followers_that_are_killed_go_on_where_they_were,
     a_rebuild_that_is_killed_goes_on_where_it_was,
     who_is_interrupted_gives_back_its_leases,
+    who_is_interrupted_twice_ends_though_a_handler_does_not,
 ];
 
 fn tricks(place: &Place, count: u32) {
@@ -97,6 +99,9 @@ fn kill_at(child: &mut Child, connection: &Connection, follower: &str, position:
 
 const TRICKS: u32 = 600;
 
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn followers_that_are_killed_go_on_where_they_were() {
     let rng = &mut Rng::new();
     let mut kills = 0;
@@ -176,6 +181,39 @@ fn who_is_interrupted_gives_back_its_leases() {
         assert!(interrupted > 0, "none was interrupted while it worked");
         assert_eq!(place.run(arguments.iter().copied()).status, 0);
     }
+}
+
+fn who_is_interrupted_twice_ends_though_a_handler_does_not() {
+    let place = Place::seeded();
+    place.learn(&["endless"]);
+    let mut command = place.command(["sync-followers", "wall"]);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !place.path("endless").exists() {
+        std::thread::yield_now();
+    }
+    let pid = Pid::from_child(&child);
+    let interrupt = || kill_process(pid, Signal::INT).unwrap();
+    interrupt();
+    // It tries to give back its lease, and is still there.
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none());
+    interrupt();
+    let begun = Instant::now();
+    let ended = loop {
+        if let Some(ended) = child.try_wait().unwrap() {
+            break ended;
+        }
+        if begun.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("it is still there");
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!(ended.code(), Some(2));
 }
 
 fn a_rebuild_that_is_killed_goes_on_where_it_was() {
