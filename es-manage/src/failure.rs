@@ -83,7 +83,6 @@ impl Failure {
     }
 }
 
-/// What could not be written to the standard output.
 /// The report of a command that has done what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the report; what it tells of is done")]

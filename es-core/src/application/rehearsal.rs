@@ -46,18 +46,18 @@ impl Rehearsal {
         }
     }
 
-    /// An aggregate as it would be.
+    /// An aggregate as it would be, were what is to be stored so at this time.
     pub(super) fn of<A: Aggregate>(
         &self,
         stream: &StreamId,
         stored: Option<A>,
+        time: SystemTime,
     ) -> Result<Option<A>, LoadError> {
         let known = self.known();
         let Some(append) = known.appends.get(stream) else {
             return Ok(stored);
         };
         let mut replay = stored.map_or_else(|| Replay::new(stream.id), Replay::resume);
-        let time = SystemTime::now();
         for event in &append.events {
             let stored = StoredEvent {
                 version: replay.version().next(),

@@ -59,7 +59,7 @@ impl UnitOfWork {
         let stream = self.refuse_saved::<A>(&id)?;
         let found = self.app.find(id).await?;
         match &self.rehearsal {
-            Some(rehearsal) => Ok(rehearsal.of(&stream, found)?),
+            Some(rehearsal) => Ok(rehearsal.of(&stream, found, self.app.repository.now())?),
             None => Ok(found),
         }
     }
@@ -148,8 +148,7 @@ impl UnitOfWork {
         }
         if !appends.is_empty() {
             let store = repository.store().await.map_err(SaveError::from)?;
-            repository.check_keys(store).await?;
-            repository.seal(&mut appends.clone()).await?;
+            repository.seal(store, &mut appends.clone()).await?;
         }
         for append in appends {
             rehearsal.append(append);
@@ -166,10 +165,7 @@ impl UnitOfWork {
         let mut appends = repository.encoded(&mut self.members, Unchanged::LeftOut)?;
         let store = repository.store().await?;
         if !appends.is_empty() {
-            repository.check_keys(store).await?;
-            if !repository.codecs().are_none() {
-                repository.seal(&mut appends).await?;
-            }
+            repository.seal(store, &mut appends).await?;
         }
         let commit = Commit {
             checkpoint: Some(advance),

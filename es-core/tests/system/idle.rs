@@ -179,10 +179,14 @@ fn two_processes_with_nothing_to_do_leave_each_other_alone() {
         standing.position == Position::from(2) && standing.holder.is_none()
     });
     // Whoever stood by asks again within half a second, and sees that there is nothing to do.
-    std::thread::sleep(Duration::from_secs(1));
-    let epoch = standing().epoch;
-    std::thread::sleep(Duration::from_secs(2));
-    assert_eq!(standing().epoch, epoch, "they take it from each other");
+    let mut unchanged = (standing().epoch, Instant::now());
+    until("they no longer take it from each other", || {
+        let epoch = standing().epoch;
+        if epoch != unchanged.0 {
+            unchanged = (epoch, Instant::now());
+        }
+        unchanged.1.elapsed() > Duration::from_secs(2)
+    });
     block_on(trained(&app, 2, &["sit"]));
     until("one of them sees what comes", || {
         standing().position == Position::from(4)

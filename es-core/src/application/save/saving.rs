@@ -75,11 +75,7 @@ impl Repository {
         mut commit: Commit,
     ) -> Result<Option<Position>, SaveError> {
         let store = self.store().await?;
-        self.check_keys(store).await?;
-        let sealed = !self.codecs().are_none();
-        if sealed {
-            self.seal(&mut commit.appends).await?;
-        }
+        let sealed = self.seal(store, &mut commit.appends).await?;
         staging::attempted(what, &commit, sealed);
         self.commit(store, what, commit).await
     }
@@ -159,17 +155,23 @@ impl Repository {
         Ok(())
     }
 
+    /// Makes of payloads what is stored, once the keys are known to be those of the log. `false`: JSON is what is stored.
     pub(in crate::application) async fn seal(
         &self,
+        store: &dyn Store,
         appends: &mut [Append],
-    ) -> Result<(), SaveError> {
+    ) -> Result<bool, SaveError> {
+        self.check_keys(store).await?;
+        if self.codecs().are_none() {
+            return Ok(false);
+        }
         for append in appends {
             let (stream, after) = (&append.stream, append.expected);
             self.codecs()
                 .seal_events(stream, after, &mut append.events)
                 .await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     pub(in crate::application) fn made(&self, metadata: Metadata, appends: Vec<Append>) -> Commit {

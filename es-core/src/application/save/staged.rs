@@ -93,11 +93,7 @@ impl Repository {
         }
         let mut appends = self.encoded(&mut what, Unchanged::LeftOut)?;
         let store = at_once(self.store(), "the store to say whose log it is")??;
-        at_once(self.check_keys(store), "the store and the keys")??;
-        let sealed = !self.codecs().are_none();
-        if sealed {
-            at_once(self.seal(&mut appends), "the keys")??;
-        }
+        let sealed = at_once(self.seal(store, &mut appends), "the store and the keys")??;
         let commit = self.made(metadata.clone(), appends);
         staging::attempted(&mut what, &commit, sealed);
         Ok(Staged {
