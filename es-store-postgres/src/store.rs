@@ -170,7 +170,7 @@ impl PostgresStore {
         let changed = Arc::new(Event::new());
         let handle = Uuid::now_v7().simple().to_string();
         let inline = Arc::new(Inline::default());
-        let writer = Writer::start(Desk {
+        let desk = Desk {
             inline: Arc::clone(&inline),
             connections: Arc::clone(&connections),
             sql: Arc::clone(&sql),
@@ -178,7 +178,8 @@ impl PostgresStore {
             handle: handle.clone(),
             command: settings.migration_command.clone(),
             patience: patience(settings.statement_timeout),
-        });
+        };
+        let writer = Writer::start(desk, &runtime);
         Ok(Self {
             shared: Arc::new(Shared {
                 sql,
@@ -252,10 +253,7 @@ impl PostgresStore {
 
     /// Timers and connections are those of the store's runtime.
     pub(crate) fn on_its_runtime<F: Future>(&self, future: F) -> OnRuntime<F> {
-        OnRuntime {
-            runtime: self.shared.runtime.clone(),
-            future: Box::pin(future),
-        }
+        OnRuntime::new(&self.shared.runtime, future)
     }
 
     fn read<'a, T: 'a>(

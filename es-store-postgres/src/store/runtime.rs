@@ -7,8 +7,17 @@ use tokio::runtime::Handle;
 
 /// A future whose timers and connections are those of a runtime, whoever polls it.
 pub(crate) struct OnRuntime<F> {
-    pub(super) runtime: Handle,
-    pub(super) future: Pin<Box<F>>,
+    runtime: Handle,
+    future: Pin<Box<F>>,
+}
+
+impl<F> OnRuntime<F> {
+    pub(crate) fn new(runtime: &Handle, future: F) -> Self {
+        Self {
+            runtime: runtime.clone(),
+            future: Box::pin(future),
+        }
+    }
 }
 
 impl<F: Future> Future for OnRuntime<F> {

@@ -1,0 +1,194 @@
+//! What writes: a connection, and what is known of where the log ends. Whoever writes has it, the task or a caller.
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use deadpool_postgres::ClientWrapper;
+use es_core::persistence::{Commit, Committed};
+use futures_core::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+use tokio_postgres::Statement;
+use tracing::debug;
+
+use super::{Desk, TRACED};
+use crate::commit::{self, End, Hope};
+use crate::connection::in_time;
+use crate::error::Fault;
+use crate::inline::Session;
+use crate::locked::Locked;
+use crate::sql::Sql;
+
+/// The connection that writes, and what is prepared on it.
+pub(super) struct Pen {
+    pub(super) client: ClientWrapper,
+    append: Statement,
+    append_one: Statement,
+    pub(super) locked: Locked,
+    /// Present once a projection runs inside of commits.
+    pub(super) session: Option<Session>,
+}
+
+impl Pen {
+    pub(super) async fn new(client: ClientWrapper, sql: &Sql) -> Result<Self, Fault> {
+        Ok(Self {
+            append: client.prepare(&sql.append).await?,
+            append_one: client.prepare(&sql.append_one).await?,
+            locked: Locked::prepare(&*client, sql).await?,
+            session: None,
+            client,
+        })
+    }
+
+    async fn write(&self, hope: &Hope<'_>, handle: &str) -> Result<bool, Fault> {
+        let append = match hope.is_one {
+            true => &self.append_one,
+            false => &self.append,
+        };
+        hope.write(&*self.client, append, handle).await
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Hand {
+    pub(super) pen: Option<Pen>,
+    /// Where the log ends, as far as is known.
+    pub(super) end: Option<End>,
+    /// Nobody else moved it, when it was last looked at.
+    pub(super) undisturbed: bool,
+    /// One commit was all that was asked for, when it was last written, and no projection ran inside of it.
+    pub(super) alone: bool,
+}
+
+impl Hand {
+    fn is_to_lend(&self) -> bool {
+        let is_open = |pen: &Pen| !pen.client.is_closed();
+        self.alone
+            && self.undisturbed
+            && self.end.is_some()
+            && self.pen.as_ref().is_some_and(is_open)
+    }
+
+    /// Writes a group by one statement, where nobody else has written; `None`: nothing is written, and it has to be judged.
+    pub(super) async fn write(
+        &mut self,
+        desk: &Desk,
+        commits: &[&Commit],
+        metadata: &[Option<String>],
+    ) -> Result<Option<Vec<Committed>>, Fault> {
+        if !self.undisturbed {
+            return Ok(None);
+        }
+        let Some(end) = self.end else { return Ok(None) };
+        let Some(hope) = Hope::new(end, commits, metadata) else {
+            return Ok(None);
+        };
+        let Some(pen) = self.pen.take() else {
+            return Ok(None);
+        };
+        // Where this is dropped meanwhile, nothing is known.
+        self.end = None;
+        let written = in_time(desk.patience, pen.write(&hope, &desk.handle)).await;
+        let written = match written {
+            Ok(written) => written,
+            Err(fault) => {
+                self.undisturbed = false;
+                if !fault.is_lost() {
+                    self.pen = Some(pen);
+                }
+                return Err(fault);
+            }
+        };
+        self.pen = Some(pen);
+        if !written {
+            self.end = Some(end);
+            return Ok(None);
+        }
+        self.end = Some(hope.end);
+        debug!(target: TRACED, refused = 0, "committed");
+        desk.changed.notify(usize::MAX);
+        Ok(Some(hope.committed))
+    }
+
+    /// The same with one commit.
+    pub(super) async fn write_one(
+        &mut self,
+        desk: &Desk,
+        commit: &Commit,
+    ) -> Result<Option<Committed>, Fault> {
+        let commits = [commit];
+        let metadata = commit::metadata(&commits)?;
+        let written = self.write(desk, &commits, &metadata).await?;
+        Ok(written.and_then(|committed| committed.into_iter().next()))
+    }
+}
+
+/// What a caller writes with a hand that it has lent. Anybody may help by polling it too.
+pub(super) type Writing = Shared<BoxFuture<'static, ()>>;
+
+/// Where the hand is.
+#[derive(Default)]
+pub(super) struct Place(Mutex<State>);
+
+enum State {
+    Free(Box<Hand>),
+    Lent(Writing),
+    /// The task has it.
+    Taken,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Free(Box::default())
+    }
+}
+
+impl Place {
+    /// For the task: takes it, once it is free. A caller who has it and does not go on is helped.
+    pub(super) async fn take(&self) -> Box<Hand> {
+        loop {
+            let writing = {
+                let state = &mut *self.state();
+                match mem::replace(state, State::Taken) {
+                    State::Free(hand) => return hand,
+                    State::Taken => return Box::default(),
+                    State::Lent(writing) => {
+                        *state = State::Lent(writing.clone());
+                        writing
+                    }
+                }
+            };
+            writing.await;
+        }
+    }
+
+    /// Lends it to what is made of it, where it is free and has nothing else to do.
+    pub(super) fn lend<T, F>(
+        &self,
+        job: T,
+        write: impl FnOnce(Box<Hand>, T) -> F,
+    ) -> Result<Writing, T>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let state = &mut *self.state();
+        match mem::replace(state, State::Taken) {
+            State::Free(hand) if hand.is_to_lend() => {
+                let writing = write(hand, job).boxed().shared();
+                *state = State::Lent(writing.clone());
+                Ok(writing)
+            }
+            other => {
+                *state = other;
+                Err(job)
+            }
+        }
+    }
+
+    pub(super) fn give_back(&self, hand: Box<Hand>) {
+        *self.state() = State::Free(hand);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

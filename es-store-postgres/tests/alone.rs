@@ -1,0 +1,127 @@
+//! A caller who writes alone does so on its own task; what becomes of that while it does not go on, or goes away.
+#![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Waker};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use es_core::persistence::{
+    Append, AppendError, Commit, CommitId, EncodedEvent, EventStore, Metadata,
+};
+use es_core::{Position, StreamId, Version};
+use es_store_postgres::PostgresStore;
+use es_store_postgres::testing::TestLog;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn commit(stream: u128, expected: u64) -> Commit {
+    Commit {
+        id: CommitId::draw(),
+        time: SystemTime::now(),
+        metadata: Metadata::new(),
+        appends: vec![Append {
+            stream: StreamId::new("Lamp", Uuid::from_u128(stream)),
+            expected: Version::from(expected),
+            events: vec![EncodedEvent {
+                name: "Switched".into(),
+                schema: 1,
+                payload: Bytes::from_static(b"{}"),
+            }],
+        }],
+        checkpoint: None,
+    }
+}
+
+/// So many events of a new stream, one commit after the other: after the third the store knows that nobody else writes.
+async fn warmed(store: &PostgresStore, stream: u128, events: u64) {
+    for expected in 0..events {
+        store.commit(commit(stream, expected)).await.unwrap();
+    }
+}
+
+/// Begins; `false` where that was enough, because this thread had to wait for the server.
+fn begin<T>(future: Pin<&mut impl Future<Output = T>>) -> bool {
+    let polled = future.poll(&mut Context::from_waker(Waker::noop()));
+    polled.is_pending()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_begins_and_does_not_go_on_keeps_nobody_waiting() {
+    let log = TestLog::new().await.unwrap();
+    let store = log.store().await.unwrap();
+    warmed(&store, 1, 3).await;
+    for round in 0..20 {
+        let mut held = pin!(store.commit(commit(100 + round, 0)));
+        let is_begun = begin(held.as_mut());
+        let other = store.commit(commit(200 + round, 0));
+        timeout(PATIENCE, other).await.unwrap().unwrap();
+        if is_begun {
+            timeout(PATIENCE, held).await.unwrap().unwrap();
+        }
+    }
+    assert_eq!(store.head().await.unwrap(), Position::from(43));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_begun_is_written_though_its_caller_goes_away() {
+    let log = TestLog::new().await.unwrap();
+    let (store, other) = (log.store().await.unwrap(), log.store().await.unwrap());
+    for round in 0..10 {
+        warmed(&store, 100 + round, 3).await;
+        if round % 2 == 1 {
+            // One statement is not enough then.
+            warmed(&other, 200 + round, 1).await;
+        }
+        let begun = commit(300 + round, 0);
+        let id = begun.id;
+        {
+            let mut dropped = pin!(store.commit(begun));
+            begin(dropped.as_mut());
+        }
+        let stored = async {
+            while store.outcome(id).await.unwrap().is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, stored).await.unwrap();
+    }
+    assert_eq!(store.head().await.unwrap(), Position::from(45));
+}
+
+#[tokio::test]
+async fn who_finds_that_others_have_written_is_judged_by_what_is_there() {
+    let log = TestLog::new().await.unwrap();
+    let (store, other) = (log.store().await.unwrap(), log.store().await.unwrap());
+    warmed(&store, 1, 3).await;
+    let taken = other.commit(commit(1, 3)).await.unwrap();
+    let refused = store.commit(commit(1, 3)).await.unwrap_err();
+    assert!(
+        matches!(&refused, AppendError::Conflict { actual, .. } if *actual == Version::from(4)),
+        "{refused:?}"
+    );
+    let stored = store.commit(commit(1, 4)).await.unwrap();
+    assert!(stored.position > taken.position);
+    // What the database refuses is refused to whoever writes it, and nobody else.
+    let mut unstorable = commit(2, 0);
+    // Longer than what an index takes, however it is compressed.
+    let mut random = fastrand::Rng::with_seed(7);
+    let long: String = (0..20_000).map(|_| random.alphanumeric()).collect();
+    unstorable.appends[0].stream.category = long.into();
+    store.commit(commit(1, 5)).await.unwrap();
+    let refused = store.commit(unstorable).await.unwrap_err();
+    assert!(matches!(refused, AppendError::Failed(_)), "{refused:?}");
+    store.commit(commit(1, 6)).await.unwrap();
+}
+
+#[test]
+fn any_executor_may_write_alone() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let log = runtime.block_on(TestLog::new()).unwrap();
+    let store = runtime.block_on(log.store()).unwrap();
+    es_core::testing::block_on(warmed(&store, 1, 10));
+}
