@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use async_channel::Sender;
 use es_core::persistence::{AppendError, BoxError, Commit, Committed};
+use es_store_sql::company::Company;
 use event_listener::Event;
 use rusqlite::Connection;
 
@@ -24,6 +25,9 @@ use crate::sql::Sql;
 
 /// How many callers may wait; the next ones wait for a place.
 const PLACES: usize = 1_024;
+
+/// How long a group waits for those who were answered before; with 30 µs a task is not back yet.
+const MOMENT: Duration = Duration::from_micros(80);
 
 /// How long a caller who commits alone looks for the answer before its task sleeps: waking it takes a third of what the disk does. Writing on the
 /// caller's own thread would save no more, and keep its runtime waiting for as long as the disk, or another process, takes; this does not
@@ -82,6 +86,7 @@ impl Writer {
                     sql,
                     changed,
                     inline,
+                    company: Company::within(MOMENT),
                 }
                 .work(&waiting)
             })?;

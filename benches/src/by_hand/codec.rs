@@ -28,9 +28,11 @@ pub(crate) fn decode(stored: &Stored) -> Result<DogEvent> {
 
 #[inline(always)]
 pub(super) fn decode_payload(name: &str, payload: &[u8]) -> Result<DogEvent> {
+    // Whether it is text is looked at once, and not string by string.
+    let payload = str::from_utf8(payload).map_err(Error::custom)?;
     match name {
-        REGISTERED => serde_json::from_slice(payload).map(DogEvent::Registered),
-        TRICK_ADDED => serde_json::from_slice(payload).map(DogEvent::TrickAdded),
+        REGISTERED => serde_json::from_str(payload).map(DogEvent::Registered),
+        TRICK_ADDED => serde_json::from_str(payload).map(DogEvent::TrickAdded),
         name => Err(Error::unknown_variant(name, &[REGISTERED, TRICK_ADDED])),
     }
 }

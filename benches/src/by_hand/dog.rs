@@ -51,18 +51,29 @@ impl Dog {
 
     /// `None` where the events do not begin with a creation, or have another one later.
     pub(crate) fn replay(id: Uuid, events: impl IntoIterator<Item = DogEvent>) -> Option<Self> {
-        let mut events = events.into_iter();
+        let events = events.into_iter();
+        let at_least = events.size_hint().0;
+        Self::replay_about(id, at_least, events)
+    }
+
+    /// As [`replay`](Self::replay), with room for about so many events.
+    pub(super) fn replay_about(
+        id: Uuid,
+        count: usize,
+        mut events: impl Iterator<Item = DogEvent>,
+    ) -> Option<Self> {
         let DogEvent::Registered(Registered { name }) = events.next()? else {
             return None;
         };
         let mut dog = Self::create(id, name);
+        dog.tricks.reserve_exact(count);
         for event in events {
             match event {
                 DogEvent::Registered(_) => return None,
                 DogEvent::TrickAdded(TrickAdded { trick }) => dog.tricks.push(trick),
             }
-            dog.version += 1;
         }
+        dog.version += dog.tricks.len() as u64;
         Some(dog)
     }
 

@@ -5,10 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rustc_hash::FxHashMap;
-use serde_json::Result;
 use uuid::Uuid;
 
-use super::{Dog, DogEvent, encode};
+use super::codec::decode_payload;
+use super::{Dog, encode_into};
 
 #[derive(Default)]
 pub(crate) struct Memory {
@@ -18,9 +18,24 @@ pub(crate) struct Memory {
 #[derive(Default)]
 struct Log {
     records: Vec<Record>,
-    streams: FxHashMap<(&'static str, Uuid), Vec<usize>>,
-    ids: FxHashMap<&'static str, BTreeSet<Uuid>>,
-    commits: FxHashMap<u64, Range<usize>>,
+    /// Those of all records, one after the other.
+    payloads: Vec<u8>,
+    categories: FxHashMap<&'static str, Category>,
+    /// Nobody asks for a commit from elsewhere, so they are counted, and each is at its number.
+    commits: Vec<Range<usize>>,
+}
+
+#[derive(Default)]
+struct Category {
+    streams: FxHashMap<Uuid, Stream>,
+    ids: BTreeSet<Uuid>,
+}
+
+/// Where the events of a stream are, commit by commit.
+#[derive(Default)]
+struct Stream {
+    version: u64,
+    commits: Vec<Range<usize>>,
 }
 
 /// What a row of the framework's log has, too.
@@ -32,7 +47,7 @@ struct Record {
     commit: u64,
     time: SystemTime,
     name: &'static str,
-    payload: Vec<u8>,
+    payload: Range<usize>,
 }
 
 const CATEGORY: &str = "Dog";
@@ -43,41 +58,50 @@ pub(crate) struct Conflict;
 
 impl Memory {
     /// Saves what is pending in a dog, if nobody else changed it.
-    pub(crate) fn save(&self, dog: &mut Dog) -> std::result::Result<(), Conflict> {
-        let encoded: Vec<_> = dog
-            .pending()
-            .iter()
-            .map(encode)
-            .collect::<Result<_>>()
-            .map_err(|_| Conflict)?;
+    pub(crate) fn save(&self, dog: &mut Dog) -> Result<(), Conflict> {
+        let pending = dog.pending();
+        let mut buffer = Vec::with_capacity(pending.len() * 64);
+        let mut encoded = Vec::with_capacity(pending.len());
+        for event in pending {
+            let name = encode_into(&mut buffer, event).map_err(|_| Conflict)?;
+            encoded.push((name, buffer.len()));
+        }
         let (id, time) = (dog.id(), SystemTime::now());
         let version = dog.saved_version();
 
         let mut guard = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let log = &mut *guard;
-        let places = log.streams.entry((CATEGORY, id)).or_default();
-        if places.len() as u64 != version {
+        let category = log.categories.entry(CATEGORY).or_default();
+        let stream = category.streams.entry(id).or_default();
+        if stream.version != version {
             return Err(Conflict);
         }
         if version == 0 {
-            log.ids.entry(CATEGORY).or_default().insert(id);
+            category.ids.insert(id);
         }
-        let first = log.records.len();
-        // Nobody asks for a commit from elsewhere, so counting is enough.
         let commit = log.commits.len() as u64;
-        for (version, event) in (version + 1..).zip(encoded) {
-            places.push(log.records.len());
-            log.records.push(Record {
+        let before = log.payloads.len();
+        log.payloads.extend_from_slice(&buffer);
+        let mut start = before;
+        let records = (version + 1..).zip(encoded).map(|(version, (name, end))| {
+            let payload = start..before + end;
+            start = payload.end;
+            Record {
                 category: CATEGORY,
                 id,
                 version,
                 commit,
                 time,
-                name: event.name,
-                payload: event.payload,
-            });
-        }
-        log.commits.insert(commit, first..log.records.len());
+                name,
+                payload,
+            }
+        });
+        let first = log.records.len();
+        log.records.extend(records);
+        let places = first..log.records.len();
+        stream.version += places.len() as u64;
+        stream.commits.push(places.clone());
+        log.commits.push(places);
         drop(guard);
         dog.saved();
         Ok(())
@@ -86,21 +110,20 @@ impl Memory {
     /// `None` where there is no such dog, or where its events make none.
     pub(crate) fn load(&self, id: Uuid) -> Option<Dog> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let records = log
-            .streams
-            .get(&(CATEGORY, id))?
+        let stream = log.categories.get(CATEGORY)?.streams.get(&id)?;
+        let records = stream
+            .commits
             .iter()
-            .map(|place| &log.records[*place]);
-        let mut events = Vec::with_capacity(records.len());
-        for record in records {
-            events.push(decode(record).ok()?);
-        }
-        drop(log);
-        Dog::replay(id, events)
+            .flat_map(|places| &log.records[places.clone()]);
+        let mut broken = false;
+        let events = records.map_while(|record| {
+            let payload = &log.payloads[record.payload.clone()];
+            let event = decode_payload(record.name, payload);
+            broken = event.is_err();
+            event.ok()
+        });
+        let count = usize::try_from(stream.version).ok()?;
+        let dog = Dog::replay_about(id, count, events);
+        dog.filter(|_| !broken)
     }
-}
-
-#[inline(always)]
-fn decode(record: &Record) -> Result<DogEvent> {
-    super::codec::decode_payload(record.name, &record.payload)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_channel::Receiver;
 use es_core::persistence::{AppendError, Commit, Committed};
+use es_store_sql::company::Company;
 use futures_lite::FutureExt;
 use tokio::time::Instant;
 use tokio_postgres::GenericClient;
@@ -33,6 +34,9 @@ const BYTES: usize = 8 * 1024 * 1024;
 /// How long a group whose fate is not known waits for the server to come back.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
+/// How long a group waits for those who were answered before; 100 µs bring no more.
+const MOMENT: Duration = Duration::from_micros(30);
+
 /// How often a group is tried that Postgres gave up for the sake of another.
 const ATTEMPTS: u32 = 3;
 
@@ -43,6 +47,7 @@ pub(super) struct Work {
     place: Arc<Place>,
     /// Empty while the place has it.
     hand: Box<Hand>,
+    company: Company,
 }
 
 /// What projections inside of commits work with on a connection, from their first on.
@@ -65,6 +70,7 @@ impl Work {
             waiting,
             place,
             hand: Box::default(),
+            company: Company::within(MOMENT),
         }
     }
 
@@ -95,7 +101,7 @@ impl Work {
         let first = match first {
             Asked::Commit(job) => job,
             Asked::Failed(job, fault) => {
-                self.write(vec![job], Some(fault)).await;
+                self.write(vec![job], Some(fault), 0).await;
                 return None;
             }
             Asked::Inline { inside, reply } => {
@@ -107,10 +113,14 @@ impl Work {
         let mut left_over = None;
         let mut bytes = size(&first.commit);
         let mut group = vec![first];
-        while group.len() < GROUP
-            && bytes < BYTES
-            && let Ok(asked) = self.waiting.try_recv()
-        {
+        while group.len() < GROUP && bytes < BYTES {
+            let Ok(asked) = self.waiting.try_recv() else {
+                if !self.company.awaits(group.len()) {
+                    break;
+                }
+                tokio::task::yield_now().await;
+                continue;
+            };
             let Asked::Commit(job) = asked else {
                 left_over = Some(asked);
                 break;
@@ -123,13 +133,14 @@ impl Work {
             group.push(job);
         }
         self.hand.alone = group.len() == 1 && self.desk.inline.is_empty();
-        self.write(group, None).await;
+        let came = usize::from(left_over.is_some());
+        self.write(group, None, came).await;
         left_over
     }
 
     /// Writes a group, where that has not failed before, and answers everybody in it. A commit that Postgres cannot store fails alone: halves of
     /// the group are written without the other until it is found.
-    async fn write(&mut self, group: Vec<Job>, mut failed: Option<Fault>) {
+    async fn write(&mut self, group: Vec<Job>, mut failed: Option<Fault>, left_over: usize) {
         let mut parts = vec![group];
         let mut given_up = 0;
         while let Some(mut part) = parts.pop() {
@@ -147,6 +158,9 @@ impl Work {
             };
             let fault = match stored {
                 Ok(answers) => {
+                    // Now: whoever is answered may be back before the last one is.
+                    let came = self.waiting.len() + left_over;
+                    self.company.left(answers.len(), came);
                     answer(part, answers);
                     continue;
                 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, TryRecvError};
 use es_core::persistence::{AppendError, Commit, Committed};
+use es_store_sql::company::Company;
 use event_listener::Event;
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior};
 use tracing::{debug, debug_span, warn};
@@ -35,6 +36,7 @@ pub(super) struct Desk {
     pub(super) sql: Arc<Sql>,
     pub(super) changed: Arc<Event>,
     pub(super) inline: Inline,
+    pub(super) company: Company,
 }
 
 impl Desk {
@@ -50,12 +52,14 @@ impl Desk {
                 let Some(first) = next(waiting) else { return };
                 sort(first, &mut group, &mut alone);
             }
-            while group.len() < GROUP
-                && let Ok(job) = waiting.try_recv()
-            {
-                sort(job, &mut group, &mut alone);
+            while group.len() < GROUP {
+                match waiting.try_recv() {
+                    Ok(job) => sort(job, &mut group, &mut alone),
+                    Err(_) if self.company.awaits(group.len()) => thread::yield_now(),
+                    Err(_) => break,
+                }
             }
-            self.write_group(&mut group);
+            self.write_group(&mut group, waiting);
             if let Some(run) = alone.pop_front() {
                 self.run_alone(run);
             }
@@ -72,17 +76,17 @@ impl Desk {
         let _ = panic::catch_unwind(AssertUnwindSafe(|| run(connection, &self.sql)));
     }
 
-    fn write_group(&mut self, group: &mut Vec<Job>) {
+    fn write_group(&mut self, group: &mut Vec<Job>, waiting: &Receiver<Job>) {
         if !group.is_empty() {
             // A panic takes its transaction back, and whoever is in the group still is told, by the reply that is dropped here, that its fate is
             // not known.
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| self.write(group)));
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| self.write(group, waiting)));
             group.clear();
         }
     }
 
     /// Writes a group and answers everybody in it. A job that SQLite cannot do fails alone: the others are written without it.
-    fn write(&mut self, group: &mut Vec<Job>) {
+    fn write(&mut self, group: &mut Vec<Job>, waiting: &Receiver<Job>) {
         loop {
             let _span = debug_span!(target: TRACED, "commit_group", jobs = group.len()).entered();
             let mut done = Vec::with_capacity(group.len());
@@ -92,6 +96,8 @@ impl Desk {
                     if changed {
                         self.changed.notify(usize::MAX);
                     }
+                    // Now: whoever is answered may be back before the last one is.
+                    self.company.left(group.len(), waiting.len());
                     group
                         .drain(..)
                         .zip(done)

@@ -1,5 +1,9 @@
 //! Writing for many: a task takes all entries that wait into one statement, which takes the log's lock first.
+use std::slice;
+use std::time::{Duration, Instant};
+
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::task::yield_now;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, Statement};
 use uuid::Uuid;
@@ -24,7 +28,9 @@ pub(crate) struct NotSaved;
 
 impl Group {
     /// Starts the task, in which the connection is too, on this runtime.
-    pub(crate) async fn start(place: &Place) -> Result<Self, Error> {
+    ///
+    /// A group waits so long for those whom the one before answered: with them it is twice as large, where they do nothing else than save.
+    pub(crate) async fn start(place: &Place, moment: Duration) -> Result<Self, Error> {
         let (client, mut line) = place.dial().await?;
         // The lock is had before the first position is taken, whichever of the two is read first.
         let insert = format!(
@@ -34,7 +40,7 @@ impl Group {
         let insert = line.drive(client.prepare(&insert)).await?;
         let (jobs, waiting) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            let worked = line.drive(work(&client, &insert, waiting)).await;
+            let worked = line.drive(work(&client, &insert, waiting, moment)).await;
             worked.expect("the server is there, and its disk has room");
         });
         Ok(Self { jobs })
@@ -57,28 +63,46 @@ async fn work(
     client: &Client,
     insert: &Statement,
     mut waiting: UnboundedReceiver<Job>,
+    moment: Duration,
 ) -> Result<(), Error> {
-    let mut group = Vec::new();
-    while let Some(first) = waiting.recv().await {
-        group.push(first);
-        while let Ok(next) = waiting.try_recv() {
-            group.push(next);
+    let mut group: Vec<Job> = Vec::new();
+    let mut expected = 1;
+    loop {
+        if group.is_empty() {
+            let Some(first) = waiting.recv().await else {
+                return Ok(());
+            };
+            group.push(first);
         }
-        let written = write(client, insert, &group).await?;
-        if written || group.len() == 1 {
-            for job in group.drain(..) {
-                // Nobody may be waiting any more.
-                drop(job.reply.send(written));
+        let since = Instant::now();
+        loop {
+            take(&mut waiting, &mut group);
+            if group.len() >= expected || since.elapsed() > moment {
+                break;
             }
-            continue;
+            yield_now().await;
         }
-        // One of them is in the way of the others.
+        let done = group.len();
+        let written = write(client, insert, &group).await?;
         for job in group.drain(..) {
-            let written = write(client, insert, std::slice::from_ref(&job)).await?;
+            let written = match written || done == 1 {
+                true => written,
+                // One of them is in the way of the others.
+                false => write(client, insert, slice::from_ref(&job)).await?,
+            };
+            // Nobody may be waiting any more.
             drop(job.reply.send(written));
         }
+        // Those who were answered come again, beside those who came meanwhile.
+        take(&mut waiting, &mut group);
+        expected = done + group.len();
     }
-    Ok(())
+}
+
+fn take(waiting: &mut UnboundedReceiver<Job>, group: &mut Vec<Job>) {
+    while let Ok(next) = waiting.try_recv() {
+        group.push(next);
+    }
 }
 
 /// Writes entries in one transaction, and says whether they are written.

@@ -3,12 +3,14 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 use uuid::Uuid;
 
 use super::Place;
+use super::pen::{INSERT, one};
 use crate::by_hand::codec::decode_payload;
-use crate::by_hand::{DogEvent, Entry};
+use crate::by_hand::{Dog, DogEvent, Entry};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS deeds (id uuid PRIMARY KEY, name text NOT NULL, tricks bigint NOT NULL)";
 
@@ -143,7 +145,7 @@ impl Both {
         let client = place.connect().await?;
         client.batch_execute(TABLE).await?;
         Ok(Self {
-            insert_event: client.prepare(super::pen::INSERT).await?,
+            insert_event: client.prepare(INSERT).await?,
             insert_row: client
                 .prepare("INSERT INTO deeds VALUES ($1, $2, 0)")
                 .await?,
@@ -151,16 +153,20 @@ impl Both {
         })
     }
 
-    /// Saves a new dog.
-    pub(crate) async fn save(&self, dog: &mut crate::by_hand::Dog) -> Result<(), Error> {
+    /// Saves a new dog. Nothing that is written needs an answer, so all is sent at once.
+    pub(crate) async fn save(&self, dog: &mut Dog) -> Result<(), Error> {
         let entry = Entry::of(dog).expect("names and tricks are texts");
-        let (id, name) = (dog.id(), dog.name().to_owned());
-        let begin = async { self.client.batch_execute("BEGIN").await };
-        let event = super::pen::one(&self.client, &self.insert_event, &entry);
-        tokio::try_join!(biased; begin, event)?;
-        // The handler waits for its statement, and the commit for the handler.
-        self.client.execute(&self.insert_row, &[&id, &name]).await?;
-        self.client.batch_execute("COMMIT").await?;
+        let (id, name) = (dog.id(), dog.name());
+        let values: [&(dyn ToSql + Sync); 2] = [&id, &name];
+        let (begin, event, row, commit) = tokio::join!(
+            biased;
+            self.client.batch_execute("BEGIN"),
+            one(&self.client, &self.insert_event, &entry),
+            self.client.execute(&self.insert_row, &values),
+            self.client.batch_execute("COMMIT"),
+        );
+        // After one that fails, so do the others, and the commit takes all back.
+        begin.and(event).and(row).and(commit)?;
         dog.saved();
         Ok(())
     }

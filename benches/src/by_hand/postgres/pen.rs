@@ -1,4 +1,8 @@
 //! Writing alone: one statement, which is a transaction of its own.
+use std::pin::pin;
+
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Statement};
 use uuid::Uuid;
 
@@ -9,11 +13,26 @@ use crate::by_hand::{Dog, Entry, microseconds};
 pub(super) const INSERT: &str = "INSERT INTO events (category, stream, version, event, schema, payload, time, commit_id, events_in_commit, checksum) \
      VALUES ($1, $2, $3, $4, 1, $5, $6, $7, 1, $8)";
 
+/// Of [`COLUMNS`].
+const TYPES: [Type; 10] = [
+    Type::TEXT,
+    Type::UUID,
+    Type::INT8,
+    Type::TEXT,
+    Type::INT8,
+    Type::BYTEA,
+    Type::INT8,
+    Type::UUID,
+    Type::INT8,
+    Type::INT8,
+];
+
 /// Writes on a connection that nobody else writes to.
 pub(crate) struct Pen {
     client: Client,
     insert: Statement,
     insert_all: Statement,
+    copy: Statement,
     insert_and_notify: Statement,
     checkpoint: Statement,
 }
@@ -21,10 +40,12 @@ pub(crate) struct Pen {
 impl Pen {
     pub(crate) async fn new(client: Client) -> Result<Self, Error> {
         let insert_all = format!("INSERT INTO events ({COLUMNS}) {ROWS} {ARRAYS}");
+        let copy = format!("COPY events ({COLUMNS}) FROM STDIN (FORMAT binary)");
         let insert_and_notify = format!("WITH inserted AS ({INSERT}) SELECT pg_notify('dogs', '')");
         Ok(Self {
             insert: client.prepare(INSERT).await?,
             insert_all: client.prepare(&insert_all).await?,
+            copy: client.prepare(&copy).await?,
             insert_and_notify: client.prepare(&insert_and_notify).await?,
             checkpoint: client
                 .prepare(
@@ -42,13 +63,38 @@ impl Pen {
         if entry.events.len() == 1 {
             self.one(&self.insert, &entry).await?;
         } else {
-            let mut rows = Rows::default();
-            rows.push(&entry, microseconds(), Uuid::now_v7());
-            self.client
-                .execute(&self.insert_all, &rows.columns())
-                .await?;
+            self.copy(&entry).await?;
         }
         dog.saved();
+        Ok(())
+    }
+
+    /// Writes an entry of many events: two round trips, and still faster than one with arrays.
+    async fn copy(&self, entry: &Entry) -> Result<(), Error> {
+        let (time, commit) = (microseconds(), Uuid::now_v7());
+        let mut count = i64::try_from(entry.events.len()).ok();
+        let mut version = i64::try_from(entry.version).unwrap_or(i64::MAX);
+        let writer = BinaryCopyInWriter::new(self.client.copy_in(&self.copy).await?, &TYPES);
+        let mut writer = pin!(writer);
+        for event in &entry.events {
+            version += 1;
+            let sum = i64::from(checksum(entry.id, version, event, time, commit, count));
+            let events_in_commit = count.take();
+            let values: [&(dyn ToSql + Sync); 10] = [
+                &CATEGORY,
+                &entry.id,
+                &version,
+                &event.name,
+                &1_i64,
+                &event.payload,
+                &time,
+                &commit,
+                &events_in_commit,
+                &sum,
+            ];
+            writer.as_mut().write(&values).await?;
+        }
+        writer.finish().await?;
         Ok(())
     }
 
@@ -82,7 +128,7 @@ impl Pen {
     }
 
     pub(crate) async fn checkpoint(&self, follower: &str, position: i64) -> Result<(), Error> {
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&follower, &position];
+        let values: [&(dyn ToSql + Sync); 2] = [&follower, &position];
         self.client.execute(&self.checkpoint, &values).await?;
         Ok(())
     }
@@ -129,28 +175,38 @@ impl WithLock {
 
     /// Saves what is pending in a dog, which is one event.
     pub(crate) async fn save_one(&self, dog: &mut Dog) -> Result<(), Error> {
+        self.end("BEGIN; LOCK TABLE events IN EXCLUSIVE MODE", dog)
+            .await
+    }
+
+    /// Saves what is pending in a dog, which is one event, with a row that has its id, in one transaction.
+    pub(crate) async fn save_with_row(
+        &self,
+        insert: &Statement,
+        dog: &mut Dog,
+    ) -> Result<(), Error> {
+        let values: [&(dyn ToSql + Sync); 1] = [&dog.id()];
+        let begin = self.client.batch_execute("BEGIN");
+        tokio::try_join!(biased; begin, self.client.execute(insert, &values))?;
+        // Whoever has a transaction waits for what he does in it.
+        self.end("LOCK TABLE events IN EXCLUSIVE MODE", dog).await
+    }
+
+    /// Sends lock, event and commit without waiting in between: where one fails, so do those after it, and the commit takes all back.
+    async fn end(&self, lock: &str, dog: &mut Dog) -> Result<(), Error> {
         let entry = Entry::of(dog).expect("names and tricks are texts");
-        self.client.batch_execute("BEGIN").await?;
-        self.client
-            .batch_execute("LOCK TABLE events IN EXCLUSIVE MODE")
-            .await?;
-        one(&self.client, &self.insert, &entry).await?;
-        self.client.batch_execute("COMMIT").await?;
+        let (lock, event, commit) = tokio::join!(
+            biased;
+            self.client.batch_execute(lock),
+            one(&self.client, &self.insert, &entry),
+            self.client.batch_execute("COMMIT"),
+        );
+        lock.and(event).and(commit)?;
         dog.saved();
         Ok(())
     }
 
-    /// Saves what is pending in a dog, which is one event, with a row that has its id, in one transaction.
-    pub(crate) async fn save_with_row(&self, insert: &str, dog: &mut Dog) -> Result<(), Error> {
-        let entry = Entry::of(dog).expect("names and tricks are texts");
-        self.client.batch_execute("BEGIN").await?;
-        self.client.execute(insert, &[&entry.id]).await?;
-        self.client
-            .batch_execute("LOCK TABLE events IN EXCLUSIVE MODE")
-            .await?;
-        one(&self.client, &self.insert, &entry).await?;
-        self.client.batch_execute("COMMIT").await?;
-        dog.saved();
-        Ok(())
+    pub(crate) async fn prepare(&self, statement: &str) -> Result<Statement, Error> {
+        self.client.prepare(statement).await
     }
 }

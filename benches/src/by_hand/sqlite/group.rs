@@ -2,6 +2,7 @@
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Result};
 
@@ -23,11 +24,12 @@ struct Job {
 pub(crate) struct NotSaved;
 
 impl Group {
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    /// A group waits so long for those whom the one before answered: with them it is twice as large, where they do nothing else than save.
+    pub(crate) fn open(path: &Path, moment: Duration) -> Result<Self> {
         let connection = connection(path)?;
         let (jobs, waiting) = mpsc::channel();
         let thread = thread::spawn(move || {
-            work(&connection, &waiting).expect("the disk is there and has room");
+            work(&connection, &waiting, moment).expect("the disk is there and has room");
         });
         Ok(Self {
             jobs: Some(jobs),
@@ -74,17 +76,34 @@ impl Drop for Group {
     }
 }
 
-fn work(connection: &Connection, waiting: &Receiver<Job>) -> Result<()> {
+fn work(connection: &Connection, waiting: &Receiver<Job>, moment: Duration) -> Result<()> {
     let mut pen = Pen::new(connection)?;
-    let mut group = Vec::new();
-    while let Ok(first) = waiting.recv() {
-        group.push(first);
+    let mut group: Vec<Job> = Vec::new();
+    let mut expected = 1;
+    loop {
+        let since = Instant::now();
+        while group.len() < expected && since.elapsed() < moment {
+            let before = group.len();
+            group.extend(waiting.try_iter());
+            if group.len() == before {
+                thread::yield_now();
+            }
+        }
+        if group.is_empty() {
+            let Ok(first) = waiting.recv() else {
+                return Ok(());
+            };
+            group.push(first);
+        }
         group.extend(waiting.try_iter());
+        let done = group.len();
         let written = pen.group(group.iter().map(|job| &job.entry))?;
         for (job, written) in group.drain(..).zip(written) {
             // Nobody may be waiting any more.
             drop(job.reply.send(written));
         }
+        // Those who were answered come again, beside those who came meanwhile.
+        group.extend(waiting.try_iter());
+        expected = done + group.len();
     }
-    Ok(())
 }

@@ -10,7 +10,7 @@ use super::{CATEGORY, connection, head};
 use crate::by_hand::{Dog, Encoded, Entry, microseconds};
 
 const INSERT: &str = "INSERT INTO events (position, category, stream, version, event, schema, payload, metadata, time, commit_id, events_in_commit, \
-     checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8, ?9, ?10, ?11)";
+     checksum) VALUES (?1, 'Dog', ?2, ?3, ?4, 1, ?5, NULL, ?6, ?7, ?8, ?9)";
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
@@ -35,6 +35,10 @@ impl Next {
         let mut events_in_commit = i64::try_from(entry.events.len()).ok();
         let mut position = self.position;
         let mut version = i64::try_from(entry.version).unwrap_or(i64::MAX);
+        // What is bound stays bound.
+        insert.raw_bind_parameter(2, entry.id)?;
+        insert.raw_bind_parameter(6, time)?;
+        insert.raw_bind_parameter(7, commit)?;
         for event in &entry.events {
             position += 1;
             version += 1;
@@ -47,19 +51,13 @@ impl Next {
                 commit,
                 events_in_commit,
             );
-            insert.execute(params![
-                position,
-                CATEGORY,
-                entry.id,
-                version,
-                event.name,
-                1,
-                event.payload,
-                time,
-                commit,
-                events_in_commit.take(),
-                sum
-            ])?;
+            insert.raw_bind_parameter(1, position)?;
+            insert.raw_bind_parameter(3, version)?;
+            insert.raw_bind_parameter(4, event.name)?;
+            insert.raw_bind_parameter(5, &event.payload)?;
+            insert.raw_bind_parameter(8, events_in_commit.take())?;
+            insert.raw_bind_parameter(9, sum)?;
+            insert.raw_execute()?;
         }
         self.position = position;
         self.commit += 1;
@@ -99,6 +97,7 @@ pub(crate) struct Pen<'c> {
     insert: Statement<'c>,
     begin: Statement<'c>,
     commit: Statement<'c>,
+    undo: Statement<'c>,
     savepoint: Statement<'c>,
     release: Statement<'c>,
     rollback: Statement<'c>,
@@ -112,6 +111,7 @@ impl<'c> Pen<'c> {
             insert: connection.prepare(INSERT)?,
             begin: connection.prepare(BEGIN)?,
             commit: connection.prepare("COMMIT")?,
+            undo: connection.prepare("ROLLBACK")?,
             savepoint: connection.prepare("SAVEPOINT entry")?,
             release: connection.prepare("RELEASE entry")?,
             rollback: connection.prepare("ROLLBACK TO entry")?,
@@ -129,7 +129,7 @@ impl<'c> Pen<'c> {
         if entry.events.len() == 1 {
             self.next.write(&mut self.insert, &entry)?;
         } else {
-            self.group(std::slice::from_ref(&entry))?;
+            self.transaction([&entry])?;
         }
         dog.saved();
         Ok(())
@@ -153,8 +153,21 @@ impl<'c> Pen<'c> {
     /// Saves what is pending in many dogs, in one transaction.
     pub(crate) fn save_all(&mut self, dogs: &mut [Dog]) -> Result<()> {
         let entries = dogs.iter().map(entry).collect::<Result<Vec<_>>>()?;
-        self.group(&entries)?;
+        self.transaction(&entries)?;
         dogs.iter_mut().for_each(Dog::saved);
+        Ok(())
+    }
+
+    /// Writes all of the entries in one transaction, or none.
+    fn transaction<'e>(&mut self, entries: impl IntoIterator<Item = &'e Entry>) -> Result<()> {
+        self.begin.execute([])?;
+        for entry in entries {
+            if let Err(error) = self.next.write(&mut self.insert, entry) {
+                self.undo.execute([])?;
+                return Err(error);
+            }
+        }
+        self.commit.execute([])?;
         Ok(())
     }
 

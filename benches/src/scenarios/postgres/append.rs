@@ -12,6 +12,9 @@ use crate::by_hand::postgres::{Group, Pen, Place, WithLock};
 use crate::dog::{self, Dog};
 use crate::harness::{Race, Turn};
 
+/// How long a group waits for those who come again.
+const MOMENT: Duration = Duration::from_micros(30);
+
 /// How a client waits: on which runtime.
 struct How<'b> {
     runtime: &'b Rc<Runtime>,
@@ -172,7 +175,7 @@ fn together(bench: &Bench<'_>, clients: usize, commits: usize) {
     let mut ours = Saved::in_ours(runtime, &app);
     let place = bench.place(&format!("group_of_{clients}"));
     let mut in_groups = Saved::by_hand(runtime, &place);
-    let group = runtime.block_on(Group::start(&place));
+    let group = runtime.block_on(Group::start(&place, MOMENT));
     let group = group.expect("the server answers");
     let place = bench.place(&format!("lock_of_{clients}"));
     let mut one_by_one = Saved::by_hand(runtime, &place);

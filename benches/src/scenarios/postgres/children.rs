@@ -134,7 +134,9 @@ fn write_ours(url: &str, schema: &str, clients: usize, each: usize) {
 fn write_by_hand(place: &Place, clients: usize, each: usize) {
     let runtime = runtime(Builder::new_multi_thread().worker_threads(2));
     runtime.block_on(async {
-        let group = Group::start(place).await.expect("the server answers");
+        let group = Group::start(place, Duration::ZERO)
+            .await
+            .expect("the server answers");
         let mut dog = registered(1, 1, register_by_hand).remove(0).remove(0);
         group.save(&mut dog).await.expect("nobody else writes it");
         let dogs = registered(clients, each, register_by_hand);

@@ -1,6 +1,7 @@
 //! A command: a dog is loaded, decides, and is saved.
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use es_core::{Aggregate, Application};
 use tokio::runtime::Runtime;
@@ -96,7 +97,9 @@ fn together_by_hand(
         for _ in 0..connections {
             readings.push(Arc::new(reading(&place).await));
         }
-        let group = Group::start(&place).await.expect("the server answers");
+        let group = Group::start(&place, Duration::ZERO)
+            .await
+            .expect("the server answers");
         (pen(&place).await, group, readings)
     });
     move || {

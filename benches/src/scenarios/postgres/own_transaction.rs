@@ -31,14 +31,15 @@ fn alone(bench: &Bench<'_>) {
     let dogs = bench.some(400);
     let (app, store, client) = ours(bench, "own_alone");
     let place = bench.place("locked_alone");
-    let locking = runtime.block_on(async {
+    let (locking, invoice) = runtime.block_on(async {
         let client = place.connect().await.expect("the server answers");
         client.batch_execute(INVOICES).await.expect("it is new");
-        WithLock::connect(&place)
+        let locking = WithLock::connect(&place)
             .await
-            .expect("the tables are there")
+            .expect("the tables are there");
+        let invoice = locking.prepare(INVOICE).await.expect("it is there");
+        (Arc::new(locking), invoice)
     });
-    let locking = Arc::new(locking);
     let same = Rc::clone(&runtime);
     Race::new(name, "commit", dogs, DURABLE)
         .contestant("ours, commit_with", move || {
@@ -56,10 +57,10 @@ fn alone(bench: &Bench<'_>) {
         .contestant("by hand, LOCK TABLE", move || {
             let litter = registered(1, dogs, register_by_hand);
             let taken = tasks(&same, litter, |dogs| {
-                let locking = Arc::clone(&locking);
+                let (locking, invoice) = (Arc::clone(&locking), invoice.clone());
                 async move {
                     for mut dog in dogs {
-                        let saved = locking.save_with_row(INVOICE, &mut dog).await;
+                        let saved = locking.save_with_row(&invoice, &mut dog).await;
                         saved.expect("nobody else writes");
                     }
                 }

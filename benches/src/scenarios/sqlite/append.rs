@@ -1,12 +1,15 @@
 //! Saving new dogs: one event or a hundred in a commit, one client or many.
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Bench, DURABLE, register_by_hand, registered, tasks};
 use crate::by_hand::sqlite::{Group, Pen, WithOne, head, open};
 use crate::dog::{self, Dog};
 use crate::harness::{Race, Turn};
+
+/// How long a group waits for tasks that come again.
+const MOMENT: Duration = Duration::from_micros(80);
 
 pub(super) fn run(bench: &Bench<'_>) {
     alone(bench, 1, 1_000, 0.85);
@@ -83,8 +86,8 @@ fn together(bench: &Bench<'_>, clients: usize, commits: usize) {
     let each = bench.some(commits / clients);
     let file = |form: &str| bench.disk.file(&format!("{form}-of-{clients}"));
     let (app, _) = bench.application(&file("ours"));
-    let group = Arc::new(Group::open(&file("group")).expect("the file can be made"));
-    let threads = Group::open(&file("threads")).expect("the file can be made");
+    let group = Arc::new(Group::open(&file("group"), MOMENT).expect("the file can be made"));
+    let threads = Group::open(&file("threads"), Duration::ZERO).expect("the file can be made");
     let one = WithOne::open(&file("one")).expect("the file can be made");
     let (runtime, same) = (Rc::clone(&bench.runtime), Rc::clone(&bench.runtime));
     Race::new(name, "commit", each * clients, DURABLE)

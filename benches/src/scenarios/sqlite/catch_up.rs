@@ -1,6 +1,8 @@
 //! Reading the whole log from its beginning, with a checkpoint that is on the disk after each page.
-use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Instant;
 
 use es_core::Position;
@@ -39,7 +41,6 @@ pub(super) fn run(bench: &Bench<'_>) {
             .expect("nobody else writes");
         pen.save(&mut theirs).expect("nobody else writes");
     }
-    let pen = Rc::new(RefCell::new(pen));
     let mut reading =
         Reading::new(open(&path).expect("it was made")).expect("the tables are there");
     let mut whole = Reading::new(open(&path).expect("it was made")).expect("the tables are there");
@@ -76,25 +77,25 @@ pub(super) fn run(bench: &Bench<'_>) {
                 seen: learned,
             }
         })
-        .contestant("by hand, name and payload", {
-            let pen = Rc::clone(&pen);
-            by_hand(pen, "lean", move |after, learned| {
+        .contestant(
+            "by hand, name and payload",
+            by_hand(path.clone(), "lean", move |after, learned| {
                 reading.page(after, PAGE, |event| learned.by_hand(event))
-            })
-        })
+            }),
+        )
         .at_least(0.7)
         .contestant(
             "by hand, all columns",
-            by_hand(pen, "whole", move |after, learned| {
+            by_hand(path, "whole", move |after, learned| {
                 whole.whole_page(after, PAGE, |event| learned.by_hand(event))
             }),
         )
         .run(bench.effort);
 }
 
-/// Reads pages until there are no more, and moves the checkpoint of a follower of its own after each.
+/// Reads pages until there are no more. A thread moves the checkpoint of a follower of its own after each, while the next one is worked on.
 fn by_hand(
-    pen: Rc<RefCell<Pen<'static>>>,
+    path: PathBuf,
     follower: &'static str,
     mut page: impl FnMut(i64, &mut Learned) -> rusqlite::Result<i64>,
 ) -> impl FnMut() -> Turn<Learned> {
@@ -102,19 +103,29 @@ fn by_hand(
     move || {
         round += 1;
         let follower = format!("{follower} {round}");
-        let mut pen = pen.borrow_mut();
+        let path = &path;
         let start = Instant::now();
         let mut learned = Learned::default();
-        let mut after = 0;
-        loop {
-            let newest = page(after, &mut learned).expect("it can be read");
-            if newest == after {
-                break;
+        thread::scope(|scope| {
+            let (done, newest) = mpsc::sync_channel(0);
+            scope.spawn(move || {
+                let connection = open(path).expect("it was made");
+                let mut pen = Pen::new(connection).expect("the tables are there");
+                for newest in newest {
+                    pen.checkpoint(&follower, newest)
+                        .expect("nobody else writes");
+                }
+            });
+            let mut after = 0;
+            loop {
+                let newest = page(after, &mut learned).expect("it can be read");
+                if newest == after {
+                    break;
+                }
+                done.send(newest).expect("the thread does not panic");
+                after = newest;
             }
-            pen.checkpoint(&follower, newest)
-                .expect("nobody else writes");
-            after = newest;
-        }
+        });
         Turn {
             taken: start.elapsed(),
             seen: learned,

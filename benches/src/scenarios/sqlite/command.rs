@@ -1,7 +1,7 @@
 //! A command: a dog is loaded, decides, and is saved.
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use es_core::{Aggregate, Application};
 use uuid::Uuid;
@@ -64,12 +64,13 @@ fn together(bench: &Bench<'_>, clients: usize, commands: usize) {
     let runtime = Rc::clone(&bench.runtime);
     let (app, _) = bench.application(&bench.disk.file("ours-commands"));
     let path = bench.disk.file("commands");
-    let group = Group::open(&path).expect("the file can be made");
+    let group = Group::open(&path, Duration::ZERO).expect("the file can be made");
     let (tasks_path, same) = (
         bench.disk.file("commands-of-tasks"),
         Rc::clone(&bench.runtime),
     );
-    let tasks_group = Arc::new(Group::open(&tasks_path).expect("the file can be made"));
+    let tasks_group =
+        Arc::new(Group::open(&tasks_path, Duration::ZERO).expect("the file can be made"));
     Race::new(name, "command", each * clients, DURABLE)
         .contestant("ours", move || {
             let ids = runtime.block_on(known(&app, clients, each));
