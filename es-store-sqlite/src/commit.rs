@@ -125,7 +125,9 @@ fn insert(
         commit: commit.id.into(),
         events_in_commit: Some(stored(count as u64)?),
     };
+    row.bind_commit()?;
     for append in &commit.appends {
+        row.bind_stream(&append.stream)?;
         let mut version = append.expected;
         for event in &append.events {
             version = version.next();
@@ -150,7 +152,21 @@ struct Row<'a> {
     events_in_commit: Option<i64>,
 }
 
+/// What is bound stays bound from one row to the next, so what is the same is bound once.
 impl Row<'_> {
+    fn bind_commit(&mut self) -> Result<()> {
+        let statement = &mut self.statement;
+        statement.raw_bind_parameter(6, &self.metadata)?;
+        statement.raw_bind_parameter(7, self.time)?;
+        statement.raw_bind_parameter(8, self.commit)
+    }
+
+    fn bind_stream(&mut self, stream: &StreamId) -> Result<()> {
+        let statement = &mut self.statement;
+        statement.raw_bind_parameter(9, &stream.category)?;
+        statement.raw_bind_parameter(10, stream.id)
+    }
+
     fn insert(&mut self, append: &Append, version: Version, event: &EncodedEvent) -> Result<()> {
         self.position += 1;
         let columns = Columns {
@@ -166,21 +182,15 @@ impl Row<'_> {
             commit: self.commit,
             events_in_commit: self.events_in_commit.take(),
         };
-        self.statement.execute(params![
-            columns.position,
-            columns.version,
-            columns.event,
-            columns.schema,
-            columns.payload,
-            columns.metadata,
-            columns.time,
-            columns.commit,
-            columns.category,
-            columns.stream,
-            columns.events_in_commit,
-            columns.checksum()
-        ])?;
-        Ok(())
+        let statement = &mut self.statement;
+        statement.raw_bind_parameter(1, columns.position)?;
+        statement.raw_bind_parameter(2, columns.version)?;
+        statement.raw_bind_parameter(3, columns.event)?;
+        statement.raw_bind_parameter(4, columns.schema)?;
+        statement.raw_bind_parameter(5, columns.payload)?;
+        statement.raw_bind_parameter(11, columns.events_in_commit)?;
+        statement.raw_bind_parameter(12, columns.checksum())?;
+        statement.raw_execute().map(|_| ())
     }
 }
 
