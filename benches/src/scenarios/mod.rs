@@ -6,6 +6,7 @@ mod growth;
 mod instructions;
 mod learned;
 mod memory;
+mod named;
 mod postgres;
 mod record;
 mod replay;

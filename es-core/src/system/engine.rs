@@ -240,7 +240,6 @@ impl<'a> Engine<'a> {
         let Some(run) = &mut self.run else {
             return Ok(Turn::Moved(0));
         };
-        is_the_log(self.followed, run.position, run.stands_at).await?;
         let until = match &self.goal {
             Goal::Build { until, .. } => *until,
             Goal::Follow => Position::MAX,
@@ -254,7 +253,10 @@ impl<'a> Engine<'a> {
         let span = Span::after(run.position).up_to(bound).limit(limit);
         let page = match Ahead::take(&mut run.ahead, run.position, bound, limit) {
             Some(page) => page,
-            None => self.followed.log.page(span).await?,
+            None => {
+                is_the_log(self.followed, run.position, run.stands_at).await?;
+                self.followed.log.page(span).await?
+            }
         };
         // What is behind a page that is not full is not there yet.
         let mut behind = None;
@@ -297,13 +299,12 @@ impl<'a> Engine<'a> {
             return Ok(Turn::Moved(0));
         }
         let batch = Arc::new(batch);
-        let log = &self.followed.log;
+        let followed = self.followed;
         let read = async {
-            match behind {
-                // Where that fails it is read when its turn comes.
-                Some(span) => log.page(span).await.ok(),
-                None => None,
-            }
+            // Where that fails it is read when its turn comes.
+            let page = followed.log.page(behind?).await.ok()?;
+            let same = is_the_log(followed, read_to, batch.stands_at).await;
+            same.is_ok().then_some(page)
         };
         let handling = self.follower.handle(Arc::clone(&batch));
         let (handled, behind) = future::zip(handling, read).await;

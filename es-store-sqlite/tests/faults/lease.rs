@@ -1,4 +1,5 @@
 //! Who holds the lease of a follower and is frozen past it: what it writes once it goes on is refused.
+use std::process::Child;
 use std::thread;
 use std::time::Duration;
 
@@ -65,6 +66,23 @@ pub(crate) fn noted(reader: &Connection) -> Vec<u64> {
         .collect()
 }
 
+/// Stops a process where it does not have the file's own lock: with that nobody could write, and it would be woken.
+fn freeze(child: &Child, file: &File) {
+    let other = file.connection();
+    other
+        .busy_timeout(Duration::ZERO)
+        .expect("it may be set any time");
+    for _ in 0..10_000 {
+        signal(child, "-STOP");
+        if other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
+            return;
+        }
+        signal(child, "-CONT");
+        thread::sleep(Duration::from_micros(fastrand::u64(..1_000)));
+    }
+    panic!("it is always in the middle of writing");
+}
+
 /// A process is stopped in the middle of its work, another takes over, and the first is woken.
 pub(crate) fn a_frozen_holder_is_refused(_: Effort) -> String {
     let file = File::fresh();
@@ -82,8 +100,7 @@ pub(crate) fn a_frozen_holder_is_refused(_: Effort) -> String {
             events(&store, written, 300).await;
             written += 300;
             thread::sleep(Duration::from_millis(20));
-            signal(&child, "-STOP");
-            // The file's own lock may be in its hands: then nobody can write, and it is woken and frozen again.
+            freeze(&child, &file);
             let system = following(&store, false);
             let running = system.start();
             let follower = system.follower("notes");

@@ -1,22 +1,25 @@
 //! Reading the whole log from its beginning, with a checkpoint that is on the disk after each page.
 //!
-//! The next page is asked for before the one at hand is worked on, by hand and in ours: ours is 1.2 to 1.6 times as fast by it. What remains is
-//! the columns: a record has ten of them, and by hand it takes three to make an event.
+//! The next page is asked for before the one at hand is worked on, by hand and by the follower that is ours. What remains is the columns: a record
+//! has ten of them, and by hand it takes three to make an event.
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use es_core::Position;
-use es_core::persistence::{Advance, Commit, CommitId, EventStore, FollowerId, Metadata};
+use es_core::{BoxError, Follower, Recorded, System};
+use es_store_postgres::PostgresProjection;
 use tokio::runtime::Runtime;
+use tokio_postgres::Transaction;
 
 use super::{Bench, DURABLE, register_by_hand, registered};
 use crate::by_hand::postgres::{Page, Pen, Place, Reading};
 use crate::dog::{self, Dog, DogEvent};
 use crate::harness::{Race, Turn};
-use crate::scenarios::learned::Learned;
+use crate::scenarios::learned::{Learned, Reader};
+use crate::scenarios::named::Named;
 
-const PAGE: usize = 1_000;
+const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
 /// How many dogs are saved at once.
 const LITTER: usize = 10;
@@ -50,36 +53,28 @@ pub(super) fn run(bench: &Bench<'_>) {
     });
 
     let mut round = 0;
-    let one = Rc::clone(&runtime);
-    let (next, one_app, one_store) = (Rc::clone(&runtime), app.clone(), store.clone());
+    let same = Rc::clone(&runtime);
     Race::new(name, "event", events, DURABLE)
-        .contestant("ours, the next page asked for", move || {
+        .contestant("ours", move || {
             round += 1;
-            let follower = FollowerId::new(format!("follower {round}"), "school");
+            let name = format!("reader {round}");
+            let reader = Reader::default();
+            let follower = store.project(reader.clone()).batches_of(PAGE);
+            let follower = Named {
+                name: name.clone(),
+                follower,
+            };
+            let system = System::new("benches").follow(&app, follower);
             let start = Instant::now();
-            let (log, store) = (app.log(), store.clone());
-            let following = next.spawn(async move {
-                let mut learned = Learned::default();
-                let mut after = Position::START;
-                let mut page = log.read(after, PAGE).await.expect("it can be read");
-                while let Some(newest) = page.last().map(|record| record.position) {
-                    let work = async {
-                        for record in page {
-                            let recorded = log.decode::<DogEvent>(record).await;
-                            learned.ours(recorded.expect("a dog's").event);
-                        }
-                        let advance = advance(&follower, after, newest);
-                        store.commit(advance).await.expect("nobody else writes");
-                    };
-                    let (next, ()) = tokio::join!(biased; log.read(newest, PAGE), work);
-                    (page, after) = (next.expect("it can be read"), newest);
-                }
-                learned
+            let following = same.spawn(async move {
+                let follower = system.follower(&name);
+                follower.catch_up(Duration::ZERO, &mut |_, _| {}).await
             });
-            let learned = next.block_on(following).expect("it does not panic");
+            let followed = same.block_on(following).expect("it does not panic");
+            followed.expect("nothing goes wrong");
             Turn {
                 taken: start.elapsed(),
-                seen: learned,
+                seen: reader.learned(),
             }
         })
         .contestant(
@@ -91,37 +86,6 @@ pub(super) fn run(bench: &Bench<'_>) {
             "by hand, all columns",
             by_hand(&runtime, &place, "whole", true),
         )
-        .contestant("ours, page by page", {
-            let mut round = 0;
-            move || {
-                round += 1;
-                let follower = FollowerId::new(format!("one by one {round}"), "school");
-                let start = Instant::now();
-                let (log, store) = (one_app.log(), one_store.clone());
-                let following = one.spawn(async move {
-                    let mut learned = Learned::default();
-                    let mut after = Position::START;
-                    loop {
-                        let page = log.read(after, PAGE).await.expect("it can be read");
-                        let Some(newest) = page.last().map(|record| record.position) else {
-                            return learned;
-                        };
-                        for record in page {
-                            let recorded = log.decode::<DogEvent>(record).await;
-                            learned.ours(recorded.expect("a dog's").event);
-                        }
-                        let advance = advance(&follower, after, newest);
-                        store.commit(advance).await.expect("nobody else writes");
-                        after = newest;
-                    }
-                });
-                let learned = one.block_on(following).expect("it does not panic");
-                Turn {
-                    taken: start.elapsed(),
-                    seen: learned,
-                }
-            }
-        })
         .run(bench.effort);
 }
 
@@ -152,9 +116,9 @@ fn by_hand(
             let mut learned = Learned::default();
             let read = async |after| {
                 let page = if whole {
-                    reading.whole_page(after, PAGE).await
+                    reading.whole_page(after, PAGE.get()).await
                 } else {
-                    reading.page(after, PAGE).await
+                    reading.page(after, PAGE.get()).await
                 };
                 page.expect("it can be read")
             };
@@ -179,12 +143,13 @@ fn by_hand(
     }
 }
 
-fn advance(follower: &FollowerId, from: Position, to: Position) -> Commit {
-    Commit {
-        id: CommitId::draw(),
-        time: std::time::UNIX_EPOCH,
-        metadata: Metadata::new(),
-        appends: Vec::new(),
-        checkpoint: Some(Advance::new(follower.clone(), from, to)),
+impl PostgresProjection for Reader {
+    async fn handle(
+        &mut self,
+        event: Recorded<DogEvent>,
+        _: &Transaction<'_>,
+    ) -> Result<(), BoxError> {
+        self.learn(event.event);
+        Ok(())
     }
 }

@@ -6,9 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use es_core::persistence::{BoxFuture, Filter, Store};
-use es_core::system::{Batch, HandleError, Output, Settings};
-use es_core::{BoxError, Follower, Projection, Recorded, System};
+use es_core::{BoxError, Projection, Recorded, System};
 use es_store_postgres::{PostgresProjection, Tables};
 use tokio_postgres::Transaction;
 
@@ -16,6 +14,7 @@ use super::{Bench, DURABLE, register_by_hand, registered, save_each, tasks};
 use crate::by_hand::postgres::{Both, Modelled, Pen, Place};
 use crate::dog::{self, Dog, DogEvent};
 use crate::harness::{Race, Turn};
+use crate::scenarios::named::Named;
 
 /// How many dogs are saved at once.
 const LITTER: usize = 10;
@@ -56,42 +55,6 @@ impl PostgresProjection for Deeds {
             }
         }
         Ok(())
-    }
-}
-
-/// A follower under a name of its own, so that it begins with the first event.
-struct Named<F> {
-    name: String,
-    follower: F,
-}
-
-impl<F: Follower> Follower for Named<F> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn filter(&self) -> Filter {
-        self.follower.filter()
-    }
-
-    fn store(&self) -> Arc<dyn Store> {
-        self.follower.store()
-    }
-
-    fn revision(&self) -> u32 {
-        self.follower.revision()
-    }
-
-    fn settings(&self) -> Settings {
-        self.follower.settings()
-    }
-
-    fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
-        self.follower.prepare(output)
-    }
-
-    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
-        self.follower.handle(batch)
     }
 }
 

@@ -1,20 +1,24 @@
-//! Reading the whole log from its beginning, with a checkpoint that is on the disk after each page.
+//! Reading the whole log from its beginning, with a checkpoint that is on the disk after each page: by a follower, which reads the next page while
+//! the one at hand is handled, and by the same by hand.
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use es_core::Position;
-use es_core::persistence::{Advance, Commit, CommitId, EventStore, FollowerId, Metadata};
+use es_core::{BoxError, Follower, Recorded, System};
+use es_store_sqlite::SqliteProjection;
+use rusqlite::Transaction;
 
 use super::{Bench, DURABLE, register_by_hand, registered};
 use crate::by_hand::sqlite::{Pen, Reading, open};
 use crate::dog::{self, Dog, DogEvent};
 use crate::harness::{Race, Turn};
-use crate::scenarios::learned::Learned;
+use crate::scenarios::learned::{Learned, Reader};
+use crate::scenarios::named::Named;
 
-const PAGE: usize = 1_000;
+const PAGE: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
 pub(super) fn run(bench: &Bench<'_>) {
     let dogs = bench.some(2_000);
@@ -49,45 +53,35 @@ pub(super) fn run(bench: &Bench<'_>) {
     Race::new(name, "event", events, DURABLE)
         .contestant("ours", move || {
             round += 1;
-            let follower = FollowerId::new(format!("follower {round}"), "school");
+            let name = format!("reader {round}");
+            let reader = Reader::default();
+            let follower = store.project(reader.clone()).batches_of(PAGE);
+            let follower = Named {
+                name: name.clone(),
+                follower,
+            };
+            let system = System::new("benches").follow(&app, follower);
+            let follower = system.follower(&name);
             let start = Instant::now();
-            let mut learned = Learned::default();
-            runtime.block_on(async {
-                let log = app.log();
-                let mut after = Position::START;
-                loop {
-                    let page = log.read(after, PAGE).await.expect("it can be read");
-                    let Some(newest) = page.last().map(|record| record.position) else {
-                        break;
-                    };
-                    for record in page {
-                        let recorded = log.decode::<DogEvent>(record).await;
-                        learned.ours(recorded.expect("a dog's").event);
-                    }
-                    let advance = Advance::new(follower.clone(), after, newest);
-                    store
-                        .commit(checkpoint(advance))
-                        .await
-                        .expect("nobody else writes");
-                    after = newest;
-                }
-            });
+            runtime
+                .block_on(follower.catch_up(Duration::ZERO, &mut |_, _| {}))
+                .expect("nothing goes wrong");
             Turn {
                 taken: start.elapsed(),
-                seen: learned,
+                seen: reader.learned(),
             }
         })
         .contestant(
             "by hand, name and payload",
             by_hand(path.clone(), "lean", move |after, learned| {
-                reading.page(after, PAGE, |event| learned.by_hand(event))
+                reading.page(after, PAGE.get(), |event| learned.by_hand(event))
             }),
         )
         .at_least(0.7)
         .contestant(
             "by hand, all columns",
             by_hand(path, "whole", move |after, learned| {
-                whole.whole_page(after, PAGE, |event| learned.by_hand(event))
+                whole.whole_page(after, PAGE.get(), |event| learned.by_hand(event))
             }),
         )
         .run(bench.effort);
@@ -133,12 +127,9 @@ fn by_hand(
     }
 }
 
-fn checkpoint(advance: Advance) -> Commit {
-    Commit {
-        id: CommitId::draw(),
-        time: std::time::UNIX_EPOCH,
-        metadata: Metadata::new(),
-        appends: Vec::new(),
-        checkpoint: Some(advance),
+impl SqliteProjection for Reader {
+    fn handle(&mut self, event: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
+        self.learn(event.event);
+        Ok(())
     }
 }

@@ -4,12 +4,9 @@
 //! are enough.
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use es_core::persistence::{BoxFuture, Filter, Store};
-use es_core::system::{Batch, HandleError, Output, Settings};
-use es_core::{Application, BoxError, Follower, Projection, Recorded, System};
+use es_core::{Application, BoxError, Projection, Recorded, System};
 use es_store_sqlite::{SqliteProjection, Tables};
 use rusqlite::{Connection, Transaction};
 
@@ -17,6 +14,7 @@ use super::{Bench, DURABLE, register_by_hand, registered, tasks};
 use crate::by_hand::sqlite::{Modelled, Pen, open};
 use crate::dog::{self, Dog, DogEvent};
 use crate::harness::{Race, Turn};
+use crate::scenarios::named::Named;
 
 /// How often each dog did something.
 struct Deeds;
@@ -48,42 +46,6 @@ impl SqliteProjection for Deeds {
             }
         }
         Ok(())
-    }
-}
-
-/// A follower under a name of its own, so that it begins with the first event.
-struct Named<F> {
-    name: String,
-    follower: F,
-}
-
-impl<F: Follower> Follower for Named<F> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn filter(&self) -> Filter {
-        self.follower.filter()
-    }
-
-    fn store(&self) -> Arc<dyn Store> {
-        self.follower.store()
-    }
-
-    fn revision(&self) -> u32 {
-        self.follower.revision()
-    }
-
-    fn settings(&self) -> Settings {
-        self.follower.settings()
-    }
-
-    fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
-        self.follower.prepare(output)
-    }
-
-    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
-        self.follower.handle(batch)
     }
 }
 
