@@ -4,14 +4,12 @@
 //!
 //! Two ways lead to the log. Where many write, the task writes for all of them, in groups ([`work`]). Where one writes alone, the hops to the task
 //! and back would cost it a fifth of its speed, so it has the [`hand`] lent and writes itself. That is one statement, which stores the commit or
-//! nothing; whatever else comes of it is left to the task.
+//! nothing; whatever else comes of it is left to the task, behind what was asked for meanwhile.
 mod hand;
 mod work;
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_channel::Sender;
@@ -99,7 +97,11 @@ impl Writer {
         }
         let (reply, answer) = oneshot::channel();
         match self.alone(Job { commit, reply }) {
-            Ok(writing) => writing.await,
+            Ok(mut alone) => {
+                if let Some(writing) = &mut alone.writing {
+                    writing.await;
+                }
+            }
             Err(job) => {
                 if self.jobs.send(Asked::Commit(job)).await.is_err() {
                     return Err(AppendError::Failed(gone()));
@@ -117,32 +119,41 @@ impl Writer {
         reason = "what is not begun is done otherwise"
     )]
     fn alone(&self, job: Job) -> Result<Alone, Job> {
-        if !self.jobs.is_empty() {
+        let is_simple = job.commit.checkpoint.is_none() && has_events(&job.commit);
+        if !is_simple || !self.jobs.is_empty() {
             return Err(job);
         }
         let writing = self.place.lend(job, |mut hand, job| {
             let (desk, jobs) = (Arc::clone(&self.desk), self.jobs.clone());
             let place = Arc::downgrade(&self.place);
             let writing = async move {
-                let span = debug_span!(target: TRACED, "commit_group", jobs = 1);
-                let written = hand.write_one(&desk, &job.commit).instrument(span);
+                let written = async {
+                    // Not of the caller's: as every group.
+                    let span = debug_span!(target: TRACED, parent: None, "commit_group", jobs = 1);
+                    let written = hand.write_one(&desk, &job.commit);
+                    written.instrument(span).await
+                };
                 let written = AssertUnwindSafe(written).catch_unwind().await;
                 // Whoever is answered finds it free.
                 if let Some(place) = place.upgrade() {
                     place.give_back(hand);
                 }
-                match written {
-                    Ok(Ok(Some(committed))) => drop(job.reply.send(Ok(committed))),
-                    Ok(Ok(None)) => drop(jobs.send(Asked::Commit(job)).await),
-                    Ok(Err(fault)) => drop(jobs.send(Asked::Failed(job, fault)).await),
+                let asked = match written {
+                    Ok(Ok(Some(committed))) => return drop(job.reply.send(Ok(committed))),
+                    Ok(Ok(None)) => Asked::Commit(job),
+                    Ok(Err(fault)) => Asked::Failed(job, fault),
                     // That its fate is not known is told by the reply that is dropped here.
-                    Err(_) => {}
-                }
+                    Err(_) => return,
+                };
+                // Without waiting for a place: the task may be waiting for this, and makes no room before.
+                tokio::spawn(async move { drop(jobs.send(asked).await) });
             };
             OnRuntime::new(&self.runtime, writing)
         })?;
-        let runtime = self.runtime.clone();
-        Ok(Alone { writing, runtime })
+        Ok(Alone {
+            writing: Some(writing),
+            runtime: self.runtime.clone(),
+        })
     }
 
     pub(crate) async fn inline(&self, inside: Inside) -> Result<(), AppendError> {
@@ -160,24 +171,25 @@ impl Writer {
 
 /// A commit that its caller writes; one who goes away leaves it to the runtime.
 struct Alone {
-    writing: Writing,
+    /// Until it is dropped.
+    writing: Option<Writing>,
     runtime: Handle,
-}
-
-impl Future for Alone {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.writing).poll(context)
-    }
 }
 
 impl Drop for Alone {
     fn drop(&mut self) {
-        if !self.writing.is_terminated() {
-            self.runtime.spawn(self.writing.clone());
+        // Itself and no clone: it may be dropped by what it wakes, and must not end there.
+        if let Some(writing) = self.writing.take()
+            && !writing.is_terminated()
+        {
+            self.runtime.spawn(writing);
         }
     }
+}
+
+fn has_events(commit: &Commit) -> bool {
+    let mut appends = commit.appends.iter();
+    appends.any(|append| !append.events.is_empty())
 }
 
 fn gone() -> BoxError {

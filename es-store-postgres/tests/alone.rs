@@ -14,6 +14,7 @@ use es_core::{Position, StreamId, Version};
 use es_store_postgres::PostgresStore;
 use es_store_postgres::testing::TestLog;
 use tokio::time::timeout;
+use tokio_postgres::NoTls;
 use uuid::Uuid;
 
 /// Longer than anything here takes.
@@ -44,13 +45,13 @@ async fn warmed(store: &PostgresStore, stream: u128, events: u64) {
     }
 }
 
-/// Begins; `false` where that was enough, because this thread had to wait for the server.
+/// Begins; `false` where it is done already, because this thread was kept from going on for so long.
 fn begin<T>(future: Pin<&mut impl Future<Output = T>>) -> bool {
     let polled = future.poll(&mut Context::from_waker(Waker::noop()));
     polled.is_pending()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn who_begins_and_does_not_go_on_keeps_nobody_waiting() {
     let log = TestLog::new().await.unwrap();
     let store = log.store().await.unwrap();
@@ -116,6 +117,55 @@ async fn who_finds_that_others_have_written_is_judged_by_what_is_there() {
     let refused = store.commit(unstorable).await.unwrap_err();
     assert!(matches!(refused, AppendError::Failed(_)), "{refused:?}");
     store.commit(commit(1, 6)).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_writes_without_a_pause_keeps_nobody_waiting() {
+    let log = TestLog::new().await.unwrap();
+    let store = log.store().await.unwrap();
+    warmed(&store, 1, 3).await;
+    let without_a_pause = tokio::spawn({
+        let store = store.clone();
+        async move { warmed(&store, 2, 1_000).await }
+    });
+    while store.head().await.unwrap() < Position::from(10) {
+        tokio::task::yield_now().await;
+    }
+    let other = tokio::spawn({
+        let store = store.clone();
+        async move { store.commit(commit(3, 0)).await.unwrap() }
+    });
+    timeout(PATIENCE, other).await.unwrap().unwrap();
+    assert!(!without_a_pause.is_finished());
+    without_a_pause.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_has_to_be_judged_is_so_though_more_are_waiting_than_there_is_room_for() {
+    let log = TestLog::new().await.unwrap();
+    let (store, other) = (log.store().await.unwrap(), log.store().await.unwrap());
+    warmed(&store, 1, 3).await;
+    warmed(&other, 2, 1).await;
+    let (client, connection) = tokio_postgres::connect(log.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let lock = format!(
+        "BEGIN; SELECT FROM {}.es_log WHERE id = 1 FOR UPDATE",
+        log.schema()
+    );
+    client.batch_execute(&lock).await.unwrap();
+    // The first begins alone, and before it finds that others have written, all the others come.
+    let commits: Vec<_> = (0..2_000)
+        .map(|stream| {
+            let store = store.clone();
+            tokio::spawn(async move { store.commit(commit(100 + stream, 0)).await.unwrap() })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    client.batch_execute("COMMIT").await.unwrap();
+    for commit in commits {
+        timeout(PATIENCE, commit).await.unwrap().unwrap();
+    }
+    assert_eq!(store.head().await.unwrap(), Position::from(2_004));
 }
 
 #[test]

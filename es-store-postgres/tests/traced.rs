@@ -13,6 +13,7 @@ async fn a_group_of_commits_tells_how_many_it_has_and_how_many_were_refused_and_
         .with_max_level(tracing::Level::DEBUG)
         .with_writer(Arc::new(lines.reopen().unwrap()))
         .with_ansi(false)
+        .with_thread_names(true)
         .init();
     let place = TestLog::new().await.unwrap();
     let store = place.store().await.unwrap();
@@ -26,13 +27,22 @@ async fn a_group_of_commits_tells_how_many_it_has_and_how_many_were_refused_and_
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = $1";
     client.execute(kill, &[&place.schema()]).await.unwrap();
     store.commit(log::one(2, 0)).await.unwrap();
-    drop(store);
+    // Who writes alone does so himself.
+    let himself = std::thread::Builder::new().name("himself".to_owned());
+    let alone = himself.spawn(move || {
+        for expected in 1..20 {
+            es_core::testing::block_on(store.commit(log::one(2, expected))).unwrap();
+        }
+    });
+    let alone = tokio::task::spawn_blocking(move || alone.unwrap().join());
+    alone.await.unwrap().unwrap();
 
     let told = std::fs::read_to_string(&lines).unwrap();
     for part in [
         "commit_group{jobs=1}: es_store_postgres::commit: committed refused=0",
         "commit_group{jobs=1}: es_store_postgres::commit: committed refused=1",
         "es_store_postgres::commit: connection lost, ",
+        "himself commit_group{jobs=1}: es_store_postgres::commit: committed refused=0",
     ] {
         assert!(told.contains(part), "{part} is not in\n{told}");
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 ///
 /// let mut company = Company::within(Duration::from_millis(100));
 /// assert!(!company.awaits(1)); // the first group waits for nobody
-/// company.left(1, 7); // seven came while it was written
+/// company.answered(1, 7); // seven came while it was written
 /// assert!(company.awaits(7)); // so the one who was answered may come too
 /// assert!(!company.awaits(8));
 /// ```
@@ -54,17 +54,17 @@ impl Company {
         since.elapsed() < self.moment
     }
 
-    /// A group of so many was answered, while others came that are not in it.
-    pub fn left(&mut self, answered: usize, came: usize) {
+    /// A group of so many is answered, while others came that are not in it.
+    pub fn answered(&mut self, count: usize, came: usize) {
         match self.since.take() {
-            Some((_, before)) if answered <= before => {
+            Some((_, before)) if count <= before => {
                 self.in_vain = (self.in_vain * 2).clamp(1, SKIPPED);
                 self.skipped = self.in_vain;
             }
             Some(_) => self.in_vain = 0,
             None => self.skipped = self.skipped.saturating_sub(1),
         }
-        self.expected = answered + came;
+        self.expected = count + came;
     }
 }
 
@@ -80,19 +80,19 @@ mod tests {
         let mut company = Company::within(LONG);
         for _ in 0..10 {
             assert!(!company.awaits(1));
-            company.left(1, 0);
+            company.answered(1, 0);
         }
     }
 
     #[test]
     fn a_group_waits_until_all_are_there_who_were_there_before() {
         let mut company = Company::within(LONG);
-        company.left(3, 2);
+        company.answered(3, 2);
         for gathered in 2..5 {
             assert!(company.awaits(gathered));
         }
         assert!(!company.awaits(5));
-        company.left(5, 0);
+        company.answered(5, 0);
         assert!(company.awaits(1));
     }
 
@@ -102,7 +102,7 @@ mod tests {
         let mut waited = Vec::new();
         for group in 0..40 {
             // One is answered each time, and another one is there.
-            company.left(1, 1);
+            company.answered(1, 1);
             assert!(!company.awaits(1), "the moment is over");
             if company.since.is_some() {
                 waited.push(group);
@@ -112,7 +112,7 @@ mod tests {
         company.moment = LONG;
         company.skipped = 0;
         assert!(company.awaits(1));
-        company.left(2, 0);
+        company.answered(2, 0);
         assert!(company.awaits(1), "the next one waits, too");
     }
 }

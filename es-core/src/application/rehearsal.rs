@@ -46,7 +46,7 @@ impl Rehearsal {
         }
     }
 
-    /// An aggregate as it would be, were what is to be stored so at this time.
+    /// An aggregate as if what is noted of it had been stored at this time.
     pub(super) fn of<A: Aggregate>(
         &self,
         stream: &StreamId,

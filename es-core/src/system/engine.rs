@@ -301,7 +301,7 @@ impl<'a> Engine<'a> {
         let batch = Arc::new(batch);
         let followed = self.followed;
         let read = async {
-            // Where that fails it is read when its turn comes.
+            // Where that fails it is read when its turn comes. The log is asked whether it is the same after it was read, so that both are of one.
             let page = followed.log.page(behind?).await.ok()?;
             let same = is_the_log(followed, read_to, batch.stands_at).await;
             same.is_ok().then_some(page)

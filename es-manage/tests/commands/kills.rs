@@ -193,6 +193,7 @@ fn who_is_interrupted_twice_ends_though_a_handler_does_not() {
         .spawn()
         .unwrap();
     while !place.path("endless").exists() {
+        assert!(child.try_wait().unwrap().is_none());
         std::thread::yield_now();
     }
     let pid = Pid::from_child(&child);
@@ -201,17 +202,18 @@ fn who_is_interrupted_twice_ends_though_a_handler_does_not() {
     // It tries to give back its lease, and is still there.
     std::thread::sleep(Duration::from_millis(500));
     assert!(child.try_wait().unwrap().is_none());
-    interrupt();
     let begun = Instant::now();
     let ended = loop {
         if let Some(ended) = child.try_wait().unwrap() {
             break ended;
         }
+        // Again and again: it may not listen yet.
+        interrupt();
         if begun.elapsed() > PATIENCE {
             child.kill().unwrap();
             panic!("it is still there");
         }
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(10));
     };
     assert_eq!(ended.code(), Some(2));
 }

@@ -1,12 +1,14 @@
 //! What writes: a connection, and what is known of where the log ends. Whoever writes has it, the task or a caller.
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use deadpool_postgres::ClientWrapper;
 use es_core::persistence::{Commit, Committed};
 use futures_core::future::BoxFuture;
 use futures_util::FutureExt;
 use futures_util::future::Shared;
+use tokio::time::timeout;
 use tokio_postgres::Statement;
 use tracing::debug;
 
@@ -127,7 +129,14 @@ pub(super) type Writing = Shared<BoxFuture<'static, ()>>;
 
 /// Where the hand is.
 #[derive(Default)]
-pub(super) struct Place(Mutex<State>);
+pub(super) struct Place(Mutex<Hold>);
+
+#[derive(Default)]
+struct Hold {
+    state: State,
+    /// The task is waiting for it, and nobody else has it before.
+    wanted: bool,
+}
 
 enum State {
     Free(Box<Hand>),
@@ -142,22 +151,29 @@ impl Default for State {
     }
 }
 
+/// How long the task waits before it looks again. A caller may be woken in its stead that does not go on.
+const LOOK: Duration = Duration::from_millis(10);
+
 impl Place {
     /// For the task: takes it, once it is free. A caller who has it and does not go on is helped.
     pub(super) async fn take(&self) -> Box<Hand> {
         loop {
             let writing = {
-                let state = &mut *self.state();
-                match mem::replace(state, State::Taken) {
-                    State::Free(hand) => return hand,
+                let hold = &mut *self.hold();
+                match mem::replace(&mut hold.state, State::Taken) {
+                    State::Free(hand) => {
+                        hold.wanted = false;
+                        return hand;
+                    }
                     State::Taken => return Box::default(),
                     State::Lent(writing) => {
-                        *state = State::Lent(writing.clone());
+                        hold.wanted = true;
+                        hold.state = State::Lent(writing.clone());
                         writing
                     }
                 }
             };
-            writing.await;
+            drop(timeout(LOOK, writing).await);
         }
     }
 
@@ -170,25 +186,25 @@ impl Place {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let state = &mut *self.state();
-        match mem::replace(state, State::Taken) {
-            State::Free(hand) if hand.is_to_lend() => {
+        let hold = &mut *self.hold();
+        match mem::replace(&mut hold.state, State::Taken) {
+            State::Free(hand) if !hold.wanted && hand.is_to_lend() => {
                 let writing = write(hand, job).boxed().shared();
-                *state = State::Lent(writing.clone());
+                hold.state = State::Lent(writing.clone());
                 Ok(writing)
             }
             other => {
-                *state = other;
+                hold.state = other;
                 Err(job)
             }
         }
     }
 
     pub(super) fn give_back(&self, hand: Box<Hand>) {
-        *self.state() = State::Free(hand);
+        self.hold().state = State::Free(hand);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn hold(&self) -> MutexGuard<'_, Hold> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

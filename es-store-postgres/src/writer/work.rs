@@ -17,7 +17,7 @@ use tokio_postgres::GenericClient;
 use tracing::{Instrument, debug, debug_span, warn};
 
 use super::hand::{Hand, Pen, Place};
-use super::{Asked, Desk, Job, TRACED, size};
+use super::{Asked, Desk, Job, TRACED, has_events, size};
 use crate::commit;
 use crate::connection::in_time;
 use crate::error::{Fault, not_committed};
@@ -44,6 +44,8 @@ const ATTEMPTS: u32 = 3;
 pub(super) struct Work {
     desk: Arc<Desk>,
     waiting: Receiver<Asked>,
+    /// What did not fit into the last group.
+    left_over: Option<Asked>,
     place: Arc<Place>,
     /// Empty while the place has it.
     hand: Box<Hand>,
@@ -68,6 +70,7 @@ impl Work {
         Self {
             desk,
             waiting,
+            left_over: None,
             place,
             hand: Box::default(),
             company: Company::within(MOMENT),
@@ -76,9 +79,8 @@ impl Work {
 
     /// Works until the last store is dropped, and everything that was accepted is written.
     pub(super) async fn work(mut self) {
-        let mut left_over = None;
         loop {
-            let first = match left_over.take() {
+            let first = match self.left_over.take() {
                 Some(asked) => asked,
                 None => match self.waiting.recv().await {
                     Ok(asked) => asked,
@@ -87,30 +89,27 @@ impl Work {
             };
             self.hand = self.place.take().await;
             // Whoever was in it is told, by the reply that is dropped in a panic, that its fate is not known.
-            match AssertUnwindSafe(self.serve(first)).catch_unwind().await {
-                Ok(left) => left_over = left,
-                Err(_) => self.forget(),
+            let served = AssertUnwindSafe(self.serve(first)).catch_unwind().await;
+            if served.is_err() {
+                self.forget();
             }
             self.place.give_back(mem::take(&mut self.hand));
         }
     }
 
-    /// Does what was asked for first, and writes what else is waiting with it; gives back what has to wait for its turn.
-    async fn serve(&mut self, first: Asked) -> Option<Asked> {
+    /// Does what was asked for first, and writes what else is waiting with it.
+    async fn serve(&mut self, first: Asked) {
         self.hand.alone = false;
         let first = match first {
             Asked::Commit(job) => job,
             Asked::Failed(job, fault) => {
-                self.write(vec![job], Some(fault), 0).await;
-                return None;
+                return self.write(vec![job], Some(fault)).await;
             }
             Asked::Inline { inside, reply } => {
                 let done = self.put(*inside).await;
-                drop(reply.send(done.map_err(not_committed)));
-                return None;
+                return drop(reply.send(done.map_err(not_committed)));
             }
         };
-        let mut left_over = None;
         let mut bytes = size(&first.commit);
         let mut group = vec![first];
         while group.len() < GROUP && bytes < BYTES {
@@ -122,25 +121,24 @@ impl Work {
                 continue;
             };
             let Asked::Commit(job) = asked else {
-                left_over = Some(asked);
+                self.left_over = Some(asked);
                 break;
             };
             bytes += size(&job.commit);
             if bytes > BYTES {
-                left_over = Some(Asked::Commit(job));
+                self.left_over = Some(Asked::Commit(job));
                 break;
             }
             group.push(job);
         }
         self.hand.alone = group.len() == 1 && self.desk.inline.is_empty();
-        let came = usize::from(left_over.is_some());
-        self.write(group, None, came).await;
-        left_over
+        self.write(group, None).await;
     }
 
     /// Writes a group, where that has not failed before, and answers everybody in it. A commit that Postgres cannot store fails alone: halves of
     /// the group are written without the other until it is found.
-    async fn write(&mut self, group: Vec<Job>, mut failed: Option<Fault>, left_over: usize) {
+    async fn write(&mut self, group: Vec<Job>, mut failed: Option<Fault>) {
+        let mut answered = Some(group.len());
         let mut parts = vec![group];
         let mut given_up = 0;
         while let Some(mut part) = parts.pop() {
@@ -156,11 +154,13 @@ impl Work {
                     self.store(&part, false).instrument(span).await
                 }
             };
+            if let Some(answered) = answered.take() {
+                // Before the first one is answered, who may be back before the last one is.
+                let came = self.waiting.len() + usize::from(self.left_over.is_some());
+                self.company.answered(answered, came);
+            }
             let fault = match stored {
                 Ok(answers) => {
-                    // Now: whoever is answered may be back before the last one is.
-                    let came = self.waiting.len() + left_over;
-                    self.company.left(answers.len(), came);
                     answer(part, answers);
                     continue;
                 }
@@ -420,13 +420,6 @@ impl Work {
 fn warned(fault: &Fault, what: &str) {
     let error = fault.explained();
     warn!(target: TRACED, error = &*error as &(dyn std::error::Error + 'static), "{what}");
-}
-
-fn has_events(commit: &Commit) -> bool {
-    commit
-        .appends
-        .iter()
-        .any(|append| !append.events.is_empty())
 }
 
 /// Nobody may be waiting any more.

@@ -55,7 +55,9 @@ impl Desk {
             while group.len() < GROUP {
                 match waiting.try_recv() {
                     Ok(job) => sort(job, &mut group, &mut alone),
-                    Err(_) if self.company.awaits(group.len()) => thread::yield_now(),
+                    Err(_) if alone.is_empty() && self.company.awaits(group.len()) => {
+                        thread::yield_now();
+                    }
                     Err(_) => break,
                 }
             }
@@ -87,17 +89,21 @@ impl Desk {
 
     /// Writes a group and answers everybody in it. A job that SQLite cannot do fails alone: the others are written without it.
     fn write(&mut self, group: &mut Vec<Job>, waiting: &Receiver<Job>) {
+        let mut answered = Some(group.len());
         loop {
             let _span = debug_span!(target: TRACED, "commit_group", jobs = group.len()).entered();
             let mut done = Vec::with_capacity(group.len());
-            let failure = match self.transaction(group, &mut done) {
+            let written = self.transaction(group, &mut done);
+            if let Some(answered) = answered.take() {
+                // Before the first one is answered, who may be back before the last one is.
+                self.company.answered(answered, waiting.len());
+            }
+            let failure = match written {
                 Ok(changed) => {
                     debug!(target: TRACED, refused = done.iter().filter(|done| done.is_refused()).count(), "committed");
                     if changed {
                         self.changed.notify(usize::MAX);
                     }
-                    // Now: whoever is answered may be back before the last one is.
-                    self.company.left(group.len(), waiting.len());
                     group
                         .drain(..)
                         .zip(done)
