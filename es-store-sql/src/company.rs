@@ -2,7 +2,7 @@
 use std::time::{Duration, Instant};
 
 /// Whom the next group may expect: who was answered comes again at once, where he does nothing else than save. Without waiting for him there would
-/// be two halves that take turns, each as expensive as the whole: with 8 clients on Postgres, half the commits per second.
+/// be two halves that take turns, each as expensive as the whole: with 8 clients on Postgres, two thirds of the commits per second.
 ///
 /// Where nobody came, the next groups do not wait, twice as many each time, so that it costs nothing where everybody has something else to do in
 /// between.

@@ -240,6 +240,8 @@ impl<'a> Engine<'a> {
         let Some(run) = &mut self.run else {
             return Ok(Turn::Moved(0));
         };
+        // At each turn, also where its events were read before: they may be many, and of a log that is another one now.
+        is_the_log(self.followed, run.position, run.stands_at).await?;
         let until = match &self.goal {
             Goal::Build { until, .. } => *until,
             Goal::Follow => Position::MAX,
@@ -253,10 +255,7 @@ impl<'a> Engine<'a> {
         let span = Span::after(run.position).up_to(bound).limit(limit);
         let page = match Ahead::take(&mut run.ahead, run.position, bound, limit) {
             Some(page) => page,
-            None => {
-                is_the_log(self.followed, run.position, run.stands_at).await?;
-                self.followed.log.page(span).await?
-            }
+            None => self.followed.log.page(span).await?,
         };
         // What is behind a page that is not full is not there yet.
         let mut behind = None;
@@ -299,13 +298,9 @@ impl<'a> Engine<'a> {
             return Ok(Turn::Moved(0));
         }
         let batch = Arc::new(batch);
-        let followed = self.followed;
-        let read = async {
-            // Where that fails it is read when its turn comes. The log is asked whether it is the same after it was read, so that both are of one.
-            let page = followed.log.page(behind?).await.ok()?;
-            let same = is_the_log(followed, read_to, batch.stands_at).await;
-            same.is_ok().then_some(page)
-        };
+        let log = &self.followed.log;
+        // Where that fails it is read when its turn comes.
+        let read = async { log.page(behind?).await.ok() };
         let handling = self.follower.handle(Arc::clone(&batch));
         let (handled, behind) = future::zip(handling, read).await;
         match handled {

@@ -1,14 +1,22 @@
-use std::sync::atomic::Ordering;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use es_core::application::WaitError;
-use es_core::persistence::{FollowerId, ParkedError};
+use es_core::persistence::{
+    BoxFuture, CommitId, EventStore, Filter, FollowerId, LogPage, ParkedError, ReadError, Span,
+};
 use es_core::system::{FollowError, OnFailure, State, StopReason};
-use es_core::{Error, Follower, Position, StreamId, System};
+use es_core::testing::{Intercept, Intercepted};
+use es_core::{
+    Application, BoxError, Error, Follower, Position, ProcessManager, Recorded, StreamId, System,
+    UnitOfWork,
+};
 use es_store_memory::MemoryStore;
 use pollster::block_on;
 
-use crate::school::{Members, Wall, application, dog, train, trained};
+use crate::school::{DogEvent, Members, Wall, application, dog, train, trained};
 
 fn stream(number: u128) -> StreamId {
     StreamId::new("Dog", dog(number))
@@ -236,5 +244,85 @@ fn a_log_that_was_restored_to_an_earlier_state_stops_the_follower_with_that_reas
         let id = FollowerId::new("wall", "school");
         let checkpoint = es_core::persistence::CheckpointStore::checkpoint(&output, &id).await;
         assert_eq!(checkpoint.unwrap(), Position::from(3));
+    });
+}
+
+/// A log of which another one takes the place, with other commits at the same positions.
+struct Replaced {
+    store: MemoryStore,
+    is_replaced: Arc<AtomicBool>,
+}
+
+impl Intercept for Replaced {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn read_log<'a>(
+        &'a self,
+        span: Span,
+        filter: &'a Filter,
+    ) -> BoxFuture<'a, Result<LogPage, ReadError>> {
+        Box::pin(async move {
+            let mut page = self.store.read_log(span, filter).await?;
+            if self.is_replaced.load(Ordering::SeqCst) {
+                for record in &mut page.records {
+                    record.commit = CommitId::draw();
+                }
+            }
+            Ok(page)
+        })
+    }
+}
+
+/// Counts the events that it was told of; with the first, the log becomes another.
+struct Told {
+    told: Arc<AtomicU64>,
+    replaces: Arc<AtomicBool>,
+}
+
+impl ProcessManager for Told {
+    const NAME: &'static str = "told";
+    type Events = DogEvent;
+
+    async fn react(&mut self, _: Recorded<DogEvent>, _: &mut UnitOfWork) -> Result<(), BoxError> {
+        self.told.fetch_add(1, Ordering::SeqCst);
+        // Meanwhile the next one is read.
+        futures_lite::future::yield_now().await;
+        self.replaces.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_log_that_is_restored_while_it_is_followed_stops_the_follower_before_the_next_event_though_it_was_read()
+ {
+    block_on(async {
+        let is_replaced = Arc::new(AtomicBool::new(false));
+        let app = Application::builder(Intercepted(Replaced {
+            store: MemoryStore::new(),
+            is_replaced: Arc::clone(&is_replaced),
+        }));
+        let app = app.name("school").build();
+        let (_, office) = application("office");
+        trained(&app, 1, &["sit", "bow"]).await;
+        let told = Arc::new(AtomicU64::new(0));
+        let manager = Told {
+            told: Arc::clone(&told),
+            replaces: is_replaced,
+        };
+        let manager = manager.onto(&office).batches_of(NonZeroUsize::MIN);
+        let system = System::new("school").follow(&app, manager);
+        let follower = system.follower("told");
+        let followed = follower.catch_up(Duration::ZERO, &mut |_, _| {}).await;
+        let error = followed.unwrap_err();
+        assert!(
+            format!("{error:?}")
+                .contains("the log was restored: the checkpoint stands at position 1"),
+            "{error:?}"
+        );
+        assert_eq!(told.load(Ordering::SeqCst), 1);
     });
 }
