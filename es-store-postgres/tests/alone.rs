@@ -4,44 +4,23 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use bytes::Bytes;
-use es_core::persistence::{
-    Append, AppendError, Commit, CommitId, EncodedEvent, EventStore, Metadata,
-};
-use es_core::{Position, StreamId, Version};
+use es_core::persistence::{AppendError, EventStore};
+use es_core::{Position, Version};
 use es_store_postgres::PostgresStore;
 use es_store_postgres::testing::TestLog;
 use tokio::time::timeout;
 use tokio_postgres::NoTls;
-use uuid::Uuid;
+use trials::log::one;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn commit(stream: u128, expected: u64) -> Commit {
-    Commit {
-        id: CommitId::draw(),
-        time: SystemTime::now(),
-        metadata: Metadata::new(),
-        appends: vec![Append {
-            stream: StreamId::new("Lamp", Uuid::from_u128(stream)),
-            expected: Version::from(expected),
-            events: vec![EncodedEvent {
-                name: "Switched".into(),
-                schema: 1,
-                payload: Bytes::from_static(b"{}"),
-            }],
-        }],
-        checkpoint: None,
-    }
-}
-
 /// So many events of a new stream, one commit after the other: after the third the store knows that nobody else writes.
 async fn warmed(store: &PostgresStore, stream: u128, events: u64) {
     for expected in 0..events {
-        store.commit(commit(stream, expected)).await.unwrap();
+        store.commit(one(stream, expected)).await.unwrap();
     }
 }
 
@@ -57,9 +36,9 @@ async fn who_begins_and_does_not_go_on_keeps_nobody_waiting() {
     let store = log.store().await.unwrap();
     warmed(&store, 1, 3).await;
     for round in 0..20 {
-        let mut held = pin!(store.commit(commit(100 + round, 0)));
+        let mut held = pin!(store.commit(one(100 + round, 0)));
         let is_begun = begin(held.as_mut());
-        let other = store.commit(commit(200 + round, 0));
+        let other = store.commit(one(200 + round, 0));
         timeout(PATIENCE, other).await.unwrap().unwrap();
         if is_begun {
             timeout(PATIENCE, held).await.unwrap().unwrap();
@@ -78,7 +57,7 @@ async fn what_was_begun_is_written_though_its_caller_goes_away() {
             // One statement is not enough then.
             warmed(&other, 200 + round, 1).await;
         }
-        let begun = commit(300 + round, 0);
+        let begun = one(300 + round, 0);
         let id = begun.id;
         {
             let mut dropped = pin!(store.commit(begun));
@@ -99,24 +78,24 @@ async fn who_finds_that_others_have_written_is_judged_by_what_is_there() {
     let log = TestLog::new().await.unwrap();
     let (store, other) = (log.store().await.unwrap(), log.store().await.unwrap());
     warmed(&store, 1, 3).await;
-    let taken = other.commit(commit(1, 3)).await.unwrap();
-    let refused = store.commit(commit(1, 3)).await.unwrap_err();
+    let taken = other.commit(one(1, 3)).await.unwrap();
+    let refused = store.commit(one(1, 3)).await.unwrap_err();
     assert!(
         matches!(&refused, AppendError::Conflict { actual, .. } if *actual == Version::from(4)),
         "{refused:?}"
     );
-    let stored = store.commit(commit(1, 4)).await.unwrap();
+    let stored = store.commit(one(1, 4)).await.unwrap();
     assert!(stored.position > taken.position);
     // What the database refuses is refused to whoever writes it, and nobody else.
-    let mut unstorable = commit(2, 0);
+    let mut unstorable = one(2, 0);
     // Longer than what an index takes, however it is compressed.
     let mut random = fastrand::Rng::with_seed(7);
     let long: String = (0..20_000).map(|_| random.alphanumeric()).collect();
     unstorable.appends[0].stream.category = long.into();
-    store.commit(commit(1, 5)).await.unwrap();
+    store.commit(one(1, 5)).await.unwrap();
     let refused = store.commit(unstorable).await.unwrap_err();
     assert!(matches!(refused, AppendError::Failed(_)), "{refused:?}");
-    store.commit(commit(1, 6)).await.unwrap();
+    store.commit(one(1, 6)).await.unwrap();
 }
 
 #[tokio::test]
@@ -133,7 +112,7 @@ async fn who_writes_without_a_pause_keeps_nobody_waiting() {
     }
     let other = tokio::spawn({
         let store = store.clone();
-        async move { store.commit(commit(3, 0)).await.unwrap() }
+        async move { store.commit(one(3, 0)).await.unwrap() }
     });
     timeout(PATIENCE, other).await.unwrap().unwrap();
     assert!(!without_a_pause.is_finished());
@@ -157,7 +136,7 @@ async fn what_has_to_be_judged_is_so_though_more_are_waiting_than_there_is_room_
     let commits: Vec<_> = (0..2_000)
         .map(|stream| {
             let store = store.clone();
-            tokio::spawn(async move { store.commit(commit(100 + stream, 0)).await.unwrap() })
+            tokio::spawn(async move { store.commit(one(100 + stream, 0)).await.unwrap() })
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
