@@ -9,11 +9,12 @@
 //! let app = Application::new(MemoryStore::new());
 //! # let _ = app;
 //! ```
+mod blocks;
 mod followers;
 mod log;
 mod projection;
-mod records;
 mod snapshots;
+mod streams;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -1,35 +1,42 @@
-//! The records in order, and what finds them.
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::ops::{Bound, ControlFlow, Range};
+//! The events in order, what they came with, and what finds them.
+use std::iter;
+use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use es_core::persistence::{
-    Append, AppendError, Commit, CommitId, Committed, Filter, FollowerId, LogPage, Metadata,
-    Record, Slice, Span, Visit,
+    Append, AppendError, Commit, CommitId, Committed, EncodedEvent, Filter, FollowerId, LogPage,
+    Metadata, Record, Slice, Span, StoredEvent, Visit,
 };
 use es_core::{Position, StreamId, Version};
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
+use crate::blocks::Blocks;
 use crate::followers::{Followers, View};
 use crate::projection::Inline;
-use crate::records::Records;
+use crate::streams::{Run, Streams, index};
 
 #[derive(Default)]
 pub(crate) struct Log {
-    /// The record at position n is at index n - 1.
-    records: Records,
-    /// Where the events of a stream are: version n is at index n - 1.
-    streams: FxHashMap<StreamId, Vec<usize>>,
-    /// The ids of the streams of a category.
-    ids: FxHashMap<Cow<'static, str>, BTreeSet<Uuid>>,
-    /// Where the events of a commit are.
-    commits: FxHashMap<CommitId, Range<usize>>,
+    /// The event at position n is at place n - 1.
+    events: Blocks<EncodedEvent>,
+    /// What they were appended with, in the same order.
+    appends: Blocks<Appended>,
+    streams: Streams,
+    /// Where the first append of a commit is.
+    commits: FxHashMap<CommitId, usize>,
     pub(crate) followers: Followers,
     /// Projections that run inside of each commit.
     pub(crate) inline: Vec<Inline>,
     owner: Option<String>,
+}
+
+/// What the events of an append have in common.
+struct Appended {
+    stream: StreamId,
+    run: Run,
+    commit: CommitId,
+    metadata: Metadata,
 }
 
 impl Log {
@@ -38,8 +45,8 @@ impl Log {
         commit: Commit,
         payload_limit: usize,
     ) -> Result<Committed, AppendError> {
-        if let Some(range) = self.commits.get(&commit.id) {
-            return self.committed_before(&commit, range.clone());
+        if let Some(&first) = self.commits.get(&commit.id) {
+            return self.committed_before(&commit, first);
         }
         commit.check_sizes(payload_limit)?;
         self.check_versions(&commit.appends)?;
@@ -47,11 +54,9 @@ impl Log {
             self.followers.check(advance)?;
         }
 
-        let time = self
-            .records
-            .last()
-            .map_or(commit.time, |newest| newest.time.max(commit.time));
-        let first = self.records.len();
+        let newest = self.appends.last();
+        let time = newest.map_or(commit.time, |newest| newest.run.time.max(commit.time));
+        let (head, first) = (self.events.len(), self.appends.len());
         let views = self.handled_inline(&commit, time)?;
         for append in commit.appends {
             self.append(append, commit.id, time, &commit.metadata);
@@ -60,25 +65,46 @@ impl Log {
             self.followers.advance(advance, time);
         }
         for (follower, view) in views {
-            let last = self.records.last().map(|record| record.commit);
+            let last = self.appends.last().map(|newest| newest.commit);
             self.followers.keep(follower, view, self.head(), last);
         }
-        let range = first..self.records.len();
-        if !range.is_empty() {
-            self.commits.insert(commit.id, range.clone());
+        let stored = self.events.len() > head;
+        if stored {
+            self.commits.insert(commit.id, first);
         }
-        Ok(committed(commit.id, range, time))
+        Ok(Committed {
+            commit: commit.id,
+            position: stored.then(|| self.head()),
+            time,
+        })
     }
 
     pub(crate) fn outcome(&self, commit: CommitId) -> Option<Committed> {
-        let range = self.commits.get(&commit)?.clone();
-        let time = self.records.at(range.start).time;
-        Some(committed(commit, range, time))
+        let first = *self.commits.get(&commit)?;
+        Some(self.committed(first))
+    }
+
+    /// What became of a commit whose first append is there.
+    fn committed(&self, first: usize) -> Committed {
+        let last = self.appended(first).last();
+        let last = last.unwrap_or_else(|| self.appends.at(first));
+        Committed {
+            commit: last.commit,
+            position: Some(Position::from(last.run.places.end as u64)),
+            time: last.run.time,
+        }
+    }
+
+    /// All that was appended by a commit whose first append is there.
+    fn appended(&self, first: usize) -> impl Iterator<Item = &Appended> + Clone {
+        let commit = self.appends.at(first).commit;
+        let onwards = self.appends.from(first);
+        onwards.take_while(move |append| append.commit == commit)
     }
 
     pub(crate) fn read_stream(&self, stream: &StreamId, slice: Slice) -> Vec<Record> {
-        let chosen = self.chosen(stream, slice).iter();
-        let records = chosen.map(|&place| self.records.at(place).clone());
+        let chosen = self.streams.chosen(stream, slice);
+        let records = chosen.map(|(run, place)| self.record(self.appends.at(run.append), place));
         if slice.descending {
             records.rev().collect()
         } else {
@@ -87,39 +113,46 @@ impl Log {
     }
 
     pub(crate) fn visit_stream(&self, stream: &StreamId, slice: Slice, visit: &mut Visit<'_>) {
-        let chosen = self.chosen(stream, slice).iter();
-        let mut visit = |&place: &usize| visit(self.records.at(place).stored());
+        let mut chosen = self.streams.chosen(stream, slice);
+        let mut visit = |(run, place): (&Run, usize)| {
+            let event = self.events.at(place);
+            visit(StoredEvent {
+                version: run.version(place),
+                event: &event.name,
+                schema: event.schema,
+                payload: &event.payload,
+                time: run.time,
+            })
+        };
         // Whoever breaks off has what he wants.
         let (ControlFlow::Continue(()) | ControlFlow::Break(())) = if slice.descending {
             chosen.rev().try_for_each(&mut visit)
         } else {
-            chosen.clone().try_for_each(&mut visit)
+            chosen.try_for_each(&mut visit)
         };
-    }
-
-    /// Where the events of a part of a stream are, oldest first.
-    fn chosen(&self, stream: &StreamId, slice: Slice) -> &[usize] {
-        let Some(places) = self.streams.get(stream) else {
-            return &[];
-        };
-        let after = index(slice.after.get()).min(places.len());
-        let up_to = index(slice.up_to.get()).clamp(after, places.len());
-        let limit = slice.limit.min(up_to - after);
-        if slice.descending {
-            &places[up_to - limit..up_to]
-        } else {
-            &places[after..after + limit]
-        }
     }
 
     pub(crate) fn read(&self, span: Span, filter: &Filter) -> LogPage {
-        let after = index(span.after.get()).min(self.records.len());
-        let end = index(span.up_to.get()).clamp(after, self.records.len());
-        let chosen = self
-            .records
-            .range(after..end)
-            .filter(|record| filter.admits(&record.stream.category, &record.event));
-        let records: Vec<_> = chosen.take(span.limit).cloned().collect();
+        let after = index(span.after.get()).min(self.events.len());
+        let end = index(span.up_to.get()).clamp(after, self.events.len());
+        let first = self
+            .appends
+            .partition_point(|append| append.run.places.end <= after);
+        let touched = self
+            .appends
+            .from(first)
+            .take_while(|append| append.run.places.start < end);
+        let records: Vec<_> = touched
+            .flat_map(|append| {
+                let places = append.run.places.start.max(after)..append.run.places.end.min(end);
+                places.map(move |place| (append, place))
+            })
+            .filter(|(append, place)| {
+                filter.admits(&append.stream.category, &self.events.at(*place).name)
+            })
+            .take(span.limit)
+            .map(|(append, place)| self.record(append, place))
+            .collect();
         let read_to = match records.last() {
             Some(last) if records.len() == span.limit => last.position,
             None if span.limit == 0 => span.after,
@@ -129,16 +162,27 @@ impl Log {
     }
 
     pub(crate) fn read_ids(&self, category: &str, after: Option<Uuid>, limit: usize) -> Vec<Uuid> {
-        let Some(ids) = self.ids.get(category) else {
-            return Vec::new();
-        };
-        let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let chosen = ids.range((begin, Bound::Unbounded));
-        chosen.take(limit).copied().collect()
+        self.streams.ids(category, after, limit)
     }
 
     pub(crate) fn head(&self) -> Position {
-        Position::from(self.records.len() as u64)
+        Position::from(self.events.len() as u64)
+    }
+
+    /// The event at a place, as it is stored.
+    fn record(&self, append: &Appended, place: usize) -> Record {
+        let event = self.events.at(place).clone();
+        Record {
+            stream: append.stream.clone(),
+            version: append.run.version(place),
+            position: Position::from(place as u64 + 1),
+            event: event.name,
+            schema: event.schema,
+            payload: event.payload,
+            time: append.run.time,
+            commit: append.commit,
+            metadata: append.metadata.clone(),
+        }
     }
 
     /// Whose log this is: `name`'s, where it was nobody's.
@@ -187,18 +231,17 @@ impl Log {
 
     /// Checks every append against the version its stream will have by then, before anything is written.
     fn check_versions(&self, appends: &[Append]) -> Result<(), AppendError> {
-        let now = |append: &Append| self.streams.get(&append.stream).map_or(0, Vec::len);
         // Most commits are of one append, and need no map.
         if let [append] = appends {
-            return check_version(append, now(append));
+            return check_version(append, self.streams.version(&append.stream));
         }
         let mut versions = FxHashMap::default();
         for append in appends {
             let version = versions
                 .entry(&append.stream)
-                .or_insert_with(|| now(append));
+                .or_insert_with(|| self.streams.version(&append.stream));
             check_version(append, *version)?;
-            *version += append.events.len();
+            *version = Version::from(version.get() + append.events.len() as u64);
         }
         Ok(())
     }
@@ -207,64 +250,52 @@ impl Log {
         if append.events.is_empty() {
             return;
         }
-        if append.expected == Version::NEW {
-            let ids = self.ids.entry(append.stream.category.clone()).or_default();
-            ids.insert(append.stream.id);
-        }
-        let places = self.streams.entry(append.stream.clone()).or_default();
-        let mut version = append.expected;
+        let first = self.events.len();
+        let places = first..first + append.events.len();
         for event in append.events {
-            version = version.next();
-            places.push(self.records.len());
-            self.records.push(Record {
-                stream: append.stream.clone(),
-                version,
-                position: Position::from(self.records.len() as u64 + 1),
-                event: event.name,
-                schema: event.schema,
-                payload: event.payload,
-                time,
-                commit,
-                metadata: metadata.clone(),
-            });
+            self.events.push(event);
         }
+        let run = Run {
+            before: append.expected,
+            places,
+            time,
+            append: self.appends.len(),
+        };
+        self.streams.push(&append.stream, run.clone());
+        self.appends.push(Appended {
+            stream: append.stream,
+            run,
+            commit,
+            metadata: metadata.clone(),
+        });
     }
 
-    /// The first result of a commit that is sent again.
-    fn committed_before(
-        &self,
-        commit: &Commit,
-        range: Range<usize>,
-    ) -> Result<Committed, AppendError> {
-        let mut records = self.records.range(range.clone());
-        let sent = commit.appends.iter().flat_map(|append| {
-            let mut version = append.expected;
-            append.events.iter().map(move |event| {
-                version = version.next();
-                (&append.stream, version, event)
+    /// The first result of a commit that is sent again, whose first append is there.
+    fn committed_before(&self, commit: &Commit, first: usize) -> Result<Committed, AppendError> {
+        let stored = self.appended(first).flat_map(|append| {
+            let places = append.run.places.clone();
+            places.map(move |place| {
+                (
+                    &append.stream,
+                    append.run.version(place),
+                    self.events.at(place),
+                )
             })
         });
-        let same = records.len() == sent.clone().count()
-            && records
-                .clone()
-                .zip(sent)
-                .all(|(stored, (stream, version, event))| {
-                    stored.stream == *stream
-                        && stored.version == version
-                        && stored.event == event.name
-                        && stored.schema == event.schema
-                        && stored.payload == event.payload
-                });
-        if !same {
+        let sent = commit.appends.iter().flat_map(|append| {
+            let versions = iter::successors(Some(append.expected.next()), |v| Some(v.next()));
+            versions
+                .zip(&append.events)
+                .map(move |(version, event)| (&append.stream, version, event))
+        });
+        if !stored.eq(sent) {
             return Err(AppendError::IdTaken { commit: commit.id });
         }
-        let time = records.next().map_or(commit.time, |first| first.time);
-        Ok(committed(commit.id, range, time))
+        Ok(self.committed(first))
     }
 }
 
-fn check_version(append: &Append, actual: usize) -> Result<(), AppendError> {
-    let actual = Version::from(actual as u64);
+fn check_version(append: &Append, actual: Version) -> Result<(), AppendError> {
     if append.expected == actual {
         return Ok(());
     }
@@ -273,18 +304,4 @@ fn check_version(append: &Append, actual: usize) -> Result<(), AppendError> {
         expected: append.expected,
         actual,
     })
-}
-
-fn committed(commit: CommitId, range: Range<usize>, time: SystemTime) -> Committed {
-    let position = (!range.is_empty()).then(|| Position::from(range.end as u64));
-    Committed {
-        commit,
-        position,
-        time,
-    }
-}
-
-/// A counter as an index; one beyond what this machine can address is beyond every stream.
-fn index(counter: u64) -> usize {
-    usize::try_from(counter).unwrap_or(usize::MAX)
 }
