@@ -1,6 +1,7 @@
 //! What finds the events of a stream, and the streams of a category.
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
 use std::ops::{Bound, Range};
 use std::time::SystemTime;
 
@@ -71,11 +72,12 @@ impl Streams {
         if run.before == Version::NEW {
             category.ids.insert(stream.id);
         }
-        category
-            .runs
-            .entry(stream.id)
-            .or_insert_with(|| Vec::with_capacity(1))
-            .push(run);
+        match category.runs.entry(stream.id) {
+            Entry::Occupied(runs) => runs.into_mut().push(run),
+            Entry::Vacant(runs) => {
+                runs.insert(vec![run]);
+            }
+        }
     }
 
     /// The events of a part of a stream, oldest first: the run that each is in, and its place.

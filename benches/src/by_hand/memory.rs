@@ -1,5 +1,7 @@
 //! The records of all dogs in memory, found by position, by stream, by commit and by id, behind a mutex.
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
@@ -21,8 +23,10 @@ struct Log {
     /// Those of all records, one after the other.
     payloads: Vec<u8>,
     categories: FxHashMap<&'static str, Category>,
-    /// Nobody asks for a commit from elsewhere, so they are counted, and each is at its number.
+    /// Where the events of a commit are: each is at its number.
     commits: Vec<Range<usize>>,
+    /// The numbers of those that have an id, by which one that is sent again is known.
+    numbers: FxHashMap<Uuid, u64>,
 }
 
 #[derive(Default)]
@@ -52,25 +56,39 @@ struct Record {
 
 const CATEGORY: &str = "Dog";
 
+thread_local! {
+    /// Where payloads are written before the log is locked.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// Another writer was faster.
 #[derive(Debug)]
 pub(crate) struct Conflict;
 
 impl Memory {
-    /// Saves what is pending in a dog, if nobody else changed it.
-    pub(crate) fn save(&self, dog: &mut Dog) -> Result<(), Conflict> {
+    /// Saves what is pending in a dog, if nobody else changed it. Without an id, nothing can be sent again.
+    pub(crate) fn save(&self, dog: &mut Dog, id: Option<Uuid>) -> Result<(), Conflict> {
         let pending = dog.pending();
-        let mut buffer = Vec::with_capacity(pending.len() * 64);
+        let mut buffer = BUFFER.take();
+        buffer.clear();
         let mut encoded = Vec::with_capacity(pending.len());
         for event in pending {
             let name = encode_into(&mut buffer, event).map_err(|_| Conflict)?;
             encoded.push((name, buffer.len()));
         }
-        let (id, time) = (dog.id(), SystemTime::now());
+        let (commit_id, id, time) = (id, dog.id(), SystemTime::now());
         let version = dog.saved_version();
 
         let mut guard = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let log = &mut *guard;
+        let number = match commit_id.map(|id| log.numbers.entry(id)) {
+            Some(Entry::Occupied(_)) => {
+                dog.saved();
+                return Ok(());
+            }
+            Some(Entry::Vacant(number)) => Some(number),
+            None => None,
+        };
         let category = log.categories.entry(CATEGORY).or_default();
         let stream = category.streams.entry(id).or_default();
         if stream.version != version {
@@ -80,6 +98,9 @@ impl Memory {
             category.ids.insert(id);
         }
         let commit = log.commits.len() as u64;
+        if let Some(number) = number {
+            number.insert(commit);
+        }
         let before = log.payloads.len();
         log.payloads.extend_from_slice(&buffer);
         let mut start = before;
@@ -103,6 +124,7 @@ impl Memory {
         stream.commits.push(places.clone());
         log.commits.push(places);
         drop(guard);
+        BUFFER.set(buffer);
         dog.saved();
         Ok(())
     }

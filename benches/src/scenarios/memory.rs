@@ -31,7 +31,7 @@ pub(super) fn run(effort: &Effort) {
 
 fn append(effort: &Effort, count: usize) {
     let kennel = Kennel::<Application>::default();
-    let notebook = Kennel::<Memory>::default();
+    let (notebook, ledger) = (Kennel::<Memory>::default(), Kennel::<Memory>::default());
     Scenario::new(
         format!("save a dog of {count} events in memory"),
         "event",
@@ -43,18 +43,29 @@ fn append(effort: &Effort, count: usize) {
         move || (kennel.app(), trained(count)),
         |(app, mut dog)| {
             at_once(app.save(&mut dog)).expect("nobody else writes");
-            dog
+            (app, dog)
         },
-        |dog| (dog.version().get(), dog.pending().len()),
+        |(_, dog)| (dog.version().get(), dog.pending().len()),
     )
     .contestant(
-        "by hand",
+        "by hand, over the same indexes",
         move || (notebook.app(), trained_by_hand(count)),
         |(memory, mut dog): (Rc<Memory>, _)| {
-            memory.save(&mut dog).expect("nobody else writes");
-            dog
+            memory
+                .save(&mut dog, Some(Uuid::new_v4()))
+                .expect("nobody else writes");
+            (memory, dog)
         },
-        |dog| (dog.saved_version(), dog.pending().len()),
+        |(_, dog)| (dog.saved_version(), dog.pending().len()),
+    )
+    .contestant(
+        "by hand, commits have no ids",
+        move || (ledger.app(), trained_by_hand(count)),
+        |(memory, mut dog): (Rc<Memory>, _)| {
+            memory.save(&mut dog, None).expect("nobody else writes");
+            (memory, dog)
+        },
+        |(_, dog)| (dog.saved_version(), dog.pending().len()),
     )
     .run(effort);
 }
@@ -65,7 +76,9 @@ fn load(effort: &Effort, count: usize) {
         Rc::new(Memory::default()),
     );
     let ids: Rc<[_]> = (0..100).map(|_| keep(&app, count)).collect();
-    let same: Rc<[_]> = (0..100).map(|_| keep_by_hand(&memory, count)).collect();
+    let same: Rc<[_]> = (0..100)
+        .map(|_| keep_by_hand(&memory, count, None))
+        .collect();
     let (next, once_more) = (turns(ids), turns(same));
     Scenario::new(format!("load {count} events from memory"), "load", 1)
         .target(TARGET)
@@ -86,7 +99,7 @@ fn load(effort: &Effort, count: usize) {
 
 fn command(effort: &Effort) {
     let kennel = Kennel::<Application>::default();
-    let notebook = Kennel::<Memory>::default();
+    let (notebook, ledger) = (Kennel::<Memory>::default(), Kennel::<Memory>::default());
     Scenario::new(
         format!("load {KNOWN} events, decide, save in memory"),
         "command",
@@ -102,29 +115,47 @@ fn command(effort: &Effort) {
         },
         |(app, id)| {
             let updated = at_once(app.update(id, |dog: &mut Dog| dog.add_trick("sit")));
-            updated.expect("nobody else writes").version.get()
+            let version = updated.expect("nobody else writes").version.get();
+            (app, version)
         },
-        |version| version,
+        |(_, version)| version,
     )
     .contestant(
-        "by hand",
+        "by hand, over the same indexes",
         move || {
             let memory: Rc<Memory> = notebook.app();
-            let id = keep_by_hand(&memory, KNOWN);
+            let id = keep_by_hand(&memory, KNOWN, Some(Uuid::new_v4()));
             (memory, id)
         },
         |(memory, id)| {
             let mut dog = memory.load(id).expect("it was saved");
             dog.add_trick("sit");
-            memory.save(&mut dog).expect("nobody else writes");
-            dog.saved_version()
+            memory
+                .save(&mut dog, Some(Uuid::new_v4()))
+                .expect("nobody else writes");
+            (memory, dog.saved_version())
         },
-        |version| version,
+        |(_, version)| version,
+    )
+    .contestant(
+        "by hand, commits have no ids",
+        move || {
+            let memory: Rc<Memory> = ledger.app();
+            let id = keep_by_hand(&memory, KNOWN, None);
+            (memory, id)
+        },
+        |(memory, id)| {
+            let mut dog = memory.load(id).expect("it was saved");
+            dog.add_trick("sit");
+            memory.save(&mut dog, None).expect("nobody else writes");
+            (memory, dog.saved_version())
+        },
+        |(_, version)| version,
     )
     .run(effort);
 }
 
-/// A log that is begun anew from time to time.
+/// A log that is begun anew from time to time. What is done in it gives it back: to drop it is no part of that.
 struct Kennel<T>(Rc<RefCell<(usize, Rc<T>)>>);
 
 trait Fresh {
@@ -199,9 +230,9 @@ fn keep(app: &Application, count: usize) -> Uuid {
     dog.id()
 }
 
-fn keep_by_hand(memory: &Memory, count: usize) -> Uuid {
+fn keep_by_hand(memory: &Memory, count: usize, commit: Option<Uuid>) -> Uuid {
     let mut dog = trained_by_hand(count);
-    memory.save(&mut dog).expect("nobody else writes");
+    memory.save(&mut dog, commit).expect("nobody else writes");
     dog.id()
 }
 

@@ -24,7 +24,7 @@ pub struct Categories {
     claims: RwLock<Vec<Claim>>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Claim {
     category: &'static str,
     id: TypeId,
@@ -40,33 +40,23 @@ impl Categories {
             name: type_name::<A>(),
         };
         let claims = self.claims.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(first) = first(&claims, claim) {
-            return decide(first, claim);
+        if claims.iter().any(|first| first.id == claim.id) {
+            return Ok(());
         }
         drop(claims);
         let mut claims = self.claims.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(first) = first(&claims, claim) {
-            return decide(first, claim);
+        let taken = claims.iter().find(|first| first.category == claim.category);
+        match taken {
+            Some(first) if first.id != claim.id => Err(CategoryTaken {
+                category: first.category,
+                first: first.name,
+                second: claim.name,
+            }),
+            Some(_) => Ok(()),
+            None => {
+                claims.push(claim);
+                Ok(())
+            }
         }
-        claims.push(claim);
-        Ok(())
     }
-}
-
-fn first(claims: &[Claim], second: Claim) -> Option<Claim> {
-    claims
-        .iter()
-        .find(|claim| claim.category == second.category)
-        .copied()
-}
-
-fn decide(first: Claim, second: Claim) -> Result<(), CategoryTaken> {
-    if first.id == second.id {
-        return Ok(());
-    }
-    Err(CategoryTaken {
-        category: first.category,
-        first: first.name,
-        second: second.name,
-    })
 }

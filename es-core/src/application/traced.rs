@@ -6,21 +6,21 @@ use tracing::{Span, debug, debug_span, trace, warn};
 
 use super::{LoadError, SaveError};
 use crate::domain::{Aggregate, Position, StreamId, Version};
-use crate::persistence::{Append, Commit};
+use crate::persistence::{Append, CommitId};
 
 const SAVE: &str = "es_core::save";
 const LOAD: &str = "es_core::load";
 const UPDATE: &str = "es_core::update";
 const PAYLOAD: &str = "es_core::payload";
 
-pub(super) fn saving(commit: &Commit) -> Span {
+pub(super) fn saving(commit: CommitId, appends: &[Append]) -> Span {
     debug_span!(
         target: SAVE,
         "save",
-        commit = %commit.id,
-        stream = commit.appends.first().map(|append| append.stream.to_string()),
-        streams = commit.appends.len(),
-        events = commit.appends.iter().map(|append| append.events.len()).sum::<usize>(),
+        %commit,
+        stream = appends.first().map(|append| append.stream.to_string()),
+        streams = appends.len(),
+        events = appends.iter().map(|append| append.events.len()).sum::<usize>(),
     )
 }
 

@@ -169,7 +169,7 @@ impl UnitOfWork {
         }
         let commit = Commit {
             checkpoint: Some(advance),
-            ..repository.made(self.metadata.clone(), appends)
+            ..repository.stamp().commit(self.metadata.clone(), appends)
         };
         staging::attempted(&mut self.members, &commit, false);
         let id = commit.id;

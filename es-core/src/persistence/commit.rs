@@ -24,7 +24,9 @@ impl CommitId {
     /// half of what a save costs beside its events.
     pub(crate) fn draw_at(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let milliseconds = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        // In 64 bits, in which there is room for half a billion years.
+        let seconds = since.as_secs().saturating_mul(1_000);
+        let milliseconds = seconds.saturating_add(since.subsec_millis().into());
         // Versions 4 and 7 have the same bits in these bytes.
         let [_, _, _, _, _, _, random @ ..] = Uuid::new_v4().into_bytes();
         Self(Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid())

@@ -314,7 +314,7 @@ enum Then {
 
 impl<A: Aggregate, B: Fn(SystemTime) -> bool> Replaying<'_, A, B> {
     /// Replays an event, unless that is not yet or not at all to be done.
-    #[inline]
+    #[inline(always)]
     fn visit(&mut self, event: StoredEvent<'_>) -> Result<Then, LoadError> {
         let then = self.belongs(event)?;
         if !matches!(then, Then::Next) {
@@ -336,7 +336,7 @@ impl<A: Aggregate, B: Fn(SystemTime) -> bool> Replaying<'_, A, B> {
         Ok(Then::Next)
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, event: StoredEvent<'_>) -> Result<(), LoadError> {
         self.replay
             .push_saved(decode_stored(self.stream, event)?, event.time)

@@ -2,6 +2,7 @@
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
+use futures_core::future::BoxFuture;
 use tracing::Instrument;
 
 use super::staging::{self, Unchanged};
@@ -41,10 +42,10 @@ impl Repository {
         }
         let appends = self.encoded(&mut what, unchanged)?;
         if !appends.is_empty() {
-            let commit = self.made(metadata.clone(), appends);
-            let span = traced::saving(&commit);
+            let stamp = self.stamp();
+            let span = traced::saving(stamp.id, &appends);
             let sent = async {
-                let sent = self.send(&mut what, commit).await;
+                let sent = self.send(&mut what, stamp, metadata, appends).await;
                 traced::saved(&sent);
                 sent
             };
@@ -72,19 +73,23 @@ impl Repository {
     async fn send<S: Save>(
         &self,
         what: &mut S,
-        mut commit: Commit,
+        stamp: Stamp,
+        metadata: &Metadata,
+        mut appends: Vec<Append>,
     ) -> Result<Option<Position>, SaveError> {
         let store = self.store().await?;
-        let sealed = self.seal(store, &mut commit.appends).await?;
+        let sealed = self.seal(store, &mut appends).await?;
+        let commit = stamp.commit(metadata.clone(), appends);
         staging::attempted(what, &commit, sealed);
-        self.commit(store, what, commit).await
+        let answer = store.commit(commit);
+        self.answered(store, what, stamp.id, answer).await
     }
 
     /// Moves a checkpoint.
     pub(in crate::application) async fn advance(&self, advance: Advance) -> Result<(), SaveError> {
         let commit = Commit {
             checkpoint: Some(advance),
-            ..self.made(Metadata::new(), Vec::new())
+            ..self.stamp().commit(Metadata::new(), Vec::new())
         };
         match self.store().await?.commit(commit).await {
             Ok(_) => Ok(()),
@@ -118,7 +123,7 @@ impl Repository {
             expected,
             events: Vec::new(),
         });
-        let commit = self.made(Metadata::new(), appends.collect());
+        let commit = self.stamp().commit(Metadata::new(), appends.collect());
         match self.store().await?.commit(commit).await {
             Ok(_) => Ok(()),
             Err(refused) => Err(self.refused(refused)),
@@ -174,14 +179,12 @@ impl Repository {
         Ok(true)
     }
 
-    pub(in crate::application) fn made(&self, metadata: Metadata, appends: Vec<Append>) -> Commit {
+    /// What the next commit is told from others by.
+    pub(in crate::application) fn stamp(&self) -> Stamp {
         let time = whole_microseconds(self.now());
-        Commit {
+        Stamp {
             id: CommitId::draw_at(time),
             time,
-            metadata,
-            appends,
-            checkpoint: None,
         }
     }
 
@@ -203,7 +206,10 @@ impl Repository {
         }
         // It may be on its way still. Sent again as a whole it is stored once; a part of it would be another commit.
         match staging::stage_again(what, commit)? {
-            Some(again) => self.commit(store, what, again).await,
+            Some(again) => {
+                let answer = store.commit(again);
+                self.answered(store, what, commit, answer).await
+            }
             None => Err(SaveError::Unknown {
                 commit,
                 source: None,
@@ -211,14 +217,15 @@ impl Repository {
         }
     }
 
-    async fn commit<S: Save>(
+    /// Waits for what the store says of a commit.
+    async fn answered<S: Save>(
         &self,
         store: &dyn Store,
         what: &mut S,
-        commit: Commit,
+        id: CommitId,
+        answer: BoxFuture<'_, Result<Committed, AppendError>>,
     ) -> Result<Option<Position>, SaveError> {
-        let id = commit.id;
-        match store.commit(commit).await {
+        match answer.await {
             Ok(committed) => {
                 self.stored(store, what, id, committed.time).await;
                 Ok(committed.position)
@@ -255,6 +262,25 @@ impl Repository {
             if let Ok(snapshot) = snapshots::sealed(snapshot, self.codecs()).await {
                 drop(store.keep_snapshot(snapshot).await);
             }
+        }
+    }
+}
+
+/// Names a commit that is to be made, and says when.
+#[derive(Clone, Copy)]
+pub(in crate::application) struct Stamp {
+    pub(in crate::application) id: CommitId,
+    time: SystemTime,
+}
+
+impl Stamp {
+    pub(in crate::application) fn commit(self, metadata: Metadata, appends: Vec<Append>) -> Commit {
+        Commit {
+            id: self.id,
+            time: self.time,
+            metadata,
+            appends,
+            checkpoint: None,
         }
     }
 }

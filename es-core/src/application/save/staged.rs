@@ -94,7 +94,7 @@ impl Repository {
         let mut appends = self.encoded(&mut what, Unchanged::LeftOut)?;
         let store = at_once(self.store(), "the store to say whose log it is")??;
         let sealed = at_once(self.seal(store, &mut appends), "the store and the keys")??;
-        let commit = self.made(metadata.clone(), appends);
+        let commit = self.stamp().commit(metadata.clone(), appends);
         staging::attempted(&mut what, &commit, sealed);
         Ok(Staged {
             commit,

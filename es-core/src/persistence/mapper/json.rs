@@ -31,7 +31,7 @@ pub(crate) fn write_state<A: Serialize>(aggregate: &A) -> serde_json::Result<Vec
     Ok(state)
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn from_payload<E: DeserializeOwned>(
     name: &str,
     payload: &[u8],

@@ -152,44 +152,55 @@ pub fn encode<E: Event>(
     stream: &StreamId,
     after: Version,
 ) -> Result<Vec<EncodedEvent>, EncodeError> {
-    // Most saves are of one event, and need no list of where each ends.
-    if let [event] = events {
-        // Whoever serializes may encode, too: meanwhile nobody has the buffer.
-        let mut buffer = BUFFER.take();
-        buffer.clear();
-        let written = write(&mut buffer, event, stream, after.next());
-        let payload = written.map(|()| Bytes::copy_from_slice(&buffer));
-        if buffer.capacity() <= LARGEST_BUFFER {
-            BUFFER.set(buffer);
+    // Whoever serializes may encode, too: meanwhile nobody has the buffer.
+    let mut buffer = BUFFER.take();
+    buffer.clear();
+    let written = write_all(&mut buffer, events, stream, after);
+    let encoded = written.map(|ends| {
+        let payloads = Bytes::copy_from_slice(&buffer);
+        // Most saves are of one event.
+        if let [event] = events {
+            return vec![encoded(event, payloads)];
         }
-        return Ok(vec![encoded(event, payload?)]);
+        let mut start = 0;
+        let ends = ends.into_iter().chain([payloads.len()]);
+        let ranges = ends.map(|end| std::mem::replace(&mut start, end)..end);
+        let all = events.iter().zip(ranges);
+        all.map(|(event, range)| encoded(event, payloads.slice(range)))
+            .collect()
+    });
+    if buffer.capacity() <= LARGEST_BUFFER {
+        BUFFER.set(buffer);
     }
-    let mut payloads = Vec::with_capacity(events.len() * USUAL_PAYLOAD);
-    let mut ends = Vec::with_capacity(events.len());
-    let mut version = after;
-    for event in events {
-        version = version.next();
-        write(&mut payloads, event, stream, version)?;
-        ends.push(payloads.len());
-    }
-    let payloads = Bytes::from(payloads);
-    let mut start = 0;
-    let ranges = ends
-        .into_iter()
-        .map(|end| std::mem::replace(&mut start, end)..end);
-    let all = events.iter().zip(ranges);
-    Ok(all
-        .map(|(event, range)| encoded(event, payloads.slice(range)))
-        .collect())
+    encoded
 }
 
 thread_local! {
-    /// Where single events are written first: how long they get is not known before, and a payload is to take no more than it needs.
+    /// Where payloads are written first: how long they get is not known before, and they are to take no more than they need.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// How many bytes a thread keeps for the next event.
+/// How many bytes a thread keeps for the next events.
 const LARGEST_BUFFER: usize = 64 * 1024;
+
+/// Writes the payloads of events, and says where each but the last ends.
+fn write_all<E: Event>(
+    payloads: &mut Vec<u8>,
+    events: &[E],
+    stream: &StreamId,
+    after: Version,
+) -> Result<Vec<usize>, EncodeError> {
+    let mut ends = Vec::with_capacity(events.len().saturating_sub(1));
+    let mut version = after;
+    for event in events {
+        if version > after {
+            ends.push(payloads.len());
+        }
+        version = version.next();
+        write(payloads, event, stream, version)?;
+    }
+    Ok(ends)
+}
 
 /// Writes the payload of an event at the end of `payloads`.
 fn write<E: Event>(
@@ -214,9 +225,6 @@ fn encoded<E: Event>(event: &E, payload: Bytes) -> EncodedEvent {
     }
 }
 
-/// How many bytes are set aside for the payload of an event.
-const USUAL_PAYLOAD: usize = 128;
-
 /// Makes a record an event again.
 ///
 /// # Errors
@@ -228,9 +236,11 @@ pub fn decode<E: Event>(record: &Record) -> Result<E, DecodeError> {
 
 /// Makes what is stored in a stream an event again.
 ///
+/// Always inlined, as all between the payload and the state: an event that goes through one function more is copied once more.
+///
 /// # Errors
 /// [`DecodeError`] where it is none that `E` declares.
-#[inline]
+#[inline(always)]
 pub(crate) fn decode_stored<E: Event>(
     stream: &StreamId,
     event: StoredEvent<'_>,
