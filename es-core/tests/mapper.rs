@@ -2,15 +2,17 @@
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 
+use es_core::__private::encode;
 use es_core::application::SaveError;
 use es_core::persistence::EncodeError;
-use es_core::{Aggregate, Application, Error, Root, events};
+use es_core::{Aggregate, Application, Error, Root, StreamId, Version, events};
 use es_store_memory::MemoryStore;
 use pollster::block_on;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Shape {
@@ -317,4 +319,16 @@ fn numbers_and_keys_that_are_not_read_everywhere_are_refused() {
             ..
         }))
     ));
+}
+
+#[test]
+fn events_stay_apart_whatever_the_version_before_them() {
+    let made = Box_::make();
+    let twice = [made.pending(), made.pending()].concat();
+    let stream = StreamId::new("Box", Uuid::nil());
+    for after in [Version::NEW, Version::from(7), Version::MAX] {
+        let encoded = encode(&twice, &stream, after).unwrap();
+        let payloads = encoded.iter().map(|event| &*event.payload);
+        assert!(payloads.eq([b"{}", b"{}"]), "{after}");
+    }
 }

@@ -46,7 +46,7 @@ impl<T> Blocks<T> {
     }
 
     /// All elements from a place on.
-    pub(crate) fn from(&self, place: usize) -> impl Iterator<Item = &T> + Clone {
+    pub(crate) fn from(&self, place: usize) -> impl Iterator<Item = &T> {
         (place..self.len()).map(|place| self.at(place))
     }
 

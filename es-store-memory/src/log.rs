@@ -1,6 +1,6 @@
 //! The events in order, what they came with, and what finds them.
 use std::iter;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::time::SystemTime;
 
 use es_core::persistence::{
@@ -23,8 +23,8 @@ pub(crate) struct Log {
     /// What they were appended with, in the same order.
     appends: Blocks<Appended>,
     streams: Streams,
-    /// Where the first append of a commit is.
-    commits: FxHashMap<CommitId, usize>,
+    /// Where the appends of a commit are.
+    commits: FxHashMap<CommitId, Range<usize>>,
     pub(crate) followers: Followers,
     /// Projections that run inside of each commit.
     pub(crate) inline: Vec<Inline>,
@@ -45,8 +45,8 @@ impl Log {
         commit: Commit,
         payload_limit: usize,
     ) -> Result<Committed, AppendError> {
-        if let Some(&first) = self.commits.get(&commit.id) {
-            return self.committed_before(&commit, first);
+        if let Some(appends) = self.commits.get(&commit.id) {
+            return self.committed_before(&commit, appends);
         }
         commit.check_sizes(payload_limit)?;
         self.check_versions(&commit.appends)?;
@@ -70,7 +70,7 @@ impl Log {
         }
         let stored = self.events.len() > head;
         if stored {
-            self.commits.insert(commit.id, first);
+            self.commits.insert(commit.id, first..self.appends.len());
         }
         Ok(Committed {
             commit: commit.id,
@@ -80,26 +80,18 @@ impl Log {
     }
 
     pub(crate) fn outcome(&self, commit: CommitId) -> Option<Committed> {
-        let first = *self.commits.get(&commit)?;
-        Some(self.committed(first))
+        let appends = self.commits.get(&commit)?;
+        Some(self.committed(appends))
     }
 
-    /// What became of a commit whose first append is there.
-    fn committed(&self, first: usize) -> Committed {
-        let last = self.appended(first).last();
-        let last = last.unwrap_or_else(|| self.appends.at(first));
+    /// What became of the commit that has these appends.
+    fn committed(&self, appends: &Range<usize>) -> Committed {
+        let last = self.appends.at(appends.end - 1);
         Committed {
             commit: last.commit,
             position: Some(Position::from(last.run.places.end as u64)),
             time: last.run.time,
         }
-    }
-
-    /// All that was appended by a commit whose first append is there.
-    fn appended(&self, first: usize) -> impl Iterator<Item = &Appended> + Clone {
-        let commit = self.appends.at(first).commit;
-        let onwards = self.appends.from(first);
-        onwards.take_while(move |append| append.commit == commit)
     }
 
     pub(crate) fn read_stream(&self, stream: &StreamId, slice: Slice) -> Vec<Record> {
@@ -270,16 +262,18 @@ impl Log {
         });
     }
 
-    /// The first result of a commit that is sent again, whose first append is there.
-    fn committed_before(&self, commit: &Commit, first: usize) -> Result<Committed, AppendError> {
-        let stored = self.appended(first).flat_map(|append| {
+    /// The first result of a commit that is sent again, and has these appends.
+    fn committed_before(
+        &self,
+        commit: &Commit,
+        appends: &Range<usize>,
+    ) -> Result<Committed, AppendError> {
+        let stored = appends.clone().flat_map(|append| {
+            let append = self.appends.at(append);
             let places = append.run.places.clone();
             places.map(move |place| {
-                (
-                    &append.stream,
-                    append.run.version(place),
-                    self.events.at(place),
-                )
+                let version = append.run.version(place);
+                (&append.stream, version, self.events.at(place))
             })
         });
         let sent = commit.appends.iter().flat_map(|append| {
@@ -291,7 +285,7 @@ impl Log {
         if !stored.eq(sent) {
             return Err(AppendError::IdTaken { commit: commit.id });
         }
-        Ok(self.committed(first))
+        Ok(self.committed(appends))
     }
 }
 

@@ -72,6 +72,7 @@ impl Streams {
         if run.before == Version::NEW {
             category.ids.insert(stream.id);
         }
+        // Most streams are of few appends; a vector that grows begins with room for four.
         match category.runs.entry(stream.id) {
             Entry::Occupied(runs) => runs.into_mut().push(run),
             Entry::Vacant(runs) => {
@@ -98,7 +99,7 @@ impl Streams {
         };
         let first = runs.partition_point(|run| run.last() < versions.start);
         let end = runs.partition_point(|run| run.before.get() + 1 < versions.end);
-        let touched = &runs[first..end.max(first)];
+        let touched = &runs[first..end];
         touched
             .iter()
             .flat_map(move |run| run.places(&versions).map(move |place| (run, place)))

@@ -418,7 +418,8 @@ async fn handle<P: PostgresProjection>(
             Ok(handling.await)
         });
         if let Err(source) = handling.await? {
-            if is_of_the_moment(&*source) || transaction.rollback().await.is_err() {
+            let taken_back = in_time(shared.patience, async { Ok(transaction.rollback().await?) });
+            if is_of_the_moment(&*source) || taken_back.await.is_err() {
                 return Err(Undone::Again(source));
             }
             return Err(Undone::Handle(HandleError::Event { place, source }));
@@ -441,7 +442,7 @@ async fn handle<P: PostgresProjection>(
         }
     }
     if batch.dry.is_some() {
-        transaction.rollback().await?;
+        in_time(shared.patience, async { Ok(transaction.rollback().await?) }).await?;
         return Ok(handled);
     }
 

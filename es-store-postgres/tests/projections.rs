@@ -1,8 +1,9 @@
 //! Projections onto tables, beside the log.
 #![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
 
-use std::sync::Arc;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use es_core::persistence::{CheckpointStore, EventStore, FollowerId, SnapshotStore};
@@ -276,6 +277,77 @@ async fn a_batch_whose_session_is_ended_is_handled_again() {
     let (settled, ()) = tokio::join!(system.settle(), ended);
     settled.unwrap();
     let status = system.follower("slow").status().await.unwrap();
+    assert_eq!(status.events_behind(), 0);
+}
+
+/// Has the session of its first event stand still, and fails.
+#[derive(Default)]
+struct Freezing {
+    frozen: Arc<Mutex<Option<Frozen>>>,
+}
+
+/// A session that stands still until this is dropped.
+struct Frozen {
+    process: String,
+}
+
+impl Frozen {
+    fn new(process: String) -> Self {
+        signal("-STOP", &process);
+        Self { process }
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        signal("-CONT", &self.process);
+    }
+}
+
+fn signal(signal: &str, process: &str) {
+    let sent = Command::new("kill").args([signal, process]).status();
+    assert!(sent.unwrap().success());
+}
+
+impl Projection for Freezing {
+    const NAME: &'static str = "freezing";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Freezing {
+    async fn handle(
+        &mut self,
+        _: Recorded<DogEvent>,
+        tx: &Transaction<'_>,
+    ) -> Result<(), BoxError> {
+        let own = tx.query_one("SELECT pg_backend_pid()", &[]).await?;
+        let process = own.get::<_, i32>(0).to_string();
+        let mut frozen = self.frozen.lock().unwrap();
+        if frozen.is_some() {
+            return Ok(());
+        }
+        *frozen = Some(Frozen::new(process));
+        Err("it does not like the event".into())
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_failed_does_not_wait_for_a_session_that_stands_still() {
+    let kennel = Schema::new().await;
+    let builder = PostgresStore::builder(kennel.log.url()).schema(kennel.log.schema());
+    let hasty = builder
+        .statement_timeout(Duration::from_millis(100))
+        .connect()
+        .await
+        .unwrap();
+    let freezing = Freezing::default();
+    let frozen = Arc::clone(&freezing.frozen);
+    let system = System::new("kennel").follow(&kennel.app, hasty.project(freezing));
+    kennel.trained(1, &[]).await;
+    let settled = tokio::time::timeout(Duration::from_secs(60), system.settle()).await;
+    drop(frozen.lock().unwrap().take());
+    settled.unwrap().unwrap();
+    let status = system.follower("freezing").status().await.unwrap();
     assert_eq!(status.events_behind(), 0);
 }
 

@@ -67,7 +67,7 @@ pub(crate) struct Conflict;
 
 impl Memory {
     /// Saves what is pending in a dog, if nobody else changed it. Without an id, nothing can be sent again.
-    pub(crate) fn save(&self, dog: &mut Dog, id: Option<Uuid>) -> Result<(), Conflict> {
+    pub(crate) fn save(&self, dog: &mut Dog, commit: Option<Uuid>) -> Result<(), Conflict> {
         let pending = dog.pending();
         let mut buffer = BUFFER.take();
         buffer.clear();
@@ -76,17 +76,17 @@ impl Memory {
             let name = encode_into(&mut buffer, event).map_err(|_| Conflict)?;
             encoded.push((name, buffer.len()));
         }
-        let (commit_id, id, time) = (id, dog.id(), SystemTime::now());
+        let (id, time) = (dog.id(), SystemTime::now());
         let version = dog.saved_version();
 
         let mut guard = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let log = &mut *guard;
-        let number = match commit_id.map(|id| log.numbers.entry(id)) {
+        let named = match commit.map(|commit| log.numbers.entry(commit)) {
             Some(Entry::Occupied(_)) => {
                 dog.saved();
                 return Ok(());
             }
-            Some(Entry::Vacant(number)) => Some(number),
+            Some(Entry::Vacant(named)) => Some(named),
             None => None,
         };
         let category = log.categories.entry(CATEGORY).or_default();
@@ -98,8 +98,8 @@ impl Memory {
             category.ids.insert(id);
         }
         let commit = log.commits.len() as u64;
-        if let Some(number) = number {
-            number.insert(commit);
+        if let Some(named) = named {
+            named.insert(commit);
         }
         let before = log.payloads.len();
         log.payloads.extend_from_slice(&buffer);

@@ -217,7 +217,7 @@ impl Repository {
         }
     }
 
-    /// Waits for what the store says of a commit.
+    /// Waits for what the store says of a commit. It does not have the commit itself: each async function that it goes through copies it.
     async fn answered<S: Save>(
         &self,
         store: &dyn Store,
@@ -269,7 +269,7 @@ impl Repository {
 /// Names a commit that is to be made, and says when.
 #[derive(Clone, Copy)]
 pub(in crate::application) struct Stamp {
-    pub(in crate::application) id: CommitId,
+    id: CommitId,
     time: SystemTime,
 }
 

@@ -154,7 +154,6 @@ pub fn encode<E: Event>(
 ) -> Result<Vec<EncodedEvent>, EncodeError> {
     // Whoever serializes may encode, too: meanwhile nobody has the buffer.
     let mut buffer = BUFFER.take();
-    buffer.clear();
     let written = write_all(&mut buffer, events, stream, after);
     let encoded = written.map(|ends| {
         let payloads = Bytes::copy_from_slice(&buffer);
@@ -169,9 +168,9 @@ pub fn encode<E: Event>(
         all.map(|(event, range)| encoded(event, payloads.slice(range)))
             .collect()
     });
-    if buffer.capacity() <= LARGEST_BUFFER {
-        BUFFER.set(buffer);
-    }
+    buffer.clear();
+    buffer.shrink_to(LARGEST_BUFFER);
+    BUFFER.set(buffer);
     encoded
 }
 
@@ -192,8 +191,8 @@ fn write_all<E: Event>(
 ) -> Result<Vec<usize>, EncodeError> {
     let mut ends = Vec::with_capacity(events.len().saturating_sub(1));
     let mut version = after;
-    for event in events {
-        if version > after {
+    for (place, event) in events.iter().enumerate() {
+        if place > 0 {
             ends.push(payloads.len());
         }
         version = version.next();
