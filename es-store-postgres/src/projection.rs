@@ -2,29 +2,19 @@
 //!
 //! It is a transaction of a connection of its own, which takes no lock that writers wait for. Whether the follower may still write is looked at
 //! when it begins, and asked again by the statement that moves the checkpoint, which is the last: who was frozen past its lease is refused there.
-use std::panic::AssertUnwindSafe;
+use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use std::{fmt, mem};
+use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, Transaction as Begun};
-use es_core::persistence::{
-    AppendError, BoxError, BoxFuture, EventSet, Filter, LeaseError, Record, Recorded, Store,
-};
-use es_core::system::{Batch, Follower, HandleError, HandlerPanicked, Output, Projection};
-use futures_lite::FutureExt;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{IsolationLevel, Statement, Transaction};
-use uuid::Uuid;
+use es_core::persistence::{BoxError, BoxFuture, EventSet, Filter, Recorded, Store};
+use es_core::system::{Batch, Follower, HandleError, Output, Projection};
+use tokio_postgres::Transaction;
 
-use crate::connection::in_time;
-use crate::error::{Fault, is_passing, not_committed};
-use crate::followers::{self, key};
-use crate::records::{column, stored};
-use crate::sql::Sql;
-use crate::store::Shared;
-use crate::tables::{Made, Work, within};
-use crate::{PostgresStore, swap};
+use crate::PostgresStore;
+use own::{Own, with_own};
+
+pub(crate) mod batch;
+pub(crate) mod own;
 
 /// A projection onto tables of the database that holds the log, or of another store's.
 ///
@@ -102,6 +92,8 @@ pub trait PostgresProjection: Projection {
     /// Makes the tables, once, before the first event; for a new revision, and for what is built anew, it makes them beside those that readers see:
     /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too.
     ///
+    /// It may take as long as it needs; each of its statements has the statement time-out.
+    ///
     /// What takes the place of other tables has the rights that are granted here, and views on them are made here or not at all: Postgres drops
     /// no table that a view of somebody else's needs.
     ///
@@ -131,9 +123,6 @@ pub trait PostgresProjection: Projection {
 
 /// How long a batch takes at most, unless set otherwise: much shorter than a lease.
 const BATCH_TIME: Duration = Duration::from_secs(1);
-
-/// How often a batch is tried whose connection broke, or whose transaction Postgres gave up for the sake of another.
-const ATTEMPTS: u32 = 3;
 
 impl PostgresStore {
     /// A follower that keeps what the projection makes in the database of this store, over a connection of its own.
@@ -181,90 +170,6 @@ impl<P> fmt::Debug for PostgresFollower<P> {
     }
 }
 
-/// A follower's own connection, and what is prepared on it.
-pub(crate) struct Own {
-    pub(crate) client: ClientWrapper,
-    begun: Statement,
-    standing: Statement,
-    advance: Statement,
-    notify: Statement,
-    /// What handlers had prepared.
-    pub(crate) work: Arc<Work>,
-}
-
-impl Own {
-    pub(crate) async fn connect(shared: &Shared) -> Result<Self, Fault> {
-        let client = shared.own_connection().await?;
-        let sql = &shared.sql;
-        // What the store says to its own sessions would spoil the plans of others' statements.
-        client
-            .batch_execute(
-                "RESET enable_seqscan; RESET enable_bitmapscan; RESET plan_cache_mode; RESET jit; \
-                 SET idle_in_transaction_session_timeout = 10000",
-            )
-            .await?;
-        client.execute(FIRST, &[&sql.location.schema]).await?;
-        Ok(Self {
-            begun: client.prepare(&sql.read_begun).await?,
-            standing: client.prepare(&sql.read_standing).await?,
-            advance: client.prepare(&sql.move_checkpoint).await?,
-            notify: client.prepare(&sql.notify).await?,
-            client,
-            work: Arc::default(),
-        })
-    }
-}
-
-/// Has tables that are named without a schema found in that of the log first.
-pub(crate) const FIRST: &str = "SELECT set_config('search_path', concat_ws(', ', quote_ident($1), nullif(current_setting('search_path'), '')), false)";
-
-/// Begins a transaction, whatever the defaults of the session are.
-pub(crate) async fn begin(client: &mut ClientWrapper) -> Result<Begun<'_>, Fault> {
-    let begin = client
-        .build_transaction()
-        .isolation_level(IsolationLevel::ReadCommitted)
-        .read_only(false);
-    Ok(begin.start().await?)
-}
-
-/// Does something over a follower's own connection; again on a new one where it broke. Where a commit had been sent by then, the checkpoint is
-/// found to be elsewhere.
-macro_rules! with_own {
-    ($shared:ident, $kept:expr, $own:ident, $run:expr) => {{
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let connected = match $kept.take() {
-                Some(own) if !own.client.is_closed() => Ok(own),
-                _ => in_time($shared.patience, Own::connect($shared)).await,
-            };
-            let undone = match connected {
-                Err(fault) => Undone::Fault(fault),
-                Ok(mut connected) => {
-                    let $own = &mut connected;
-                    let done: Result<_, Undone> = $run.await;
-                    match done {
-                        Ok(done) => {
-                            *$kept = Some(connected);
-                            break Ok(done);
-                        }
-                        Err(undone @ Undone::Handle(_)) => {
-                            // The transaction is rolled back by having been dropped. What is prepared may be what is wrong.
-                            connected.work.forget();
-                            *$kept = Some(connected);
-                            undone
-                        }
-                        Err(undone) => undone,
-                    }
-                }
-            };
-            if let Some(error) = undone.given_up(attempts) {
-                break Err(error);
-            }
-        }
-    }};
-}
-
 impl<P: PostgresProjection> Follower for PostgresFollower<P> {
     fn name(&self) -> &str {
         P::NAME
@@ -291,7 +196,7 @@ impl<P: PostgresProjection> Follower for PostgresFollower<P> {
                 shared,
                 &mut self.own,
                 own,
-                prepare(shared, own, projection, output)
+                batch::prepare(shared, own, projection, output)
             );
             self.ending = prepared?;
             Ok(())
@@ -308,7 +213,7 @@ impl<P: PostgresProjection> Follower for PostgresFollower<P> {
                 shared,
                 &mut self.own,
                 own,
-                handle(shared, own, projection, &batch, ending, longest)
+                batch::handle(shared, own, projection, &batch, ending, longest)
             )?;
             if batch.dry.is_none() {
                 shared.changed.notify(usize::MAX);
@@ -321,266 +226,14 @@ impl<P: PostgresProjection> Follower for PostgresFollower<P> {
         let store = self.store.clone();
         Box::pin(store.on_its_runtime(async move {
             let shared = &*self.store.shared;
-            with_own!(shared, &mut self.own, own, swapped(shared, own, built))?;
+            with_own!(
+                shared,
+                &mut self.own,
+                own,
+                batch::swapped(shared, own, built)
+            )?;
             shared.changed.notify(usize::MAX);
             Ok(())
         }))
     }
-}
-
-async fn swapped(shared: &Shared, own: &mut Own, built: &Output) -> Result<(), Undone> {
-    let transaction = in_time(shared.patience, begin(&mut own.client)).await?;
-    let swapping = in_time(shared.patience, async {
-        Ok(swap::swap(&transaction, &shared.sql, built, &shared.handle).await)
-    });
-    swapping.await??;
-    in_time(shared.patience, async { Ok(transaction.commit().await?) }).await?;
-    Ok(())
-}
-
-/// What a handler is told that did not pass on what Postgres said to it.
-pub(crate) const WENT_ON: &str = "a statement of the handler failed, and the handler went on; pass its error on, or set a savepoint before it";
-
-/// Why what was to be done in a transaction was rolled back.
-pub(crate) enum Undone {
-    Fault(Fault),
-    /// What a handler met is no fault of the event's: the line broke, or Postgres gave the transaction up for the sake of another.
-    Again(BoxError),
-    Handle(HandleError),
-}
-
-impl<E: Into<Fault>> From<E> for Undone {
-    fn from(error: E) -> Self {
-        Self::Fault(error.into())
-    }
-}
-
-impl Undone {
-    pub(crate) fn refused(refused: AppendError) -> Self {
-        Self::Handle(refused.into())
-    }
-
-    /// Why it is not tried again, after so many attempts.
-    fn given_up(self, attempts: u32) -> Option<HandleError> {
-        let may_try_again = attempts < ATTEMPTS;
-        match self {
-            Self::Fault(fault @ Fault::Postgres(_)) if fault.is_passing() && may_try_again => None,
-            Self::Again(_) if may_try_again => None,
-            Self::Again(error) => Some(AppendError::Unavailable(error).into()),
-            Self::Fault(fault) => Some(not_committed(fault).into()),
-            Self::Handle(error) => Some(error),
-        }
-    }
-}
-
-/// Handles a batch, or as much of it as there is time for.
-async fn handle<P: PostgresProjection>(
-    shared: &Shared,
-    own: &mut Own,
-    projection: &mut P,
-    batch: &Batch,
-    ending: &str,
-    longest: Duration,
-) -> Result<usize, Undone> {
-    let sql = &*shared.sql;
-    let follower = &batch.output.follower;
-    let work = Arc::clone(&own.work);
-    let transaction = in_time(shared.patience, begin(&mut own.client)).await?;
-    let [name, log] = key(follower);
-    let key: [&(dyn ToSql + Sync); 2] = [&name, &log];
-    let (begun, standing) = in_time(shared.patience, async {
-        let begun = transaction.query_one(&own.begun, &[]);
-        let standing = transaction.query_opt(&own.standing, &key);
-        Ok(tokio::try_join!(biased; begun, standing)?)
-    })
-    .await?;
-    let begun: i64 = column(&begun, 0)?;
-    let standing = match standing {
-        Some(row) => followers::standing_of(&row)?.1,
-        None => es_core::persistence::Standing::default(),
-    };
-    let all = batch.records.len();
-    if batch.dry.is_none()
-        && let Some(refused) = batch.advance(0, all).refusal(&standing)
-    {
-        return Err(Undone::refused(refused));
-    }
-    work.write_to(Made::new(ending));
-    if batch.dry.is_some() && standing.revision == 0 {
-        let created = within(&work, projection.create(&transaction)).await;
-        created.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
-    }
-    let started = Instant::now();
-    let mut handled = 0;
-    for (place, record) in batch.records.iter().enumerate() {
-        let handling = in_time(shared.patience, async {
-            let handling = within(&work, handle_one(projection, record, &transaction));
-            Ok(handling.await)
-        });
-        if let Err(source) = handling.await? {
-            let taken_back = in_time(shared.patience, async { Ok(transaction.rollback().await?) });
-            if is_of_the_moment(&*source) || taken_back.await.is_err() {
-                return Err(Undone::Again(source));
-            }
-            return Err(Undone::Handle(HandleError::Event { place, source }));
-        }
-        handled = place + 1;
-        if batch.dry.is_some() {
-            // There is no commit that would find out what the handler did not pass on.
-            let asked = in_time(shared.patience, async {
-                Ok(transaction.query_one(&own.begun, &[]).await?)
-            });
-            match asked.await {
-                Err(fault) if fault.is_of_the_transaction() => {
-                    let source = WENT_ON.into();
-                    return Err(Undone::Handle(HandleError::Event { place, source }));
-                }
-                asked => drop(asked?),
-            }
-        } else if started.elapsed() >= longest {
-            break;
-        }
-    }
-    if batch.dry.is_some() {
-        in_time(shared.patience, async { Ok(transaction.rollback().await?) }).await?;
-        return Ok(handled);
-    }
-
-    let advance = batch.advance(0, handled);
-    let finished = in_time(shared.patience, async {
-        let values: [&(dyn ToSql + Sync); 7] = [
-            &name,
-            &log,
-            &stored(advance.from.get())?,
-            &stored(advance.to.get())?,
-            &advance.stands_at.map(Uuid::from),
-            &advance.epoch.map(|epoch| stored(epoch.get())).transpose()?,
-            &begun,
-        ];
-        let notified: [&(dyn ToSql + Sync); 1] = [&shared.handle];
-        let moved = transaction.execute(&own.advance, &values);
-        let notified = transaction.execute(&own.notify, &notified);
-        let (moved, _) = tokio::try_join!(biased; moved, notified)?;
-        if moved == 0 {
-            let row = transaction.query_opt(&own.standing, &key).await?;
-            let standing = match row {
-                Some(row) => followers::standing_of(&row)?.1,
-                None => es_core::persistence::Standing::default(),
-            };
-            return Ok(Err(advance.refusal(&standing)));
-        }
-        if !advance.parking.is_empty() {
-            let first = followers::first_parked(&*transaction, sql, &advance).await?;
-            // The checkpoint is past that already, and its row locked.
-            if let Some(refused) = followers::parking_refusal(&advance, &first) {
-                return Ok(Err(Some(refused)));
-            }
-            followers::park(&*transaction, sql, &advance).await?;
-        }
-        Ok(Ok(()))
-    });
-    let of_the_handler = |why: &str| {
-        let (place, source) = (handled.saturating_sub(1), why.into());
-        Err(Undone::Handle(HandleError::Event { place, source }))
-    };
-    match finished.await {
-        Err(fault) if fault.is_of_the_transaction() => return of_the_handler(WENT_ON),
-        Err(fault) => return Err(fault.into()),
-        Ok(Ok(())) => {}
-        Ok(Err(Some(refused))) => return Err(Undone::refused(refused)),
-        Ok(Err(None)) => {
-            return of_the_handler("the handler ended the transaction; leave that to the follower");
-        }
-    }
-    in_time(shared.patience, async { Ok(transaction.commit().await?) }).await?;
-    Ok(handled)
-}
-
-async fn handle_one<P: PostgresProjection>(
-    projection: &mut P,
-    record: &Record,
-    transaction: &Transaction<'_>,
-) -> Result<(), BoxError> {
-    let event = Recorded::of(record)?;
-    projection.handle(event, transaction).await
-}
-
-/// Whether an error says something of the line, or of who else was at work, and nothing of the event.
-pub(crate) fn is_of_the_moment(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<tokio_postgres::Error>() {
-            return is_passing(error);
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// Makes the tables where they are not there yet, and says how their names end.
-async fn prepare<P: PostgresProjection>(
-    shared: &Shared,
-    own: &mut Own,
-    projection: &mut P,
-    output: &Output,
-) -> Result<String, Undone> {
-    let sql = &*shared.sql;
-    let work = Arc::clone(&own.work);
-    let transaction = in_time(shared.patience, begin(&mut own.client)).await?;
-    let (standing, before, inside) = in_time(shared.patience, async {
-        let standing = followers::locked(&*transaction, sql, &output.follower).await?;
-        let before = swap::made(&transaction, sql, &output.follower).await?;
-        let inside = swap::runs_inside(&transaction, sql, &output.live).await?;
-        Ok((standing, before, inside))
-    })
-    .await?;
-    swap::fenced(output, standing.epoch)?;
-    if inside {
-        let follower = output.live.clone();
-        let refused = LeaseError::Inline { follower };
-        return Err(Undone::Handle(HandleError::Prepare(refused.into())));
-    }
-    let ending = match &output.tag {
-        Some(tag) => format!("__{tag}"),
-        None => String::new(),
-    };
-    if standing.revision != 0 && before.is_some() {
-        return Ok(ending);
-    }
-    work.write_to(Made::new(&ending));
-    let created = within(&work, projection.create(&transaction)).await;
-    let made = mem::take(&mut *work.made());
-    match created.and_then(|()| made.check()) {
-        Ok(()) => {}
-        Err(error) if is_of_the_moment(&*error) => return Err(Undone::Again(error)),
-        Err(error) => return Err(Undone::Handle(HandleError::Prepare(error))),
-    }
-    let kept = serde_json::to_string(&made).map_err(|error| Fault::unlike(0, error))?;
-    in_time(
-        shared.patience,
-        write_output(&transaction, sql, output, &kept),
-    )
-    .await?;
-    in_time(shared.patience, async { Ok(transaction.commit().await?) }).await?;
-    Ok(ending)
-}
-
-async fn write_output(
-    transaction: &Transaction<'_>,
-    sql: &Sql,
-    output: &Output,
-    kept: &str,
-) -> Result<(), Fault> {
-    let [name, log] = key(&output.follower);
-    let values: [&(dyn ToSql + Sync); 4] = [&name, &log, &i64::from(output.revision), &kept];
-    transaction.execute(&sql.write_output, &values).await?;
-    Ok(())
-}
-
-/// Runs a handler so that it hands on its panic as an error.
-pub(crate) async fn caught<T>(
-    run: impl Future<Output = Result<T, BoxError>>,
-) -> Result<T, BoxError> {
-    let outcome = AssertUnwindSafe(run).catch_unwind().await;
-    outcome.unwrap_or_else(|panic| Err(HandlerPanicked::new(&*panic).into()))
 }

@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::error::Fault;
 use crate::followers::{key, locked};
-use crate::projection::Undone;
+use crate::projection::own::Undone;
 use crate::records::{column, stored};
 use crate::sql::{Sql, quoted};
 use crate::tables::Made;

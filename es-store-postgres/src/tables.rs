@@ -1,12 +1,13 @@
 //! The names of the tables that a projection writes to: those that readers see, or others beside them.
 use std::collections::{BTreeSet, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use es_core::persistence::BoxError;
+use es_core::system::HandlerPanicked;
+use futures_lite::FutureExt;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Error, Statement, Transaction};
-
-use crate::projection::caught;
 
 /// Knows the tables that a projection writes to, and the statements that it has prepared.
 pub trait Tables {
@@ -88,6 +89,12 @@ pub(crate) async fn within<T>(
     run: impl Future<Output = Result<T, BoxError>>,
 ) -> Result<T, BoxError> {
     WORK.scope(Arc::clone(work), caught(run)).await
+}
+
+/// Runs a handler so that it hands on its panic as an error.
+async fn caught<T>(run: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+    let outcome = AssertUnwindSafe(run).catch_unwind().await;
+    outcome.unwrap_or_else(|panic| Err(HandlerPanicked::new(&*panic).into()))
 }
 
 /// What a projection has made, as it is kept beside its checkpoint.

@@ -3,6 +3,8 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -133,13 +135,33 @@ async fn what_has_to_be_judged_is_so_though_more_are_waiting_than_there_is_room_
     );
     client.batch_execute(&lock).await.unwrap();
     // The first begins alone, and before it finds that others have written, all the others come.
+    let begun = Arc::new(AtomicU32::new(0));
     let commits: Vec<_> = (0..2_000)
         .map(|stream| {
-            let store = store.clone();
-            tokio::spawn(async move { store.commit(one(100 + stream, 0)).await.unwrap() })
+            let (store, begun) = (store.clone(), Arc::clone(&begun));
+            tokio::spawn(async move {
+                let mut commit = pin!(store.commit(one(100 + stream, 0)));
+                assert!(begin(commit.as_mut()));
+                begun.fetch_add(1, Ordering::Relaxed);
+                commit.await.unwrap()
+            })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let waits =
+        "SELECT FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'";
+    timeout(PATIENCE, async {
+        while begun.load(Ordering::Relaxed) < 2_000
+            || client
+                .query(waits, &[&log.schema()])
+                .await
+                .unwrap()
+                .is_empty()
+        {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
     client.batch_execute("COMMIT").await.unwrap();
     for commit in commits {
         timeout(PATIENCE, commit).await.unwrap().unwrap();

@@ -1,7 +1,6 @@
 //! Projections onto tables, beside the log.
 #![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
 
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use es_core::{
 use es_store_postgres::testing::TestLog;
 use es_store_postgres::{OpenError, PostgresProjection, PostgresStore, Tables};
 use tokio_postgres::{Client, NoTls, Transaction};
+use trials::faults::process::signal;
 use trials::projection_trials;
 use trials::projections::{Dog, DogEvent, Kennel, wall};
 use uuid::Uuid;
@@ -288,25 +288,20 @@ struct Freezing {
 
 /// A session that stands still until this is dropped.
 struct Frozen {
-    process: String,
+    process: i32,
 }
 
 impl Frozen {
-    fn new(process: String) -> Self {
-        signal("-STOP", &process);
+    fn new(process: i32) -> Self {
+        signal(process, "-STOP");
         Self { process }
     }
 }
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        signal("-CONT", &self.process);
+        signal(self.process, "-CONT");
     }
-}
-
-fn signal(signal: &str, process: &str) {
-    let sent = Command::new("kill").args([signal, process]).status();
-    assert!(sent.unwrap().success());
 }
 
 impl Projection for Freezing {
@@ -321,7 +316,7 @@ impl PostgresProjection for Freezing {
         tx: &Transaction<'_>,
     ) -> Result<(), BoxError> {
         let own = tx.query_one("SELECT pg_backend_pid()", &[]).await?;
-        let process = own.get::<_, i32>(0).to_string();
+        let process = own.get(0);
         let mut frozen = self.frozen.lock().unwrap();
         if frozen.is_some() {
             return Ok(());

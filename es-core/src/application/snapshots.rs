@@ -226,7 +226,7 @@ mod tests {
             policy.is_due(10, Version::from(before), Version::from(now))
         };
         let declared = SnapshotPolicy::AsDeclared;
-        let every_three = SnapshotPolicy::Every(NonZeroU64::new(3).unwrap());
+        let every_three = SnapshotPolicy::Every(NonZeroU64::new(3).expect("three"));
         assert!(due(declared, 0, 10) && due(declared, 9, 10) && due(declared, 9, 31));
         assert!(!due(declared, 0, 9) && !due(declared, 10, 10) && !due(declared, 10, 19));
         assert!(due(every_three, 2, 3) && !due(every_three, 3, 5));

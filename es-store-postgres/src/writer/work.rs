@@ -22,7 +22,7 @@ use crate::commit;
 use crate::connection::in_time;
 use crate::error::{Fault, not_committed};
 use crate::inline::{Inside, Session};
-use crate::projection::begin;
+use crate::projection::own::begin;
 use crate::schema::Log;
 
 /// How many commits go into one transaction at most.

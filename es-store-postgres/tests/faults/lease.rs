@@ -5,7 +5,7 @@ use es_store_postgres::{PostgresProjection, PostgresStore, Tables};
 use tokio_postgres::Transaction;
 use trials::block_on;
 use trials::faults::Log;
-use trials::faults::lease::{Anything, PATIENCE, signal, system};
+use trials::faults::lease::{Anything, PATIENCE, system};
 
 use crate::place::Place;
 use crate::{Effort, log, process};
@@ -82,7 +82,7 @@ pub(crate) fn a_frozen_holder_is_refused(effort: Effort) -> String {
             let mut next = || lines.next().expect("it speaks").expect("it speaks");
             // It is in the middle of what it notes, unless it was done before anybody had read of it.
             while store.checkpoint(&id).await.expect("it can be read").get() == written {
-                signal(&child, "-CONT");
+                process::signal(child.id(), "-CONT");
                 let many = [(log::stream(1), written.into(), 300)];
                 let stored = store.commit(log::commit(&many, 0)).await;
                 stored.expect("nobody else writes there");
@@ -90,7 +90,7 @@ pub(crate) fn a_frozen_holder_is_refused(effort: Effort) -> String {
                 for _ in 0..fastrand::u8(1..20) {
                     while next() != "noted" {}
                 }
-                signal(&child, "-STOP");
+                process::signal(child.id(), "-STOP");
             }
             let system = following(&store, false);
             let running = system.start();
@@ -99,11 +99,11 @@ pub(crate) fn a_frozen_holder_is_refused(effort: Effort) -> String {
             reached.expect("another takes over, whatever the frozen one holds");
             running.stop().await.expect("it was told to");
             // There is no event that it has not seen, so a note of its own would be the second.
-            signal(&child, "-CONT");
+            process::signal(child.id(), "-CONT");
             let mut next = || lines.next().expect("it speaks").expect("it speaks");
             while next() != "fenced" {}
         }
-        signal(&child, "-KILL");
+        process::signal(child.id(), "-KILL");
         child.wait().expect("it was killed");
         let head = store.head().await.expect("it can be read").get();
         let expected: Vec<_> = (1..=head).collect();

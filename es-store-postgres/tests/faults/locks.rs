@@ -7,7 +7,7 @@ use trials::block_on;
 use trials::faults::Log;
 
 use crate::place::Place;
-use crate::{Effort, log};
+use crate::{Effort, log, process};
 
 pub(crate) fn a_held_log_fails_in_time_and_goes_on_once_it_is_free(_: Effort) -> String {
     const PATIENCE: Duration = Duration::from_millis(200);
@@ -77,10 +77,7 @@ pub(crate) fn a_server_that_does_not_answer_is_given_up(_: Effort) -> String {
         let signal = |signal: &str| {
             for row in &pids {
                 let pid: i32 = row.get(0);
-                let sent = std::process::Command::new("kill")
-                    .args([signal, &pid.to_string()])
-                    .status();
-                assert!(sent.expect("there is `kill`").success());
+                process::signal(pid, signal);
             }
         };
         signal("-STOP");

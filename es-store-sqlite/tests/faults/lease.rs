@@ -9,7 +9,7 @@ use es_store_sqlite::{SqliteProjection, SqliteStore, Tables};
 use rusqlite::{Connection, Transaction};
 use trials::block_on;
 use trials::faults::Log;
-use trials::faults::lease::{Anything, PATIENCE, events, signal, system};
+use trials::faults::lease::{Anything, PATIENCE, events, system};
 
 use crate::file::File;
 use crate::{Effort, process};
@@ -73,11 +73,11 @@ fn freeze(child: &Child, file: &File) {
         .busy_timeout(Duration::ZERO)
         .expect("it may be set any time");
     for _ in 0..10_000 {
-        signal(child, "-STOP");
+        process::signal(child.id(), "-STOP");
         if other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
             return;
         }
-        signal(child, "-CONT");
+        process::signal(child.id(), "-CONT");
         thread::sleep(Duration::from_micros(fastrand::u64(..1_000)));
     }
     panic!("it is always in the middle of writing");
@@ -107,14 +107,14 @@ pub(crate) fn a_frozen_holder_is_refused(_: Effort) -> String {
             let follower = system.follower("notes");
             let reached = Position::from(written);
             let reached = follower.wait_for(reached, Duration::from_secs(4)).await;
-            signal(&child, "-CONT");
+            process::signal(child.id(), "-CONT");
             let head = store.head().await.expect("it can be read");
             let reached_by_one = follower.wait_for(head, PATIENCE).await;
             reached_by_one.expect("one of them gets there");
             running.stop().await.expect("it was told to");
             fenced += usize::from(unfinished && reached.is_ok());
         }
-        signal(&child, "-KILL");
+        process::signal(child.id(), "-KILL");
         child.wait().expect("it was killed");
         let head = store.head().await.expect("it can be read");
         (head.get(), fenced)

@@ -2,7 +2,6 @@
 use es_core::Application;
 use es_core::persistence::EventStore;
 
-use super::lease::signal;
 use super::{Effort, Log, process};
 use crate::{block_on, log};
 
@@ -45,7 +44,7 @@ pub(super) fn a_killed_writer_leaves_what_is_made_inside_of_its_commits<L: Log>(
             acknowledged += 1;
             newest = position(&line).expect("a whole line").max(newest);
         }
-        signal(&child, "-KILL");
+        process::signal(child.id(), "-KILL");
         child.wait().expect("it was killed");
         // The last may be cut off.
         let rest = lines.map_while(Result::ok);

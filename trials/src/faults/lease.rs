@@ -1,5 +1,4 @@
 //! Who holds the lease of a follower and is killed at any moment; and what a store needs to try who is frozen past it.
-use std::process::{Child, Command};
 use std::time::Duration;
 
 use es_core::persistence::{CheckpointStore, DecodeError, EventStore, FollowerId, Record, Store};
@@ -50,13 +49,6 @@ pub(super) fn follow<L: Log>(told: &[&str]) {
     });
 }
 
-/// Sends a signal by its name.
-pub fn signal(child: &Child, signal: &str) {
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args([signal, &id]).status();
-    assert!(sent.expect("there is a `kill`").success());
-}
-
 /// So many events, each of a stream of its own, the numbers of which go on from `from`.
 pub async fn events(store: &impl EventStore, from: u64, count: u64) {
     for number in from..from + count {
@@ -83,7 +75,7 @@ pub(super) fn a_killed_follower_loses_and_repeats_nothing<L: Log>(effort: Effort
             for _ in 0..fastrand::u8(1..=40) {
                 while lines.next().expect("it speaks").expect("it speaks") != "noted" {}
             }
-            signal(&child, "-KILL");
+            process::signal(child.id(), "-KILL");
             child.wait().expect("it was killed");
             let at = store.checkpoint(&id).await;
             inside += usize::from(at.expect("it can be read").get() < written);

@@ -1,5 +1,6 @@
 //! The program as other processes.
 use std::env;
+use std::fmt::Display;
 use std::io::{self, BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -26,6 +27,14 @@ pub fn try_start(mut command: Command) -> io::Result<(Child, Lines<BufReader<Chi
         .spawn()?;
     let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
     Ok((child, lines))
+}
+
+/// Sends a signal to a process, by its name.
+pub fn signal(process: impl Display, signal: &str) {
+    let sent = Command::new("kill")
+        .args([signal, &process.to_string()])
+        .status();
+    assert!(sent.expect("there is a `kill`").success());
 }
 
 /// Says something to the parent, at once.
