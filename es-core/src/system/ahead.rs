@@ -2,6 +2,7 @@
 //!
 //! Events are facts, so what was read stays true, whoever else is at work meanwhile.
 use std::cmp::Ordering;
+use std::time::{Duration, SystemTime};
 
 use crate::domain::Position;
 use crate::persistence::{LogPage, Record};
@@ -12,38 +13,53 @@ const BYTES: usize = 8 * 1024 * 1024;
 /// How many events are read at once at first.
 const FIRST: usize = 1_000;
 
+/// How long it goes without saying that what was read of a log is still in it.
+const NEW: Duration = Duration::from_millis(100);
+
 /// What was read of the log behind a position.
 pub(super) struct Ahead {
     after: Position,
-    page: LogPage,
+    pub(super) page: LogPage,
+    pub(super) read_at: SystemTime,
 }
 
 impl Ahead {
-    pub(super) fn new(after: Position, page: LogPage) -> Self {
-        Self { after, page }
+    pub(super) fn new(after: Position, page: LogPage, read_at: SystemTime) -> Self {
+        Self {
+            after,
+            page,
+            read_at,
+        }
     }
 
-    /// What a batch left over, and what was read behind it.
+    /// Whether the log is still the one it was read of; one that is restored is another.
+    pub(super) fn is_new(&self, now: SystemTime) -> bool {
+        let age = now.duration_since(self.read_at);
+        age.is_ok_and(|age| age < NEW)
+    }
+
+    /// What a batch left over that was read at some time, and what was read behind it.
     pub(super) fn left_over(
         mut left: Vec<Record>,
         after: Position,
-        behind: Option<LogPage>,
+        read_at: SystemTime,
+        behind: Option<Self>,
     ) -> Option<Self> {
         let Some(last) = left.last() else {
-            return behind.map(|page| Self::new(after, page));
+            return behind;
         };
         let mut read_to = last.position;
         if let Some(behind) = behind {
-            left.extend(behind.records);
-            read_to = behind.read_to;
+            left.extend(behind.page.records);
+            read_to = behind.page.read_to;
         }
         let records = left;
-        Some(Self::new(after, LogPage { records, read_to }))
+        Some(Self::new(after, LogPage { records, read_to }, read_at))
     }
 
-    /// What was read right behind a position.
-    pub(super) fn behind(self, position: Position) -> Option<LogPage> {
-        (self.after == position).then_some(self.page)
+    /// Whether it was read right behind a position.
+    pub(super) fn is_behind(&self, position: Position) -> bool {
+        self.after == position
     }
 
     /// The page behind a position, up to a bound, of so many records at most; `None` where something else was read.
@@ -52,19 +68,20 @@ impl Ahead {
         after: Position,
         up_to: Position,
         limit: usize,
-    ) -> Option<LogPage> {
-        let ahead = kept.take()?;
+    ) -> Option<Self> {
+        let mut ahead = kept.take()?;
         if ahead.after != after || ahead.page.read_to > up_to || ahead.page.read_to <= after {
             return None;
         }
-        let mut page = ahead.page;
+        let page = &mut ahead.page;
         if page.records.len() > limit {
             let records = page.records.split_off(limit);
             let read_to = page.read_to;
             page.read_to = page.records.last()?.position;
-            *kept = Some(Self::new(page.read_to, LogPage { records, read_to }));
+            let left = LogPage { records, read_to };
+            *kept = Some(Self::new(page.read_to, left, ahead.read_at));
         }
-        Some(page)
+        Some(ahead)
     }
 }
 

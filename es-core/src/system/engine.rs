@@ -240,8 +240,6 @@ impl<'a> Engine<'a> {
         let Some(run) = &mut self.run else {
             return Ok(Turn::Moved(0));
         };
-        // At each turn, also where its events were read before: they may be many, and of a log that is another one now.
-        is_the_log(self.followed, run.position, run.stands_at).await?;
         let until = match &self.goal {
             Goal::Build { until, .. } => *until,
             Goal::Follow => Position::MAX,
@@ -252,18 +250,25 @@ impl<'a> Engine<'a> {
             .filter(|before| *before > run.position);
         let bound = before.unwrap_or(Position::MAX).min(until);
         let limit = run.size.get();
-        let span = Span::after(run.position).up_to(bound).limit(limit);
-        let page = match Ahead::take(&mut run.ahead, run.position, bound, limit) {
-            Some(page) => page,
-            None => self.followed.log.page(span).await?,
+        let ahead = Ahead::take(&mut run.ahead, run.position, bound, limit);
+        let Ahead { page, read_at, .. } = match ahead {
+            Some(ahead) => {
+                if !ahead.is_new(self.followed.clock.now()) {
+                    let found = commit_at(self.followed, run.position).await?;
+                    is_the_log(run.position, run.stands_at, found)?;
+                }
+                ahead
+            }
+            None => read(self.followed, run.position, run.stands_at, bound, limit).await?,
         };
         // What is behind a page that is not full is not there yet.
         let mut behind = None;
         if page.records.len() == limit {
             run.size.learn(&page.records);
             if run.ahead.is_none() && !self.once {
-                let limit = run.size.get();
-                behind = Some(Span::after(page.read_to).up_to(bound).limit(limit));
+                let last = page.records.last();
+                let last = last.filter(|last| last.position == page.read_to);
+                behind = last.map(|last| (last.commit, run.size.get()));
             }
         }
         if page.read_to <= run.position {
@@ -298,11 +303,14 @@ impl<'a> Engine<'a> {
             return Ok(Turn::Moved(0));
         }
         let batch = Arc::new(batch);
-        let log = &self.followed.log;
         // Where that fails it is read when its turn comes.
-        let read = async { log.page(behind?).await.ok() };
+        let reading = async {
+            let (commit, limit) = behind?;
+            let read = read(self.followed, batch.to, Some(commit), bound, limit);
+            read.await.ok()
+        };
         let handling = self.follower.handle(Arc::clone(&batch));
-        let (handled, behind) = future::zip(handling, read).await;
+        let (handled, behind) = future::zip(handling, reading).await;
         match handled {
             Ok(handled) => {
                 let advance = batch.advance(0, handled);
@@ -312,11 +320,11 @@ impl<'a> Engine<'a> {
                 let left = batch.records.split_off(handled.min(batch.records.len()));
                 if let Some(run) = &mut self.run {
                     let kept = run.ahead.take();
-                    let behind = behind.or_else(|| kept?.behind(batch.to));
+                    let behind = behind.or(kept.filter(|kept| kept.is_behind(batch.to)));
                     // Read again where some of the events were set apart, which are not among those that are left.
                     let is_whole = left.is_empty() || batch.parking.is_empty();
                     run.ahead = match is_whole {
-                        true => Ahead::left_over(left, advance.to, behind),
+                        true => Ahead::left_over(left, advance.to, read_at, behind),
                         false => None,
                     };
                 }
@@ -425,16 +433,43 @@ async fn open(followed: &Followed, batch: &mut Batch) -> Option<DecodeError> {
     None
 }
 
-/// Whether the log is the one that the checkpoint was taken of.
-async fn is_the_log(
+/// Reads what comes behind a position, and sees that the log is the one that the checkpoint there was taken of: by the event at the position, which
+/// is on the same page where it is one of those that are followed.
+async fn read(
     followed: &Followed,
     position: Position,
     stands_at: Option<CommitId>,
+    up_to: Position,
+    limit: usize,
+) -> Result<Ahead, Halt> {
+    let (log, read_at) = (&followed.log, followed.clock.now());
+    let Some(before) = position.get().checked_sub(1).map(Position::from) else {
+        let page = log.page(Span::after(position).up_to(up_to).limit(limit));
+        return Ok(Ahead::new(position, page.await?, read_at));
+    };
+    let span = Span::after(before).up_to(up_to);
+    let mut page = log.page(span.limit(limit.saturating_add(1))).await?;
+    let found = match page.records.first() {
+        Some(first) if first.position == position => Some(page.records.remove(0).commit),
+        _ => {
+            if page.records.len() > limit {
+                page.records.truncate(limit);
+                page.read_to = page.records.last().map_or(position, |last| last.position);
+            }
+            // Asked after the page was read, so that both are of the same log.
+            commit_at(followed, position).await?
+        }
+    };
+    is_the_log(position, stands_at, found)?;
+    Ok(Ahead::new(position, page, read_at))
+}
+
+/// Whether the log is the one that the checkpoint was taken of, by the commit that was found where that stands.
+fn is_the_log(
+    position: Position,
+    stands_at: Option<CommitId>,
+    found: Option<CommitId>,
 ) -> Result<(), Halt> {
-    if position == Position::START {
-        return Ok(());
-    }
-    let found = commit_at(followed, position).await?;
     if StopReason::is_the_log(position, stands_at, found) {
         return Ok(());
     }

@@ -1,12 +1,14 @@
 use std::num::NonZeroUsize;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
 
 use es_core::application::WaitError;
-use es_core::persistence::{FollowerId, ParkedError};
+use es_core::persistence::{
+    BoxFuture, CommitId, EventStore, Filter, FollowerId, LogPage, ParkedError, ReadError, Span,
+};
 use es_core::system::{FollowError, OnFailure, State, StopReason};
-use es_core::testing::{Intercept, Intercepted};
+use es_core::testing::{Intercept, Intercepted, VirtualClock};
 use es_core::{
     Application, BoxError, Error, Follower, Position, ProcessManager, Recorded, StreamId, System,
     UnitOfWork,
@@ -245,39 +247,74 @@ fn a_log_that_was_restored_to_an_earlier_state_stops_the_follower_with_that_reas
     });
 }
 
-/// A log of which another one takes the place, with other commits at the same positions.
+/// A log of which another one takes the place, with another commit at the same positions.
 struct Replaced {
     live: MemoryStore,
     other: MemoryStore,
-    is_replaced: Arc<AtomicBool>,
+    /// How many times it is still read before that.
+    reads: Arc<AtomicU64>,
+}
+
+impl Replaced {
+    async fn new(reads: &Arc<AtomicU64>) -> Self {
+        let (live, first) = application("school");
+        let (other, second) = application("school");
+        for app in [first, second] {
+            trained(&app, 1, &["sit", "bow", "roll", "beg"]).await;
+        }
+        let reads = Arc::clone(reads);
+        Self { live, other, reads }
+    }
 }
 
 impl Intercept for Replaced {
     type Store = MemoryStore;
 
     fn store(&self) -> &MemoryStore {
-        match self.is_replaced.load(Ordering::SeqCst) {
-            false => &self.live,
-            true => &self.other,
+        &self.live
+    }
+
+    fn read_log<'a>(
+        &'a self,
+        span: Span,
+        filter: &'a Filter,
+    ) -> BoxFuture<'a, Result<LogPage, ReadError>> {
+        let less = |reads: u64| reads.checked_sub(1);
+        let read = self
+            .reads
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        match read {
+            Ok(_) => self.live.read_log(span, filter),
+            Err(_) => self.other.read_log(span, filter),
         }
     }
 }
 
-/// Counts the events that it was told of; with the first, the log becomes another.
+/// Keeps the commits of the events that it was told of; with the first, the log becomes another if it is to, which takes a while.
 struct Told {
-    told: Arc<AtomicU64>,
-    replaces: Arc<AtomicBool>,
+    commits: Arc<Mutex<Vec<CommitId>>>,
+    replaces: Option<(Arc<AtomicU64>, VirtualClock)>,
 }
 
 impl ProcessManager for Told {
     const NAME: &'static str = "told";
     type Events = DogEvent;
 
-    async fn react(&mut self, _: Recorded<DogEvent>, _: &mut UnitOfWork) -> Result<(), BoxError> {
-        self.told.fetch_add(1, Ordering::SeqCst);
+    async fn react(
+        &mut self,
+        event: Recorded<DogEvent>,
+        _: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        self.commits
+            .lock()
+            .expect("nobody panics")
+            .push(event.commit);
         // Meanwhile the next one is read.
         futures_lite::future::yield_now().await;
-        self.replaces.store(true, Ordering::SeqCst);
+        if let Some((reads, clock)) = &self.replaces {
+            reads.store(0, Ordering::SeqCst);
+            clock.advance(Duration::from_millis(100));
+        }
         Ok(())
     }
 }
@@ -285,23 +322,15 @@ impl ProcessManager for Told {
 #[test]
 fn a_log_restored_while_it_is_followed_stops_the_follower_before_the_next_event_it_has_read() {
     block_on(async {
-        let is_replaced = Arc::new(AtomicBool::new(false));
-        let (live, first) = application("school");
-        let (other, second) = application("school");
-        for app in [first, second] {
-            trained(&app, 1, &["sit", "bow"]).await;
-        }
-        let app = Application::builder(Intercepted(Replaced {
-            live,
-            other,
-            is_replaced: Arc::clone(&is_replaced),
-        }));
-        let app = app.name("school").build();
+        let reads = Arc::new(AtomicU64::new(u64::MAX));
+        let clock = VirtualClock::at(UNIX_EPOCH);
+        let app = Application::builder(Intercepted(Replaced::new(&reads).await));
+        let app = app.name("school").clock(clock.clone()).build();
         let (_, office) = application("office");
-        let told = Arc::new(AtomicU64::new(0));
+        let commits = Arc::default();
         let manager = Told {
-            told: Arc::clone(&told),
-            replaces: is_replaced,
+            commits: Arc::clone(&commits),
+            replaces: Some((reads, clock)),
         };
         let manager = manager.onto(&office).batches_of(NonZeroUsize::MIN);
         let system = System::new("school").follow(&app, manager);
@@ -313,6 +342,39 @@ fn a_log_restored_while_it_is_followed_stops_the_follower_before_the_next_event_
                 .contains("the log was restored: the checkpoint stands at position 1"),
             "{error:?}"
         );
-        assert_eq!(told.load(Ordering::SeqCst), 1);
+        assert_eq!(commits.lock().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn whenever_a_log_is_replaced_what_is_handled_is_of_one_log() {
+    block_on(async {
+        for batch in 1..=3 {
+            let mut stopped = 0;
+            for before in 0..20 {
+                let reads = Arc::new(AtomicU64::new(before));
+                let app = Application::builder(Intercepted(Replaced::new(&reads).await));
+                let app = app.name("school").build();
+                let (_, office) = application("office");
+                let commits = Arc::default();
+                let manager = Told {
+                    commits: Arc::clone(&commits),
+                    replaces: None,
+                };
+                let batches = NonZeroUsize::new(batch).unwrap();
+                let manager = manager.onto(&office).batches_of(batches);
+                let system = System::new("school").follow(&app, manager);
+                while !system.step().await.unwrap().idle {}
+                let status = system.follower("told").status().await.unwrap();
+                let commits = commits.lock().unwrap();
+                let is_of_one = commits.iter().all(|commit| *commit == commits[0]);
+                assert!(is_of_one, "{batch}, {before}: {commits:?}");
+                match status.state {
+                    State::Stopped(StopReason::LogRestored { .. }) => stopped += 1,
+                    _ => assert_eq!(commits.len(), 5, "{batch}, {before}"),
+                }
+            }
+            assert!(stopped > 0);
+        }
     });
 }
