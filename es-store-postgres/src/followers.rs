@@ -54,8 +54,14 @@ pub(crate) async fn standing(
     follower: &FollowerId,
 ) -> Result<Standing, Fault> {
     let [name, log] = key(follower);
-    match reads::row(client, &sql.read_standing, &[&name, &log]).await? {
-        Some(row) => Ok(standing_of(&row)?.1),
+    let row = reads::row(client, &sql.read_standing, &[&name, &log]).await?;
+    standing_in(row.as_ref())
+}
+
+/// What is kept of a follower in its row, if it has one.
+pub(crate) fn standing_in(row: Option<&Row>) -> Result<Standing, Fault> {
+    match row {
+        Some(row) => Ok(standing_of(row)?.1),
         None => Ok(Standing::default()),
     }
 }

@@ -452,10 +452,7 @@ impl Inside {
         transaction: &Transaction<'_>,
         session: &Session,
     ) -> Result<(), Fault> {
-        let standing = match next.standing {
-            Some(row) => followers::standing_of(&row)?.1,
-            None => es_core::persistence::Standing::default(),
-        };
+        let standing = followers::standing_in(next.standing.as_ref())?;
         self.inlined
             .check_revision(standing.revision)
             .map_err(inside)?;

@@ -1,7 +1,7 @@
 //! Read models in tables of the same database: a batch of events and the checkpoint that covers them are one transaction.
 //!
 //! It is a transaction of a connection of its own, which takes no lock that writers wait for. Whether the follower may still write is looked at
-//! when it begins, and asked again by the statement that moves the checkpoint, which is the last: who was frozen past its lease is refused there.
+//! while it begins to handle, and asked again by the statement that moves the checkpoint, which is the last: who was frozen past its lease is refused there.
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

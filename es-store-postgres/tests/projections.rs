@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use es_core::persistence::{CheckpointStore, EventStore, FollowerId, SnapshotStore};
-use es_core::system::OnFailure;
+use es_core::persistence::{
+    BoxFuture, CheckpointStore, EventStore, Filter, FollowerId, LeaseRequest, SnapshotStore, Store,
+};
+use es_core::system::{Batch, HandleError, OnFailure, Output, State};
 use es_core::{
     Aggregate, Application, BoxError, Follower, Position, Projection, Recorded, StreamId, System,
     Version,
 };
 use es_store_postgres::testing::TestLog;
-use es_store_postgres::{OpenError, PostgresProjection, PostgresStore, Tables};
+use es_store_postgres::{OpenError, PostgresFollower, PostgresProjection, PostgresStore, Tables};
 use tokio_postgres::{Client, NoTls, Transaction};
 use trials::faults::process::signal;
 use trials::projection_trials;
@@ -224,7 +226,7 @@ async fn nobody_waits_for_a_handler_neither_writers_nor_who_takes_over() {
     let system = kennel.followed_by(follower);
     kennel.trained(1, &[]).await;
     let id = FollowerId::new("slow", "kennel");
-    let other = es_core::persistence::LeaseRequest {
+    let other = LeaseRequest {
         follower: id.clone(),
         holder: "another".to_owned(),
         length: Duration::from_secs(60),
@@ -249,6 +251,85 @@ async fn nobody_waits_for_a_handler_neither_writers_nor_who_takes_over() {
     let standing = kennel.store.standing(&id).await.unwrap();
     assert_eq!(standing.position, Position::START, "what it did is refused");
     assert_eq!(standing.holder.as_deref(), Some("another"));
+}
+
+/// What it handles is there already, or locked by who is ahead of it.
+struct Late {
+    waits: bool,
+}
+
+impl Projection for Late {
+    const NAME: &'static str = "late";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Late {
+    async fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
+        if self.waits {
+            std::future::pending().await
+        }
+        Err("it is there already".into())
+    }
+}
+
+/// Another takes its lease before it handles.
+struct Overtaken {
+    store: PostgresStore,
+    follower: PostgresFollower<Late>,
+}
+
+impl Follower for Overtaken {
+    fn name(&self) -> &str {
+        self.follower.name()
+    }
+
+    fn filter(&self) -> Filter {
+        self.follower.filter()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.follower.store()
+    }
+
+    fn revision(&self) -> u32 {
+        self.follower.revision()
+    }
+
+    fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        self.follower.prepare(output)
+    }
+
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        Box::pin(async move {
+            let other = LeaseRequest {
+                follower: batch.output.follower.clone(),
+                holder: "another".to_owned(),
+                length: Duration::from_secs(60),
+                epoch: None,
+            };
+            while self.store.lease(other.clone()).await.is_err() {}
+            self.follower.handle(batch).await
+        })
+    }
+}
+
+#[tokio::test]
+async fn who_was_overtaken_is_refused_whatever_becomes_of_what_it_handles() {
+    for waits in [false, true] {
+        let kennel = Schema::new().await;
+        let follower = Overtaken {
+            store: kennel.store.clone(),
+            follower: kennel.store.project(Late { waits }),
+        };
+        let system = kennel.followed_by(follower.leased_for(Duration::from_millis(1)));
+        kennel.trained(1, &[]).await;
+        tokio::time::timeout(Duration::from_secs(20), system.step())
+            .await
+            .expect("nobody waits for the handler")
+            .unwrap();
+        let state = system.follower("late").status().await.unwrap().state;
+        assert!(matches!(state, State::Fenced { .. }), "{state:?}");
+    }
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use es_core::persistence::{BoxError, LeaseError, Record, Recorded};
+use es_core::persistence::{LeaseError, Record, Recorded};
 use es_core::system::{Batch, HandleError, Output};
-use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Statement, Transaction};
 use uuid::Uuid;
 
 use super::PostgresProjection;
@@ -18,7 +18,7 @@ use crate::records::{column, stored};
 use crate::sql::Sql;
 use crate::store::Shared;
 use crate::swap;
-use crate::tables::{Made, within};
+use crate::tables::{Made, Work, within};
 
 /// What a handler is told that did not pass on what Postgres said to it.
 pub(crate) const WENT_ON: &str = "a statement of the handler failed, and the handler went on; pass its error on, or set a savepoint before it";
@@ -93,68 +93,60 @@ pub(super) async fn handle<P: PostgresProjection>(
     longest: Duration,
 ) -> Result<usize, Undone> {
     let sql = &*shared.sql;
-    let follower = &batch.output.follower;
-    let work = Arc::clone(&own.work);
     let transaction = in_time(shared.patience, begin(&mut own.client)).await?;
-    let [name, log] = key(follower);
+    let [name, log] = key(&batch.output.follower);
     let key: [&(dyn ToSql + Sync); 2] = [&name, &log];
-    let (begun, standing) = in_time(shared.patience, async {
-        let begun = transaction.query_one(&own.begun, &[]);
-        let standing = transaction.query_opt(&own.standing, &key);
-        Ok(tokio::try_join!(biased; begun, standing)?)
-    })
-    .await?;
-    let begun: i64 = column(&begun, 0)?;
-    let standing = match standing {
-        Some(row) => followers::standing_of(&row)?.1,
-        None => es_core::persistence::Standing::default(),
+    let looking = async {
+        let (begun, standing) = in_time(shared.patience, async {
+            let begun = transaction.query_one(&own.begun, &[]);
+            let standing = transaction.query_opt(&own.standing, &key);
+            Ok(tokio::try_join!(biased; begun, standing)?)
+        })
+        .await?;
+        let begun: i64 = column(&begun, 0)?;
+        Ok::<_, Undone>((begun, followers::standing_in(standing.as_ref())?))
     };
-    let all = batch.records.len();
-    if batch.dry.is_none()
-        && let Some(refused) = batch.advance(0, all).refusal(&standing)
-    {
-        return Err(Undone::refused(refused));
-    }
-    work.write_to(Made::new(ending));
-    if batch.dry.is_some() && standing.revision == 0 {
-        let created = within(&work, projection.create(&transaction)).await;
-        created.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
-    }
-    let started = Instant::now();
-    let mut handled = 0;
-    for (place, record) in batch.records.iter().enumerate() {
-        let handling = in_time(shared.patience, async {
-            let handling = within(&work, handle_one(projection, record, &transaction));
-            Ok(handling.await)
-        });
-        if let Err(source) = handling.await? {
-            let taken_back = in_time(shared.patience, async { Ok(transaction.rollback().await?) });
-            if is_of_the_moment(&*source) || taken_back.await.is_err() {
-                return Err(Undone::Again(source));
-            }
-            return Err(Undone::Handle(HandleError::Event { place, source }));
-        }
-        handled = place + 1;
-        if batch.dry.is_some() {
-            // There is no commit that would find out what the handler did not pass on.
-            let asked = in_time(shared.patience, async {
-                Ok(transaction.query_one(&own.begun, &[]).await?)
-            });
-            match asked.await {
-                Err(fault) if fault.is_of_the_transaction() => {
-                    let source = WENT_ON.into();
-                    return Err(Undone::Handle(HandleError::Event { place, source }));
-                }
-                asked => drop(asked?),
-            }
-        } else if started.elapsed() >= longest {
-            break;
-        }
-    }
+    own.work.write_to(Made::new(ending));
+    let mut handling = Handling {
+        patience: shared.patience,
+        projection,
+        transaction: &transaction,
+        work: &own.work,
+    };
     if batch.dry.is_some() {
+        let (_, standing) = looking.await?;
+        let tried = async {
+            if standing.revision == 0 {
+                handling.create().await?;
+            }
+            handling.rehearse(&batch.records, &own.begun).await
+        };
+        let tried = tried.await;
         in_time(shared.patience, async { Ok(transaction.rollback().await?) }).await?;
-        return Ok(handled);
+        return tried;
     }
+    let looking = async {
+        let (begun, standing) = looking.await?;
+        let advance = batch.advance(0, batch.records.len());
+        match advance.refusal(&standing) {
+            Some(refused) => Err(Undone::refused(refused)),
+            None => Ok(begun),
+        }
+    };
+    // The answer is not waited for: what it refuses is rolled back, however far it was handled.
+    let handling = async { Ok(handling.all(&batch.records, longest).await) };
+    let (begun, handled) = tokio::try_join!(biased; looking, handling)?;
+    let handled = match handled {
+        Ok(handled) => handled,
+        Err(Undone::Handle(error)) => {
+            let rollback = in_time(shared.patience, async { Ok(transaction.rollback().await?) });
+            return Err(match rollback.await {
+                Ok(()) => Undone::Handle(error),
+                Err(_) => Undone::Again(error.into()),
+            });
+        }
+        Err(undone) => return Err(undone),
+    };
 
     let advance = batch.advance(0, handled);
     let finished = in_time(shared.patience, async {
@@ -173,10 +165,7 @@ pub(super) async fn handle<P: PostgresProjection>(
         let (moved, _) = tokio::try_join!(biased; moved, notified)?;
         if moved == 0 {
             let row = transaction.query_opt(&own.standing, &key).await?;
-            let standing = match row {
-                Some(row) => followers::standing_of(&row)?.1,
-                None => es_core::persistence::Standing::default(),
-            };
+            let standing = followers::standing_in(row.as_ref())?;
             return Ok(Err(advance.refusal(&standing)));
         }
         if !advance.parking.is_empty() {
@@ -206,13 +195,64 @@ pub(super) async fn handle<P: PostgresProjection>(
     Ok(handled)
 }
 
-async fn handle_one<P: PostgresProjection>(
-    projection: &mut P,
-    record: &Record,
-    transaction: &Transaction<'_>,
-) -> Result<(), BoxError> {
-    let event = Recorded::of(record)?;
-    projection.handle(event, transaction).await
+/// What calls the projection, within the follower's transaction.
+struct Handling<'t, 'c, P> {
+    patience: Duration,
+    projection: &'t mut P,
+    transaction: &'t Transaction<'c>,
+    work: &'t Arc<Work>,
+}
+
+impl<P: PostgresProjection> Handling<'_, '_, P> {
+    async fn create(&mut self) -> Result<(), Undone> {
+        let created = within(self.work, self.projection.create(self.transaction)).await;
+        created.map_err(|error| Undone::Handle(HandleError::Prepare(error)))
+    }
+
+    /// Handles events until there are no more, or no more time, and says how many; one in any case.
+    async fn all(&mut self, records: &[Record], longest: Duration) -> Result<usize, Undone> {
+        let started = Instant::now();
+        for (place, record) in records.iter().enumerate() {
+            self.one(place, record).await?;
+            if started.elapsed() >= longest {
+                return Ok(place + 1);
+            }
+        }
+        Ok(records.len())
+    }
+
+    /// Handles events of which nothing is kept: there is no commit that would find out what the handler did not pass on.
+    async fn rehearse(&mut self, records: &[Record], ask: &Statement) -> Result<usize, Undone> {
+        for (place, record) in records.iter().enumerate() {
+            self.one(place, record).await?;
+            let asked = in_time(self.patience, async {
+                Ok(self.transaction.query_one(ask, &[]).await?)
+            });
+            match asked.await {
+                Err(fault) if fault.is_of_the_transaction() => {
+                    let source = WENT_ON.into();
+                    return Err(Undone::Handle(HandleError::Event { place, source }));
+                }
+                asked => drop(asked?),
+            }
+        }
+        Ok(records.len())
+    }
+
+    async fn one(&mut self, place: usize, record: &Record) -> Result<(), Undone> {
+        let handled = in_time(self.patience, async {
+            let handle = async {
+                let event = Recorded::of(record)?;
+                self.projection.handle(event, self.transaction).await
+            };
+            Ok(within(self.work, handle).await)
+        });
+        match handled.await? {
+            Ok(()) => Ok(()),
+            Err(source) if is_of_the_moment(&*source) => Err(Undone::Again(source)),
+            Err(source) => Err(Undone::Handle(HandleError::Event { place, source })),
+        }
+    }
 }
 
 pub(super) async fn swapped(shared: &Shared, own: &mut Own, built: &Output) -> Result<(), Undone> {
