@@ -31,21 +31,27 @@ pub(crate) async fn records(
     let mut payloads = Payloads::default();
     while let Some(row) = rows.try_next().await? {
         payloads.push(&mut records, column(&row, 4)?);
-        records.push(record(&row, known, &mut seen)?);
+        records.push(record(&row, known, records.last(), &mut seen)?);
     }
     payloads.hand_out(&mut records);
     Ok(records)
 }
 
-/// Reads a record without its payload.
-fn record(row: &Row, known: Option<&StreamId>, seen: &mut Seen<'_>) -> Result<Record, Fault> {
+/// Reads a record without its payload; what all events of a commit have in common is that of the one before, where it is of the same.
+fn record(
+    row: &Row,
+    known: Option<&StreamId>,
+    before: Option<&Record>,
+    seen: &mut Seen<'_>,
+) -> Result<Record, Fault> {
     let stream = match known {
         Some(stream) => stream.clone(),
         None => StreamId::new(seen.name(&names::read(column(row, 8)?)), column(row, 9)?),
     };
-    let metadata = match column::<Option<&str>>(row, 5)? {
-        None => Metadata::new(),
-        Some(text) => serde_json::from_str(text).map_err(|source| Fault::unlike(5, source))?,
+    let commit = CommitId::from(column::<Uuid>(row, 7)?);
+    let (metadata, time) = match before.filter(|before| before.commit == commit) {
+        Some(before) => (before.metadata.clone(), before.time),
+        None => (metadata(row)?, time(column(row, 6)?)),
     };
     Ok(Record {
         stream,
@@ -55,9 +61,16 @@ fn record(row: &Row, known: Option<&StreamId>, seen: &mut Seen<'_>) -> Result<Re
         schema: schema(row, 3)?,
         payload: Bytes::new(),
         metadata,
-        time: time(column(row, 6)?),
-        commit: CommitId::from(column::<Uuid>(row, 7)?),
+        time,
+        commit,
     })
+}
+
+fn metadata(row: &Row) -> Result<Metadata, Fault> {
+    match column::<Option<&str>>(row, 5)? {
+        None => Ok(Metadata::new()),
+        Some(text) => serde_json::from_str(text).map_err(|source| Fault::unlike(5, source)),
+    }
 }
 
 /// A column, of which no text and no number is without its place.

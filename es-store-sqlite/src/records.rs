@@ -27,22 +27,27 @@ pub(crate) fn records(
     let mut payloads = Payloads::default();
     while let Some(row) = rows.next()? {
         payloads.push(&mut records, row.get_ref(4)?.as_blob()?);
-        records.push(record(row, known, &mut names)?);
+        records.push(record(row, known, records.last(), &mut names)?);
     }
     payloads.hand_out(&mut records);
     Ok(records)
 }
 
-/// Reads a record without its payload.
-fn record(row: &Row<'_>, known: Option<&StreamId>, names: &mut Seen<'_>) -> Result<Record> {
+/// Reads a record without its payload; what all events of a commit have in common is that of the one before, where it is of the same.
+fn record(
+    row: &Row<'_>,
+    known: Option<&StreamId>,
+    before: Option<&Record>,
+    names: &mut Seen<'_>,
+) -> Result<Record> {
     let stream = match known {
         Some(stream) => stream.clone(),
         None => StreamId::new(names.name(row.get_ref(8)?.as_str()?), row.get(9)?),
     };
-    let metadata = match row.get_ref(5)?.as_str_or_null()? {
-        None => Metadata::new(),
-        Some(text) => serde_json::from_str(text)
-            .map_err(|error| Error::FromSqlConversionFailure(5, Type::Text, error.into()))?,
+    let commit = CommitId::from(row.get::<_, Uuid>(7)?);
+    let (metadata, time) = match before.filter(|before| before.commit == commit) {
+        Some(before) => (before.metadata.clone(), before.time),
+        None => (metadata(row)?, time(row.get(6)?)),
     };
     Ok(Record {
         stream,
@@ -52,9 +57,17 @@ fn record(row: &Row<'_>, known: Option<&StreamId>, names: &mut Seen<'_>) -> Resu
         schema: row.get(3)?,
         payload: Bytes::new(),
         metadata,
-        time: time(row.get(6)?),
-        commit: CommitId::from(row.get::<_, Uuid>(7)?),
+        time,
+        commit,
     })
+}
+
+fn metadata(row: &Row<'_>) -> Result<Metadata> {
+    match row.get_ref(5)?.as_str_or_null()? {
+        None => Ok(Metadata::new()),
+        Some(text) => serde_json::from_str(text)
+            .map_err(|error| Error::FromSqlConversionFailure(5, Type::Text, error.into())),
+    }
 }
 
 /// Reads what replay needs of a record.
