@@ -1,7 +1,8 @@
 //! Read models in tables of the same database: a batch of events and the checkpoint that covers them are one transaction.
 //!
 //! It is a transaction of a connection of its own, which takes no lock that writers wait for. Whether the follower may still write is looked at
-//! while it begins to handle, and asked again by the statement that moves the checkpoint, which is the last: who was frozen past its lease is refused there.
+//! while it begins to handle, and asked again by the statement that moves the checkpoint, which is the last: who was frozen past its lease is
+//! refused there.
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::PostgresStore;
 use own::{Own, with_own};
 
 pub(crate) mod batch;
+mod output;
 pub(crate) mod own;
 
 /// A projection onto tables of the database that holds the log, or of another store's.
@@ -92,7 +94,8 @@ pub trait PostgresProjection: Projection {
     /// Makes the tables, once, before the first event; for a new revision, and for what is built anew, it makes them beside those that readers see:
     /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too.
     ///
-    /// It may take as long as it needs; each of its statements has the statement time-out.
+    /// The server ends a session whose transaction stands still for longer than 10 s, and each statement has the statement time-out; nothing else
+    /// bounds it.
     ///
     /// What takes the place of other tables has the rights that are granted here, and views on them are made here or not at all: Postgres drops
     /// no table that a view of somebody else's needs.
@@ -109,7 +112,8 @@ pub trait PostgresProjection: Projection {
 
     /// Writes what the event tells into the tables. Writers do not wait for it, but the lease runs on.
     ///
-    /// It may be called again for an event whose transaction was rolled back, so what is in `self` must not depend on what was seen before. The
+    /// It may be called again for an event whose transaction was rolled back, and be broken off where another follows by now, so what is in `self`
+    /// must not depend on what was seen before. The
     /// server ends a session whose transaction stands still for longer than 10 s, and one call takes no longer than twice the statement time-out.
     ///
     /// # Errors
@@ -196,7 +200,7 @@ impl<P: PostgresProjection> Follower for PostgresFollower<P> {
                 shared,
                 &mut self.own,
                 own,
-                batch::prepare(shared, own, projection, output)
+                output::prepare(shared, own, projection, output)
             );
             self.ending = prepared?;
             Ok(())
@@ -226,12 +230,7 @@ impl<P: PostgresProjection> Follower for PostgresFollower<P> {
         let store = self.store.clone();
         Box::pin(store.on_its_runtime(async move {
             let shared = &*self.store.shared;
-            with_own!(
-                shared,
-                &mut self.own,
-                own,
-                batch::swapped(shared, own, built)
-            )?;
+            with_own!(shared, &mut self.own, own, output::swap(shared, own, built))?;
             shared.changed.notify(usize::MAX);
             Ok(())
         }))

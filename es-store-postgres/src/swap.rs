@@ -35,7 +35,7 @@ pub(crate) async fn made(
 /// Refuses what is done under an older lease.
 pub(crate) fn fenced(output: &Output, actual: Epoch) -> Result<(), Undone> {
     match output.epoch {
-        Some(epoch) if epoch != actual => Err(Undone::refused(AppendError::Fenced {
+        Some(epoch) if epoch != actual => Err(Undone::Refused(AppendError::Fenced {
             follower: output.follower.clone(),
             epoch,
             actual,
@@ -72,7 +72,7 @@ pub(crate) async fn swap(
     };
     fenced(built, new.epoch)?;
     if new.position < old.position {
-        return Err(Undone::refused(AppendError::Checkpoint {
+        return Err(Undone::Refused(AppendError::Checkpoint {
             follower: built.follower.clone(),
             from: new.position,
             to: new.position,

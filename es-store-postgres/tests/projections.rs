@@ -1,6 +1,7 @@
 //! Projections onto tables, beside the log.
 #![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
 
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -253,9 +254,20 @@ async fn nobody_waits_for_a_handler_neither_writers_nor_who_takes_over() {
     assert_eq!(standing.holder.as_deref(), Some("another"));
 }
 
-/// What it handles is there already, or locked by who is ahead of it.
+/// What is in the way of an event the first time, beside another who takes the lease.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    /// It is there already, by another who was there before this one began.
+    Done,
+    /// It is there already, by another who came while this one handled it.
+    DoneMeanwhile,
+    /// It is locked by another who was there before this one began.
+    Locked,
+}
+
 struct Late {
-    waits: bool,
+    store: PostgresStore,
+    way: Option<Way>,
 }
 
 impl Projection for Late {
@@ -264,17 +276,41 @@ impl Projection for Late {
 }
 
 impl PostgresProjection for Late {
-    async fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
-        if self.waits {
-            std::future::pending().await
+    async fn handle(
+        &mut self,
+        _: Recorded<DogEvent>,
+        tx: &Transaction<'_>,
+    ) -> Result<(), BoxError> {
+        match self.way.take() {
+            None => return Ok(()),
+            Some(Way::Done) => {}
+            Some(Way::DoneMeanwhile) => {
+                tx.execute("SELECT", &[]).await?;
+                overtake(&self.store, &FollowerId::new("late", "kennel")).await;
+            }
+            Some(Way::Locked) => {
+                tx.batch_execute("SELECT pg_sleep(60)").await?;
+            }
         }
         Err("it is there already".into())
     }
 }
 
-/// Another takes its lease before it handles.
+/// Another takes the lease of a follower, for a moment.
+async fn overtake(store: &PostgresStore, follower: &FollowerId) {
+    let other = LeaseRequest {
+        follower: follower.clone(),
+        holder: "another".to_owned(),
+        length: Duration::from_millis(1),
+        epoch: None,
+    };
+    while store.lease(other.clone()).await.is_err() {}
+}
+
+/// Is overtaken before it handles for the first time, or while it does.
 struct Overtaken {
     store: PostgresStore,
+    before: bool,
     follower: PostgresFollower<Late>,
 }
 
@@ -301,13 +337,9 @@ impl Follower for Overtaken {
 
     fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
         Box::pin(async move {
-            let other = LeaseRequest {
-                follower: batch.output.follower.clone(),
-                holder: "another".to_owned(),
-                length: Duration::from_secs(60),
-                epoch: None,
-            };
-            while self.store.lease(other.clone()).await.is_err() {}
+            if mem::take(&mut self.before) {
+                overtake(&self.store, &batch.output.follower).await;
+            }
             self.follower.handle(batch).await
         })
     }
@@ -315,20 +347,36 @@ impl Follower for Overtaken {
 
 #[tokio::test]
 async fn who_was_overtaken_is_refused_whatever_becomes_of_what_it_handles() {
-    for waits in [false, true] {
+    for way in [Way::Done, Way::DoneMeanwhile, Way::Locked] {
         let kennel = Schema::new().await;
+        let store = kennel.store.clone();
+        let late = Late {
+            store: store.clone(),
+            way: Some(way),
+        };
         let follower = Overtaken {
-            store: kennel.store.clone(),
-            follower: kennel.store.project(Late { waits }),
+            store,
+            before: way != Way::DoneMeanwhile,
+            follower: kennel.store.project(late),
         };
         let system = kennel.followed_by(follower.leased_for(Duration::from_millis(1)));
         kennel.trained(1, &[]).await;
-        tokio::time::timeout(Duration::from_secs(20), system.step())
-            .await
-            .expect("nobody waits for the handler")
-            .unwrap();
-        let state = system.follower("late").status().await.unwrap().state;
-        assert!(matches!(state, State::Fenced { .. }), "{state:?}");
+        let patience = Duration::from_secs(20);
+        let stepped = tokio::time::timeout(patience, system.step()).await;
+        stepped
+            .expect("nobody waits for what is locked")
+            .expect("what is handled is no error of a step's");
+        let follower = system.follower("late");
+        let state = follower.status().await.unwrap().state;
+        assert!(matches!(state, State::Fenced { .. }), "{way:?}: {state:?}");
+        // It goes on once it has the lease again.
+        let settled = async {
+            while follower.status().await.unwrap().events_behind() > 0 {
+                system.step().await.unwrap();
+            }
+        };
+        let settled = tokio::time::timeout(patience, settled).await;
+        settled.expect("nobody waits for what was begun");
     }
 }
 
@@ -346,11 +394,15 @@ async fn a_batch_whose_session_is_ended_is_handled_again() {
         reached.notified().await;
         let statement = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
                          WHERE application_name = $1 AND state = 'idle in transaction'";
-        let ended = kennel
+        // What the follower asks while it handles may be on its way still.
+        let schema = kennel.log.schema();
+        while kennel
             .reader
-            .query(statement, &[&kennel.log.schema()])
-            .await;
-        assert_eq!(ended.unwrap().len(), 1);
+            .query(statement, &[&schema])
+            .await
+            .unwrap()
+            .is_empty()
+        {}
         go_on.notify_one();
         reached.notified().await;
         go_on.notify_one();

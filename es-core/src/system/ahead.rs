@@ -1,6 +1,6 @@
 //! What a follower has read before its turn: while one batch is handled, the next is read.
 //!
-//! Events are facts, so what was read stays true, whoever else is at work meanwhile.
+//! Events are facts, so what was read stays true, whoever else is at work meanwhile, unless the log is replaced by another, as from a backup.
 use std::cmp::Ordering;
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ const BYTES: usize = 8 * 1024 * 1024;
 /// How many events are read at once at first.
 const FIRST: usize = 1_000;
 
-/// How long it goes without saying that what was read of a log is still in it.
+/// How long nobody asks whether what was read of a log is still in it.
 const NEW: Duration = Duration::from_millis(100);
 
 /// What was read of the log behind a position.
@@ -32,7 +32,7 @@ impl Ahead {
         }
     }
 
-    /// Whether the log is still the one it was read of; one that is restored is another.
+    /// Whether it was read so lately that the log is taken to be the same.
     pub(super) fn is_new(&self, now: SystemTime) -> bool {
         let age = now.duration_since(self.read_at);
         age.is_ok_and(|age| age < NEW)

@@ -254,8 +254,7 @@ impl<'a> Engine<'a> {
         let Ahead { page, read_at, .. } = match ahead {
             Some(ahead) => {
                 if !ahead.is_new(self.followed.clock.now()) {
-                    let found = commit_at(self.followed, run.position).await?;
-                    is_the_log(run.position, run.stands_at, found)?;
+                    is_the_log(self.followed, run.position, run.stands_at).await?;
                 }
                 ahead
             }
@@ -286,7 +285,16 @@ impl<'a> Engine<'a> {
         };
         batch.stands_at = match batch.records.last() {
             Some(last) if last.position == batch.to => Some(last.commit),
-            _ => commit_at(self.followed, batch.to).await?,
+            last => {
+                let (read, commit) = match last {
+                    Some(last) => (last.position, Some(last.commit)),
+                    None => (run.position, run.stands_at),
+                };
+                let stands_at = commit_at(self.followed, batch.to).await?;
+                // Asked last: a log that is the same now was so when that commit was read.
+                is_the_log(self.followed, read, commit).await?;
+                stands_at
+            }
         };
         self.set_apart(&mut batch);
         if let Some(error) = open(self.followed, &mut batch).await {
@@ -449,31 +457,42 @@ async fn read(
     };
     let span = Span::after(before).up_to(up_to);
     let mut page = log.page(span.limit(limit.saturating_add(1))).await?;
-    let found = match page.records.first() {
-        Some(first) if first.position == position => Some(page.records.remove(0).commit),
-        _ => {
-            if page.records.len() > limit {
-                page.records.truncate(limit);
-                page.read_to = page.records.last().map_or(position, |last| last.position);
-            }
-            // Asked after the page was read, so that both are of the same log.
-            commit_at(followed, position).await?
+    match page.records.first() {
+        Some(first) if first.position == position => {
+            let found = Some(page.records.remove(0).commit);
+            same(position, stands_at, found)?;
         }
-    };
-    is_the_log(position, stands_at, found)?;
+        _ => {
+            page.records.truncate(limit);
+            if page.records.len() == limit {
+                let last = page.records.last();
+                page.read_to = last.map_or(page.read_to, |last| last.position);
+            }
+            // Asked last: a log that is the same now was so when the page was read.
+            is_the_log(followed, position, stands_at).await?;
+        }
+    }
     Ok(Ahead::new(position, page, read_at))
 }
 
-/// Whether the log is the one that the checkpoint was taken of, by the commit that was found where that stands.
-fn is_the_log(
+/// Asks whether the log is the one that a commit at a position was of.
+async fn is_the_log(
+    followed: &Followed,
     position: Position,
-    stands_at: Option<CommitId>,
-    found: Option<CommitId>,
+    commit: Option<CommitId>,
 ) -> Result<(), Halt> {
-    if StopReason::is_the_log(position, stands_at, found) {
+    if position == Position::START {
         return Ok(());
     }
-    Err(Halt::Stop(StopReason::restored(position, stands_at, found)))
+    same(position, commit, commit_at(followed, position).await?)
+}
+
+/// Stops a follower that finds another commit at a position, or none.
+fn same(position: Position, commit: Option<CommitId>, found: Option<CommitId>) -> Result<(), Halt> {
+    if StopReason::is_the_log(position, commit, found) {
+        return Ok(());
+    }
+    Err(Halt::Stop(StopReason::restored(position, commit, found)))
 }
 
 /// The commit of the event at a position.

@@ -1,10 +1,9 @@
-//! What a follower does in one transaction: makes its tables, handles a batch, swaps what was built anew.
-use std::mem;
+//! A batch of events and the checkpoint that covers them, in one transaction.
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use es_core::persistence::{LeaseError, Record, Recorded};
-use es_core::system::{Batch, HandleError, Output};
+use es_core::persistence::{Record, Recorded, Standing};
+use es_core::system::{Batch, HandleError};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Statement, Transaction};
 use uuid::Uuid;
@@ -12,76 +11,13 @@ use uuid::Uuid;
 use super::PostgresProjection;
 use super::own::{Own, Undone, begin, is_of_the_moment};
 use crate::connection::in_time;
-use crate::error::Fault;
 use crate::followers::{self, key};
 use crate::records::{column, stored};
-use crate::sql::Sql;
 use crate::store::Shared;
-use crate::swap;
 use crate::tables::{Made, Work, within};
 
 /// What a handler is told that did not pass on what Postgres said to it.
 pub(crate) const WENT_ON: &str = "a statement of the handler failed, and the handler went on; pass its error on, or set a savepoint before it";
-
-/// Makes the tables where they are not there yet, and says how their names end.
-pub(super) async fn prepare<P: PostgresProjection>(
-    shared: &Shared,
-    own: &mut Own,
-    projection: &mut P,
-    output: &Output,
-) -> Result<String, Undone> {
-    let sql = &*shared.sql;
-    let work = Arc::clone(&own.work);
-    let transaction = in_time(shared.patience, begin(&mut own.client)).await?;
-    let (standing, before, inside) = in_time(shared.patience, async {
-        let standing = followers::locked(&*transaction, sql, &output.follower).await?;
-        let before = swap::made(&transaction, sql, &output.follower).await?;
-        let inside = swap::runs_inside(&transaction, sql, &output.live).await?;
-        Ok((standing, before, inside))
-    })
-    .await?;
-    swap::fenced(output, standing.epoch)?;
-    if inside {
-        let follower = output.live.clone();
-        let refused = LeaseError::Inline { follower };
-        return Err(Undone::Handle(HandleError::Prepare(refused.into())));
-    }
-    let ending = match &output.tag {
-        Some(tag) => format!("__{tag}"),
-        None => String::new(),
-    };
-    if standing.revision != 0 && before.is_some() {
-        return Ok(ending);
-    }
-    work.write_to(Made::new(&ending));
-    let created = within(&work, projection.create(&transaction)).await;
-    let made = mem::take(&mut *work.made());
-    match created.and_then(|()| made.check()) {
-        Ok(()) => {}
-        Err(error) if is_of_the_moment(&*error) => return Err(Undone::Again(error)),
-        Err(error) => return Err(Undone::Handle(HandleError::Prepare(error))),
-    }
-    let kept = serde_json::to_string(&made).map_err(|error| Fault::unlike(0, error))?;
-    in_time(
-        shared.patience,
-        write_output(&transaction, sql, output, &kept),
-    )
-    .await?;
-    in_time(shared.patience, async { Ok(transaction.commit().await?) }).await?;
-    Ok(ending)
-}
-
-async fn write_output(
-    transaction: &Transaction<'_>,
-    sql: &Sql,
-    output: &Output,
-    kept: &str,
-) -> Result<(), Fault> {
-    let [name, log] = key(&output.follower);
-    let values: [&(dyn ToSql + Sync); 4] = [&name, &log, &i64::from(output.revision), &kept];
-    transaction.execute(&sql.write_output, &values).await?;
-    Ok(())
-}
 
 /// Handles a batch, or as much of it as there is time for.
 pub(super) async fn handle<P: PostgresProjection>(
@@ -115,37 +51,41 @@ pub(super) async fn handle<P: PostgresProjection>(
     };
     if batch.dry.is_some() {
         let (_, standing) = looking.await?;
-        let tried = async {
-            if standing.revision == 0 {
-                handling.create().await?;
-            }
-            handling.rehearse(&batch.records, &own.begun).await
-        };
-        let tried = tried.await;
+        if standing.revision == 0 {
+            handling.create().await?;
+        }
+        let handled = handling.rehearse(&batch.records, &own.begun).await?;
         in_time(shared.patience, async { Ok(transaction.rollback().await?) }).await?;
-        return tried;
+        return Ok(handled);
     }
+    let refusal = |standing: &Standing| batch.advance(0, batch.records.len()).refusal(standing);
     let looking = async {
         let (begun, standing) = looking.await?;
-        let advance = batch.advance(0, batch.records.len());
-        match advance.refusal(&standing) {
-            Some(refused) => Err(Undone::refused(refused)),
+        match refusal(&standing) {
+            Some(refused) => Err(Undone::Refused(refused)),
             None => Ok(begun),
         }
     };
-    // The answer is not waited for: what it refuses is rolled back, however far it was handled.
+    // Events are handled before there is an answer: who is refused has written nothing, however far he came.
     let handling = async { Ok(handling.all(&batch.records, longest).await) };
     let (begun, handled) = tokio::try_join!(biased; looking, handling)?;
     let handled = match handled {
-        Ok(handled) => handled,
-        Err(Undone::Handle(error)) => {
+        Err(Undone::Handle(HandleError::Event { place, source })) => {
             let rollback = in_time(shared.patience, async { Ok(transaction.rollback().await?) });
-            return Err(match rollback.await {
-                Ok(()) => Undone::Handle(error),
-                Err(_) => Undone::Again(error.into()),
+            if rollback.await.is_err() {
+                return Err(Undone::Again(source));
+            }
+            let looking = in_time(shared.patience, async {
+                Ok(own.client.query_opt(&own.standing, &key).await?)
+            });
+            let standing = looking.await?;
+            // What another has done meanwhile may be what was in the way.
+            return Err(match refusal(&followers::standing_in(standing.as_ref())?) {
+                Some(refused) => Undone::Refused(refused),
+                None => Undone::Handle(HandleError::Event { place, source }),
             });
         }
-        Err(undone) => return Err(undone),
+        handled => handled?,
     };
 
     let advance = batch.advance(0, handled);
@@ -186,7 +126,7 @@ pub(super) async fn handle<P: PostgresProjection>(
         Err(fault) if fault.is_of_the_transaction() => return of_the_handler(WENT_ON),
         Err(fault) => return Err(fault.into()),
         Ok(Ok(())) => {}
-        Ok(Err(Some(refused))) => return Err(Undone::refused(refused)),
+        Ok(Err(Some(refused))) => return Err(Undone::Refused(refused)),
         Ok(Err(None)) => {
             return of_the_handler("the handler ended the transaction; leave that to the follower");
         }
@@ -253,14 +193,4 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
             Err(source) => Err(Undone::Handle(HandleError::Event { place, source })),
         }
     }
-}
-
-pub(super) async fn swapped(shared: &Shared, own: &mut Own, built: &Output) -> Result<(), Undone> {
-    let transaction = in_time(shared.patience, begin(&mut own.client)).await?;
-    let swapping = in_time(shared.patience, async {
-        Ok(swap::swap(&transaction, &shared.sql, built, &shared.handle).await)
-    });
-    swapping.await??;
-    in_time(shared.patience, async { Ok(transaction.commit().await?) }).await?;
-    Ok(())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use deadpool_postgres::{ClientWrapper, Transaction as Begun};
 use es_core::persistence::{AppendError, BoxError};
 use es_core::system::HandleError;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{IsolationLevel, Statement};
 
 use crate::error::{Fault, is_passing, not_committed};
@@ -103,6 +104,8 @@ pub(crate) enum Undone {
     Fault(Fault),
     /// What a handler met is no fault of the event's: the line broke, or Postgres gave the transaction up for the sake of another.
     Again(BoxError),
+    /// Another is ahead. Of what was begun something may still run, so the connection is not kept.
+    Refused(AppendError),
     Handle(HandleError),
 }
 
@@ -113,10 +116,6 @@ impl<E: Into<Fault>> From<E> for Undone {
 }
 
 impl Undone {
-    pub(crate) fn refused(refused: AppendError) -> Self {
-        Self::Handle(refused.into())
-    }
-
     /// Why it is not tried again, after so many attempts.
     pub(super) fn given_up(self, attempts: u32) -> Option<HandleError> {
         let may_try_again = attempts < ATTEMPTS;
@@ -125,6 +124,7 @@ impl Undone {
             Self::Again(_) if may_try_again => None,
             Self::Again(error) => Some(AppendError::Unavailable(error).into()),
             Self::Fault(fault) => Some(not_committed(fault).into()),
+            Self::Refused(refused) => Some(refused.into()),
             Self::Handle(error) => Some(error),
         }
     }
@@ -135,7 +135,7 @@ pub(crate) fn is_of_the_moment(error: &(dyn std::error::Error + 'static)) -> boo
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<tokio_postgres::Error>() {
-            return is_passing(error);
+            return is_passing(error) || error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
         }
         cause = error.source();
     }

@@ -29,7 +29,7 @@ pub fn try_start(mut command: Command) -> io::Result<(Child, Lines<BufReader<Chi
     Ok((child, lines))
 }
 
-/// Sends a signal to a process, by its name.
+/// Sends a process the signal of this name, such as `-KILL`.
 pub fn signal(process: impl Display, signal: &str) {
     let sent = Command::new("kill")
         .args([signal, &process.to_string()])

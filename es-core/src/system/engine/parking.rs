@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::halt::{Halt, stored};
-use super::{Engine, Turn};
+use super::{Engine, Turn, is_the_log};
 use crate::domain::{Position, StreamId};
 use crate::persistence::{Advance, BoxError, Parked, Parking, Record, Span};
 use crate::system::failure::Then;
@@ -107,6 +107,7 @@ impl Engine<'_> {
             .log()
             .page(Span::after(before).up_to(due.position))
             .await?;
+        is_the_log(self.followed, run.position, run.stands_at).await?;
         let handled = match page.records.into_iter().next() {
             None => Err("the log has no such event any more".into()),
             Some(mut record) => match self.followed.app.open_record(&mut record).await {

@@ -1,0 +1,89 @@
+//! The tables that a follower writes to: made before its first event, and put in the place of what readers see.
+use std::mem;
+use std::sync::Arc;
+
+use es_core::persistence::LeaseError;
+use es_core::system::{HandleError, Output};
+use tokio_postgres::Transaction;
+use tokio_postgres::types::ToSql;
+
+use super::PostgresProjection;
+use super::own::{Own, Undone, begin, is_of_the_moment};
+use crate::connection::in_time;
+use crate::error::Fault;
+use crate::followers::{self, key};
+use crate::sql::Sql;
+use crate::store::Shared;
+use crate::swap;
+use crate::tables::{Made, within};
+
+/// Makes the tables where they are not there yet, and says how their names end.
+pub(super) async fn prepare<P: PostgresProjection>(
+    shared: &Shared,
+    own: &mut Own,
+    projection: &mut P,
+    output: &Output,
+) -> Result<String, Undone> {
+    let sql = &*shared.sql;
+    let work = Arc::clone(&own.work);
+    let transaction = in_time(shared.patience, begin(&mut own.client)).await?;
+    let (standing, before, inside) = in_time(shared.patience, async {
+        let standing = followers::locked(&*transaction, sql, &output.follower).await?;
+        let before = swap::made(&transaction, sql, &output.follower).await?;
+        let inside = swap::runs_inside(&transaction, sql, &output.live).await?;
+        Ok((standing, before, inside))
+    })
+    .await?;
+    swap::fenced(output, standing.epoch)?;
+    if inside {
+        let follower = output.live.clone();
+        let refused = LeaseError::Inline { follower };
+        return Err(Undone::Handle(HandleError::Prepare(refused.into())));
+    }
+    let ending = match &output.tag {
+        Some(tag) => format!("__{tag}"),
+        None => String::new(),
+    };
+    if standing.revision != 0 && before.is_some() {
+        return Ok(ending);
+    }
+    work.write_to(Made::new(&ending));
+    let created = within(&work, projection.create(&transaction)).await;
+    let made = mem::take(&mut *work.made());
+    match created.and_then(|()| made.check()) {
+        Ok(()) => {}
+        Err(error) if is_of_the_moment(&*error) => return Err(Undone::Again(error)),
+        Err(error) => return Err(Undone::Handle(HandleError::Prepare(error))),
+    }
+    let kept = serde_json::to_string(&made).map_err(|error| Fault::unlike(0, error))?;
+    in_time(
+        shared.patience,
+        write_output(&transaction, sql, output, &kept),
+    )
+    .await?;
+    in_time(shared.patience, async { Ok(transaction.commit().await?) }).await?;
+    Ok(ending)
+}
+
+async fn write_output(
+    transaction: &Transaction<'_>,
+    sql: &Sql,
+    output: &Output,
+    kept: &str,
+) -> Result<(), Fault> {
+    let [name, log] = key(&output.follower);
+    let values: [&(dyn ToSql + Sync); 4] = [&name, &log, &i64::from(output.revision), &kept];
+    transaction.execute(&sql.write_output, &values).await?;
+    Ok(())
+}
+
+/// Puts what was built in the place of what readers see.
+pub(super) async fn swap(shared: &Shared, own: &mut Own, built: &Output) -> Result<(), Undone> {
+    let transaction = in_time(shared.patience, begin(&mut own.client)).await?;
+    let swapping = in_time(shared.patience, async {
+        Ok(swap::swap(&transaction, &shared.sql, built, &shared.handle).await)
+    });
+    swapping.await??;
+    in_time(shared.patience, async { Ok(transaction.commit().await?) }).await?;
+    Ok(())
+}
