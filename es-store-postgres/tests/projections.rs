@@ -407,7 +407,10 @@ async fn a_batch_whose_session_is_ended_is_handled_again() {
         reached.notified().await;
         go_on.notify_one();
     };
-    let (settled, ()) = tokio::join!(system.settle(), ended);
+    let both = async { tokio::join!(system.settle(), ended) };
+    let (settled, ()) = tokio::time::timeout(Duration::from_secs(20), both)
+        .await
+        .expect("there is a session to end");
     settled.unwrap();
     let status = system.follower("slow").status().await.unwrap();
     assert_eq!(status.events_behind(), 0);

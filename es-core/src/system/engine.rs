@@ -442,7 +442,7 @@ async fn open(followed: &Followed, batch: &mut Batch) -> Option<DecodeError> {
 }
 
 /// Reads what comes behind a position, and sees that the log is the one that the checkpoint there was taken of: by the event at the position, which
-/// is on the same page where it is one of those that are followed.
+/// is on the same page where it is one of those that are followed. Not so yet where there are no records, and the page goes further all the same.
 async fn read(
     followed: &Followed,
     position: Position,
@@ -468,8 +468,11 @@ async fn read(
                 let last = page.records.last();
                 page.read_to = last.map_or(page.read_to, |last| last.position);
             }
-            // Asked last: a log that is the same now was so when the page was read.
-            is_the_log(followed, position, stands_at).await?;
+            // Asked last: a log that is the same now was so when the page was read. Where only others' events come next, that is asked once it is
+            // known which commit they end with.
+            if !page.records.is_empty() || page.read_to <= position {
+                is_the_log(followed, position, stands_at).await?;
+            }
         }
     }
     Ok(Ahead::new(position, page, read_at))

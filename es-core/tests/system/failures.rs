@@ -390,6 +390,34 @@ fn a_log_restored_while_it_is_followed_stops_the_follower_before_the_next_event_
 }
 
 #[test]
+fn who_passes_over_what_is_not_followed_asks_three_questions() {
+    block_on(async {
+        let reads = Arc::new(AtomicU64::new(u64::MAX));
+        let log = Replaced::new(&reads).await;
+        let live = Application::builder(log.live.clone())
+            .name("school")
+            .build();
+        let app = Application::builder(Intercepted(log))
+            .name("school")
+            .build();
+        let (_, office) = application("office");
+        let manager = Told {
+            commits: Arc::default(),
+            replaces: None,
+        };
+        let system = System::new("school").follow(&app, manager.onto(&office));
+        while !system.step().await.unwrap().idle {}
+        live.save(&mut Certificate::open(dog(3))).await.unwrap();
+        let before = reads.load(Ordering::SeqCst);
+        system.step().await.unwrap();
+        // The page, the commit at its end, and that of the checkpoint it began with.
+        assert_eq!(before - reads.load(Ordering::SeqCst), 3);
+        let status = system.follower("told").status().await.unwrap();
+        assert_eq!(status.position, Position::from(9));
+    });
+}
+
+#[test]
 fn whenever_a_log_is_replaced_what_is_handled_is_of_one_log() {
     block_on(async {
         let mut stopped = 0;

@@ -11,7 +11,7 @@ use crate::error::{Fault, is_passing, not_committed};
 use crate::store::Shared;
 use crate::tables::Work;
 
-/// How often a batch is tried whose connection broke, or whose transaction Postgres gave up for the sake of another.
+/// How often a batch is tried whose connection broke, or that another was in the way of.
 const ATTEMPTS: u32 = 3;
 
 /// A follower's own connection, and what is prepared on it.
@@ -102,7 +102,7 @@ macro_rules! with_own {
 /// Why what was to be done in a transaction was rolled back.
 pub(crate) enum Undone {
     Fault(Fault),
-    /// What a handler met is no fault of the event's: the line broke, or Postgres gave the transaction up for the sake of another.
+    /// What a handler met is no fault of the event's: the line broke, or another was in the way.
     Again(BoxError),
     /// Another is ahead. Of what was begun something may still run, so the connection is not kept.
     Refused(AppendError),
