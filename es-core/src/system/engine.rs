@@ -1,6 +1,7 @@
 //! Drives one follower, a turn at a time: lease, page, handler, checkpoint.
 //!
-//! [`halt`] says why a turn is broken off, [`leasing`] under which lease it is done, [`parking`] what becomes of events that fail.
+//! [`reading`] is where its pages come from, all of one log; [`halt`] says why a turn is broken off, [`leasing`] under which lease it is done,
+//! [`parking`] what becomes of events that fail.
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,21 +12,23 @@ use super::ahead::{Ahead, Size};
 use super::followed::Followed;
 use super::follower::{Batch, Follower, HandleError, Output};
 use super::state::{State, told};
-use super::{StopReason, traced};
+use super::traced;
 use crate::domain::Position;
 use crate::persistence::{
-    Advance, Commit, CommitId, DecodeError, Epoch, Lease, LeaseRequest, Metadata, Parked, Parking,
-    Span, Store, whole_microseconds,
+    Advance, Commit, CommitId, Epoch, Lease, LeaseRequest, Metadata, Parked, Parking, Store,
+    whole_microseconds,
 };
 
 mod halt;
 mod leasing;
 mod parking;
+mod reading;
 
 use halt::{Halt, stored};
 pub(super) use leasing::give_back;
 use leasing::renewed_after;
 use parking::due;
+use reading::{commit_at, is_the_log, open, read};
 
 /// What a follower is to do.
 #[derive(Debug, Clone)]
@@ -421,87 +424,4 @@ impl<'a> Engine<'a> {
             self.followed.set_before(None);
         }
     }
-}
-
-/// Opens the payloads up to the first that cannot be; where that is the very first, says why.
-async fn open(followed: &Followed, batch: &mut Batch) -> Option<DecodeError> {
-    for place in 0..batch.records.len() {
-        let opened = followed.app.open_record(&mut batch.records[place]).await;
-        let Err(error) = opened else { continue };
-        let Some(last) = place.checked_sub(1) else {
-            return Some(error);
-        };
-        batch.records.truncate(place);
-        batch.to = batch.records[last].position;
-        batch.stands_at = Some(batch.records[last].commit);
-        let to = batch.to;
-        batch.parking.retain(|parking| parking.position() <= to);
-        return None;
-    }
-    None
-}
-
-/// Reads what comes behind a position, and sees that the log is the one that the checkpoint there was taken of: by the event at the position, which
-/// is on the same page where it is one of those that are followed. Not so yet where there are no records, and the page goes further all the same.
-async fn read(
-    followed: &Followed,
-    position: Position,
-    stands_at: Option<CommitId>,
-    up_to: Position,
-    limit: usize,
-) -> Result<Ahead, Halt> {
-    let (log, read_at) = (&followed.log, followed.clock.now());
-    let Some(before) = position.get().checked_sub(1).map(Position::from) else {
-        let page = log.page(Span::after(position).up_to(up_to).limit(limit));
-        return Ok(Ahead::new(position, page.await?, read_at));
-    };
-    let span = Span::after(before).up_to(up_to);
-    let mut page = log.page(span.limit(limit.saturating_add(1))).await?;
-    match page.records.first() {
-        Some(first) if first.position == position => {
-            let found = Some(page.records.remove(0).commit);
-            same(position, stands_at, found)?;
-        }
-        _ => {
-            page.records.truncate(limit);
-            if page.records.len() == limit {
-                let last = page.records.last();
-                page.read_to = last.map_or(page.read_to, |last| last.position);
-            }
-            // Asked last: a log that is the same now was so when the page was read. Where only others' events come next, that is asked once it is
-            // known which commit they end with.
-            if !page.records.is_empty() || page.read_to <= position {
-                is_the_log(followed, position, stands_at).await?;
-            }
-        }
-    }
-    Ok(Ahead::new(position, page, read_at))
-}
-
-/// Asks whether the log is the one that a commit at a position was of.
-async fn is_the_log(
-    followed: &Followed,
-    position: Position,
-    commit: Option<CommitId>,
-) -> Result<(), Halt> {
-    if position == Position::START {
-        return Ok(());
-    }
-    same(position, commit, commit_at(followed, position).await?)
-}
-
-/// Stops a follower that finds another commit at a position, or none.
-fn same(position: Position, commit: Option<CommitId>, found: Option<CommitId>) -> Result<(), Halt> {
-    if StopReason::is_the_log(position, commit, found) {
-        return Ok(());
-    }
-    Err(Halt::Stop(StopReason::restored(position, commit, found)))
-}
-
-/// The commit of the event at a position.
-async fn commit_at(followed: &Followed, position: Position) -> Result<Option<CommitId>, Halt> {
-    let before = Position::from(position.get().saturating_sub(1));
-    let log = followed.app.log();
-    let page = log.page(Span::after(before).up_to(position)).await?;
-    Ok(page.records.first().map(|record| record.commit))
 }

@@ -3,7 +3,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::halt::{Halt, stored};
-use super::{Engine, Turn, is_the_log};
+use super::reading::is_the_log;
+use super::{Engine, Turn};
 use crate::domain::{Position, StreamId};
 use crate::persistence::{Advance, BoxError, Parked, Parking, Record, Span};
 use crate::system::failure::Then;
