@@ -51,13 +51,13 @@
 //! | `show` | an aggregate as it is or was, and what changed | [`show`] |
 //! | `verify` | whether the log is what was written, and can be read | [`verify`] |
 //! | `export`, `import` | all events as JSON Lines, and back | [`export()`], [`import`] |
-//! | `new-key` | a key for `ES_CIPHER_KEYS` | [`new_key`] |
+//! | `new-key` | a key for `ES_CIPHER_KEYS`, behind a number and a colon: `1:KEY` | [`new_key`] |
 //! | `completions` | what a shell needs to complete these | |
 //!
 //! Every command takes `--store URL`, or `--store APPLICATION=URL` once for each, and `--json`. Reports go to the standard output, errors and
 //! progress to the standard error. No command but `migrate` makes or migrates a store.
 //!
-//! Whatever is broken off, or killed, has kept what it did, and the same command again goes on from there. Interrupted (`SIGINT`, `SIGTERM`),
+//! Whatever is broken off, or killed, has kept what it did, and the same command again goes on from there; `rebuild` begins again. Interrupted (`SIGINT`, `SIGTERM`),
 //! `sync-followers` and `rebuild` give back their leases before they end, so that the next run need not wait; interrupted again, they end at once.
 //!
 //! # Exit status

@@ -41,12 +41,13 @@ pub(crate) fn parse_text(written: &str) -> Option<SystemTime> {
     }
 }
 
-/// Reads a time of RFC 3339, or a day, which is meant from its beginning in UTC.
+/// Reads a time of RFC 3339, or a day, which is meant from its beginning in UTC. A time of day without its zone is neither.
 pub(crate) fn parse(written: &str) -> Option<SystemTime> {
     if let Ok(timestamp) = Timestamp::from_str(written) {
         return Some(timestamp.into());
     }
-    let day = Date::from_str(written).ok()?;
+    // It would read the day of a longer text, and leave out the rest.
+    let day = Date::strptime("%Y-%m-%d", written).ok()?;
     let begin = day.to_zoned(TimeZone::UTC).ok()?;
     Some(begin.timestamp().into())
 }
@@ -100,6 +101,14 @@ mod tests {
         let time = parse("2024-03-04T10:00:00.5+01:00").unwrap();
         assert_eq!(text(time), "2024-03-04T09:00:00.5Z");
         assert_eq!(text(parse("2024-03-04").unwrap()), "2024-03-04T00:00:00Z");
-        assert_eq!(parse("yesterday").or(parse("2024")), None);
+        for neither in [
+            "yesterday",
+            "2024",
+            "2024-03-04T10:00",
+            "2024-03-04 10:00:00",
+            "2024-03-04T10:00:00.5",
+        ] {
+            assert_eq!(parse(neither), None, "{neither}");
+        }
     }
 }

@@ -223,6 +223,13 @@ impl Followers {
             return Err(HandleError::Prepare(LeaseError::Inline { follower }.into()));
         }
         let kept = self.kept.entry(output.follower.clone()).or_default();
+        if output.anew {
+            kept.standing.position = Position::START;
+            kept.standing.stands_at = None;
+            kept.parked.clear();
+            kept.dropped.clear();
+            kept.view = None;
+        }
         kept.standing.revision = output.revision;
         kept.view.get_or_insert(view);
         Ok(())

@@ -125,8 +125,10 @@ impl MemoryStore {
                 let mut state: P = value(view.as_ref()).unwrap_or_else(|| projection.clone());
                 for record in records {
                     let admits = opener.filter();
-                    if admits.admits(&record.stream.category, &record.event) {
-                        handle(&mut state, opener.event(record)?)?;
+                    if admits.admits(&record.stream.category, &record.event)
+                        && let Some(event) = opener.event(record)?
+                    {
+                        handle(&mut state, event)?;
                     }
                 }
                 Ok(Arc::new(state))

@@ -122,6 +122,8 @@ pub(crate) struct Sql {
     /// In their order, for what was built under the name `$3` to become that of `$1` on the log `$2`.
     pub(crate) swap_parked: [String; 4],
     pub(crate) swap_checkpoints: [String; 2],
+    /// What is kept of a follower that is made anew, but for its lease.
+    pub(crate) forget: [String; 3],
     pub(crate) read_stream: String,
     pub(crate) read_stream_backwards: String,
     pub(crate) visit_stream: String,
@@ -344,6 +346,14 @@ impl Sql {
                 named(
                     "UPDATE {checkpoints} SET follower = $1, epoch = $4, holder = NULL, since = NULL, until = NULL \
                      WHERE follower = $3 AND log = $2"
+                        .to_owned(),
+                ),
+            ],
+            forget: [
+                named("DELETE FROM {parked} WHERE follower = $1 AND log = $2".to_owned()),
+                named("DELETE FROM {dropped} WHERE follower = $1 AND log = $2".to_owned()),
+                named(
+                    "UPDATE {checkpoints} SET position = 0, commit_id = NULL WHERE follower = $1 AND log = $2"
                         .to_owned(),
                 ),
             ],

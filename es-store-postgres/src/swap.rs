@@ -90,12 +90,7 @@ pub(crate) async fn swap(
         None => after.tables.clone(),
     };
     drop_all(transaction, &before).await?;
-    let beside: BTreeSet<_> = after
-        .tables
-        .iter()
-        .map(|table| format!("{table}{}", after.ending))
-        .collect();
-    for relation in relations(transaction, &beside).await? {
+    for relation in relations(transaction, &after.beside()).await? {
         if let Some(rename) = relation.rename(&after.ending) {
             transaction.batch_execute(&rename).await?;
         }

@@ -120,6 +120,12 @@ impl Made {
         }
     }
 
+    /// The names as they were made beside what readers see.
+    pub(crate) fn beside(&self) -> BTreeSet<String> {
+        let beside = |table| format!("{table}{}", self.ending);
+        self.tables.iter().map(beside).collect()
+    }
+
     /// Whether its names can be told apart, and found again.
     ///
     /// # Errors

@@ -65,7 +65,8 @@ pub enum OpenError {
     },
     /// The file system does not support what makes commits durable and readers undisturbed.
     #[error(
-        "`{path}` cannot have a write-ahead log, its journal stays `{mode}`; put it on a local disk"
+        "`{path}` cannot have a write-ahead log, its journal stays `{mode}`; put it on a local disk, or, to keep it in memory, open it by \
+         `builder_on(Connection::open_in_memory()?)`"
     )]
     NoWriteAheadLog {
         /// The file.

@@ -169,8 +169,9 @@ fn begin<P: SqliteProjection>(
     let mut inside = Inside {
         inlined,
         handle: Box::new(move |record, transaction| {
-            let handled = within(Made::default(), || {
-                projection.handle(opener.event(record)?, transaction)
+            let handled = within(Made::default(), || match opener.event(record)? {
+                Some(event) => projection.handle(event, transaction),
+                None => Ok(()),
             });
             handled.0?;
             still_open(transaction)

@@ -18,7 +18,7 @@
 //! written by one thread in one transaction, and each has its own outcome. Several processes may share the file.
 //!
 //! Reading blocks the thread that asks for it for as long as SQLite takes, which is microseconds where the file is cached, and less than handing
-//! the question to another thread. Who commits while nobody else does looks for the answer before its task sleeps, for 250 µs at most, and seldom
+//! the question to another thread. Who commits while nobody else does looks for the answer before its task sleeps, for 500 µs at most, and seldom
 //! where the disk takes longer. No async runtime is needed.
 mod builder;
 mod commit;

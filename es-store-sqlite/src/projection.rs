@@ -382,7 +382,16 @@ fn prepare<P: SqliteProjection>(
             let refused = LeaseError::Inline { follower };
             return Err(Undone::Handle(HandleError::Prepare(refused.into())));
         }
-        let before = made(&transaction, sql, &output.follower)?;
+        let mut before = made(&transaction, sql, &output.follower)?;
+        if output.anew
+            && let Some(before) = before.take()
+        {
+            before.drop_tables_beside(&transaction)?;
+            let FollowerId { name, log } = &output.follower;
+            for statement in &sql.forget {
+                transaction.execute(statement, params![name, log])?;
+            }
+        }
         if standing.revision != 0
             && let Some(before) = before
         {

@@ -31,6 +31,8 @@ pub(crate) struct Sql {
     pub(crate) write_dropped: String,
     /// What of a follower takes the name of another: its parked events, what was dropped of them, and its checkpoint.
     pub(crate) swap: [String; 5],
+    /// What is kept of a follower that is made anew, but for its lease.
+    pub(crate) forget: [String; 3],
     pub(crate) read_stream: OfStream,
     pub(crate) visit_stream: OfStream,
     pub(crate) read_log: String,
@@ -190,6 +192,13 @@ impl Sql {
                 ),
                 format!(
                     "UPDATE {p}checkpoints SET follower = ?1, epoch = ?4, holder = NULL, since = NULL, until = NULL WHERE follower = ?3 AND log = ?2"
+                ),
+            ],
+            forget: [
+                format!("DELETE FROM {p}parked WHERE follower = ?1 AND log = ?2"),
+                format!("DELETE FROM {p}dropped WHERE follower = ?1 AND log = ?2"),
+                format!(
+                    "UPDATE {p}checkpoints SET position = 0, commit_id = NULL WHERE follower = ?1 AND log = ?2"
                 ),
             ],
             read_stream: OfStream::new(p, RECORD_OF_STREAM),

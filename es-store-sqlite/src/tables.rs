@@ -62,9 +62,19 @@ impl Made {
 
     /// Drops the tables that readers see.
     pub(crate) fn drop_tables(&self, connection: &Connection) -> Result<(), Error> {
+        self.drop_those_with(connection, "")
+    }
+
+    /// Drops the tables that were made beside those that readers see.
+    pub(crate) fn drop_tables_beside(&self, connection: &Connection) -> Result<(), Error> {
+        self.drop_those_with(connection, &self.ending)
+    }
+
+    fn drop_those_with(&self, connection: &Connection, ending: &str) -> Result<(), Error> {
         for table in &self.tables {
-            if is_table(connection, table)? {
-                connection.execute_batch(&format!("DROP TABLE {}", quoted(table)))?;
+            let table = format!("{table}{ending}");
+            if is_table(connection, &table)? {
+                connection.execute_batch(&format!("DROP TABLE {}", quoted(&table)))?;
             }
         }
         Ok(())

@@ -1,11 +1,16 @@
 //! Why an application is not opened.
+use std::error::Error as _;
+use std::fmt;
+
 #[cfg(feature = "aes")]
 use es_core::persistence::KeysError;
 
 use crate::Origin;
 
 /// Why an application is not opened.
-#[derive(Debug, thiserror::Error)]
+///
+/// `Debug` says it with its causes, as a `main` that returns it prints it; `{:#?}` shows its parts.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The settings cannot be used. No store was opened.
@@ -22,6 +27,29 @@ pub enum OpenError {
     /// The log belongs to another application, or nobody can say whose it is. Nothing else was read or written.
     #[error(transparent)]
     Owner(#[from] es_core::application::OpenError),
+}
+
+impl fmt::Debug for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            let part: &dyn fmt::Debug = match self {
+                Self::Settings(error) => error,
+                #[cfg(feature = "sqlite")]
+                Self::Sqlite(error) => error,
+                #[cfg(feature = "postgres")]
+                Self::Postgres(error) => error,
+                Self::Owner(error) => error,
+            };
+            return f.debug_tuple("OpenError").field(part).finish();
+        }
+        write!(f, "{self}")?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, "\n  because: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }
 
 /// What stands in the way of opening an application, in one word for who only wants to know what to do.

@@ -8,6 +8,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -122,6 +123,8 @@ macro_rules! projection_trials {
             a_new_revision_is_built_beside_the_old_one_and_takes_its_place
             a_read_model_is_built_again_and_again_beside_what_readers_see
             a_read_model_is_built_as_it_was_into_tables_of_another_name
+            what_a_rebuild_that_failed_has_made_is_thrown_away
+            a_rebuild_takes_no_aggregate_from_readers
         }
     };
 }
@@ -294,4 +297,111 @@ pub async fn a_read_model_is_built_as_it_was_into_tables_of_another_name<K: Kenn
             "{name}"
         );
     }
+}
+
+const ONE: NonZeroUsize = NonZeroUsize::MIN;
+
+#[doc(hidden)]
+pub async fn what_a_rebuild_that_failed_has_made_is_thrown_away<K: Kennel>() {
+    let kennel = K::new().await;
+    kennel.trained(1, &["sit", "impossible"]).await;
+    let failing = Arc::new(AtomicBool::new(false));
+    let follower = kennel.projected::<1>(&failing).batches_of(ONE);
+    let system = kennel.followed_by(follower);
+    system.settle().await.unwrap();
+    let handle = system.follower("wall");
+    let all = wall(&[(1, &["sit", "impossible"])]);
+    let fails = async || {
+        failing.store(true, Ordering::SeqCst);
+        handle.rebuild().await.unwrap_err();
+        failing.store(false, Ordering::SeqCst);
+        // As by the handler of that day.
+        let made = kennel.made().await;
+        let beside = made.iter().find(|name| name.starts_with("wall__")).unwrap();
+        let edit = format!("UPDATE {beside} SET trick = 'wrong'");
+        kennel.execute(&edit).await;
+        let wrong = wall(&[(1, &["wrong"])]);
+        assert_eq!(kennel.wall_in(beside).await, wrong);
+        assert_eq!(kennel.wall().await, all);
+    };
+    fails().await;
+    handle.rebuild().await.unwrap();
+    assert_eq!(kennel.wall().await, all);
+
+    fails().await;
+    let newer = kennel.system::<2>();
+    newer.follower("wall").rebuild().await.unwrap();
+    let rows = kennel.rows("wall").await;
+    assert!(
+        rows.iter().all(|(_, _, revision)| *revision == 2),
+        "{rows:?}"
+    );
+    assert_eq!(kennel.wall().await, all);
+    assert_eq!(kennel.made().await, K::MADE);
+
+    // The old program does not build what it had made in the place of that.
+    let refused = handle.rebuild().await.unwrap_err();
+    assert!(
+        format!("{refused:?}").contains("revision 2 already"),
+        "{refused:?}"
+    );
+
+    // Under a name of its own, too, it is as it was at the position that is asked for now.
+    let handle = newer.follower("wall");
+    for (position, tricks) in [(3, &["sit", "impossible"][..]), (2, &["sit"])] {
+        let until = Until::Position(Position::from(position));
+        handle.rebuild_until(until, "early").await.unwrap();
+        assert_eq!(kennel.wall_in("wall__early").await, wall(&[(1, tricks)]));
+    }
+}
+
+#[doc(hidden)]
+pub async fn a_rebuild_takes_no_aggregate_from_readers<K: Kennel>() {
+    let kennel = K::new().await;
+    kennel.trained(1, &["impossible"]).await;
+    kennel.trained(2, &["sit"]).await;
+    let failing = Arc::new(AtomicBool::new(false));
+    let follower = kennel.projected::<1>(&failing);
+    let system = kennel.followed_by(follower.on_failure(OnFailure::park().retries(0)));
+    system.settle().await.unwrap();
+    let both = wall(&[(1, &["impossible"]), (2, &["sit"])]);
+    let handle = system.follower("wall");
+    failing.store(true, Ordering::SeqCst);
+    let refused = format!("{:?}", handle.rebuild().await.unwrap_err());
+    let says = ["it would lack 1 aggregate", "no dog can do that"];
+    assert!(says.iter().all(|part| refused.contains(part)), "{refused}");
+    assert_eq!(kennel.wall().await, both);
+    let until = Until::Position(Position::MAX);
+    handle.rebuild_until(until, "early").await.unwrap_err();
+
+    // Once mended it is whole.
+    failing.store(false, Ordering::SeqCst);
+    handle.rebuild().await.unwrap();
+    assert_eq!(kennel.wall().await, both);
+
+    // What is set aside in what readers see as well is no reason.
+    failing.store(true, Ordering::SeqCst);
+    kennel.trained(3, &["impossible"]).await;
+    system.settle().await.unwrap();
+    let refused = format!("{:?}", handle.rebuild().await.unwrap_err());
+    assert!(refused.contains("it would lack 1 aggregate"), "{refused}");
+
+    let kennel = K::new().await;
+    kennel.trained(1, &["impossible"]).await;
+    let follower = kennel.projected::<1>(&failing);
+    let system = kennel.followed_by(follower.on_failure(OnFailure::park().retries(0)));
+    system.settle().await.unwrap();
+    let handle = system.follower("wall");
+    handle.rebuild().await.unwrap();
+    let parked = handle.parked().await.unwrap();
+    assert_eq!(parked.len(), 1);
+    let dropped = handle.drop_parked(
+        &parked[0].stream,
+        parked[0].position,
+        "ann",
+        "it is nonsense",
+    );
+    dropped.await.unwrap();
+    system.settle().await.unwrap();
+    handle.rebuild().await.unwrap();
 }

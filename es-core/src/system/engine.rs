@@ -27,7 +27,7 @@ mod reading;
 use halt::{Halt, stored};
 pub(super) use leasing::give_back;
 use leasing::renewed_after;
-use parking::due;
+use parking::{due, lacks_nothing};
 use reading::{commit_at, is_the_log, open, read};
 
 /// What a follower is to do.
@@ -74,6 +74,8 @@ pub(super) struct Engine<'a> {
     goal: Goal,
     /// There is one turn alone, so nothing is read for the next.
     once: bool,
+    /// What was built before under the same name is in the way still.
+    anew: bool,
     /// Present under a lease.
     run: Option<Run>,
     /// A lease that nobody else has yet: the store could not be reached under it, or its engine was dropped.
@@ -107,6 +109,7 @@ impl<'a> Engine<'a> {
             followed,
             follower,
             holder,
+            anew: matches!(goal, Goal::Build { .. }),
             goal,
             once: false,
             run: None,
@@ -361,6 +364,9 @@ impl<'a> Engine<'a> {
         };
         if run.output.tag.is_none() {
             return Ok(Turn::CaughtUp);
+        }
+        if matches!(self.goal, Goal::Build { .. }) {
+            lacks_nothing(self.followed, &run.parked).await?;
         }
         if run.swaps {
             let swapped = self.follower.swap(&run.output).await;

@@ -196,6 +196,8 @@ pub struct Output {
     pub revision: u32,
     /// The lease under which it is made.
     pub epoch: Option<Epoch>,
+    /// It is to be made anew: what was made under that name before is thrown away when it is made ready.
+    pub anew: bool,
 }
 
 impl Output {
@@ -208,6 +210,7 @@ impl Output {
             tag: None,
             revision,
             epoch: None,
+            anew: false,
         }
     }
 
@@ -221,6 +224,7 @@ impl Output {
             tag: Some(tag),
             revision,
             epoch: None,
+            anew: false,
         }
     }
 

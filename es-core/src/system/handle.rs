@@ -95,7 +95,7 @@ impl FollowerHandle {
     ///
     /// # Errors
     /// [`WaitError`], as [`Error::Wait`](crate::Error::Wait); [`WaitError::TimedOut`] after `at_most`, and [`WaitError::Parked`] where it could
-    /// not handle just that event and set it aside.
+    /// not handle just that event and set it aside. [`FollowError::Stopped`] as soon as it stopped in this system at an event that it cannot handle.
     pub async fn wait_for<P: Into<Option<Position>>>(
         &self,
         position: P,
@@ -104,20 +104,26 @@ impl FollowerHandle {
         let awaited = position.into().unwrap_or_default();
         let followed = self.followed()?;
         let mut reached = Position::START;
-        let in_time = future::or(
+        let ended = future::or(
             async {
                 loop {
                     let changed = followed.changed();
+                    let told = followed.told.listen();
+                    let state = followed.state();
                     reached = followed.store.checkpoint(&followed.id).await?;
                     if reached >= awaited {
-                        return Ok::<_, ReadError>(true);
+                        return Ok::<_, ReadError>(Waited::Reached);
                     }
-                    future::or(changed, followed.clock.sleep(LOOK_AGAIN)).await;
+                    if let State::Stopped(reason @ StopReason::Failed { .. }) = state {
+                        return Ok(Waited::Stopped(reason));
+                    }
+                    let news = future::or(changed, told);
+                    future::or(news, followed.clock.sleep(LOOK_AGAIN)).await;
                 }
             },
             async {
                 followed.clock.sleep(at_most).await;
-                Ok(false)
+                Ok(Waited::InVain)
             },
         );
         let unread = |source| WaitError::Store {
@@ -125,14 +131,21 @@ impl FollowerHandle {
             source,
         };
         let follower = followed.id.clone();
-        if !in_time.await.map_err(unread)? {
-            return Err(WaitError::TimedOut {
-                follower,
-                awaited,
-                reached,
-                waited: at_most,
+        match ended.await.map_err(unread)? {
+            Waited::Reached => {}
+            Waited::Stopped(reason) => {
+                let source = Box::new(reason);
+                return Err(FollowError::Stopped { follower, source }.into());
             }
-            .into());
+            Waited::InVain => {
+                return Err(WaitError::TimedOut {
+                    follower,
+                    awaited,
+                    reached,
+                    waited: at_most,
+                }
+                .into());
+            }
         }
         let parked = followed.store.parked(&followed.id).await.map_err(unread)?;
         if parked.iter().any(|parked| parked.position == awaited) {
@@ -239,4 +252,11 @@ impl fmt::Debug for FollowerHandle {
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
+}
+
+/// How waiting for a position ended.
+enum Waited {
+    Reached,
+    Stopped(StopReason),
+    InVain,
 }

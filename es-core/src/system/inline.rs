@@ -62,16 +62,17 @@ impl Inlined {
         &self.filter
     }
 
-    /// Makes a record an event again, at once: whoever commits holds the lock of the log.
+    /// Makes a record an event again, at once: whoever commits holds the lock of the log. `None` where it was erased: it is passed over.
     ///
     /// # Errors
     /// [`NotAtOnce`].
-    pub fn event<E: EventSet>(&self, record: &Record) -> Result<Recorded<E>, NotAtOnce> {
+    pub fn event<E: EventSet>(&self, record: &Record) -> Result<Option<Recorded<E>>, NotAtOnce> {
         if Codecs::is_plain(&record.payload) {
-            return Ok(Recorded::of(record)?);
+            return Ok(Some(Recorded::of(record)?));
         }
         let mut record = record.clone();
         match at_once(self.codecs.open_record(&mut record)) {
+            Some(Err(DecodeError::Erased { .. })) => return Ok(None),
             Some(opened) => opened?,
             None => {
                 return Err(NotAtOnce::MustWait {
@@ -81,7 +82,7 @@ impl Inlined {
                 });
             }
         }
-        Ok(Recorded::of(&record)?)
+        Ok(Some(Recorded::of(&record)?))
     }
 
     /// Whether it may begin where its name stands now, `parked` events of which are set aside.

@@ -173,7 +173,11 @@ impl<M: ProcessManager> Reactions<M> {
                 // Nobody else's events are in its way.
                 return Err(failed(conflict.into()));
             }
-            let Some(pause) = Retry::default().pause(attempts) else {
+            // Who looks whether it is there finds it the second time; who does not, never does.
+            let is_vain =
+                matches!(conflict, Error::Save(SaveError::AlreadyExists { .. })) && attempts > 1;
+            let pause = Retry::default().pause(attempts);
+            let Some(pause) = pause.filter(|_| !is_vain) else {
                 return Err(failed(conflict.into()));
             };
             self.application.goes_by().sleep(pause).await;

@@ -23,13 +23,14 @@ const AGAIN: &str = "again";
 
 impl FollowerHandle {
     /// Builds the read model anew from the first event, beside the one that readers see, and puts it in its place once it is as far: readers see
-    /// the old one or the new one, never a part. Writers go on, and so does whoever runs the follower elsewhere. One that was broken off goes on
-    /// where it was.
+    /// the old one or the new one, never a part. Writers go on, and so does whoever runs the follower elsewhere. One that
+    /// failed or was broken off leaves no trace in it: the next begins with the first event again, by the handler of its day.
     ///
     /// (A raised [`REVISION`](super::Projection::REVISION) needs no call: its follower does this by itself.)
     ///
     /// # Errors
-    /// [`FollowError`]; what readers see is what it was.
+    /// [`FollowError`]; what readers see is what it was. So it is where aggregates would be missing from it that were set aside meanwhile
+    /// ([`Incomplete`](StopReason::Incomplete)), unless they are set aside, or given up on, in what readers see too.
     pub async fn rebuild(&self) -> Result<()> {
         self.build(Goal::Build {
             tag: AGAIN.to_owned(),

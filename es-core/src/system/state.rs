@@ -93,6 +93,20 @@ pub enum StopReason {
         /// The revision of this program.
         known: u32,
     },
+    /// What was built beside lacks aggregates that readers see.
+    #[error(
+        "it would lack {streams} {} that readers see, first `{first}`: {failure}; mend what failed and build it again, or park them in what readers \
+         see by `sync-followers`, or drop them there, first",
+        if *streams == 1 { "aggregate" } else { "aggregates" }
+    )]
+    Incomplete {
+        /// How many aggregates were set aside while it was built.
+        streams: usize,
+        /// The first of them.
+        first: StreamId,
+        /// Why it was set aside, with the causes.
+        failure: String,
+    },
     /// Another follower has that name.
     #[error(
         "another follower of this system is called so; give each projection and process manager a `NAME` of its own"

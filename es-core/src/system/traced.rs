@@ -18,6 +18,10 @@ pub(super) fn handled(events: usize, to: Position) {
     debug!(target: FOLLOWER, events, position = to.get(), "handled");
 }
 
+pub(super) fn erased(follower: &FollowerId, record: &Record) {
+    debug!(target: FOLLOWER, %follower, stream = %record.stream, position = record.position.get(), "passed over: erased");
+}
+
 pub(super) fn parked(follower: &FollowerId, record: &Record, attempts: u32, failure: &str) {
     warn!(
         target: FOLLOWER,

@@ -5,7 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use es_core::application::WaitError;
 use es_core::persistence::{
-    BoxFuture, CommitId, EventStore, Filter, FollowerId, LogPage, ParkedError, ReadError, Span,
+    BoxFuture, CommitId, EventStore, Filter, FollowerId, Key, KeyError, KeyId, KeyProvider,
+    LogPage, ParkedError, ReadError, Span,
 };
 use es_core::system::{FollowError, OnFailure, State, StopReason};
 use es_core::testing::{Intercept, Intercepted, VirtualClock};
@@ -469,5 +470,124 @@ fn whenever_a_log_is_replaced_what_is_handled_is_of_one_log() {
             }
         }
         assert!(stopped > 0);
+    });
+}
+
+/// One key for all, and streams whose own is destroyed.
+#[derive(Clone)]
+struct Destroyable(Key, Arc<Mutex<Vec<StreamId>>>);
+
+impl KeyProvider for Destroyable {
+    fn current<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+        let id = KeyId::from(1);
+        Box::pin(async move { Ok((id, self.key(stream, id).await?)) })
+    }
+
+    fn key<'a>(&'a self, stream: &'a StreamId, _: KeyId) -> BoxFuture<'a, Result<Key, KeyError>> {
+        Box::pin(async move {
+            match self.1.lock().expect("nobody panics").contains(stream) {
+                true => Err(KeyError::Destroyed),
+                false => Ok(self.0.clone()),
+            }
+        })
+    }
+}
+
+#[test]
+fn what_was_erased_is_passed_over_and_gone_from_what_is_made_anew() {
+    block_on(async {
+        let store = MemoryStore::new();
+        let keys = Destroyable(Key::generate().unwrap(), Arc::default());
+        let app = Application::builder(store.clone())
+            .name("school")
+            .keys(keys.clone())
+            .build();
+        let wall = Wall::default();
+        let failing = Arc::clone(&wall.faults.failing);
+        failing.store(true, Ordering::SeqCst);
+        let batches = NonZeroUsize::new(2).unwrap();
+        let follower = store.project(wall).batches_of(batches);
+        let follower = follower.on_failure(OnFailure::park().retries(0));
+        let system = System::new("school").follow(&app, follower);
+        let handle = system.follower("wall");
+        for (number, trick) in [(1, "sit"), (2, "beg"), (3, "bow"), (4, "impossible")] {
+            trained(&app, number, &[trick]).await;
+        }
+        system.settle().await.unwrap();
+        assert_eq!(
+            (tricks(&store, 1), tricks(&store, 3)),
+            (vec!["sit".to_owned()], vec!["bow".to_owned()])
+        );
+        assert_eq!(handle.parked().await.unwrap().len(), 1);
+
+        // What comes is passed over, and what was set aside, once it is tried again.
+        for number in [2, 4, 5] {
+            keys.1.lock().unwrap().push(stream(number));
+        }
+        let erased = keys.1.lock().unwrap().pop();
+        for number in [5, 6] {
+            trained(&app, number, &["sit"]).await;
+        }
+        keys.1.lock().unwrap().extend(erased);
+        handle.retry(&stream(4)).await.unwrap();
+        system.settle().await.unwrap();
+        assert_eq!(handle.status().await.unwrap().events_behind(), 0);
+        assert_eq!(handle.parked().await.unwrap(), []);
+        assert_eq!(
+            (tricks(&store, 5), tricks(&store, 6)),
+            (vec![], vec!["sit".to_owned()])
+        );
+        assert_eq!(tricks(&store, 2), ["beg"], "it was made before");
+
+        handle.rebuild().await.unwrap();
+        let wall = store.view::<Wall>().unwrap();
+        let dogs: Vec<_> = wall.tricks.keys().copied().collect();
+        assert_eq!(dogs, [1, 3, 6].map(dog));
+
+        // One inside of commits begins with what can be read.
+        let other = MemoryStore::new();
+        let app = Application::builder(other.clone())
+            .name("school")
+            .keys(keys.clone())
+            .build();
+        keys.1.lock().unwrap().clear();
+        for number in [1, 2] {
+            trained(&app, number, &["sit"]).await;
+        }
+        keys.1.lock().unwrap().push(stream(1));
+        other.inline(&app, Wall::default()).await.unwrap();
+        assert_eq!(
+            (tricks(&other, 1), tricks(&other, 2)),
+            (vec![], vec!["sit".to_owned()])
+        );
+    });
+}
+
+#[test]
+fn who_waits_for_a_follower_that_stopped_is_told_why_at_once() {
+    block_on(async {
+        let (store, app) = application("school");
+        let wall = Wall::default();
+        wall.faults.failing.store(true, Ordering::SeqCst);
+        let follower = store.project(wall).on_failure(OnFailure::stop().retries(0));
+        let system = System::new("school").follow(&app, follower);
+        trained(&app, 1, &["impossible"]).await;
+        system.settle().await.unwrap_err();
+        let handle = system.follower("wall");
+        // What it has seen it has seen.
+        handle
+            .wait_for(Position::FIRST, Duration::ZERO)
+            .await
+            .unwrap();
+        let forever = Duration::from_secs(3_600);
+        let error = handle
+            .wait_for(Position::from(2), forever)
+            .await
+            .unwrap_err();
+        let said = format!("{error:?}");
+        assert!(said.contains("no dog can do that"), "{said}");
     });
 }

@@ -138,21 +138,26 @@ fn who_rests_takes_up_what_somebody_else_has_set_aside_meanwhile() {
         let follower = follower.on_failure(OnFailure::park().retries(0));
         System::new("school").follow(&app, follower)
     };
-    let resting = follow(Wall::default());
-    let status = || block_on(resting.follower("wall").status()).expect("it can be read");
-    let running = resting.start();
-    until("it rests", || {
-        let status = status();
-        status.state == State::CaughtUp && status.holder.is_none()
-    });
     let wall = Wall::default();
     let failing = Arc::clone(&wall.faults.failing);
     failing.store(true, Ordering::SeqCst);
+    let resting = follow(wall.clone());
+    let handle = resting.follower("wall");
+    let status = || block_on(handle.status()).expect("it can be read");
+    let running = resting.start();
+    until("it is set aside", || status().parked == 1);
+    // What was given up on may be missing from what is built anew.
+    let stream = StreamId::new("Dog", dog(1));
+    let first = block_on(handle.parked()).expect("it can be read")[0].position;
+    block_on(handle.drop_parked(&stream, first, "ann", "nobody can")).expect("it is set aside");
+    until("it rests", || {
+        let status = status();
+        status.parked == 0 && status.state == State::CaughtUp && status.holder.is_none()
+    });
     let rebuilt = follow(wall);
     block_on(rebuilt.follower("wall").rebuild()).expect("it is built");
     assert_eq!(status().parked, 1);
     failing.store(false, Ordering::SeqCst);
-    let stream = StreamId::new("Dog", dog(1));
     block_on(rebuilt.follower("wall").retry(&stream)).expect("it is set aside");
     until("it is tried again", || status().parked == 0);
     block_on(running.stop()).expect("it was told to");

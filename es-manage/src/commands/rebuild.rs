@@ -32,7 +32,7 @@ pub struct Rebuilt {
 }
 
 /// Makes the read models of these followers anew from the first event, one after the other, each beside the one that readers see, and puts it in
-/// its place. One that was broken off goes on where it was.
+/// its place. What one that was broken off had made is thrown away.
 ///
 /// With `beside` each is made as it was at a position or a time, into tables of another name, and what readers see stays
 /// ([`FollowerHandle::rebuild_until`]).

@@ -16,7 +16,7 @@ use crate::{Test, effort};
 pub(crate) const TESTS: &[Test] = tests![
     an_import_that_is_killed_goes_on_where_it_was,
     followers_that_are_killed_go_on_where_they_were,
-    a_rebuild_that_is_killed_goes_on_where_it_was,
+    a_rebuild_that_is_killed_is_begun_again_and_readers_see_no_part,
     who_is_interrupted_gives_back_its_leases,
     who_is_interrupted_twice_ends_though_a_handler_does_not,
 ];
@@ -218,7 +218,7 @@ fn who_is_interrupted_twice_ends_though_a_handler_does_not() {
     assert_eq!(ended.code(), Some(2));
 }
 
-fn a_rebuild_that_is_killed_goes_on_where_it_was() {
+fn a_rebuild_that_is_killed_is_begun_again_and_readers_see_no_part() {
     let rng = &mut Rng::new();
     let place = Place::seeded();
     tricks(&place, TRICKS);

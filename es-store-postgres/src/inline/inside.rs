@@ -46,8 +46,10 @@ impl<P: PostgresProjection> Handler for Handling<P> {
         transaction: &'a Transaction<'a>,
     ) -> BoxFuture<'a, Result<(), BoxError>> {
         Box::pin(async move {
-            let event = inlined.event(record)?;
-            self.0.handle(event, transaction).await
+            match inlined.event(record)? {
+                Some(event) => self.0.handle(event, transaction).await,
+                None => Ok(()),
+            }
         })
     }
 }

@@ -44,8 +44,13 @@ pub(super) async fn prepare<P: PostgresProjection>(
         Some(tag) => format!("__{tag}"),
         None => String::new(),
     };
-    if standing.revision != 0 && before.is_some() {
-        return Ok(ending);
+    match before {
+        Some(before) if output.anew => {
+            let forgotten = forget(&transaction, sql, output, &before);
+            in_time(shared.patience, forgotten).await?;
+        }
+        Some(_) if standing.revision != 0 => return Ok(ending),
+        _ => {}
     }
     work.write_to(Made::new(&ending));
     let created = within(&work, projection.create(&transaction)).await;
@@ -63,6 +68,21 @@ pub(super) async fn prepare<P: PostgresProjection>(
     .await?;
     in_time(shared.patience, async { Ok(transaction.commit().await?) }).await?;
     Ok(ending)
+}
+
+/// Throws away what was built beside what readers see.
+async fn forget(
+    transaction: &Transaction<'_>,
+    sql: &Sql,
+    output: &Output,
+    before: &Made,
+) -> Result<(), Fault> {
+    swap::drop_all(transaction, &before.beside()).await?;
+    let [name, log] = key(&output.follower);
+    for statement in &sql.forget {
+        transaction.execute(statement, &[&name, &log]).await?;
+    }
+    Ok(())
 }
 
 async fn write_output(

@@ -107,16 +107,14 @@ impl Engine<'_> {
         let revision = self.followed.revision;
         let seen = self.store().standing(live).await?.revision;
         let (mut output, swaps) = match &self.goal {
+            Goal::Build { swap: true, .. } if seen > revision => {
+                return Err(outdated(seen, revision));
+            }
             Goal::Build { tag, swap, .. } => (
                 Output::alongside(live.clone(), revision, tag.clone()),
                 *swap,
             ),
-            Goal::Follow if seen > revision => {
-                return Err(Halt::Stop(StopReason::Outdated {
-                    live: seen,
-                    known: revision,
-                }));
-            }
+            Goal::Follow if seen > revision => return Err(outdated(seen, revision)),
             Goal::Follow if seen != 0 && seen < revision => {
                 let tag = format!("r{revision}");
                 (Output::alongside(live.clone(), revision, tag), true)
@@ -146,6 +144,7 @@ impl Engine<'_> {
         let lease = leased?;
         (self.lost, self.rested) = (None, None);
         output.epoch = Some(lease.epoch);
+        output.anew = self.anew;
         self.run = Some(Run {
             output,
             lease,
@@ -162,10 +161,15 @@ impl Engine<'_> {
             self.release().await;
             return Ok(());
         }
-        let Some(run) = &self.run else { return Ok(()) };
+        let Some(run) = &mut self.run else {
+            return Ok(());
+        };
         let prepared = self.follower.prepare(&run.output).await;
         match prepared {
-            Ok(()) => self.reload().await,
+            Ok(()) => {
+                (self.anew, run.output.anew) = (false, false);
+                self.reload().await
+            }
             Err(HandleError::Prepare(error)) => Err(Halt::Stop(StopReason::Unable {
                 failure: told(&*error),
             })),
@@ -192,6 +196,10 @@ impl Engine<'_> {
         run.parked = store.parked(&run.output.follower).await?;
         Ok(())
     }
+}
+
+fn outdated(live: u32, known: u32) -> Halt {
+    Halt::Stop(StopReason::Outdated { live, known })
 }
 
 /// Whoever drives the follower next goes on under the lease, or gives it back.

@@ -6,8 +6,9 @@ use super::halt::{Halt, stored};
 use super::reading::is_the_log;
 use super::{Engine, Turn};
 use crate::domain::{Position, StreamId};
-use crate::persistence::{Advance, BoxError, Parked, Parking, Record, Span};
+use crate::persistence::{Advance, BoxError, DecodeError, Parked, Parking, Record, Span};
 use crate::system::failure::Then;
+use crate::system::followed::Followed;
 use crate::system::follower::{Batch, HandleError};
 use crate::system::state::{State, told};
 use crate::system::{StopReason, traced};
@@ -112,6 +113,13 @@ impl Engine<'_> {
         let handled = match page.records.into_iter().next() {
             None => Err("the log has no such event any more".into()),
             Some(mut record) => match self.followed.app.open_record(&mut record).await {
+                Err(DecodeError::Erased { .. }) => {
+                    traced::erased(&self.followed.id, &record);
+                    let position = due.position;
+                    let passed = at(Parking::Handled { position });
+                    self.advance(passed).await?;
+                    return Ok(Turn::Moved(0));
+                }
                 Err(error) => Err(BoxError::from(error)),
                 Ok(()) => {
                     let batch = Batch {
@@ -161,4 +169,31 @@ pub(super) fn due(parked: &[Parked]) -> Option<Parked> {
     first
         .find(|first| first.retry || first.failure.is_none())
         .cloned()
+}
+
+/// Stops what was built where aggregates are set aside in it, but neither set aside nor given up on in what readers see: it would take them away.
+pub(super) async fn lacks_nothing(followed: &Followed, parked: &[Parked]) -> Result<(), Halt> {
+    if parked.is_empty() {
+        return Ok(());
+    }
+    let (waiting, dropped) = (
+        followed.store.parked(&followed.id).await?,
+        followed.store.dropped(&followed.id).await?,
+    );
+    let waiting = waiting.iter().map(|parked| &parked.stream);
+    let known: HashSet<_> = waiting
+        .chain(dropped.iter().map(|dropped| &dropped.stream))
+        .collect();
+    let lacking = parked
+        .iter()
+        .filter(|parked| !known.contains(&parked.stream));
+    let streams: HashSet<_> = lacking.clone().map(|parked| &parked.stream).collect();
+    let Some(first) = lacking.clone().find(|parked| parked.failure.is_some()) else {
+        return Ok(());
+    };
+    Err(Halt::Stop(StopReason::Incomplete {
+        streams: streams.len(),
+        first: first.stream.clone(),
+        failure: first.failure.clone().unwrap_or_default(),
+    }))
 }

@@ -2,26 +2,39 @@
 use super::halt::Halt;
 use crate::domain::Position;
 use crate::persistence::{CommitId, DecodeError, Span};
-use crate::system::StopReason;
 use crate::system::ahead::Ahead;
 use crate::system::followed::Followed;
 use crate::system::follower::Batch;
+use crate::system::{StopReason, traced};
 
-/// Opens the payloads up to the first that cannot be; where that is the very first, says why.
+/// Opens the payloads up to the first that cannot be; where that is the very first, leaves it alone in the batch and says why. Those that were erased
+/// on purpose are passed over: nobody can read them any more, whatever is mended.
 pub(super) async fn open(followed: &Followed, batch: &mut Batch) -> Option<DecodeError> {
-    for place in 0..batch.records.len() {
-        let opened = followed.app.open_record(&mut batch.records[place]).await;
-        let Err(error) = opened else { continue };
-        let Some(last) = place.checked_sub(1) else {
-            return Some(error);
-        };
-        batch.records.truncate(place);
-        batch.to = batch.records[last].position;
-        batch.stands_at = Some(batch.records[last].commit);
-        let to = batch.to;
-        batch.parking.retain(|parking| parking.position() <= to);
-        return None;
+    let records = &mut batch.records;
+    let mut opened = 0;
+    for place in 0..records.len() {
+        match followed.app.open_record(&mut records[place]).await {
+            Ok(()) => {
+                records.swap(opened, place);
+                opened += 1;
+            }
+            Err(DecodeError::Erased { .. }) => traced::erased(&followed.id, &records[place]),
+            Err(error) if opened == 0 => {
+                records.swap(0, place);
+                records.truncate(1);
+                return Some(error);
+            }
+            Err(_) => {
+                let last = &records[opened - 1];
+                batch.to = last.position;
+                batch.stands_at = Some(last.commit);
+                let to = batch.to;
+                batch.parking.retain(|parking| parking.position() <= to);
+                break;
+            }
+        }
     }
+    records.truncate(opened);
     None
 }
 
