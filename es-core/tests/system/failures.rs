@@ -591,3 +591,40 @@ fn who_waits_for_a_follower_that_stopped_is_told_why_at_once() {
         assert!(said.contains("no dog can do that"), "{said}");
     });
 }
+
+/// Opens a certificate for every trick, as if there were none.
+struct Opening(Arc<AtomicU64>);
+
+impl ProcessManager for Opening {
+    const NAME: &'static str = "opening";
+    type Events = DogEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<DogEvent>,
+        work: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        if let DogEvent::TrickAdded { .. } = event.event {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            work.save(Certificate::open(event.stream.id));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_process_manager_creates_twice_is_not_tried_again_and_again() {
+    block_on(async {
+        let ((_, app), (_, office)) = (application("school"), application("office"));
+        let reactions = Arc::new(AtomicU64::new(0));
+        let opening = Opening(Arc::clone(&reactions)).onto(&office);
+        let opening = opening.batches_of(NonZeroUsize::MIN);
+        let opening = opening.on_failure(OnFailure::stop().retries(0));
+        let system = System::new("school").follow(&app, opening);
+        trained(&app, 1, &["sit", "bow"]).await;
+        let error = format!("{:?}", system.settle().await.unwrap_err());
+        assert!(error.contains("at position 3 failed once"), "{error}");
+        // Once for the first trick, and for the second once more, since another process might have been faster.
+        assert_eq!(reactions.load(Ordering::SeqCst), 3);
+    });
+}
