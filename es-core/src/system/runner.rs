@@ -14,6 +14,7 @@ use futures_lite::future;
 use super::engine::{Engine, Goal, Turn};
 use super::followed::Followed;
 use super::state::{State, told};
+use super::steps::none_failed;
 use super::{StopReason, System};
 use crate::application::Result;
 use crate::application::retry::Pauses;
@@ -77,7 +78,10 @@ impl System {
                 }));
             }
         }
-        Running { stop }
+        Running {
+            stop,
+            followed: self.followed.clone(),
+        }
     }
 }
 
@@ -85,19 +89,20 @@ impl System {
 #[must_use = "dropping it stops the followers"]
 pub struct Running {
     stop: Arc<Stop>,
+    followed: Vec<Arc<Followed>>,
 }
 
 impl Running {
     /// Lets every follower finish the batch that it has in hand, gives back its lease, and ends when all did.
     ///
     /// # Errors
-    /// None so far: how a follower ended is in its state.
+    /// [`FollowError::Stopped`](super::FollowError::Stopped) where one had stopped by itself, once all did: the first of them.
     pub async fn stop(self) -> Result<()> {
         self.stop.tell();
         loop {
             let ended = self.stop.event.listen();
             if self.stop.running.load(Ordering::SeqCst) == 0 {
-                return Ok(());
+                return none_failed(&self.followed);
             }
             ended.await;
         }

@@ -1,5 +1,8 @@
 //! A system driven step by step: one follower after the other, nobody waits, and the same happens each time.
+use std::sync::Arc;
+
 use super::engine::{Engine, Goal, Turn};
+use super::followed::Followed;
 use super::state::State;
 use super::{FollowError, System};
 use crate::application::Result;
@@ -64,14 +67,19 @@ impl System {
     /// As [`step`](System::step), and [`FollowError::Stopped`] where a follower did not get to the end, once the others did.
     pub async fn settle(&self) -> Result<()> {
         while !self.step().await?.idle {}
-        for followed in &self.followed {
-            if let State::Stopped(source) = followed.state()
-                && followed.is_stopped()
-            {
-                let (follower, source) = (followed.id.clone(), Box::new(source));
-                return Err(FollowError::Stopped { follower, source }.into());
-            }
-        }
-        Ok(())
+        none_failed(&self.followed)
     }
+}
+
+/// Tells of the first of them that stopped for a reason that somebody has to mend.
+pub(super) fn none_failed(followed: &[Arc<Followed>]) -> Result<()> {
+    for followed in followed {
+        if let State::Stopped(source) = followed.state()
+            && followed.is_stopped()
+        {
+            let (follower, source) = (followed.id.clone(), Box::new(source));
+            return Err(FollowError::Stopped { follower, source }.into());
+        }
+    }
+    Ok(())
 }

@@ -150,5 +150,6 @@ async fn a_system_runs_on_tasks_of_the_callers_own() {
         status.state.to_string(),
         "stopped: it cannot run: no more threads"
     );
-    refused.stop().await.unwrap();
+    let said = format!("{:?}", refused.stop().await.unwrap_err());
+    assert!(said.contains("no more threads"), "{said}");
 }
