@@ -171,6 +171,9 @@ impl SqliteStoreBuilder {
     )]
     pub async fn open(mut self) -> Result<SqliteStore, OpenError> {
         let path = &mut self.settings.path;
+        if path.to_str().is_some_and(|path| path.starts_with("file:")) {
+            return Err(OpenError::Uri { path: path.clone() });
+        }
         // Readers open the file too, later, when the process may be in another folder. What SQLite takes for no file stays what it is.
         if ![Path::new(""), Path::new(":memory:")].contains(&&**path)
             && let Ok(absolute) = std::path::absolute(&*path)

@@ -55,6 +55,14 @@ pub enum OpenError {
         /// The name, as it is in the file.
         name: String,
     },
+    /// What was given is a URI of SQLite's, which would be taken for the name of a file.
+    #[error(
+        "`{path}` is a URI, and this takes a path; open a connection by it, and hand that to `SqliteStore::builder_on`"
+    )]
+    Uri {
+        /// What was given.
+        path: PathBuf,
+    },
     /// The table prefix is not a name.
     #[error(
         "`{prefix}` cannot begin the names of tables; use at most 32 letters, digits and underscores, a letter first"

@@ -76,7 +76,9 @@ static KNOWN: [Known; 3] = [
         locate: Some(|rest| {
             // `sqlite://school.db` and `sqlite:///var/school.db` are written too.
             let path = rest.strip_prefix("//").unwrap_or(rest);
-            (!path.is_empty()).then(|| Location::Sqlite(path.into()))
+            // No parameters, which would become part of the file's name, and no file of SQLite's own kinds.
+            let is_path = !path.is_empty() && !path.contains('?') && path != ":memory:";
+            is_path.then(|| Location::Sqlite(path.into()))
         }),
         #[cfg(not(feature = "sqlite"))]
         locate: None,
@@ -173,7 +175,14 @@ mod tests {
         ] {
             assert_eq!(located(url).unwrap(), std::path::Path::new(path));
         }
-        assert!(located("sqlite:").is_err() && located("sqlite://").is_err());
+        for url in [
+            "sqlite:",
+            "sqlite://",
+            "sqlite::memory:",
+            "sqlite:school.db?busy_timeout=1",
+        ] {
+            assert!(located(url).is_err(), "{url}");
+        }
     }
 
     #[test]

@@ -145,6 +145,9 @@ pub(crate) fn each_has_its_own_error(_: Effort) -> String {
         );
     }
     let folder = tempfile::tempdir().expect("there is room");
+    let uri = pollster::block_on(SqliteStore::open("file:log.db?mode=memory"));
+    let error = uri.expect_err("a URI");
+    assert!(matches!(error, OpenError::Uri { .. }), "{error:?}");
     let nowhere = folder.path().join("no/such/folder/log.db");
     let error = pollster::block_on(SqliteStore::open(&nowhere)).expect_err("nowhere");
     assert!(matches!(error, OpenError::NoFolder { .. }), "{error:?}");
