@@ -56,12 +56,7 @@ pub(crate) async fn swap(
     let seen = made(transaction, sql, &built.live)
         .await?
         .unwrap_or_default();
-    for relation in relations(transaction, &seen.tables).await? {
-        if relation.is_table() {
-            let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", relation.name());
-            transaction.batch_execute(&lock).await?;
-        }
-    }
+    lock_all(transaction, &seen.tables).await?;
     // In the order that all writers keep to.
     let (new, old) = if key(&built.follower) < key(&built.live) {
         let new = locked(transaction, sql, &built.follower).await?;
@@ -108,6 +103,20 @@ pub(crate) async fn swap(
     transaction.execute(forget, &values[..2]).await?;
     transaction.execute(rename, &values).await?;
     transaction.execute(&sql.notify, &[&handle]).await?;
+    Ok(())
+}
+
+/// Locks those of these names that are tables, before the rows of followers are.
+pub(crate) async fn lock_all(
+    transaction: &Transaction<'_>,
+    names: &BTreeSet<String>,
+) -> Result<(), Fault> {
+    for relation in relations(transaction, names).await? {
+        if relation.is_table() {
+            let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", relation.name());
+            transaction.batch_execute(&lock).await?;
+        }
+    }
     Ok(())
 }
 

@@ -383,10 +383,10 @@ fn prepare<P: SqliteProjection>(
             return Err(Undone::Handle(HandleError::Prepare(refused.into())));
         }
         let mut before = made(&transaction, sql, &output.follower)?;
-        if output.anew
-            && let Some(before) = before.take()
-        {
-            before.drop_tables_beside(&transaction)?;
+        if output.anew {
+            if let Some(before) = before.take() {
+                before.drop_tables_beside(&transaction)?;
+            }
             let FollowerId { name, log } = &output.follower;
             for statement in &sql.forget {
                 transaction.execute(statement, params![name, log])?;

@@ -71,6 +71,8 @@ impl Made {
     }
 
     fn drop_those_with(&self, connection: &Connection, ending: &str) -> Result<(), Error> {
+        // Until the commit: they may refer to each other.
+        connection.pragma_update(None, "defer_foreign_keys", true)?;
         for table in &self.tables {
             let table = format!("{table}{ending}");
             if is_table(connection, &table)? {

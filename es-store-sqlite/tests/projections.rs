@@ -366,3 +366,57 @@ fn a_table_of_somebody_elses_is_not_dropped_for_what_was_never_made() {
         assert_eq!(brick, "mine");
     });
 }
+
+/// Two tables, of which one refers to the other.
+struct Related;
+
+impl Projection for Related {
+    const NAME: &'static str = "related";
+    type Events = DogEvent;
+}
+
+impl SqliteProjection for Related {
+    fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        let (dogs, tricks) = (tx.table("dogs"), tx.table("tricks"));
+        tx.execute_batch(&format!(
+            "CREATE TABLE {dogs} (dog BLOB PRIMARY KEY);
+             CREATE TABLE {tricks} (dog BLOB NOT NULL REFERENCES {dogs} (dog), trick TEXT);"
+        ))?;
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Recorded<DogEvent>, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        let dog = event.stream.id;
+        match event.event {
+            DogEvent::TrickAdded { trick } => {
+                let insert = format!("INSERT INTO {} VALUES (?1, ?2)", tx.table("tricks"));
+                tx.execute(&insert, (dog, trick))?;
+            }
+            _ => {
+                let insert = format!("INSERT INTO {} VALUES (?1)", tx.table("dogs"));
+                tx.execute(&insert, [dog])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn tables_that_refer_to_each_other_are_built_again() {
+    block_on(async {
+        let kennel = File::new().await;
+        kennel.trained(1, &["sit"]).await;
+        let system = kennel.followed_by(kennel.store.project(Related));
+        system.settle().await.unwrap();
+        for _ in 0..2 {
+            let until = es_core::system::Until::Position(Position::MAX);
+            let handle = system.follower("related");
+            handle.rebuild_until(until, "early").await.unwrap();
+            handle.rebuild().await.unwrap();
+        }
+        let reader = Connection::open(&kennel.path).unwrap();
+        let both = "SELECT trick FROM tricks JOIN dogs USING (dog)";
+        let trick: String = reader.query_row(both, (), |row| row.get(0)).unwrap();
+        assert_eq!(trick, "sit");
+    });
+}

@@ -32,15 +32,15 @@ pub enum OpenError {
 impl fmt::Debug for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() {
-            let part: &dyn fmt::Debug = match self {
-                Self::Settings(error) => error,
+            let (name, part): (_, &dyn fmt::Debug) = match self {
+                Self::Settings(error) => ("Settings", error),
                 #[cfg(feature = "sqlite")]
-                Self::Sqlite(error) => error,
+                Self::Sqlite(error) => ("Sqlite", error),
                 #[cfg(feature = "postgres")]
-                Self::Postgres(error) => error,
-                Self::Owner(error) => error,
+                Self::Postgres(error) => ("Postgres", error),
+                Self::Owner(error) => ("Owner", error),
             };
-            return f.debug_tuple("OpenError").field(part).finish();
+            return f.debug_tuple(name).field(part).finish();
         }
         write!(f, "{self}")?;
         let mut cause = self.source();

@@ -8,7 +8,7 @@ use super::state::told;
 use super::{FollowError, FollowerHandle, System};
 use crate::application::{Rehearsal, Result};
 use crate::domain::Position;
-use crate::persistence::{FollowerId, Span};
+use crate::persistence::{DecodeError, FollowerId, Span};
 
 /// What followers would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,11 +91,15 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
     let rehearsal = Rehearsal::default();
     let mut records = Vec::with_capacity(page.records.len());
     for mut record in page.records {
-        if let Err(error) = followed.app.open_record(&mut record).await {
-            rehearsed.failure = Some((record.position, told(&error)));
-            break;
+        match followed.app.open_record(&mut record).await {
+            Ok(()) => records.push(record),
+            // It is passed over.
+            Err(DecodeError::Erased { .. }) => {}
+            Err(error) => {
+                rehearsed.failure = Some((record.position, told(&error)));
+                break;
+            }
         }
-        records.push(record);
     }
     let positions: Vec<_> = records.iter().map(|record| record.position).collect();
     rehearsed.events = positions.len();

@@ -26,8 +26,8 @@ mod reading;
 
 use halt::{Halt, stored};
 pub(super) use leasing::give_back;
-use leasing::renewed_after;
-use parking::{due, lacks_nothing};
+use leasing::{outdated, renewed_after};
+use parking::{due, must_go_on};
 use reading::{commit_at, is_the_log, open, read};
 
 /// What a follower is to do.
@@ -74,7 +74,7 @@ pub(super) struct Engine<'a> {
     goal: Goal,
     /// There is one turn alone, so nothing is read for the next.
     once: bool,
-    /// What was built before under the same name is in the way still.
+    /// What was built before under the same name is to be thrown away still.
     anew: bool,
     /// Present under a lease.
     run: Option<Run>,
@@ -365,10 +365,15 @@ impl<'a> Engine<'a> {
         if run.output.tag.is_none() {
             return Ok(Turn::CaughtUp);
         }
-        if matches!(self.goal, Goal::Build { .. }) {
-            lacks_nothing(self.followed, &run.parked).await?;
+        if must_go_on(self.followed, run).await? {
+            return Ok(Turn::Moved(0));
         }
         if run.swaps {
+            // Somebody may have put a newer one there meanwhile.
+            let live = self.store().standing(&self.followed.id).await?.revision;
+            if live > run.output.revision {
+                return Err(outdated(live, run.output.revision));
+            }
             let swapped = self.follower.swap(&run.output).await;
             swapped.map_err(stored)?;
             self.run = None;

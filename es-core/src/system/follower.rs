@@ -46,7 +46,8 @@ pub trait Follower: Send + 'static {
         Settings::default()
     }
 
-    /// Makes ready what it writes to, before the first batch of a lease.
+    /// Makes ready what it writes to, before the first batch of a lease. What is to be made [anew](Output::anew) is empty then, its checkpoint at the
+    /// start, and nothing set aside in it.
     ///
     /// # Errors
     /// [`HandleError`]; nothing was changed.

@@ -95,7 +95,8 @@ impl FollowerHandle {
     ///
     /// # Errors
     /// [`WaitError`], as [`Error::Wait`](crate::Error::Wait); [`WaitError::TimedOut`] after `at_most`, and [`WaitError::Parked`] where it could
-    /// not handle just that event and set it aside. [`FollowError::Stopped`] as soon as it stopped in this system at an event that it cannot handle.
+    /// not handle just that event and set it aside. [`FollowError::Stopped`] as soon as it stopped in this system at an event that it cannot handle,
+    /// and nobody else has its lease.
     pub async fn wait_for<P: Into<Option<Position>>>(
         &self,
         position: P,
@@ -110,11 +111,17 @@ impl FollowerHandle {
                     let changed = followed.changed();
                     let told = followed.told.listen();
                     let state = followed.state();
-                    reached = followed.store.checkpoint(&followed.id).await?;
+                    let standing = followed.store.standing(&followed.id).await?;
+                    reached = standing.position;
                     if reached >= awaited {
                         return Ok::<_, ReadError>(Waited::Reached);
                     }
-                    if let State::Stopped(reason @ StopReason::Failed { .. }) = state {
+                    // Another process may be past that event, or try it.
+                    if let State::Stopped(reason) = state
+                        && let StopReason::Failed { position, .. } = reason
+                        && reached < position
+                        && standing.holder.is_none()
+                    {
                         return Ok(Waited::Stopped(reason));
                     }
                     let news = future::or(changed, told);

@@ -1,5 +1,6 @@
 //! Events bring about new events.
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -141,7 +142,7 @@ impl<M: ProcessManager> Reactions<M> {
     /// Answers one event, again where another writer of the aggregates was faster.
     async fn react_at(&mut self, batch: &Batch, place: usize) -> Result<(), HandleError> {
         let failed = |source| HandleError::Event { place, source };
-        let mut attempts = 0;
+        let (mut attempts, mut existed) = (0, false);
         loop {
             let record = &batch.records[place];
             let event = Recorded::of(record).map_err(|error| failed(error.into()))?;
@@ -174,8 +175,8 @@ impl<M: ProcessManager> Reactions<M> {
                 return Err(failed(conflict.into()));
             }
             // Who looks whether it is there finds it the second time; who does not, never does.
-            let is_vain =
-                matches!(conflict, Error::Save(SaveError::AlreadyExists { .. })) && attempts > 1;
+            let exists = matches!(conflict, Error::Save(SaveError::AlreadyExists { .. }));
+            let is_vain = exists && mem::replace(&mut existed, exists);
             let pause = Retry::default().pause(attempts);
             let Some(pause) = pause.filter(|_| !is_vain) else {
                 return Err(failed(conflict.into()));

@@ -21,6 +21,13 @@ pub enum Until {
 /// The tag of what is built anew by the same revision.
 const AGAIN: &str = "again";
 
+/// Whether a raised revision is built under that name.
+fn is_of_a_revision(into: &str) -> bool {
+    into.strip_prefix('r').is_some_and(|digits| {
+        !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+    })
+}
+
 impl FollowerHandle {
     /// Builds the read model anew from the first event, beside the one that readers see, and puts it in its place once it is as far: readers see
     /// the old one or the new one, never a part. Writers go on, and so does whoever runs the follower elsewhere. One that
@@ -29,8 +36,8 @@ impl FollowerHandle {
     /// (A raised [`REVISION`](super::Projection::REVISION) needs no call: its follower does this by itself.)
     ///
     /// # Errors
-    /// [`FollowError`]; what readers see is what it was. So it is where aggregates would be missing from it that were set aside meanwhile
-    /// ([`Incomplete`](StopReason::Incomplete)), unless they are set aside, or given up on, in what readers see too.
+    /// [`FollowError`]; what readers see is what it was. So it is where an aggregate that they see would be missing, because it was set aside meanwhile
+    /// ([`Incomplete`](StopReason::Incomplete)). What was given up on in what they see is given up on again.
     pub async fn rebuild(&self) -> Result<()> {
         self.build(Goal::Build {
             tag: AGAIN.to_owned(),
@@ -42,17 +49,20 @@ impl FollowerHandle {
     }
 
     /// Builds the read model as it was at a position or a time, into tables of another name: `into` stands at the end of their names, after two
-    /// underscores. Nobody follows there, and what readers see stays. Says how far it is: as far as the log, where that ends before.
+    /// underscores. Nobody follows there, and what readers see stays; what was built under that name before is thrown away first. Says how far it is: as
+    /// far as the log, where that ends before.
     ///
     /// # Errors
-    /// [`FollowError`]; what readers see is what it was.
+    /// [`FollowError`]; what readers see is what it was, and what is under that name may be a part, as where it lacks aggregates that readers see
+    /// ([`Incomplete`](StopReason::Incomplete)).
     pub async fn rebuild_until(&self, until: Until, into: &str) -> Result<Position> {
         let is_name = (1..=20).contains(&into.len())
             && into.starts_with(|first: char| first.is_ascii_lowercase())
             && into
                 .chars()
                 .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
-            && into != AGAIN;
+            && into != AGAIN
+            && !is_of_a_revision(into);
         if !is_name {
             let name = into.to_owned();
             return Err(FollowError::Name { name }.into());

@@ -95,12 +95,11 @@ pub enum StopReason {
     },
     /// What was built beside lacks aggregates that readers see.
     #[error(
-        "it would lack {streams} {} that readers see, first `{first}`: {failure}; mend what failed and build it again, or park them in what readers \
-         see by `sync-followers`, or drop them there, first",
+        "it would lack {streams} {} that readers see, first `{first}`: {failure}; mend what failed and build it again",
         if *streams == 1 { "aggregate" } else { "aggregates" }
     )]
     Incomplete {
-        /// How many aggregates were set aside while it was built.
+        /// How many aggregates were set aside while it was built, earlier than in what readers see.
         streams: usize,
         /// The first of them.
         first: StreamId,

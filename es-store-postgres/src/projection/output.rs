@@ -28,6 +28,11 @@ pub(super) async fn prepare<P: PostgresProjection>(
     let work = Arc::clone(&own.work);
     let transaction = in_time(shared.patience, begin(&mut own.client)).await?;
     let (standing, before, inside) = in_time(shared.patience, async {
+        if output.anew
+            && let Some(before) = swap::made(&transaction, sql, &output.follower).await?
+        {
+            swap::lock_all(&transaction, &before.beside()).await?;
+        }
         let standing = followers::locked(&*transaction, sql, &output.follower).await?;
         let before = swap::made(&transaction, sql, &output.follower).await?;
         let inside = swap::runs_inside(&transaction, sql, &output.live).await?;
@@ -44,13 +49,11 @@ pub(super) async fn prepare<P: PostgresProjection>(
         Some(tag) => format!("__{tag}"),
         None => String::new(),
     };
-    match before {
-        Some(before) if output.anew => {
-            let forgotten = forget(&transaction, sql, output, &before);
-            in_time(shared.patience, forgotten).await?;
-        }
-        Some(_) if standing.revision != 0 => return Ok(ending),
-        _ => {}
+    if output.anew {
+        let forgotten = forget(&transaction, sql, output, before.unwrap_or_default());
+        in_time(shared.patience, forgotten).await?;
+    } else if standing.revision != 0 && before.is_some() {
+        return Ok(ending);
     }
     work.write_to(Made::new(&ending));
     let created = within(&work, projection.create(&transaction)).await;
@@ -75,7 +78,7 @@ async fn forget(
     transaction: &Transaction<'_>,
     sql: &Sql,
     output: &Output,
-    before: &Made,
+    before: Made,
 ) -> Result<(), Fault> {
     swap::drop_all(transaction, &before.beside()).await?;
     let [name, log] = key(&output.follower);

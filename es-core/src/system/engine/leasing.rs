@@ -198,7 +198,7 @@ impl Engine<'_> {
     }
 }
 
-fn outdated(live: u32, known: u32) -> Halt {
+pub(super) fn outdated(live: u32, known: u32) -> Halt {
     Halt::Stop(StopReason::Outdated { live, known })
 }
 

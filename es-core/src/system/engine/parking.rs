@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::halt::{Halt, stored};
 use super::reading::is_the_log;
-use super::{Engine, Turn};
+use super::{Engine, Run, Turn};
 use crate::domain::{Position, StreamId};
-use crate::persistence::{Advance, BoxError, DecodeError, Parked, Parking, Record, Span};
+use crate::persistence::{Advance, BoxError, DecodeError, Parked, Parking, Record, Span, Verdict};
 use crate::system::failure::Then;
 use crate::system::followed::Followed;
 use crate::system::follower::{Batch, HandleError};
@@ -171,29 +171,50 @@ pub(super) fn due(parked: &[Parked]) -> Option<Parked> {
         .cloned()
 }
 
-/// Stops what was built where aggregates are set aside in it, but neither set aside nor given up on in what readers see: it would take them away.
-pub(super) async fn lacks_nothing(followed: &Followed, parked: &[Parked]) -> Result<(), Halt> {
-    if parked.is_empty() {
-        return Ok(());
+/// Looks at what is set aside in what was built, before it takes the place of what readers see. What somebody gave up on there is given up on here, too,
+/// and then there is more to handle. Stops where readers would lose what they have: an aggregate that is set aside there not at all, or later.
+pub(super) async fn must_go_on(followed: &Followed, run: &Run) -> Result<bool, Halt> {
+    let failed = || run.parked.iter().filter(|parked| parked.failure.is_some());
+    if failed().next().is_none() {
+        return Ok(false);
     }
-    let (waiting, dropped) = (
-        followed.store.parked(&followed.id).await?,
-        followed.store.dropped(&followed.id).await?,
-    );
-    let waiting = waiting.iter().map(|parked| &parked.stream);
-    let known: HashSet<_> = waiting
-        .chain(dropped.iter().map(|dropped| &dropped.stream))
-        .collect();
-    let lacking = parked
-        .iter()
-        .filter(|parked| !known.contains(&parked.stream));
-    let streams: HashSet<_> = lacking.clone().map(|parked| &parked.stream).collect();
-    let Some(first) = lacking.clone().find(|parked| parked.failure.is_some()) else {
-        return Ok(());
+    let standing = followed.store.standing(&followed.id).await?;
+    let waiting = followed.store.parked(&followed.id).await?;
+    let dropped = followed.store.dropped(&followed.id).await?;
+    for failed in failed() {
+        let given_up = dropped
+            .iter()
+            .find(|dropped| dropped.position == failed.position);
+        if let Some(given_up) = given_up {
+            let verdict = Verdict::Drop {
+                position: failed.position,
+                by: given_up.by.clone(),
+                reason: given_up.reason.clone(),
+            };
+            let store = &followed.store;
+            let decided = store.decide(&run.output.follower, &failed.stream, verdict);
+            decided.await.map_err(|error| {
+                Halt::Stop(StopReason::Unable {
+                    failure: told(&error),
+                })
+            })?;
+            return Ok(true);
+        }
+    }
+    let is_lost = |failed: &&Parked| {
+        let mut waiting = waiting
+            .iter()
+            .filter(|waiting| waiting.stream == failed.stream);
+        failed.position <= standing.position
+            && waiting.all(|waiting| failed.position < waiting.position)
     };
-    Err(Halt::Stop(StopReason::Incomplete {
-        streams: streams.len(),
-        first: first.stream.clone(),
-        failure: first.failure.clone().unwrap_or_default(),
-    }))
+    let mut lost = failed().filter(is_lost);
+    match lost.next() {
+        None => Ok(false),
+        Some(first) => Err(Halt::Stop(StopReason::Incomplete {
+            streams: 1 + lost.count(),
+            first: first.stream.clone(),
+            failure: first.failure.clone().unwrap_or_default(),
+        })),
+    }
 }
