@@ -242,7 +242,7 @@ impl Followers {
             self.standing(&built.follower).position,
             self.standing(&built.live),
         );
-        if position < live.position {
+        if position < live.position && !built.anew {
             return Err(AppendError::Checkpoint {
                 follower: built.follower.clone(),
                 from: position,

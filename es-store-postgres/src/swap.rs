@@ -66,7 +66,7 @@ pub(crate) async fn swap(
         (locked(transaction, sql, &built.follower).await?, old)
     };
     fenced(built, new.epoch)?;
-    if new.position < old.position {
+    if new.position < old.position && !built.anew {
         return Err(Undone::Refused(AppendError::Checkpoint {
             follower: built.follower.clone(),
             from: new.position,

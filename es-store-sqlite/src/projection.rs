@@ -453,7 +453,7 @@ fn swap_in_transaction(connection: &Connection, sql: &Sql, built: &Output) -> Re
     let new = followers::standing(&transaction, sql, &built.follower)?;
     let old = followers::standing(&transaction, sql, &built.live)?;
     fenced(built, new.epoch)?;
-    if new.position < old.position {
+    if new.position < old.position && !built.anew {
         return Err(AppendError::Checkpoint {
             follower: built.follower.clone(),
             from: new.position,

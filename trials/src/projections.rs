@@ -125,6 +125,7 @@ macro_rules! projection_trials {
             a_read_model_is_built_as_it_was_into_tables_of_another_name
             what_a_rebuild_that_failed_has_made_is_thrown_away
             a_rebuild_takes_no_aggregate_from_readers
+            a_rebuild_makes_good_what_was_made_of_a_log_that_is_gone
         }
     };
 }
@@ -437,4 +438,29 @@ pub async fn a_rebuild_takes_no_aggregate_from_readers<K: Kennel>() {
     assert_eq!(handle.parked().await.unwrap().len(), 1);
     handle.rebuild().await.unwrap_err();
     assert_eq!(kennel.wall().await, wall(&[(1, &["impossible"])]));
+}
+
+#[doc(hidden)]
+pub async fn a_rebuild_makes_good_what_was_made_of_a_log_that_is_gone<K: Kennel>() {
+    let kennel = K::new().await;
+    let system = kennel.system::<1>();
+    kennel.trained(1, &["sit"]).await;
+    system.settle().await.unwrap();
+    // As after the log was restored to where it is now.
+    let far = "UPDATE es_checkpoints SET position = 99, commit_id = NULL WHERE follower = 'wall'";
+    kennel.execute(far).await;
+    kennel
+        .execute("INSERT INTO wall SELECT 99, dog, 'bow', 1 FROM wall")
+        .await;
+    let refused = system.settle().await.unwrap_err();
+    assert!(
+        format!("{refused:?}").contains("was restored"),
+        "{refused:?}"
+    );
+    system.follower("wall").rebuild().await.unwrap();
+    assert_eq!(kennel.wall().await, wall(&[(1, &["sit"])]));
+    let system = kennel.system::<1>();
+    kennel.trained(2, &["beg"]).await;
+    system.settle().await.unwrap();
+    assert_eq!(kennel.wall().await, wall(&[(1, &["sit"]), (2, &["beg"])]));
 }

@@ -12,7 +12,7 @@ use super::ahead::{Ahead, Size};
 use super::followed::Followed;
 use super::follower::{Batch, Follower, HandleError, Output};
 use super::state::{State, told};
-use super::traced;
+use super::{StopReason, traced};
 use crate::domain::Position;
 use crate::persistence::{
     Advance, Commit, CommitId, Epoch, Lease, LeaseRequest, Metadata, Parked, Parking, Store,
@@ -369,12 +369,17 @@ impl<'a> Engine<'a> {
             return Ok(Turn::Moved(0));
         }
         if run.swaps {
+            let live = self.store().standing(&self.followed.id).await?;
             // Somebody may have put a newer one there meanwhile.
-            let live = self.store().standing(&self.followed.id).await?.revision;
-            if live > run.output.revision {
-                return Err(outdated(live, run.output.revision));
+            if live.revision > run.output.revision {
+                return Err(outdated(live.revision, run.output.revision));
             }
-            let swapped = self.follower.swap(&run.output).await;
+            let mut built = run.output.clone();
+            if live.position > run.position {
+                let found = commit_at(self.followed, live.position).await?;
+                built.anew = !StopReason::is_the_log(live.position, live.stands_at, found);
+            }
+            let swapped = self.follower.swap(&built).await;
             swapped.map_err(stored)?;
             self.run = None;
             return Ok(match &self.goal {

@@ -56,7 +56,8 @@ pub trait Follower: Send + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// Puts what was built under another name in the place of what readers see, with its checkpoint and what it parked, in one transaction.
+    /// Puts what was built under another name in the place of what readers see, with its checkpoint and what it parked, in one transaction. It must be
+    /// as far as that, but where it is made [anew](Output::anew).
     ///
     /// # Errors
     /// [`HandleError`]; nothing was changed.
@@ -197,7 +198,8 @@ pub struct Output {
     pub revision: u32,
     /// The lease under which it is made.
     pub epoch: Option<Epoch>,
-    /// It is to be made anew: what was made under that name before is thrown away when it is made ready.
+    /// It is to be made anew: what was made under that name before is thrown away when it is made ready; and where it takes the place of what readers
+    /// see, that is of another log, so it does not matter how far that was.
     pub anew: bool,
 }
 
