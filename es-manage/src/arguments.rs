@@ -140,7 +140,9 @@ pub(crate) enum Command {
         #[arg(long)]
         append: bool,
     },
-    /// Print a new key for `ES_CIPHER_KEYS`, to be written there behind a number and a colon: `1:KEY`, or `2:KEY,1:OLDER`
+    /// Print a new key for `ES_CIPHER_KEYS`
+    ///
+    /// It is written there behind a number and a colon: `1:KEY`; the first of several encrypts: `2:KEY,1:OLDER`.
     NewKey,
     /// Print what a shell needs to complete these commands
     Completions {

@@ -8,7 +8,7 @@ pub trait Projection: Send + 'static {
     const NAME: &'static str;
 
     /// To be raised when what it makes of the same events is another thing: from then on it is built anew, beside what there is, and takes its
-    /// place once it is as far. From 1.
+    /// place once it is as far; but where readers would lose an aggregate by it that was set aside meanwhile, the follower stops and says so. From 1.
     const REVISION: u32 = 1;
 
     /// Which events it handles.
