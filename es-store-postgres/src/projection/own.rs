@@ -135,11 +135,20 @@ pub(crate) fn is_of_the_moment(error: &(dyn std::error::Error + 'static)) -> boo
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<tokio_postgres::Error>() {
-            return is_passing(error) || error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
+            return is_passing(error)
+                || error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+                || is_of_the_catalog(error);
         }
         cause = error.source();
     }
     false
+}
+
+/// Somebody else makes a table of that name just now: `IF NOT EXISTS` does not wait for that.
+fn is_of_the_catalog(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|error| {
+        error.code() == &SqlState::UNIQUE_VIOLATION && error.schema() == Some("pg_catalog")
+    })
 }
 
 pub(super) use with_own;
