@@ -57,8 +57,9 @@
 //! Every command takes `--store URL`, or `--store APPLICATION=URL` once for each, and `--json`. Reports go to the standard output, errors and
 //! progress to the standard error. No command but `migrate` makes or migrates a store.
 //!
-//! Whatever is broken off, or killed, has kept what it did, and the same command again goes on from there; `rebuild` begins again. Interrupted (`SIGINT`, `SIGTERM`),
-//! `sync-followers` and `rebuild` give back their leases before they end, so that the next run need not wait; interrupted again, they end at once.
+//! Whatever is broken off, or killed, has kept what it did, and the same command again goes on from there; `rebuild` begins again. Interrupted
+//! (`SIGINT`, `SIGTERM`), `sync-followers` and `rebuild` give back their leases before they end, so that the next run need not wait; interrupted
+//! again, they end at once.
 //!
 //! # Exit status
 //!

@@ -181,15 +181,8 @@ impl Followers {
 
     /// Whose the checkpoint is: the one who has the lease, or nobody else.
     pub(crate) fn fenced(&self, output: &Output) -> Result<(), AppendError> {
-        let actual = self.standing(&output.follower).epoch;
-        match output.epoch {
-            Some(epoch) if epoch != actual => Err(AppendError::Fenced {
-                follower: output.follower.clone(),
-                epoch,
-                actual,
-            }),
-            _ => Ok(()),
-        }
+        let fenced = output.fenced(self.standing(&output.follower).epoch);
+        fenced.map_or(Ok(()), Err)
     }
 
     /// Whether a projection inside of commits has that name.
@@ -237,18 +230,9 @@ impl Followers {
 
     /// Puts what was built in the place of what readers see.
     pub(crate) fn swap(&mut self, built: &Output) -> Result<(), AppendError> {
-        self.fenced(built)?;
-        let (position, live) = (
-            self.standing(&built.follower).position,
-            self.standing(&built.live),
-        );
-        if position < live.position && !built.anew {
-            return Err(AppendError::Checkpoint {
-                follower: built.follower.clone(),
-                from: position,
-                to: position,
-                actual: live.position,
-            });
+        let (new, seen) = (self.standing(&built.follower), self.standing(&built.live));
+        if let Some(refused) = built.refusal(&new, &seen) {
+            return Err(refused);
         }
         let Some(mut kept) = self.kept.remove(&built.follower) else {
             return Ok(());

@@ -2,7 +2,7 @@
 use std::collections::BTreeSet;
 
 use es_core::Position;
-use es_core::persistence::{AppendError, Epoch, FollowerId};
+use es_core::persistence::FollowerId;
 use es_core::system::Output;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
@@ -32,18 +32,6 @@ pub(crate) async fn made(
     made.map_err(|error| Fault::unlike(0, error))
 }
 
-/// Refuses what is done under an older lease.
-pub(crate) fn fenced(output: &Output, actual: Epoch) -> Result<(), Undone> {
-    match output.epoch {
-        Some(epoch) if epoch != actual => Err(Undone::Refused(AppendError::Fenced {
-            follower: output.follower.clone(),
-            epoch,
-            actual,
-        })),
-        _ => Ok(()),
-    }
-}
-
 /// Puts what was built in the place of what readers see; all but the commit.
 ///
 /// Tables are locked before rows of followers, as a batch locks them: else one could wait for the other.
@@ -65,14 +53,8 @@ pub(crate) async fn swap(
         let old = locked(transaction, sql, &built.live).await?;
         (locked(transaction, sql, &built.follower).await?, old)
     };
-    fenced(built, new.epoch)?;
-    if new.position < old.position && !built.anew {
-        return Err(Undone::Refused(AppendError::Checkpoint {
-            follower: built.follower.clone(),
-            from: new.position,
-            to: new.position,
-            actual: old.position,
-        }));
+    if let Some(refused) = built.refusal(&new, &old) {
+        return Err(Undone::Refused(refused));
     }
     let after = made(transaction, sql, &built.follower)
         .await?

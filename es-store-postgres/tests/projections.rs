@@ -615,6 +615,59 @@ async fn a_table_of_somebody_elses_is_not_dropped_for_what_was_never_made() {
     assert_eq!(brick.unwrap().get::<_, &str>(0), "mine");
 }
 
+/// Makes its table where it is not there.
+struct Careful;
+
+impl Projection for Careful {
+    const NAME: &'static str = "careful";
+    type Events = DogEvent;
+}
+
+const CAREFUL: &str = "CREATE TABLE IF NOT EXISTS careful (dog uuid)";
+
+impl PostgresProjection for Careful {
+    async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        Ok(tx.batch_execute(CAREFUL).await?)
+    }
+
+    async fn handle(
+        &mut self,
+        event: Recorded<DogEvent>,
+        tx: &Transaction<'_>,
+    ) -> Result<(), BoxError> {
+        let insert = "INSERT INTO careful VALUES ($1)";
+        tx.execute(insert, &[&event.stream.id]).await?;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn two_who_make_a_table_at_once_are_not_in_each_others_way() {
+    let mut kennel = Schema::new().await;
+    kennel.trained(1, &[]).await;
+    let follower = kennel.store.project(Careful);
+    let follower = follower.on_failure(OnFailure::stop().retries(0));
+    let system = System::new("kennel").follow(&kennel.app, follower);
+    let onlooker = session(&kennel.log).await;
+    let pid: i32 = {
+        let row = kennel.reader.query_one("SELECT pg_backend_pid()", &[]);
+        row.await.unwrap().get(0)
+    };
+    let other = kennel.reader.transaction().await.unwrap();
+    other.batch_execute(CAREFUL).await.unwrap();
+    let meanwhile = async {
+        let waiting = "SELECT 1 FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))";
+        while onlooker.query(waiting, &[&pid]).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        other.commit().await.unwrap();
+    };
+    let (settled, ()) = tokio::join!(system.settle(), meanwhile);
+    settled.unwrap();
+    let dogs = onlooker.query("SELECT dog FROM careful", &[]).await;
+    assert_eq!(dogs.unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn a_handler_that_hides_an_error_fails_at_its_event() {
     let kennel = Schema::new().await;

@@ -376,7 +376,9 @@ fn prepare<P: SqliteProjection>(
     let mut prepared = || -> Result<String, Undone> {
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
         let standing = followers::standing(&transaction, sql, &output.follower)?;
-        fenced(output, standing.epoch)?;
+        if let Some(fenced) = output.fenced(standing.epoch) {
+            return Err(fenced.into());
+        }
         if runs_inside(&transaction, sql, &output.live)? {
             let follower = output.live.clone();
             let refused = LeaseError::Inline { follower };
@@ -428,17 +430,6 @@ fn prepare<P: SqliteProjection>(
     Ok(prepared()?)
 }
 
-fn fenced(output: &Output, actual: es_core::persistence::Epoch) -> Result<(), AppendError> {
-    match output.epoch {
-        Some(epoch) if epoch != actual => Err(AppendError::Fenced {
-            follower: output.follower.clone(),
-            epoch,
-            actual,
-        }),
-        _ => Ok(()),
-    }
-}
-
 /// Puts what was built in the place of what readers see.
 fn swap(connection: &Connection, sql: &Sql, built: &Output) -> Result<(), HandleError> {
     // Views of the user's stay as they are written: the table that they name is there again at the end.
@@ -452,15 +443,8 @@ fn swap_in_transaction(connection: &Connection, sql: &Sql, built: &Output) -> Re
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     let new = followers::standing(&transaction, sql, &built.follower)?;
     let old = followers::standing(&transaction, sql, &built.live)?;
-    fenced(built, new.epoch)?;
-    if new.position < old.position && !built.anew {
-        return Err(AppendError::Checkpoint {
-            follower: built.follower.clone(),
-            from: new.position,
-            to: new.position,
-            actual: old.position,
-        }
-        .into());
+    if let Some(refused) = built.refusal(&new, &old) {
+        return Err(refused.into());
     }
     let after = made(&transaction, sql, &built.follower)?.unwrap_or_default();
     // A table that is not known to be the projection's is left alone, and then in the way.

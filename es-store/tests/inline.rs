@@ -327,6 +327,51 @@ async fn keys_that_do_not_answer_at_once_are_an_error_that_says_so() {
     }
 }
 
+/// One key for all streams but those whose own was destroyed.
+struct Destroyed(Key, Vec<StreamId>);
+
+impl KeyProvider for Destroyed {
+    fn current<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+        let id = KeyId::from(1);
+        Box::pin(async move { Ok((id, self.key(stream, id).await?)) })
+    }
+
+    fn key<'a>(&'a self, stream: &'a StreamId, _: KeyId) -> BoxFuture<'a, Result<Key, KeyError>> {
+        Box::pin(async move {
+            match self.1.contains(stream) {
+                true => Err(KeyError::Destroyed),
+                false => Ok(self.0.clone()),
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn events_whose_key_was_destroyed_are_passed_over() {
+    for kind in kinds().await {
+        let key = Key::generate().unwrap();
+        let app = |destroyed| {
+            let keys = Destroyed(key.clone(), destroyed);
+            kind.builder().name("library").keys(keys).build()
+        };
+        let writer = app(Vec::new());
+        let mut erased = Book::add("Lady Susan");
+        writer.save(&mut erased).await.unwrap();
+        writer.save(&mut Book::add("Emma")).await.unwrap();
+        let reader = app(vec![StreamId::new("Book", erased.id())]);
+        // What is there already, and what comes.
+        kind.inline(&reader).await.unwrap();
+        erased.rename("Susan");
+        let mut other = Book::add("Sanditon");
+        writer.save((&mut erased, &mut other)).await.unwrap();
+        assert_eq!(kind.titles().await, ["Emma", "Sanditon"]);
+        assert_eq!(kind.store().head().await.unwrap(), Position::from(4));
+    }
+}
+
 #[tokio::test]
 async fn the_log_of_another_application_is_refused() {
     for kind in kinds().await {

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use es_core::system::{OnFailure, State, Until};
+use es_core::persistence::{AppendError, FollowerId};
+use es_core::system::{HandleError, OnFailure, Output, State, Until};
 use es_core::{Aggregate, Application, Follower, Position, Root, StreamId, System, events};
 use uuid::Uuid;
 
@@ -126,6 +127,7 @@ macro_rules! projection_trials {
             what_a_rebuild_that_failed_has_made_is_thrown_away
             a_rebuild_takes_no_aggregate_from_readers
             a_rebuild_makes_good_what_was_made_of_a_log_that_is_gone
+            an_older_revision_never_takes_the_place_of_a_newer_one
         }
     };
 }
@@ -463,4 +465,33 @@ pub async fn a_rebuild_makes_good_what_was_made_of_a_log_that_is_gone<K: Kennel>
     kennel.trained(2, &["beg"]).await;
     system.settle().await.unwrap();
     assert_eq!(kennel.wall().await, wall(&[(1, &["sit"]), (2, &["beg"])]));
+}
+
+#[doc(hidden)]
+pub async fn an_older_revision_never_takes_the_place_of_a_newer_one<K: Kennel>() {
+    let kennel = K::new().await;
+    let newer = kennel.system::<2>();
+    kennel.trained(1, &["sit"]).await;
+    // As far as readers are, and then put in their place: as who looked just before the newer one came.
+    let old = kennel.system::<1>();
+    let until = Until::Position(Position::from(2));
+    old.follower("wall")
+        .rebuild_until(until, "old")
+        .await
+        .unwrap();
+    newer.settle().await.unwrap();
+    let live = FollowerId::new("wall", "kennel");
+    let built = Output::alongside(live, 1, "old".to_owned());
+    let mut follower = kennel.projected::<1>(&Arc::default());
+    let refused = follower.swap(&built).await.unwrap_err();
+    let HandleError::Store(AppendError::Checkpoint { follower, .. }) = &refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(*follower, built.follower);
+    let revisions = kennel
+        .rows("wall")
+        .await
+        .into_iter()
+        .map(|(_, _, revision)| revision);
+    assert_eq!(revisions.collect::<Vec<_>>(), [2]);
 }

@@ -365,20 +365,21 @@ impl<'a> Engine<'a> {
         if run.output.tag.is_none() {
             return Ok(Turn::CaughtUp);
         }
-        if must_go_on(self.followed, run).await? {
+        let seen = self.store().standing(&self.followed.id).await?;
+        let found = commit_at(self.followed, seen.position).await?;
+        let is_gone = !StopReason::is_the_log(seen.position, seen.stands_at, found);
+        if must_go_on(self.followed, run, seen.position, is_gone).await? {
             return Ok(Turn::Moved(0));
         }
         if run.swaps {
-            let live = self.store().standing(&self.followed.id).await?;
             // Somebody may have put a newer one there meanwhile.
-            if live.revision > run.output.revision {
-                return Err(outdated(live.revision, run.output.revision));
+            if seen.revision > run.output.revision {
+                return Err(outdated(seen.revision, run.output.revision));
             }
-            let mut built = run.output.clone();
-            if live.position > run.position {
-                let found = commit_at(self.followed, live.position).await?;
-                built.anew = !StopReason::is_the_log(live.position, live.stands_at, found);
-            }
+            let built = Output {
+                anew: is_gone,
+                ..run.output.clone()
+            };
             let swapped = self.follower.swap(&built).await;
             swapped.map_err(stored)?;
             self.run = None;

@@ -9,7 +9,7 @@ use crate::application::Rehearsal;
 use crate::domain::Position;
 use crate::persistence::{
     Advance, AppendError, BoxError, BoxFuture, CommitId, Epoch, Filter, FollowerId, Parking,
-    Record, Store,
+    Record, Standing, Store,
 };
 
 /// A reader of the log that keeps its checkpoint beside what it makes, in one transaction: what a store's `project` returns, and a process
@@ -46,8 +46,8 @@ pub trait Follower: Send + 'static {
         Settings::default()
     }
 
-    /// Makes ready what it writes to, before the first batch of a lease. What is to be made [anew](Output::anew) is empty then, its checkpoint at the
-    /// start, and nothing set aside in it.
+    /// Makes ready what it writes to, before the first batch of a lease. What is to be made [anew](Output::anew) is empty then, its checkpoint at
+    /// the start, and nothing set aside in it.
     ///
     /// # Errors
     /// [`HandleError`]; nothing was changed.
@@ -56,8 +56,8 @@ pub trait Follower: Send + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// Puts what was built under another name in the place of what readers see, with its checkpoint and what it parked, in one transaction. It must be
-    /// as far as that, but where it is made [anew](Output::anew).
+    /// Puts what was built under another name in the place of what readers see, with its checkpoint and what it parked, in one transaction, unless
+    /// it is [refused](Output::refusal).
     ///
     /// # Errors
     /// [`HandleError`]; nothing was changed.
@@ -198,8 +198,8 @@ pub struct Output {
     pub revision: u32,
     /// The lease under which it is made.
     pub epoch: Option<Epoch>,
-    /// It is to be made anew: what was made under that name before is thrown away when it is made ready; and where it takes the place of what readers
-    /// see, that is of another log, so it does not matter how far that was.
+    /// It is to be made anew: what was made under that name before is thrown away when it is made ready. Where it takes the place of what readers
+    /// see, that was made of a log that is gone, so it does not matter how far it was.
     pub anew: bool,
 }
 
@@ -229,6 +229,33 @@ impl Output {
             epoch: None,
             anew: false,
         }
+    }
+
+    /// Why a store refuses what is done under its lease, where `actual` is the newest epoch.
+    #[must_use]
+    pub fn fenced(&self, actual: Epoch) -> Option<AppendError> {
+        let epoch = self.epoch.filter(|epoch| *epoch != actual)?;
+        Some(AppendError::Fenced {
+            follower: self.follower.clone(),
+            epoch,
+            actual,
+        })
+    }
+
+    /// Why a store refuses to put it in the place of what readers see, where it keeps `built` of it and `seen` of that: an epoch that is past, an
+    /// older revision, or a checkpoint that is not as far.
+    #[must_use]
+    pub fn refusal(&self, built: &Standing, seen: &Standing) -> Option<AppendError> {
+        let is_behind = built.position < seen.position && !self.anew;
+        let refused = || AppendError::Checkpoint {
+            follower: self.follower.clone(),
+            from: built.position,
+            to: built.position,
+            actual: seen.position,
+        };
+        let replaces = built.revision >= seen.revision && !is_behind;
+        self.fenced(built.epoch)
+            .or_else(|| (!replaces).then(refused))
     }
 
     /// The name of a table: the one that readers see, or with the tag at its end, after two underscores.

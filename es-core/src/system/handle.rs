@@ -111,8 +111,7 @@ impl FollowerHandle {
                     let changed = followed.changed();
                     let told = followed.told.listen();
                     let state = followed.state();
-                    let standing = followed.store.standing(&followed.id).await?;
-                    reached = standing.position;
+                    reached = followed.store.checkpoint(&followed.id).await?;
                     if reached >= awaited {
                         return Ok::<_, ReadError>(Waited::Reached);
                     }
@@ -120,7 +119,12 @@ impl FollowerHandle {
                     if let State::Stopped(reason) = state
                         && let StopReason::Failed { position, .. } = reason
                         && reached < position
-                        && standing.holder.is_none()
+                        && followed
+                            .store
+                            .standing(&followed.id)
+                            .await?
+                            .holder
+                            .is_none()
                     {
                         return Ok(Waited::Stopped(reason));
                     }

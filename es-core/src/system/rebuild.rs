@@ -36,8 +36,8 @@ impl FollowerHandle {
     /// (A raised [`REVISION`](super::Projection::REVISION) needs no call: its follower does this by itself.)
     ///
     /// # Errors
-    /// [`FollowError`]; what readers see is what it was. So it is where an aggregate that they see would be missing, because it was set aside meanwhile
-    /// ([`Incomplete`](StopReason::Incomplete)). What was given up on in what they see is given up on again.
+    /// [`FollowError`]; what readers see is what it was. So it is where an aggregate that they see would be missing, because it was set aside
+    /// meanwhile ([`Incomplete`](StopReason::Incomplete)). What was given up on in what they see is given up on again.
     pub async fn rebuild(&self) -> Result<()> {
         self.build(Goal::Build {
             tag: AGAIN.to_owned(),
@@ -49,8 +49,8 @@ impl FollowerHandle {
     }
 
     /// Builds the read model as it was at a position or a time, into tables of another name: `into` stands at the end of their names, after two
-    /// underscores. Nobody follows there, and what readers see stays; what was built under that name before is thrown away first. Says how far it is: as
-    /// far as the log, where that ends before.
+    /// underscores. Nobody follows there, and what readers see stays; what was built under that name before is thrown away first. Says how far it
+    /// is: as far as the log, where that ends before.
     ///
     /// # Errors
     /// [`FollowError`]; what readers see is what it was, and what is under that name may be a part, as where it lacks aggregates that readers see

@@ -17,7 +17,7 @@ use futures_lite::future::{or, yield_now, zip};
 use pollster::block_on;
 
 use crate::chains::Prizes;
-use crate::school::{Certificates, Members, Wall, application, dog, train, trained};
+use crate::school::{Certificates, Members, Wall, application, stream, train, trained};
 
 #[test]
 fn a_follower_is_caught_up_to_the_end_there_was_and_gives_its_lease_back() {
@@ -135,7 +135,7 @@ fn all_that_was_set_aside_and_is_to_be_tried_again_is_caught_up_with() {
 
         failing.store(false, Ordering::SeqCst);
         for number in 1..=3 {
-            let stream = StreamId::new("Dog", dog(number));
+            let stream = stream(number);
             wall.retry(&stream).await.unwrap();
         }
         wall.catch_up(Duration::ZERO, &mut moved).await.unwrap();
@@ -373,7 +373,7 @@ fn an_event_that_cannot_be_opened_for_a_moment_is_not_passed_over() {
         }
         let absent = Absent {
             keys,
-            of: StreamId::new("Dog", dog(3)),
+            of: stream(3),
             asked: std::sync::atomic::AtomicU32::new(0),
         };
         let reading = Application::builder(store.clone())

@@ -10,13 +10,13 @@ use es_core::persistence::{
 };
 use es_core::system::{OnFailure, Output, State};
 use es_core::testing::{Intercept, Intercepted, VirtualClock};
-use es_core::{Application, Follower, Position, StreamId, System};
+use es_core::{Application, Follower, Position, System};
 use es_store_memory::MemoryStore;
 use es_store_sqlite::SqliteStore;
 use pollster::block_on;
 use trials::faults::idle::Reader;
 
-use crate::school::{Wall, application, dog, trained};
+use crate::school::{Wall, application, stream, trained};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -111,13 +111,19 @@ fn many_followers_with_nothing_to_do_ask_one_question_a_second_together_and_hold
         std::thread::sleep(Duration::from_millis(1));
         !system.followers().any(|follower| holds(&follower))
     });
-    for second in 0..20 {
+    let asked_in_a_second = || {
         let before = asked();
         clock.advance(Duration::from_secs(1));
         until("one of them looks", || asked() > before);
         // Whoever else would look does so soon.
         std::thread::sleep(Duration::from_millis(5));
-        assert_eq!(asked(), before + 1, "in second {second}");
+        asked() - before
+    };
+    until("the last to give its lease back is at rest, too", || {
+        asked_in_a_second() == 1
+    });
+    for second in 0..20 {
+        assert_eq!(asked_in_a_second(), 1, "in second {second}");
     }
 
     // What nobody tells of is found all the same, and by all.
@@ -148,11 +154,7 @@ fn who_rests_takes_up_what_somebody_else_has_set_aside_meanwhile() {
     });
     block_on(built_with_an_event_set_aside(&store, &app));
     assert_eq!(status().parked, 1);
-    let retried = block_on(
-        resting
-            .follower("wall")
-            .retry(&StreamId::new("Dog", dog(1))),
-    );
+    let retried = block_on(resting.follower("wall").retry(&stream(1)));
     retried.expect("it is set aside");
     until("it is tried again", || status().parked == 0);
     block_on(running.stop()).expect("it was told to");

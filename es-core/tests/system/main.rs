@@ -2,10 +2,12 @@
 
 mod catching_up;
 mod chains;
+mod erased;
 mod failures;
 mod idle;
 mod leases;
 mod rebuilding;
+mod restored;
 mod running;
 mod school;
 mod stepping;

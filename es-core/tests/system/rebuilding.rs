@@ -1,3 +1,5 @@
+use std::sync::{Arc, Mutex};
+
 use es_core::system::Until;
 use es_core::{BoxError, Position, Projection, Recorded, System};
 use es_store_memory::MemoryProjection;
@@ -75,5 +77,47 @@ fn a_read_model_is_built_as_it_was_under_another_name() {
             store.view::<Wall>().unwrap().tricks[&dog(1)],
             ["sit", "bow"]
         );
+    });
+}
+
+/// A wall while whose building a newer one takes its place.
+#[derive(Clone, Default)]
+struct Overtaken {
+    wall: Wall,
+    newer: Arc<Mutex<Option<System>>>,
+}
+
+impl Projection for Overtaken {
+    const NAME: &'static str = "wall";
+    type Events = DogEvent;
+}
+
+impl MemoryProjection for Overtaken {
+    fn handle(&mut self, event: Recorded<DogEvent>) -> Result<(), BoxError> {
+        let newer = self.newer.lock().expect("nobody panics").take();
+        if let Some(newer) = newer {
+            block_on(newer.settle())?;
+        }
+        self.wall.handle(event)
+    }
+}
+
+#[test]
+fn an_older_revision_never_takes_the_place_of_a_newer_one() {
+    block_on(async {
+        let (store, school) = application("school");
+        trained(&school, 1, &["sit"]).await;
+        let overtaken = Overtaken::default();
+        let newer = Arc::clone(&overtaken.newer);
+        let system = System::new("old").follow(&school, store.project(overtaken.clone()));
+        system.settle().await.unwrap();
+        let new = System::new("new").follow(&school, store.project(Shouting::default()));
+        *newer.lock().unwrap() = Some(new);
+        let refused = system.follower("wall").rebuild().await.unwrap_err();
+        assert!(
+            format!("{refused:?}").contains("revision 2 already"),
+            "{refused:?}"
+        );
+        assert_eq!(store.view::<Shouting>().unwrap().0.tricks[&dog(1)], ["SIT"]);
     });
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use es_core::{
     Aggregate, Application, BoxError, EventSet, ProcessManager, Projection, Recorded, Root,
-    UnitOfWork, events,
+    StreamId, UnitOfWork, events,
 };
 use es_store_memory::{MemoryProjection, MemoryStore};
 use uuid::Uuid;
@@ -177,6 +177,16 @@ pub(crate) fn application(name: &str) -> (MemoryStore, Application) {
 
 pub(crate) fn dog(number: u128) -> Uuid {
     Uuid::from_u128(number)
+}
+
+pub(crate) fn stream(number: u128) -> StreamId {
+    StreamId::new("Dog", dog(number))
+}
+
+/// The tricks of a dog on the wall that readers see.
+pub(crate) fn tricks(store: &MemoryStore, number: u128) -> Vec<String> {
+    let wall = store.view::<Wall>().expect("it was made");
+    wall.tricks.get(&dog(number)).cloned().unwrap_or_default()
 }
 
 /// Registers a dog with tricks.

@@ -27,8 +27,8 @@ pub struct ExportReport {
 /// [import](crate::import) knows that something is missing. What is encrypted stays encrypted.
 ///
 /// Events that are committed meanwhile are left out. Checkpoints, read models and snapshots are not in it: they are made again.
-/// So a process manager that is let loose on the imported log answers all of it once more, effects outside included: carry the log over with the tools of
-/// its database where that must not be.
+/// So a process manager that is let loose on the imported log answers all of it once more, effects outside included: carry the log over with the
+/// tools of its database where that must not be.
 ///
 /// ```
 /// # use es_core::Application;

@@ -39,7 +39,9 @@ pub(super) async fn prepare<P: PostgresProjection>(
         Ok((standing, before, inside))
     })
     .await?;
-    swap::fenced(output, standing.epoch)?;
+    if let Some(fenced) = output.fenced(standing.epoch) {
+        return Err(Undone::Refused(fenced));
+    }
     if inside {
         let follower = output.live.clone();
         let refused = LeaseError::Inline { follower };

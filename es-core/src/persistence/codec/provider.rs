@@ -10,8 +10,8 @@ use crate::persistence::BoxError;
 /// Hands out the keys that payloads are encrypted with.
 ///
 /// [`Keys`](super::Keys) is the one for everyday use. Implement this to keep the keys elsewhere, or to have a key for each stream, so that
-/// destroying the key erases the stream: its events are still there, and nobody can read them. Followers pass over them; read models that were made before
-/// are to be rebuilt.
+/// destroying the key erases the stream: its events are still there, and nobody can read them. Followers pass over them; read models that were
+/// made before are to be rebuilt.
 ///
 /// What is hidden is the payload alone: stream, event name, version, time and metadata stay readable, and so does the size. What is encrypted
 /// cannot be changed or moved unnoticed; but plain payloads are read too, so who can write to the database can put a plain one in its place.

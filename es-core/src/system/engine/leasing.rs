@@ -107,14 +107,13 @@ impl Engine<'_> {
         let revision = self.followed.revision;
         let seen = self.store().standing(live).await?.revision;
         let (mut output, swaps) = match &self.goal {
-            Goal::Build { swap: true, .. } if seen > revision => {
+            Goal::Follow | Goal::Build { swap: true, .. } if seen > revision => {
                 return Err(outdated(seen, revision));
             }
             Goal::Build { tag, swap, .. } => (
                 Output::alongside(live.clone(), revision, tag.clone()),
                 *swap,
             ),
-            Goal::Follow if seen > revision => return Err(outdated(seen, revision)),
             Goal::Follow if seen != 0 && seen < revision => {
                 let tag = format!("r{revision}");
                 (Output::alongside(live.clone(), revision, tag), true)

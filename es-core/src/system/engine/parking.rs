@@ -171,16 +171,27 @@ pub(super) fn due(parked: &[Parked]) -> Option<Parked> {
         .cloned()
 }
 
-/// Looks at what is set aside in what was built, before it takes the place of what readers see. What somebody gave up on there is given up on here, too,
-/// and then there is more to handle. Stops where readers would lose what they have: an aggregate that is set aside there not at all, or later.
-pub(super) async fn must_go_on(followed: &Followed, run: &Run) -> Result<bool, Halt> {
+/// Looks at what is set aside in what was built, before it takes the place of what readers see, which is as far as `seen` or of a log that is gone.
+/// What somebody gave up on there is given up on here, too, and then there is more to handle. Stops where readers would lose what they have: an
+/// aggregate that is set aside there not at all, or later.
+pub(super) async fn must_go_on(
+    followed: &Followed,
+    run: &Run,
+    seen: Position,
+    is_gone: bool,
+) -> Result<bool, Halt> {
     let failed = || run.parked.iter().filter(|parked| parked.failure.is_some());
     if failed().next().is_none() {
         return Ok(false);
     }
-    let standing = followed.store.standing(&followed.id).await?;
-    let waiting = followed.store.parked(&followed.id).await?;
-    let dropped = followed.store.dropped(&followed.id).await?;
+    // What is known of events of another log says nothing of these.
+    let (waiting, dropped) = match is_gone {
+        true => (Vec::new(), Vec::new()),
+        false => (
+            followed.store.parked(&followed.id).await?,
+            followed.store.dropped(&followed.id).await?,
+        ),
+    };
     for failed in failed() {
         let given_up = dropped
             .iter()
@@ -205,8 +216,7 @@ pub(super) async fn must_go_on(followed: &Followed, run: &Run) -> Result<bool, H
         let mut waiting = waiting
             .iter()
             .filter(|waiting| waiting.stream == failed.stream);
-        failed.position <= standing.position
-            && waiting.all(|waiting| failed.position < waiting.position)
+        failed.position <= seen && waiting.all(|waiting| failed.position < waiting.position)
     };
     let mut lost = failed().filter(is_lost);
     match lost.next() {

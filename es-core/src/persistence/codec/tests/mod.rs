@@ -47,6 +47,7 @@ fn opened(codecs: &Codecs, stored: impl Into<Bytes>) -> Result<Bytes, CodecError
 }
 
 /// Each payload that differs from this one in one bit, with the place of the byte.
+#[cfg(any(feature = "aes", feature = "zstd"))]
 fn one_bit_flipped(stored: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)> {
     (0..stored.len() * 8).map(|bit| {
         let mut flipped = stored.to_vec();
