@@ -217,7 +217,7 @@ pub(crate) struct Events {
     /// Only those of aggregates of this type
     #[arg(long)]
     pub(crate) category: Option<String>,
-    /// Only those of this name
+    /// Only those of this name, also where they were stored under a name that it had before
     #[arg(long, value_name = "NAME")]
     pub(crate) event: Option<String>,
     /// Only those of this aggregate, as CATEGORY/ID

@@ -31,9 +31,9 @@ fn names<'a>(all: &[Member<'a>]) -> Vec<&'a str> {
 }
 
 /// The application that is meant: the only one, or the one that is named.
-pub(crate) fn one<'a>(system: &'a System, app: &App) -> Result<&'a Application, Failure> {
+pub(crate) fn one<'a>(system: &'a System, app: &App) -> Result<Member<'a>, Failure> {
     match members(system, app)?[..] {
-        [(app, _)] => Ok(app),
+        [found] => Ok(found),
         [] => Err(Failure::usage(
             "the system has no applications; name them by `System::application`",
         )),

@@ -197,11 +197,11 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
             Ok(Status::Well)
         }
         Command::Export { app, output, after } => {
-            let app = one(&system, &app)?;
+            let (app, _) = one(&system, &app)?;
             exported(app, output.as_deref(), after, screen, &bar).await
         }
         Command::Import { app, input, append } => {
-            let app = one(&system, &app)?;
+            let (app, _) = one(&system, &app)?;
             let report = imported(app, input.as_deref(), append, &bar).await?;
             print(&report)?;
             Ok(Status::Well)
@@ -372,7 +372,7 @@ async fn decide(
 }
 
 async fn print_events(system: &System, arguments: Events) -> Ended {
-    let app = one(system, &arguments.app)?;
+    let (app, types) = one(system, &arguments.app)?;
     let query = events::EventsQuery {
         category: arguments.category,
         event: arguments.event,
@@ -386,7 +386,7 @@ async fn print_events(system: &System, arguments: Events) -> Ended {
     };
     let mut out = BufWriter::new(io::stdout());
     let follow = query.follow;
-    events::events(app, &query, &mut |event| {
+    events::events(app, types, &query, &mut |event| {
         out.write_all(events::json_line(event)?.as_bytes())?;
         // Who follows wants to see it now.
         if follow { out.flush() } else { Ok(()) }

@@ -245,6 +245,17 @@ pub async fn a_new_revision_is_built_beside_the_old_one_and_takes_its_place<K: K
     assert_eq!(kennel.wall().await, both);
     let status = new.follower("wall").status().await.unwrap();
     assert_eq!((status.revision, status.events_behind()), (2, 0));
+    let told = async |system: &System| {
+        let status = system.follower("wall").status().await.unwrap();
+        status.to_string()
+    };
+    let outdated = told(&kennel.system::<1>()).await;
+    assert!(outdated.contains("revision 2 already"), "{outdated}");
+    let due = told(&kennel.system::<3>()).await;
+    assert!(
+        due.ends_with("revision 3 is to take the place of 2"),
+        "{due}"
+    );
 
     // The old program is told so, and writes nothing.
     kennel.trained(3, &["sit"]).await;

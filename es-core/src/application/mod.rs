@@ -316,6 +316,19 @@ impl Application {
         async move { Ok(repository.snapshot::<A>(id).await?) }
     }
 
+    /// Takes a snapshot of an aggregate as it was at a version, in the place of one there: reading what it was like from then on begins with it.
+    ///
+    /// # Errors
+    /// [`SnapshotError`], as [`Error::Snapshot`]; [`LoadError::NoSuchVersion`] for `Version::NEW` and for versions it has not reached.
+    pub fn snapshot_at<A: Aggregate>(
+        &self,
+        id: A::Id,
+        version: Version,
+    ) -> impl Future<Output = Result<Version>> + Send + use<A> {
+        let repository = self.repository.clone();
+        async move { Ok(repository.snapshot_at::<A>(id, version).await?) }
+    }
+
     /// Drops all snapshots: what comes next is replayed from the first event, and gives the same.
     ///
     /// # Errors

@@ -101,6 +101,24 @@ pub enum SnapshotError {
 impl Repository {
     /// Takes a snapshot of an aggregate as it is now.
     pub(super) async fn snapshot<A: Aggregate>(&self, id: A::Id) -> Result<Version, SnapshotError> {
+        let snapshots = self.snapshots_of::<A>()?;
+        let stream = StreamId::of::<A>(&id);
+        let (aggregate, _) = self.get_seen::<A>(&stream, Seen::Now).await?;
+        self.keep(&aggregate, &snapshots).await
+    }
+
+    /// Takes a snapshot of an aggregate as it was at a version.
+    pub(super) async fn snapshot_at<A: Aggregate>(
+        &self,
+        id: A::Id,
+        version: Version,
+    ) -> Result<Version, SnapshotError> {
+        let snapshots = self.snapshots_of::<A>()?;
+        let past = self.get_at::<A>(id, version).await?;
+        self.keep(&*past, &snapshots).await
+    }
+
+    fn snapshots_of<A: Aggregate>(&self) -> Result<Snapshots<A>, SnapshotError> {
         let Some(snapshots) = A::SNAPSHOTS else {
             return Err(SnapshotError::NotDeclared {
                 category: A::CATEGORY,
@@ -109,13 +127,19 @@ impl Repository {
         if self.keeping().snapshots == SnapshotPolicy::Off {
             return Err(SnapshotError::Off);
         }
-        let stream = StreamId::of::<A>(&id);
-        let (aggregate, _) = self.get_seen::<A>(&stream, Seen::Now).await?;
-        let snapshot = take(&aggregate, &snapshots)?;
-        let snapshot = sealed(snapshot, self.codecs()).await?;
+        Ok(snapshots)
+    }
+
+    async fn keep<A: Aggregate>(
+        &self,
+        aggregate: &A,
+        snapshots: &Snapshots<A>,
+    ) -> Result<Version, SnapshotError> {
+        let snapshot = sealed(take(aggregate, snapshots)?, self.codecs()).await?;
+        let (stream, version) = (snapshot.stream.clone(), snapshot.version);
         let store = self.store().await.map_err(LoadError::from)?;
         match store.keep_snapshot(snapshot).await {
-            Ok(()) => Ok(aggregate.version()),
+            Ok(()) => Ok(version),
             Err(source) => Err(SnapshotError::Keep { stream, source }),
         }
     }

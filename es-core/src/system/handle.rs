@@ -72,6 +72,10 @@ impl FollowerHandle {
             _ if !StopReason::is_the_log(position, standing.stands_at, found) => {
                 State::Stopped(StopReason::restored(position, standing.stands_at, found))
             }
+            _ if standing.revision > followed.revision => State::Stopped(StopReason::Outdated {
+                live: standing.revision,
+                known: followed.revision,
+            }),
             state => state,
         };
         let now = followed.clock.now();
@@ -87,6 +91,7 @@ impl FollowerHandle {
             since: standing.since,
             holder: standing.holder.zip(standing.until),
             revision: standing.revision,
+            known: followed.revision,
         })
     }
 

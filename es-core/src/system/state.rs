@@ -201,6 +201,8 @@ pub struct Status {
     pub since: Option<SystemTime>,
     /// The revision that readers see; 0 where there is none.
     pub revision: u32,
+    /// The revision that this program makes.
+    pub known: u32,
 }
 
 impl Status {
@@ -208,6 +210,12 @@ impl Status {
     #[must_use]
     pub fn events_behind(&self) -> u64 {
         self.head.get().saturating_sub(self.position.get())
+    }
+
+    /// Whether readers see an older revision than this program makes: the follower builds its own beside it when it runs, and puts that in its place.
+    #[must_use]
+    pub fn is_to_be_replaced(&self) -> bool {
+        self.revision != 0 && self.revision < self.known
     }
 }
 
@@ -220,6 +228,10 @@ impl fmt::Display for Status {
         }
         if self.parked > 0 {
             write!(f, ", {} events parked", self.parked)?;
+        }
+        if self.is_to_be_replaced() {
+            let (seen, known) = (self.revision, self.known);
+            write!(f, ", revision {known} is to take the place of {seen}")?;
         }
         Ok(())
     }

@@ -78,6 +78,30 @@ async fn a_snapshot_is_taken_by_hand() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_snapshot_is_taken_of_a_version_that_is_past() -> Result<()> {
+    let store = MemoryStore::new();
+    let app = with(&store, SnapshotPolicy::ByHand);
+    let purse = purse_of_eleven(&app).await;
+    let id = purse.id();
+    let before = app.get_at::<Purse>(id, Version::from(6)).await?;
+    for version in [4, 7, 4] {
+        let version = Version::from(version);
+        assert_eq!(app.snapshot_at::<Purse>(id, version).await?, version);
+    }
+    assert_eq!(versions(&store, &purse).await, [4, 7]);
+    assert_eq!(*app.get_at::<Purse>(id, Version::from(6)).await?, *before);
+    assert_eq!(app.get::<Purse>(id).await?, purse);
+    for version in [0, 12] {
+        let refused = app.snapshot_at::<Purse>(id, Version::from(version)).await;
+        let Err(Error::Snapshot(SnapshotError::Load(LoadError::NoSuchVersion { .. }))) = refused
+        else {
+            panic!("{refused:?}");
+        };
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn why_no_snapshot_was_taken_is_told() {
     let store = MemoryStore::new();
     let app = with(&store, SnapshotPolicy::Off);

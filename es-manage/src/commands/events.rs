@@ -1,7 +1,9 @@
 //! What happened, event by event.
 use std::io;
+use std::iter::once;
 use std::time::SystemTime;
 
+use es_core::application::AggregateType;
 use es_core::persistence::{Filter, Metadata, Record, Slice, Span};
 use es_core::{Application, Position, Result, StreamId, Version};
 use serde::Serialize;
@@ -15,7 +17,7 @@ use super::{PAGE, PrintError};
 pub struct EventsQuery {
     /// Only those of aggregates of this type.
     pub category: Option<String>,
-    /// Only those of this name.
+    /// Only those of this name; those too that were stored under a name that it had before, where the types tell that.
     pub event: Option<String>,
     /// Only those of this aggregate.
     pub stream: Option<StreamId>,
@@ -122,15 +124,17 @@ fn in_one_line(json: &[u8]) -> serde_json::Result<Box<RawValue>> {
 
 /// Hands the events that are asked for to `each`, oldest first, until there are no more, or until `each` fails.
 ///
-/// Events whose payload cannot be opened are handed on without it, and say why.
+/// Events whose payload cannot be opened are handed on without it, and say why. The types of the system say which names an event had before
+/// (`#[event("TrickAdded", was = "TrickLearned")]`).
 ///
 /// ```
 /// # use es_core::Application;
-/// # async fn print(app: Application) -> Result<(), es_manage::PrintError> {
+/// # use es_core::application::AggregateType;
+/// # async fn print(app: Application, types: &[AggregateType]) -> Result<(), es_manage::PrintError> {
 /// use es_manage::EventsQuery;
 ///
 /// let dogs = EventsQuery { category: Some("Dog".to_owned()), ..EventsQuery::default() };
-/// es_manage::events(&app, &dogs, &mut |event| {
+/// es_manage::events(&app, types, &dogs, &mut |event| {
 ///     println!("{} {}", event.position, event.event);
 ///     Ok(())
 /// }).await?;
@@ -142,11 +146,13 @@ fn in_one_line(json: &[u8]) -> serde_json::Result<Box<RawValue>> {
 /// [`PrintError`].
 pub async fn events(
     app: &Application,
+    types: &[AggregateType],
     query: &EventsQuery,
     each: &mut (dyn FnMut(&EventLine) -> io::Result<()> + Send),
 ) -> Result<EventsReport, PrintError> {
     let mut asked = Asked {
         query,
+        types,
         written: 0,
         each,
     };
@@ -168,6 +174,7 @@ pub async fn events(
 
 struct Asked<'a> {
     query: &'a EventsQuery,
+    types: &'a [AggregateType],
     written: u64,
     each: &'a mut (dyn FnMut(&EventLine) -> io::Result<()> + Send),
 }
@@ -242,10 +249,14 @@ impl Asked<'_> {
         if is_over || self.is_enough() {
             return Ok(false);
         }
-        let is_asked =
-            |asked: &Option<String>, is: &str| asked.as_deref().is_none_or(|asked| asked == is);
-        let is_meant = is_asked(&query.category, &record.stream.category)
-            && is_asked(&query.event, &record.event)
+        let category = &*record.stream.category;
+        let is_named =
+            |event: &String| self.names(category, event).any(|name| name == record.event);
+        let is_meant = query
+            .category
+            .as_deref()
+            .is_none_or(|asked| asked == category)
+            && query.event.as_ref().is_none_or(is_named)
             && query
                 .stream
                 .as_ref()
@@ -275,9 +286,25 @@ impl Asked<'_> {
             (None, None) => return Filter::everything(),
         };
         match &query.event {
-            Some(event) => Filter::events(category, [event.clone()]),
+            Some(event) => {
+                let names: Vec<_> = self.names(&category, event).map(str::to_owned).collect();
+                Filter::events(category, names)
+            }
             None => Filter::category(category),
         }
+    }
+
+    /// The names under which an event of a category is stored: the one that is asked for, and those that it had before.
+    fn names<'a>(&self, category: &str, event: &'a str) -> impl Iterator<Item = &'a str> {
+        let shapes = self
+            .types
+            .iter()
+            .filter(move |ty| ty.category == category)
+            .flat_map(|ty| ty.events);
+        let before = shapes
+            .filter(move |shape| shape.name == event)
+            .flat_map(|shape| shape.was);
+        once(event).chain(before.copied())
     }
 }
 

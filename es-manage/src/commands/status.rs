@@ -20,11 +20,12 @@ pub struct StatusReport {
 }
 
 impl StatusReport {
-    /// The exit status: a follower that set something aside, or whose log was restored, has failed.
+    /// The exit status: a follower has failed that set something aside, whose log was restored, or that is older than what it made.
     #[must_use]
     pub fn status(&self) -> Status {
+        let cannot_run = [FollowerState::LogRestored, FollowerState::Outdated];
         let is_well = |follower: &FollowerStatus| {
-            follower.parked == 0 && follower.state != FollowerState::LogRestored
+            follower.parked == 0 && !cannot_run.contains(&follower.state)
         };
         if self.followers.iter().all(is_well) {
             Status::Well
@@ -44,7 +45,7 @@ pub struct FollowerStatus {
     pub log: String,
     /// What it does.
     pub state: FollowerState,
-    /// Why, where something is in its way.
+    /// Why, where something is in its way, or is to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The last position that it has seen.
@@ -65,6 +66,8 @@ pub struct FollowerStatus {
     pub lease_seconds: Option<f64>,
     /// The revision of what it made; 0 where there is none.
     pub revision: u32,
+    /// The revision that this program makes.
+    pub known_revision: u32,
 }
 
 /// What a follower does, as far as its store knows.
@@ -78,6 +81,10 @@ pub enum FollowerState {
     CaughtUp,
     /// Nobody runs it, and there is something that it has not seen.
     NotRunning,
+    /// Nobody runs it, and what it made is of an older revision than this program makes. The next run builds the new one beside it.
+    NewRevision,
+    /// What it made is of a newer revision than this program makes, which cannot run it.
+    Outdated,
     /// The log is not the one that its checkpoint was taken of: it was restored to an earlier state. `rebuild` makes what it made anew.
     LogRestored,
 }
@@ -105,12 +112,13 @@ async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
         (holder, left)
     });
     let behind = status.events_behind();
-    let is_restored = matches!(status.state, State::Stopped(StopReason::LogRestored { .. }));
-    let state = match (&lease, behind) {
-        _ if is_restored => FollowerState::LogRestored,
-        (Some(_), _) => FollowerState::Running,
-        (None, 0) => FollowerState::CaughtUp,
-        (None, _) => FollowerState::NotRunning,
+    let state = match (&status.state, &lease) {
+        (State::Stopped(StopReason::LogRestored { .. }), _) => FollowerState::LogRestored,
+        (State::Stopped(StopReason::Outdated { .. }), _) => FollowerState::Outdated,
+        (_, Some(_)) => FollowerState::Running,
+        (_, None) if status.is_to_be_replaced() => FollowerState::NewRevision,
+        (_, None) if behind == 0 => FollowerState::CaughtUp,
+        (_, None) => FollowerState::NotRunning,
     };
     Ok(FollowerStatus {
         follower: status.follower.name.to_string(),
@@ -118,6 +126,10 @@ async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
         state,
         reason: match &status.state {
             State::Stopped(reason) => Some(reason.to_string()),
+            _ if status.is_to_be_replaced() => Some(format!(
+                "readers see revision {}; `sync-followers` builds revision {} beside it and puts it in its place",
+                status.revision, status.known
+            )),
             _ => None,
         },
         position: status.position,
@@ -132,6 +144,7 @@ async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
         }),
         holder: lease.map(|(holder, _)| holder),
         revision: status.revision,
+        known_revision: status.known,
     })
 }
 
@@ -162,6 +175,8 @@ impl FollowerStatus {
             FollowerState::Running => Cell::new("running").style(GOOD),
             FollowerState::CaughtUp => Cell::new("caught up").style(GOOD),
             FollowerState::NotRunning => Cell::new("not running").style(WORTH_A_LOOK),
+            FollowerState::NewRevision => Cell::new("new revision").style(WORTH_A_LOOK),
+            FollowerState::Outdated => Cell::new("outdated").style(BAD),
             FollowerState::LogRestored => Cell::new("log restored").style(BAD),
         };
         let waiting = if self.events_behind == 0 {

@@ -8,7 +8,7 @@ use expect_test::expect;
 use rusqlite::Connection;
 
 use crate::Test;
-use crate::child::{Place, block_on};
+use crate::child::{Ended, Place, block_on};
 use crate::printed::check;
 
 pub(crate) const TESTS: &[Test] = tests![
@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = tests![
     a_read_model_is_made_anew,
     a_read_model_is_made_as_it_was,
     a_log_that_was_restored_is_noticed,
+    a_revision_that_is_another_than_the_programs_is_told,
     a_store_of_an_application_that_there_is_not_is_refused,
     what_nobody_reads_any_more_changes_no_exit_status,
 ];
@@ -579,6 +580,38 @@ fn a_log_that_was_restored_is_noticed() {
             .out
             .contains("certificates  school  log restored")
     );
+}
+
+fn a_revision_that_is_another_than_the_programs_is_told() {
+    let place = Place::seeded();
+    assert_eq!(place.run(["sync-followers", "wall"]).status, 0);
+    let edit = |edit: &str| {
+        let connection = Connection::open(place.path("school.db")).unwrap();
+        connection.execute_batch(edit).unwrap();
+    };
+    let of_the_wall = |ended: &Ended| {
+        let lines = ended.out.lines();
+        let lines = lines.filter(|line| line.starts_with("wall"));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    edit("UPDATE es_checkpoints SET revision = 1 WHERE follower = 'wall'");
+    let due = place.run(["status"]);
+    assert_eq!(due.status, 0, "{due:?}");
+    expect![[r#"
+        wall          school  new revision       0                 0
+        wall: readers see revision 1; `sync-followers` builds revision 2 beside it and puts it in its place
+    "#]].assert_eq(&of_the_wall(&due));
+    assert_eq!(place.run(["sync-followers", "wall"]).status, 0);
+    let well = place.run(["status"]);
+    assert!(of_the_wall(&well).contains("caught up"), "{well:?}");
+
+    edit("UPDATE es_checkpoints SET revision = 3 WHERE follower = 'wall'");
+    let outdated = place.run(["status"]);
+    assert_eq!(outdated.status, 2, "{outdated:?}");
+    expect![[r#"
+        wall          school  outdated          0                 0
+        wall: what it makes is of revision 3 already, and this program makes revision 2; use the newer program
+    "#]].assert_eq(&of_the_wall(&outdated));
 }
 
 fn a_store_of_an_application_that_there_is_not_is_refused() {

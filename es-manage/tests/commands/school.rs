@@ -35,7 +35,7 @@ impl Dog {
         }
     }
 
-    #[event("TrickAdded")]
+    #[event("TrickAdded", was = "TrickLearned")]
     pub(crate) fn add_trick(&mut self, trick: impl Into<String>) {
         self.tricks.push(trick);
     }
@@ -121,6 +121,7 @@ struct Wall;
 
 impl Projection for Wall {
     const NAME: &'static str = "wall";
+    const REVISION: u32 = 2;
     type Events = DogEvent;
 }
 

@@ -1,16 +1,21 @@
 //! What happened, as lines of JSON, and what an aggregate is or was.
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
+use std::time::SystemTime;
 
+use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, Metadata};
+use es_core::{StreamId, Version};
 use expect_test::expect;
 
 use crate::Test;
-use crate::child::Place;
+use crate::child::{Place, block_on};
 use crate::printed::{prints, refuses};
+use crate::school::Dog;
 
 pub(crate) const TESTS: &[Test] = tests![
     events_are_lines_of_json,
     events_are_filtered,
+    events_are_found_under_names_that_they_had_before,
     events_are_followed,
     following_ends_where_it_was_told_to,
     a_broken_pipe_is_no_panic,
@@ -79,6 +84,43 @@ fn events_are_filtered() {
     ];
     for (arguments, expected) in cases {
         assert_eq!(positions(arguments), *expected, "{arguments:?}");
+    }
+}
+
+fn events_are_found_under_names_that_they_had_before() {
+    let place = Place::seeded();
+    // As a program of before wrote them.
+    let learned = |version: u64| Commit {
+        id: CommitId::draw(),
+        time: SystemTime::now(),
+        metadata: Metadata::new(),
+        appends: vec![Append {
+            stream: StreamId::new("Dog", Dog::id_for("Rex")),
+            expected: Version::from(version),
+            events: vec![EncodedEvent {
+                name: "TrickLearned".into(),
+                schema: 1,
+                payload: r#"{"trick":"bow"}"#.into(),
+            }],
+        }],
+        checkpoint: None,
+    };
+    block_on(async {
+        let app = place.app().await;
+        app.append(learned(2)).await.unwrap();
+    });
+    let rex = format!("Dog/{}", Dog::id_for("Rex"));
+    let cases: &[(&[&str], usize)] = &[
+        (&["--event", "TrickAdded"], 4),
+        (&["--event", "TrickLearned"], 1),
+        (&["--category", "Dog", "--event", "TrickAdded"], 4),
+        (&["--category", "Trainer", "--event", "TrickAdded"], 0),
+        (&["--stream", &rex, "--event", "TrickAdded"], 2),
+    ];
+    for (arguments, expected) in cases {
+        let all = ["events", "--app", "school"].iter().chain(*arguments);
+        let ended = place.run(all.copied());
+        assert_eq!(ended.out.lines().count(), *expected, "{arguments:?}");
     }
 }
 
