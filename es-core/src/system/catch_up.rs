@@ -1,4 +1,5 @@
 //! One follower, once to the end of its log: for a scheduled job, or a person who waits for it.
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use crate::domain::Position;
 
 impl FollowerHandle {
     /// Has the follower handle what it has not seen, up to the end that the log has now, under one lease, which is given back. An event that fails
-    /// is tried again, with pauses, as its settings say.
+    /// is tried again, with pauses, as its settings say. A process manager that writes to the log that it follows goes one batch further, so that
+    /// it has passed over what it wrote itself.
     ///
     /// Waits for a lease that somebody else has, for as long as `wait` says. `moved` is told of each batch: where the checkpoint is by then, and
     /// how many events were handled.
@@ -40,6 +42,7 @@ impl FollowerHandle {
         }
         let mut engine = Engine::new(followed, follower, &self.holder, Goal::Follow);
         let mut left = wait;
+        let mut is_last = !followed.writes_where_it_reads();
         let ended = loop {
             match engine.turn().await {
                 Turn::CaughtUp | Turn::Built => break Ok(()),
@@ -47,7 +50,10 @@ impl FollowerHandle {
                     let position = engine.checkpoint();
                     moved(position.unwrap_or_default(), events);
                     // One event may have been set aside, and others before the end be left; or some that were set aside are to be tried again.
-                    if position.is_some_and(|position| position >= end) && !engine.has_due() {
+                    if position.is_some_and(|position| position >= end)
+                        && !engine.has_due()
+                        && mem::replace(&mut is_last, true)
+                    {
                         break Ok(());
                     }
                     // Stores that block would never let anybody drop this.

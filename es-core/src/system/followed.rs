@@ -76,6 +76,11 @@ impl Followed {
         }
     }
 
+    /// Whether it may see what it saves.
+    pub(super) fn writes_where_it_reads(&self) -> bool {
+        self.writes_events && Arc::ptr_eq(&self.store, &self.app.keeps_in())
+    }
+
     /// Takes the follower to drive it; `None` while somebody else does.
     pub(super) fn take(self: &Arc<Self>) -> Option<Driven> {
         let follower = locked(&self.follower).take()?;

@@ -93,6 +93,7 @@ pub trait ProcessManager: Send + 'static {
         Self: Sized,
     {
         Reactions {
+            name: Self::NAME.to_owned(),
             manager: self,
             application: application.clone(),
         }
@@ -102,13 +103,33 @@ pub trait ProcessManager: Send + 'static {
 /// A process manager that saves to an application.
 #[derive(Debug)]
 pub struct Reactions<M> {
+    name: String,
     manager: M,
     application: Application,
 }
 
+impl<M> Reactions<M> {
+    /// Gives it another name than the process manager's own, for one that follows several logs of a system: once by its own name, then by others.
+    /// The checkpoint is kept under that name, so it must stay.
+    ///
+    /// ```
+    /// # use es_core::{Application, ProcessManager, System};
+    /// # fn both<M: ProcessManager + Clone>(school: &Application, academy: &Application, office: &Application, certificates: M) -> System {
+    /// System::new("schools")
+    ///     .follow(school, certificates.clone().onto(office))
+    ///     .follow(academy, certificates.onto(office).named("certificates of the academy"))
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+}
+
 impl<M: ProcessManager> Follower for Reactions<M> {
     fn name(&self) -> &str {
-        M::NAME
+        &self.name
     }
 
     fn filter(&self) -> Filter {

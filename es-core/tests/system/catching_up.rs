@@ -40,6 +40,25 @@ fn a_follower_is_caught_up_to_the_end_there_was_and_gives_its_lease_back() {
 }
 
 #[test]
+fn who_writes_to_the_log_that_it_follows_has_seen_what_it_wrote() {
+    block_on(async {
+        let (_, school) = application("school");
+        trained(&school, 1, &["sit", "roll over"]).await;
+        let system = System::new("school").follow(&school, Certificates.onto(&school));
+        let certificates = system.follower("certificates");
+        let mut handled = 0;
+        let mut count = |_, events| handled += events;
+        certificates
+            .catch_up(Duration::ZERO, &mut count)
+            .await
+            .unwrap();
+        assert_eq!(handled, 3);
+        let status = certificates.status().await.unwrap();
+        assert_eq!((status.position, status.head), (6.into(), 6.into()));
+    });
+}
+
+#[test]
 fn who_cannot_be_caught_up_says_why_and_keeps_what_it_did() {
     block_on(async {
         let (store, app) = application("school");

@@ -51,6 +51,31 @@ fn the_followed_application_may_be_the_one_that_is_written() {
 }
 
 #[test]
+fn one_process_manager_follows_several_logs_under_a_name_for_each() {
+    block_on(async {
+        let (_, school) = application("school");
+        let (_, academy) = application("academy");
+        let (_, office) = application("office");
+        let system = System::new("schools")
+            .follow(&school, Certificates.onto(&office))
+            .follow(&academy, Certificates.onto(&office).named("of the academy"));
+        trained(&school, 1, &["sit", "roll over"]).await;
+        trained(&academy, 1, &["bow"]).await;
+        trained(&academy, 2, &["sit"]).await;
+        for _ in 0..2 {
+            system.settle().await.unwrap();
+            let counted = (certified(&office, 1).await, certified(&office, 2).await);
+            assert_eq!(counted, (3, 1));
+        }
+        let follower = FollowerId::new("of the academy", "academy");
+        let head = academy.log().head().await.unwrap();
+        assert_eq!(office.checkpoint(follower).await.unwrap(), head);
+        let status = system.follower("of the academy").status().await.unwrap();
+        assert_eq!(status.events_behind(), 0);
+    });
+}
+
+#[test]
 fn what_an_event_brings_about_says_what_it_belongs_to_and_what_caused_it() {
     block_on(async {
         let (_, school) = application("school");
