@@ -13,7 +13,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::error::explained;
 use crate::sql::Sql;
-use crate::tables::{Made, is_table, made, quoted, runs_inside, within};
+use crate::tables::{Made, made, runs_inside, within};
 use crate::{SqliteStore, followers};
 
 /// A projection onto tables of the file that holds the log, or of another file of the store's.
@@ -455,13 +455,7 @@ fn swap_in_transaction(connection: &Connection, sql: &Sql, built: &Output) -> Re
         None => after.clone(),
     };
     before.drop_tables(&transaction)?;
-    for table in &after.tables {
-        let built = format!("{table}{}", after.ending);
-        if is_table(&transaction, &built)? {
-            let (built, table) = (quoted(&built), quoted(table));
-            transaction.execute_batch(&format!("ALTER TABLE {built} RENAME TO {table}"))?;
-        }
-    }
+    after.put_in_place(&transaction)?;
     let (FollowerId { name, log }, from) = (&built.live, &built.follower.name);
     // Whoever still writes to what was there is fenced.
     let epoch = old.epoch.next().get().cast_signed();

@@ -12,7 +12,7 @@ use crate::sql::Sql;
 
 /// Knows the tables that a projection writes to.
 pub trait Tables {
-    /// The name of a table, an index or a view: in a projection that is built beside what readers see it has an ending; else it is `name` itself.
+    /// The name of a table, an index, a view or a trigger: in a projection that is built beside what readers see it has an ending; else it is `name` itself.
     fn table(&self, name: &str) -> String;
 }
 
@@ -40,7 +40,7 @@ thread_local! {
 pub(crate) struct Made {
     /// How the names of its tables ended when they were made, and those of its indexes still do.
     pub(crate) ending: String,
-    /// The names of its tables and indexes, without the ending.
+    /// The names of its tables, indexes, views and triggers, without the ending.
     pub(crate) tables: BTreeSet<String>,
     /// It runs inside of commits.
     #[serde(default)]
@@ -73,14 +73,86 @@ impl Made {
     fn drop_those_with(&self, connection: &Connection, ending: &str) -> Result<(), Error> {
         // Until the commit: they may refer to each other.
         connection.pragma_update(None, "defer_foreign_keys", true)?;
-        for table in &self.tables {
-            let table = format!("{table}{ending}");
-            if is_table(connection, &table)? {
-                connection.execute_batch(&format!("DROP TABLE {}", quoted(&table)))?;
+        for name in &self.tables {
+            if let Some(made) = Relation::find(connection, &format!("{name}{ending}"))? {
+                made.drop(connection)?;
             }
         }
         Ok(())
     }
+
+    /// Gives what was made beside the names that readers know.
+    pub(crate) fn put_in_place(&self, connection: &Connection) -> Result<(), Error> {
+        let (mut tables, mut others) = (Vec::new(), Vec::new());
+        for name in &self.tables {
+            match Relation::find(connection, &format!("{name}{}", self.ending))? {
+                Some(table) if table.kind == "table" => tables.push((table, name)),
+                Some(other) => others.push(other),
+                None => {}
+            }
+        }
+        // Those have no other name than they are written with, nor have the tables in them.
+        for other in &others {
+            other.drop(connection)?;
+        }
+        for (table, name) in tables {
+            let (built, name) = (quoted(&table.name), quoted(name));
+            connection.execute_batch(&format!("ALTER TABLE {built} RENAME TO {name}"))?;
+        }
+        for other in others {
+            let rename = |sql: String, name: &String| {
+                replaced(&sql, &format!("{name}{}", self.ending), name)
+            };
+            let written = self.tables.iter().fold(other.written, rename);
+            connection.execute_batch(&written)?;
+        }
+        Ok(())
+    }
+}
+
+/// A table, a view or a trigger.
+struct Relation {
+    kind: String,
+    name: String,
+    /// As `create` wrote it.
+    written: String,
+}
+
+impl Relation {
+    fn find(connection: &Connection, name: &str) -> Result<Option<Self>, Error> {
+        let query = "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'view', 'trigger') AND name = ?1 COLLATE NOCASE";
+        let found = connection.query_row(query, [name], |row| {
+            let (kind, name, written) = row.try_into()?;
+            Ok(Self {
+                kind,
+                name,
+                written,
+            })
+        });
+        found.optional()
+    }
+
+    fn drop(&self, connection: &Connection) -> Result<(), Error> {
+        let (kind, name) = (&self.kind, quoted(&self.name));
+        connection.execute_batch(&format!("DROP {kind} {name}"))
+    }
+}
+
+/// A text of SQL with another name in the place of one.
+fn replaced(sql: &str, name: &str, by: &str) -> String {
+    let goes_on =
+        |next: Option<char>| next.is_some_and(|next| next.is_alphanumeric() || "_$".contains(next));
+    let (mut new, mut done) = (String::new(), 0);
+    for (start, found) in sql.match_indices(name) {
+        let end = start + found.len();
+        if !goes_on(sql[..start].chars().next_back()) && !goes_on(sql[end..].chars().next()) {
+            new.push_str(&sql[done..start]);
+            new.push_str(by);
+            done = end;
+        }
+    }
+    new.push_str(&sql[done..]);
+    new
 }
 
 /// Runs what asks for the names of tables, and says which it asked for. A panic is an error.
@@ -124,15 +196,6 @@ pub(crate) fn runs_inside(
     follower: &FollowerId,
 ) -> Result<bool, Error> {
     Ok(made(connection, sql, follower)?.is_some_and(|made| made.inline))
-}
-
-pub(crate) fn is_table(connection: &Connection, name: &str) -> Result<bool, Error> {
-    let found = connection.query_row(
-        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
-        [name],
-        |_| Ok(()),
-    );
-    Ok(found.optional()?.is_some())
 }
 
 /// A name of the user's in SQL.

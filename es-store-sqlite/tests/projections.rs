@@ -31,10 +31,11 @@ impl<const REVISION: u32> Projection for Wall<REVISION> {
 
 impl<const REVISION: u32> SqliteProjection for Wall<REVISION> {
     fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
-        let (wall, by_dog) = (tx.table("wall"), tx.table("wall_by_dog"));
+        let [wall, by_dog, seen] = ["wall", "wall_by_dog", "wall_seen"].map(|name| tx.table(name));
         tx.execute_batch(&format!(
             "CREATE TABLE {wall} (position INTEGER PRIMARY KEY, dog BLOB, trick TEXT, revision INTEGER);
-             CREATE INDEX {by_dog} ON {wall} (dog);"
+             CREATE INDEX {by_dog} ON {wall} (dog);
+             CREATE VIEW {seen} AS SELECT * FROM {wall};"
         ))?;
         Ok(())
     }
@@ -64,7 +65,7 @@ struct File {
 }
 
 impl Kennel for File {
-    const MADE: &'static [&'static str] = &["wall"];
+    const MADE: &'static [&'static str] = &["wall", "wall_seen"];
 
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("it works");
@@ -99,7 +100,7 @@ impl Kennel for File {
     async fn made(&self) -> Vec<String> {
         let reader = Connection::open(&self.path).expect("it works");
         let mut statement = reader
-            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'wall%' ORDER BY name")
+            .prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name LIKE 'wall%' ORDER BY name")
             .expect("it works");
         let names = statement.query_map((), |row| row.get(0)).expect("it works");
         names.map(Result::unwrap).collect()
@@ -343,8 +344,72 @@ fn a_table_that_the_old_revision_never_made_is_left_alone_and_in_the_way() {
             .execute_batch("ALTER TABLE wall_notes RENAME TO notes")
             .unwrap();
         new.settle().await.unwrap();
-        assert_eq!(kennel.made().await, ["wall", "wall_notes"]);
+        assert_eq!(kennel.made().await, ["wall", "wall_notes", "wall_seen"]);
         assert_eq!(kennel.wall().await, wall(&[(1, &["sit"])]));
+    });
+}
+
+/// How often each dog learnt something, which a trigger counts, and a view of a view of that.
+struct Counts<const REVISION: u32>;
+
+impl<const REVISION: u32> Projection for Counts<REVISION> {
+    const NAME: &'static str = "counts";
+    const REVISION: u32 = REVISION;
+    type Events = DogEvent;
+}
+
+impl<const REVISION: u32> SqliteProjection for Counts<REVISION> {
+    fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        let names = ["learnt", "my_learnt", "counting", "a_counts", "b_counts"];
+        let [learnt, count, counting, a, b] = names.map(|name| tx.table(name));
+        tx.execute_batch(&format!(
+            "CREATE TABLE {learnt} (position INTEGER PRIMARY KEY);
+             CREATE TABLE {count} (learnt INTEGER NOT NULL);
+             INSERT INTO {count} VALUES (0);
+             CREATE TRIGGER {counting} AFTER INSERT ON {learnt} BEGIN UPDATE {count} SET learnt = learnt + 1; END;
+             CREATE VIEW {a} AS SELECT b.learnt FROM \"{b}\" AS b;
+             CREATE VIEW {b} AS SELECT learnt, '{learnt}' AS \"of\" FROM {count};"
+        ))?;
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Recorded<DogEvent>, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        let position = i64::try_from(event.position.get())?;
+        let insert = format!("INSERT INTO {} VALUES (?1)", tx.table("learnt"));
+        tx.execute(&insert, [position])?;
+        Ok(())
+    }
+}
+
+#[test]
+fn views_and_triggers_of_a_projection_go_with_its_tables() {
+    block_on(async {
+        let kennel = File::new().await;
+        let reader = Connection::open(&kennel.path).unwrap();
+        let counted = || {
+            let count = "SELECT learnt FROM a_counts";
+            reader
+                .query_row(count, (), |row| row.get::<_, i64>(0))
+                .unwrap()
+        };
+        let system = kennel.followed_by(kennel.store.project(Counts::<1>));
+        kennel.trained(1, &["sit"]).await;
+        system.settle().await.unwrap();
+        assert_eq!(counted(), 2);
+        for dog in [2, 3] {
+            system.follower("counts").rebuild().await.unwrap();
+            kennel.trained(dog, &[]).await;
+            system.settle().await.unwrap();
+            assert_eq!(counted(), 1 + i64::try_from(dog).unwrap());
+        }
+        let newer = kennel.followed_by(kennel.store.project(Counts::<2>));
+        newer.settle().await.unwrap();
+        kennel.trained(4, &[]).await;
+        newer.settle().await.unwrap();
+        assert_eq!(counted(), 5);
+        let endings = "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%\\_\\_%' ESCAPE '\\' OR sql LIKE '%\\_\\_%' ESCAPE '\\'";
+        let endings = reader.query_row(endings, (), |row| row.get(0));
+        assert_eq!(endings, Ok(0));
     });
 }
 

@@ -55,10 +55,10 @@ pub fn wall(tricks: &[(u128, &[&str])]) -> Wall {
 
 /// A store, an application `kennel` on it, and who reads the tables that a projection made.
 ///
-/// The projection `wall` keeps the table `wall` with the columns `position`, `dog`, `trick` and `revision`, and the index `wall_by_dog`. While it is to
-/// fail, it writes and then returns an error at the trick `impossible`, and panics at `absurd`.
+/// The projection `wall` keeps the table `wall` with the columns `position`, `dog`, `trick` and `revision`, its index `wall_by_dog`, and the view
+/// `wall_seen` of all of it. While it is to fail, it writes and then returns an error at the trick `impossible`, and panics at `absurd`.
 pub trait Kennel: Sized {
-    /// What is made under a name that an ending is added to: `wall`, and the index where its name goes with the table's.
+    /// What is made under a name that an ending is added to: `wall` and `wall_seen`, and the index where its name goes with the table's.
     const MADE: &'static [&'static str];
 
     /// An empty one.
@@ -230,7 +230,7 @@ pub async fn a_new_revision_is_built_beside_the_old_one_and_takes_its_place<K: K
     beside.sort();
     assert_eq!(kennel.made().await, beside);
     let newest = async || {
-        let rows = kennel.rows("wall").await;
+        let rows = kennel.rows("wall_seen").await;
         rows.iter().map(|(_, _, revision)| *revision).max()
     };
     assert_eq!(newest().await, Some(1));
