@@ -29,9 +29,11 @@ enum Fate {
     Lost,
     /// The connection breaks after it is stored.
     StoredAndLost,
+    /// It is refused for now, as where somebody holds the lock for too long.
+    Failed,
 }
 
-use Fate::{Answered, Lost, StoredAndLost, StoredAndStuck, Stuck};
+use Fate::{Answered, Failed, Lost, StoredAndLost, StoredAndStuck, Stuck};
 
 /// A memory store on a bad line.
 #[derive(Clone, Default)]
@@ -39,6 +41,8 @@ struct BadLine {
     store: MemoryStore,
     /// What happens to the next commits; to all after them, nothing bad.
     fates: Arc<Mutex<VecDeque<Fate>>>,
+    /// What is stuck, and may go on later.
+    stuck: Arc<Mutex<Option<Commit>>>,
 }
 
 impl BadLine {
@@ -69,7 +73,11 @@ impl Intercept for BadLine {
                 return Err(AppendError::Unavailable("the line broke".into()));
             }
             if matches!(fate, Stuck) {
+                *self.stuck.lock().expect("no panic under it") = Some(commit);
                 return pending().await;
+            }
+            if matches!(fate, Failed) {
+                return Err(AppendError::Failed("locked for too long".into()));
             }
             let answer = self.store.commit(commit).await;
             match fate {
@@ -170,6 +178,29 @@ fn a_save_that_was_given_up_is_settled_by_the_next() {
             "{fate:?}: nothing twice"
         );
     }
+}
+
+#[test]
+fn what_is_sent_again_and_not_stored_may_be_stored_by_the_first_copy_still() {
+    let (line, app) = on_a_bad_line();
+    let mut tally = Tally::begin();
+    line.next(Stuck);
+    assert!(once(app.save(&mut tally)).is_none());
+    line.next(Failed);
+    let refused = block_on(app.save(&mut tally)).unwrap_err();
+    let Error::Save(SaveError::Unknown { source, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(
+        source.unwrap().to_string(),
+        AppendError::Failed("".into()).to_string()
+    );
+    let first = line.stuck.lock().unwrap().take().unwrap();
+    block_on(line.store.commit(first)).unwrap();
+    tally.mark_next();
+    let saved = block_on(app.save(&mut tally)).unwrap();
+    assert_eq!(saved.version, Version::from(2));
+    assert_eq!(stored(&app, &tally), [1]);
 }
 
 #[test]

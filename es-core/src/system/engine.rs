@@ -11,7 +11,7 @@ use tracing::Instrument;
 use super::ahead::{Ahead, Size};
 use super::followed::Followed;
 use super::follower::{Batch, Follower, HandleError, Output};
-use super::state::{State, told};
+use super::state::State;
 use super::{StopReason, traced};
 use crate::domain::Position;
 use crate::persistence::{
@@ -24,7 +24,7 @@ mod leasing;
 mod parking;
 mod reading;
 
-use halt::{Halt, stored};
+use halt::{Halt, failure, stored};
 pub(super) use leasing::give_back;
 use leasing::{outdated, renewed_after};
 use parking::{due, must_go_on};
@@ -304,7 +304,7 @@ impl<'a> Engine<'a> {
         };
         self.set_apart(&mut batch);
         if let Some(error) = open(self.followed, &mut batch).await {
-            let failure = told(&error);
+            let failure = failure(&error)?;
             return self.failed(&batch.records[0].clone(), failure).await;
         }
         if batch.to < read_to {
@@ -346,7 +346,7 @@ impl<'a> Engine<'a> {
                 Ok(Turn::Moved(handled))
             }
             Err(HandleError::Event { place: 0, source }) => {
-                let failure = told(&*source);
+                let failure = failure(&*source)?;
                 self.failed(&batch.records[0], failure).await
             }
             Err(HandleError::Event { place, .. }) => {

@@ -10,7 +10,7 @@ use crate::school::{
     Certificate, CertificateEvent, Certificates, Dog, DogEvent, application, dog, train, trained,
 };
 
-async fn certified(office: &Application, number: u128) -> u32 {
+pub(crate) async fn certified(office: &Application, number: u128) -> u32 {
     let certificate = office
         .find::<Certificate>(dog(number))
         .await

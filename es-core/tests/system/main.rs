@@ -1,5 +1,6 @@
 //! Followers over the memory store: projections and process managers, step by step and by themselves.
 
+mod away;
 mod catching_up;
 mod chains;
 mod erased;

@@ -1,4 +1,5 @@
 //! From aggregates to the store: what is in doubt is settled first, then what is pending is committed.
+use std::future::ready;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
@@ -206,10 +207,19 @@ impl Repository {
         }
         // It may be on its way still. Sent again as a whole it is stored once; a part of it would be another commit.
         match staging::stage_again(what, commit)? {
-            Some(again) => {
-                let answer = store.commit(again);
-                self.answered(store, what, commit, answer).await
-            }
+            Some(again) => match store.commit(again).await {
+                // Not this time; what was sent before may be stored yet.
+                Err(refused @ (AppendError::Failed(_) | AppendError::Projection { .. })) => {
+                    Err(SaveError::Unknown {
+                        commit,
+                        source: Some(refused.into()),
+                    })
+                }
+                answer => {
+                    let answer = Box::pin(ready(answer));
+                    self.answered(store, what, commit, answer).await
+                }
+            },
             None => Err(SaveError::Unknown {
                 commit,
                 source: None,

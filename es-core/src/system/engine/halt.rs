@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use crate::application::{Error, LogError};
-use crate::persistence::{AppendError, Epoch, LeaseError, ReadError};
+use crate::persistence::{AppendError, Epoch, KeyError, LeaseError, ReadError};
 use crate::system::StopReason;
 use crate::system::follower::HandleError;
 use crate::system::state::told;
@@ -22,6 +22,27 @@ pub(super) enum Halt {
     Unreachable(String),
     /// The checkpoint, or what is parked, is not as was believed.
     Stale,
+}
+
+/// Whether an error comes of what cannot be reached, a store or the keys, which says nothing of the event that was handled then.
+fn is_away(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let keys = error.downcast_ref::<KeyError>();
+        if error.is::<ReadError>() || matches!(keys, Some(KeyError::Unavailable(_))) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Why an event could not be handled, in words.
+pub(super) fn failure(error: &(dyn std::error::Error + 'static)) -> Result<String, Halt> {
+    match is_away(error) {
+        true => Err(Halt::Unreachable(told(error))),
+        false => Ok(told(error)),
+    }
 }
 
 /// What it means that a handler could not keep what it made.

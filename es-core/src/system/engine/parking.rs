@@ -2,7 +2,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::halt::{Halt, stored};
+use super::halt::{Halt, failure, stored};
 use super::reading::is_the_log;
 use super::{Engine, Run, Turn};
 use crate::domain::{Position, StreamId};
@@ -152,7 +152,7 @@ impl Engine<'_> {
             Err(error) => {
                 let failed = at(Parking::Failed {
                     position: due.position,
-                    failure: told(&*error),
+                    failure: failure(&*error)?,
                     attempts: due.attempts.saturating_add(1),
                 });
                 self.advance(failed).await?;
