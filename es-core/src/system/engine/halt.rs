@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use crate::application::{Error, LogError};
-use crate::persistence::{AppendError, Epoch, KeyError, LeaseError, ReadError};
+use crate::persistence::{AppendError, Epoch, LeaseError, ReadError};
 use crate::system::StopReason;
 use crate::system::follower::HandleError;
 use crate::system::state::told;
@@ -28,12 +28,22 @@ pub(super) enum Halt {
 fn is_away(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        let keys = error.downcast_ref::<KeyError>();
-        if error.is::<ReadError>() || matches!(keys, Some(KeyError::Unavailable(_))) {
+        if error.is::<ReadError>() || is_away_with_the_keys(error) {
             return true;
         }
         cause = error.source();
     }
+    false
+}
+
+#[cfg(feature = "aes")]
+fn is_away_with_the_keys(error: &(dyn std::error::Error + 'static)) -> bool {
+    use crate::persistence::KeyError;
+    matches!(error.downcast_ref(), Some(KeyError::Unavailable(_)))
+}
+
+#[cfg(not(feature = "aes"))]
+fn is_away_with_the_keys(_: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
