@@ -91,8 +91,10 @@ impl Made {
                 None => {}
             }
         }
+        // A view may have triggers.
+        others.sort_by_key(|other| other.kind == "trigger");
         // Those have no other name than they are written with, nor have the tables in them.
-        for other in &others {
+        for other in others.iter().rev() {
             other.drop(connection)?;
         }
         for (table, name) in tables {

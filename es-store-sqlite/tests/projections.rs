@@ -360,15 +360,25 @@ impl<const REVISION: u32> Projection for Counts<REVISION> {
 
 impl<const REVISION: u32> SqliteProjection for Counts<REVISION> {
     fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
-        let names = ["learnt", "my_learnt", "counting", "a_counts", "b_counts"];
-        let [learnt, count, counting, a, b] = names.map(|name| tx.table(name));
+        let names = [
+            "learnt",
+            "my_learnt",
+            "counting",
+            "a_counts",
+            "b_counts",
+            "a_reset",
+            "c_reset",
+        ];
+        let [learnt, count, counting, a, b, first, last] = names.map(|name| tx.table(name));
         tx.execute_batch(&format!(
             "CREATE TABLE {learnt} (position INTEGER PRIMARY KEY);
              CREATE TABLE {count} (learnt INTEGER NOT NULL);
              INSERT INTO {count} VALUES (0);
              CREATE TRIGGER {counting} AFTER INSERT ON {learnt} BEGIN UPDATE {count} SET learnt = learnt + 1; END;
              CREATE VIEW {a} AS SELECT b.learnt FROM \"{b}\" AS b;
-             CREATE VIEW {b} AS SELECT learnt, '{learnt}' AS \"of\" FROM {count};"
+             CREATE VIEW {b} AS SELECT learnt, '{learnt}' AS \"of\" FROM {count};
+             CREATE TRIGGER {first} INSTEAD OF DELETE ON {b} BEGIN SELECT RAISE(IGNORE); END;
+             CREATE TRIGGER {last} INSTEAD OF UPDATE ON {b} BEGIN UPDATE {count} SET learnt = NEW.learnt; END;"
         ))?;
         Ok(())
     }
