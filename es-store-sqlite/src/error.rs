@@ -235,6 +235,13 @@ pub(crate) fn not_kept(error: BoxError) -> KeepError {
     KeepError::Unavailable(error)
 }
 
+/// Whether a foreign key refers to nothing at the end of a transaction: no table of the log has any.
+pub(crate) fn is_of_a_foreign_key(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
+}
+
 /// SQLite's error with the way out; shared by all whom it befell.
 pub(crate) fn explained(error: &Arc<rusqlite::Error>) -> BoxError {
     let way_out = match error.sqlite_error_code() {
@@ -247,6 +254,9 @@ pub(crate) fn explained(error: &Arc<rusqlite::Error>) -> BoxError {
             .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED) =>
         {
             "the file was moved, replaced or deleted; put it back, or open the store again"
+        }
+        _ if is_of_a_foreign_key(error) => {
+            "a row that was written beside the events refers to one that is not there; write that first, or in the same transaction"
         }
         _ if is_full(error) => "the disk is full, or the file as large as it may become; make room",
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {

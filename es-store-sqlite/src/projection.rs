@@ -11,7 +11,7 @@ use es_core::persistence::{
 use es_core::system::{Batch, Follower, HandleError, Output, Projection, Settings};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use crate::error::explained;
+use crate::error::{explained, is_of_a_foreign_key};
 use crate::sql::Sql;
 use crate::tables::{Made, made, runs_inside, within};
 use crate::{SqliteStore, followers};
@@ -258,10 +258,12 @@ impl From<Undone> for HandleError {
 
 /// Commits a transaction of the thread that writes.
 fn commit(transaction: Transaction<'_>) -> Result<(), Undone> {
-    transaction.commit().map_err(|error| {
-        // The checkpoint says whether it is stored.
-        AppendError::Unavailable(explained(&Arc::new(error))).into()
-    })
+    transaction.commit().map_err(not_committed)
+}
+
+/// The checkpoint says whether it is stored.
+fn not_committed(error: rusqlite::Error) -> Undone {
+    AppendError::Unavailable(explained(&Arc::new(error))).into()
 }
 
 /// A batch that is handled.
@@ -343,7 +345,16 @@ impl Work<'_> {
         }
         let advance = batch.advance(0, handled);
         followers::advance(&transaction, sql, &advance, self.now)?;
-        commit(transaction)?;
+        if let Err(error) = transaction.execute_batch("COMMIT") {
+            return Err(match is_of_a_foreign_key(&error) {
+                // Of which event it is is not said: that is found by halves.
+                true => Undone::Handle(HandleError::Event {
+                    place: handled / 2,
+                    source: explained(&Arc::new(error)),
+                }),
+                false => not_committed(error),
+            });
+        }
         Ok(handled)
     }
 }

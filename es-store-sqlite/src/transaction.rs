@@ -62,8 +62,13 @@ impl SqliteStore {
             Err(refused) => return Err(told(staged, refused)),
         };
         staged.sent();
-        if let Err(error) = transaction.commit() {
-            return Err(AppendError::Unavailable(explained(&error.into())));
+        if let Err(error) = transaction.execute_batch("COMMIT") {
+            let why = explained(&error.into());
+            return Err(match transaction.is_autocommit() {
+                true => AppendError::Unavailable(why),
+                // It is open still, and so rolled back here.
+                false => told(staged, AppendError::Failed(why)),
+            });
         }
         staged.committed(&committed);
         self.shared.changed.notify(usize::MAX);

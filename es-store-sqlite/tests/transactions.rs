@@ -2,10 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use es_core::application::SaveError;
 use es_core::persistence::{AppendError, Committed, EventStore};
-use es_core::{Aggregate, Application, Position};
+use es_core::{Aggregate, Application, Error, Position, Version};
 use es_store_sqlite::SqliteStore;
+use pollster::block_on;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tempfile::TempDir;
 use trials::transaction_trials;
@@ -138,4 +141,51 @@ async fn a_transaction_that_does_not_hold_the_lock_is_refused() {
             _ => assert!(result.is_ok(), "it holds more than it has to"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_commit_that_sqlite_refuses_at_its_end_leaves_everything_pending() {
+    let mut shop = File::new().await;
+    let tables = "CREATE TABLE customers (id INTEGER PRIMARY KEY);
+                  CREATE TABLE bills (customer INTEGER REFERENCES customers DEFERRABLE INITIALLY DEFERRED);
+                  PRAGMA foreign_keys = ON";
+    shop.connection.execute_batch(tables).unwrap();
+    let mut order = Order::place();
+    let tx = begun(&mut shop.connection);
+    tx.execute("INSERT INTO bills VALUES (1)", ()).unwrap();
+    let staged = shop.app.stage(&mut order).unwrap();
+    let refused = shop.store.commit_with(tx, staged).unwrap_err();
+    let AppendError::Failed(why) = &refused else {
+        panic!("{refused:?}");
+    };
+    assert!(why.to_string().contains("refers to one"), "{why}");
+    assert_eq!((order.pending().len(), shop.head().await), (1, 0));
+    // It is not in doubt, so it can be staged again.
+    let tx = begun(&mut shop.connection);
+    let staged = shop.app.stage(&mut order).unwrap();
+    shop.store.commit_with(tx, staged).unwrap();
+    assert_eq!(shop.head().await, 1);
+}
+
+#[test]
+fn what_was_appended_and_not_told_may_be_committed_after_a_save_that_failed() {
+    block_on(async {
+        let mut shop = File::new().await;
+        let store = SqliteStore::builder(&shop.path).busy_timeout(Duration::from_millis(50));
+        let store = store.open().await.unwrap();
+        let app = Application::builder(store.clone()).name("shop").build();
+        let mut order = Order::place();
+        let tx = begun(&mut shop.connection);
+        let staged = shop.app.stage(&mut order).unwrap();
+        drop(store.append_in(&tx, staged).unwrap());
+        let doubt = app.save(&mut order).await.unwrap_err();
+        assert!(
+            matches!(doubt, Error::Save(SaveError::Unknown { .. })),
+            "{doubt:?}"
+        );
+        tx.commit().unwrap();
+        let saved = app.save(&mut order).await.unwrap();
+        assert_eq!(saved.version, Version::FIRST);
+        assert_eq!(shop.head().await, 1);
+    });
 }

@@ -1,5 +1,6 @@
 //! The thread that writes: what waits becomes one transaction, and each job has its own outcome.
 use std::collections::VecDeque;
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::thread;
@@ -15,7 +16,7 @@ use tracing::{debug, debug_span, warn};
 use super::{Alone, Job};
 use crate::commit;
 use crate::connection::{Pen, Place};
-use crate::error::explained;
+use crate::error::{explained, is_of_a_foreign_key};
 use crate::inline::Inline;
 use crate::sql::Sql;
 
@@ -98,9 +99,11 @@ impl Desk {
         }
     }
 
-    /// Writes a group and answers everybody in it. A job that SQLite cannot do fails alone: the others are written without it.
+    /// Writes a group and answers everybody in it. A job that SQLite cannot do fails alone: the others are written without it, or each by itself where
+    /// it is not said whose job it was.
     fn write(&mut self, group: &mut Vec<Job>, waiting: &Receiver<Job>) {
         let mut answered = Some(group.len());
+        let mut one_by_one = Vec::new().into_iter();
         loop {
             let _span = debug_span!(target: TRACED, "commit_group", jobs = group.len()).entered();
             let mut done = Vec::with_capacity(group.len());
@@ -109,7 +112,7 @@ impl Desk {
                 // Before the first one is answered, who may be back before the last one is.
                 self.company.answered(answered, waiting.len());
             }
-            let failure = match written {
+            match written {
                 Ok(changed) => {
                     debug!(target: TRACED, refused = done.iter().filter(|done| done.is_refused()).count(), "committed");
                     if changed {
@@ -119,22 +122,28 @@ impl Desk {
                         .drain(..)
                         .zip(done)
                         .for_each(|(job, done)| job.answer(done));
-                    return;
                 }
-                Err(failure) => failure,
-            };
-            warn!(
-                target: TRACED,
-                error = &*failure.error as &(dyn std::error::Error + 'static),
-                outcome_known = !failure.unknown,
-                "not committed"
-            );
-            match failure.job {
-                Some(place) if failure.is_of_one() => group.remove(place).fail(&failure),
-                _ => {
-                    group.drain(..).for_each(|job| job.fail(&failure));
-                    return;
+                Err(failure) => {
+                    warn!(
+                        target: TRACED,
+                        error = &*failure.error as &(dyn std::error::Error + 'static),
+                        outcome_known = !failure.unknown,
+                        "not committed"
+                    );
+                    match failure.job {
+                        Some(place) if failure.is_of_one() => group.remove(place).fail(&failure),
+                        None if is_of_a_foreign_key(&failure.error) && group.len() > 1 => {
+                            one_by_one = mem::take(group).into_iter();
+                        }
+                        _ => group.drain(..).for_each(|job| job.fail(&failure)),
+                    }
                 }
+            }
+            if group.is_empty() {
+                group.extend(one_by_one.next());
+            }
+            if group.is_empty() {
+                return;
             }
         }
     }
@@ -156,7 +165,8 @@ impl Desk {
             transaction.set_drop_behavior(DropBehavior::Ignore);
             self.jobs(connection, group, done, Some(&transaction))?
         };
-        execute(connection, "COMMIT").map_err(Failure::during_commit)?;
+        execute(connection, "COMMIT")
+            .map_err(|error| Failure::during_commit(error, connection.is_autocommit()))?;
         drop(open);
         Ok(changed)
     }
@@ -314,13 +324,14 @@ impl Failure {
         }
     }
 
-    fn during_commit(error: rusqlite::Error) -> Self {
+    /// A transaction that has not ended is stored by nobody.
+    fn during_commit(error: rusqlite::Error, has_ended: bool) -> Self {
         let known = matches!(
             error.sqlite_error_code(),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull | ErrorCode::ReadOnly)
         );
         Self {
-            unknown: !known,
+            unknown: has_ended && !known,
             ..Self::before(error)
         }
     }
