@@ -332,3 +332,111 @@ fn events_stay_apart_whatever_the_version_before_them() {
         assert!(payloads.eq([b"{}", b"{}"]), "{after}");
     }
 }
+
+/// Which event it is stands among its fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum Change {
+    Prices { by_article: BTreeMap<u32, u64> },
+    Switches { by_state: BTreeMap<bool, u64> },
+    Closed,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Skipping {
+    #[serde(default = "five", skip_serializing_if = "is_zero")]
+    count: u8,
+}
+
+fn five() -> u8 {
+    5
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u8) -> bool {
+    *count == 0
+}
+
+#[derive(Aggregate, Debug)]
+#[aggregate("Shelf")]
+struct Shelf {
+    root: Root<Self>,
+}
+
+#[events]
+impl Shelf {
+    #[event("PutUp")]
+    fn put_up() -> Self {
+        Self { root: Root::new() }
+    }
+
+    #[event("Changed")]
+    fn change(&mut self, change: Change) {
+        let _ = change;
+    }
+
+    #[event("Nested")]
+    fn nest(&mut self, kept: Option<Option<u8>>, done: Option<()>, value: Option<Value>) {
+        let _ = (kept, done, value);
+    }
+
+    #[event("Skipped")]
+    fn skip(&mut self, skipping: Skipping) {
+        let _ = skipping;
+    }
+
+    #[event("Flattened")]
+    fn flatten(
+        &mut self,
+        #[serde(flatten)] one: BTreeMap<String, u8>,
+        #[serde(flatten)] other: BTreeMap<String, u8>,
+    ) {
+        let _ = (one, other);
+    }
+}
+
+#[test]
+fn what_would_be_read_as_other_values_or_not_at_all_is_refused_when_it_is_saved() {
+    type Case = fn(&mut Shelf);
+    let cases: [(&str, bool, Case); 7] = [
+        ("Changed", false, |shelf| {
+            let by_article = BTreeMap::from([(7, 1)]);
+            shelf.change(Change::Prices { by_article });
+        }),
+        ("Changed", false, |shelf| {
+            let by_state = BTreeMap::from([(true, 1)]);
+            shelf.change(Change::Switches { by_state });
+        }),
+        ("Nested", true, |shelf| shelf.nest(Some(None), None, None)),
+        ("Nested", true, |shelf| shelf.nest(None, Some(()), None)),
+        ("Nested", true, |shelf| {
+            shelf.nest(None, None, Some(Value::Null))
+        }),
+        ("Skipped", true, |shelf| shelf.skip(Skipping { count: 0 })),
+        ("Flattened", true, |shelf| {
+            let one = |key: &str| BTreeMap::from([(key.to_owned(), 1)]);
+            shelf.flatten(one("a"), one("b"));
+        }),
+    ];
+    for (name, is_read, change) in cases {
+        let app = Application::new(MemoryStore::new());
+        let mut shelf = Shelf::put_up();
+        change(&mut shelf);
+        let refused = block_on(app.save(&mut shelf)).unwrap_err();
+        let Error::Save(SaveError::Encode(EncodeError::NotFaithful { event, source, .. })) =
+            refused
+        else {
+            panic!("{refused:?}");
+        };
+        assert_eq!((event, source.is_none()), (name, is_read));
+        assert_eq!(shelf.pending().len(), 2);
+    }
+    // The same types with values that come back.
+    let app = Application::new(MemoryStore::new());
+    let mut shelf = Shelf::put_up();
+    shelf.change(Change::Closed);
+    shelf.nest(Some(Some(1)), None, Some(Value::from(1)));
+    shelf.skip(Skipping { count: 1 });
+    block_on(app.save(&mut shelf)).unwrap();
+    block_on(app.get::<Shelf>(shelf.id())).unwrap();
+}

@@ -110,8 +110,8 @@ pub fn event_set(item: TokenStream) -> TokenStream {
 /// - Parameters are owned types, `&str`, `&[T]`, `&T` or `impl Into<T>`. They are stored in their owned form, under their names, and are
 ///   `Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync`. The body sees them as they are written, but for
 ///   `impl Into<T>`, which is a `T` there. `#[serde(..)]` on a parameter reaches the field.
-/// - What an event carries must come back from JSON as it was. NaN, infinity, 128-bit integers and more than 127 levels of nesting are
-///   refused when saving; `Some(None)` reads as `None`.
+/// - What an event carries must come back from JSON as it was. What does not is refused when saving: NaN, infinity, 128-bit integers, more than
+///   127 levels of nesting, and whatever else serde would not read again as the same values, such as `Some(None)`.
 /// - While the body of an event runs, an event method that it calls by a detour changes the state and records nothing, because replaying
 ///   will do the same; called directly, it is a compile error. `es_core::testing` finds the detours.
 /// - All events of an aggregate stand in one `impl`. The enum is beside it; who re-exports `Lamp` wants `LampEvent` too. An event without

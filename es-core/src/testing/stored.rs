@@ -5,7 +5,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::domain::{Event, JsonMap, Position, StreamId, Version};
-use crate::persistence::{CommitId, Metadata, Record, decode, encode};
+use crate::persistence::{CommitId, Metadata, Record, decode, mapper};
 
 /// An event that came back from a store, with its payload.
 pub(super) struct Stored<E> {
@@ -45,13 +45,9 @@ pub(super) fn text(payload: &JsonMap) -> String {
 }
 
 fn payload<E: Event>(event: &E) -> Result<Bytes, String> {
-    let encoded = encode(std::slice::from_ref(event), &stream(), Version::NEW)
-        .map_err(|error| format!("cannot be stored: {}", reason(&error)))?;
-    Ok(encoded
-        .into_iter()
-        .next()
-        .map(|encoded| encoded.payload)
-        .unwrap_or_default())
+    let written = mapper::payload(event);
+    let payload = written.map_err(|error| format!("cannot be stored: {error}"))?;
+    Ok(payload.into())
 }
 
 fn object(payload: &[u8]) -> Result<JsonMap, String> {

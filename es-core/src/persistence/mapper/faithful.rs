@@ -1,5 +1,5 @@
 //! Refuses, while writing, what JSON would not give back whatever the type. It is no proof that an event comes back: `Some(None)`, and two
-//! fields under one name through `flatten`, are found by `es_core::testing` alone.
+//! fields under one name through `flatten`, are found by reading the event again.
 //!
 //! `serde_json` writes NaN and infinity as `null`, and more levels of nesting than it reads. Both would be found when the event is loaded,
 //! which is too late. [`Faithful`] stands between the event and the writer, and changes nothing else.

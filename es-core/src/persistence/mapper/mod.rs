@@ -2,6 +2,7 @@
 
 mod faithful;
 mod json;
+mod plain;
 
 pub(crate) use json::write_state;
 
@@ -9,6 +10,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 
 use bytes::Bytes;
+use plain::Plain;
 
 use super::{CodecError, EncodedEvent, Record, StoredEvent};
 use crate::domain::{Event, EventShape, JsonMap, StreamId, UpcastError, Version};
@@ -31,6 +33,21 @@ pub enum EncodeError {
         event: &'static str,
         /// What serde says.
         source: serde_json::Error,
+    },
+    /// The JSON of its values would not be read again, or as other values: an attribute of serde's leaves something out, `Some(None)` reads as
+    /// `None`, a map in an enum with a tag has keys that are no strings.
+    #[error(
+        "`{event}` of `{stream}` at version {version} would not be read again as it is; give its values a form in serde that gives them back"
+    )]
+    NotFaithful {
+        /// The stream.
+        stream: StreamId,
+        /// The version it would have.
+        version: Version,
+        /// Its stored name.
+        event: &'static str,
+        /// What serde says; nothing where it would be read as other values.
+        source: Option<serde_json::Error>,
     },
     /// Its payload cannot be compressed or encrypted.
     #[error(
@@ -208,12 +225,35 @@ fn write<E: Event>(
     stream: &StreamId,
     version: Version,
 ) -> Result<(), EncodeError> {
+    let start = payloads.len();
     json::write_payload(payloads, event).map_err(|source| EncodeError::NotJson {
         stream: stream.clone(),
         version,
         event: event.name(),
         source,
+    })?;
+    if Plain::<E>::IS {
+        return Ok(());
+    }
+    let source = match json::from_payload::<E>(event.name(), &payloads[start..]) {
+        Ok(again) if again == *event => return Ok(()),
+        Ok(_) => None,
+        Err(error) => Some(error),
+    };
+    Err(EncodeError::NotFaithful {
+        stream: stream.clone(),
+        version,
+        event: event.name(),
+        source,
     })
+}
+
+/// The payload of an event as it is written, whether it would be read again or not: what is wrong with it can be shown then.
+#[cfg(feature = "testing")]
+pub(crate) fn payload<E: Event>(event: &E) -> serde_json::Result<Vec<u8>> {
+    let mut payload = Vec::new();
+    json::write_payload(&mut payload, event)?;
+    Ok(payload)
 }
 
 fn encoded<E: Event>(event: &E, payload: Bytes) -> EncodedEvent {
