@@ -93,6 +93,9 @@ impl Settings {
     }
 }
 
+/// SQLite counts milliseconds in an `i32`.
+const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
+
 impl SqliteStoreBuilder {
     pub(crate) fn new(path: PathBuf, given: Option<Connection>) -> Self {
         Self {
@@ -107,9 +110,9 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// How long to wait for another process that writes; 5 s unless this is set.
+    /// How long to wait for another process that writes, 24 days at most; 5 s unless this is set.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.busy_timeout = timeout;
+        self.settings.busy_timeout = timeout.min(LONGEST_TIMEOUT);
         self
     }
 

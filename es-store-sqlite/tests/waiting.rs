@@ -12,6 +12,14 @@ fn commit() -> Commit {
     log::one(fastrand::u128(..), 0)
 }
 
+#[tokio::test]
+async fn who_waits_for_ever_may_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let builder = SqliteStore::builder(folder.path().join("log.db")).busy_timeout(Duration::MAX);
+    let store = builder.open().await.unwrap();
+    store.commit(commit()).await.unwrap();
+}
+
 /// The one thread there is releases the lock that the commit waits for: it would fail if it had that thread until it is done.
 #[tokio::test(flavor = "current_thread")]
 async fn a_commit_that_waits_for_a_lock_leaves_its_thread_to_others() {

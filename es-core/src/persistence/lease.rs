@@ -82,7 +82,7 @@ impl LeaseRequest {
         Ok(Lease {
             follower: self.follower.clone(),
             epoch,
-            until: now + self.length,
+            until: now.checked_add(self.length.min(LONGEST)).unwrap_or(now),
         })
     }
 
@@ -99,6 +99,9 @@ impl LeaseRequest {
         self.length.is_zero()
     }
 }
+
+/// Longer than any process runs; no clock goes on for ever.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
 /// The right to run a follower.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -30,9 +30,9 @@ impl FollowerHandle {
         let followed = self.followed()?;
         let id = || followed.id.clone();
         let end = followed.app.log().head().await?;
-        followed.resume();
         let running = || FollowError::Running { follower: id() };
         let mut driven = followed.take().ok_or_else(running)?;
+        followed.resume();
         let Some(follower) = driven.follower.as_deref_mut() else {
             return Err(running().into());
         };

@@ -111,7 +111,8 @@ impl Followed {
     pub(super) fn resume(&self) {
         self.forget_failure();
         let mut state = locked(&self.state);
-        if *state != State::Stopped(StopReason::NameTaken) {
+        // One that is run says itself what it does.
+        if matches!(&*state, State::Stopped(reason) if *reason != StopReason::NameTaken) {
             *state = State::Idle;
         }
         drop(state);

@@ -221,7 +221,7 @@ impl FollowerHandle {
         Ok(dropped.map_err(|source| self.unread(followed, source))?)
     }
 
-    /// Lets it go on after it stopped, once the reason is mended. One that is not stopped looks for new events at once.
+    /// Lets it go on after it stopped, once the reason is mended; one that fails is given all its attempts again.
     ///
     /// # Errors
     /// [`FollowError::NoSuchFollower`].

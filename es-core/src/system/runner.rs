@@ -182,7 +182,7 @@ async fn run(followed: Arc<Followed>, holder: String, stop: Arc<Stop>, ended: En
         let mut engine = Engine::new(&followed, follower, &holder, Goal::Follow);
         let mut unreachable = 0_u32;
         while !stop.is_told() {
-            let (changed, told) = (followed.changed(), followed.told.listen());
+            let changed = followed.changed();
             let turn = engine.turn().await;
             unreachable = match turn {
                 Turn::Unreachable(_) => unreachable.saturating_add(1),
@@ -203,7 +203,6 @@ async fn run(followed: Arc<Followed>, holder: String, stop: Arc<Stop>, ended: En
                 }
                 Turn::Fenced => stop.or(clock.sleep(Duration::from_millis(10))).await,
                 Turn::Stopped => {
-                    drop(told);
                     let resumed = async {
                         loop {
                             let told = followed.told.listen();

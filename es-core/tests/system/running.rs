@@ -84,6 +84,32 @@ fn another_system_takes_over_where_one_stops() {
 }
 
 #[test]
+fn one_that_is_not_stopped_says_what_it_does_though_it_is_resumed() {
+    block_on(async {
+        let (store, school) = application("school");
+        let system = System::new("school").follow(&school, store.project(Members::default()));
+        let running = system.start();
+        trained(&school, 1, &[]).await;
+        let last = train(&school, 1, "sit").await;
+        let members = system.follower("members");
+        members.wait_for(last, PATIENCE).await.unwrap();
+        let state = async || members.status().await.unwrap().state;
+        while state().await != State::CaughtUp {
+            std::thread::yield_now();
+        }
+        members.resume().unwrap();
+        assert_eq!(state().await, State::CaughtUp);
+        // Nor does one who may not drive it.
+        members
+            .catch_up(Duration::ZERO, &mut |_, _| {})
+            .await
+            .unwrap_err();
+        assert_eq!(state().await, State::CaughtUp);
+        running.stop().await.unwrap();
+    });
+}
+
+#[test]
 fn a_follower_that_stopped_goes_on_when_it_is_resumed() {
     block_on(async {
         let (store, school) = application("school");

@@ -105,7 +105,16 @@ pub async fn a_lease_is_taken_by_raising_its_epoch_and_renewed_without<H: Harnes
     let given_back = request("second", Duration::ZERO, Some(second.epoch));
     store.lease(given_back).await.expect("it is given back");
     let third = store.lease(request("third", LONG, None)).await;
-    assert_eq!(third.expect("it is free").epoch, Epoch::from(3));
+    let third = third.expect("it is free").epoch;
+    assert_eq!(third, Epoch::from(3));
+    let for_ever = request("third", Duration::MAX, Some(third));
+    let for_ever = store.lease(for_ever).await.expect("it is renewed");
+    let standing = store.standing(&follower()).await.expect("it can be read");
+    assert_eq!(standing.until, Some(for_ever.until));
+    match store.lease(request("fourth", LONG, None)).await {
+        Err(LeaseError::Held { until, .. }) => assert_eq!(until, for_ever.until),
+        other => panic!("somebody has it, so not {other:?}"),
+    }
 }
 
 /// Law 27.
