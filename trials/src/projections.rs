@@ -251,7 +251,12 @@ pub async fn a_new_revision_is_built_beside_the_old_one_and_takes_its_place<K: K
     };
     let outdated = told(&kennel.system::<1>()).await;
     assert!(outdated.contains("revision 2 already"), "{outdated}");
-    let due = told(&kennel.system::<3>()).await;
+    let dry = kennel.system::<1>().dry_run(10).await.unwrap_err();
+    assert!(format!("{dry:?}").contains("revision 2 already"), "{dry:?}");
+    let newest = kennel.system::<3>();
+    let dry = newest.follower("wall").dry_run(10).await.unwrap();
+    assert_eq!((dry.builds, dry.events), (Some(3), 0));
+    let due = told(&newest).await;
     assert!(
         due.ends_with("revision 3 is to take the place of 2"),
         "{due}"

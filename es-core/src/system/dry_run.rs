@@ -1,11 +1,11 @@
 //! What followers would do, and nothing kept of it.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::followed::Followed;
 use super::follower::{Batch, HandleError, Output};
 use super::state::told;
-use super::{FollowError, FollowerHandle, System};
+use super::{FollowError, FollowerHandle, StopReason, System};
 use crate::application::{Rehearsal, Result};
 use crate::domain::Position;
 use crate::persistence::{DecodeError, FollowerId, Span};
@@ -28,8 +28,10 @@ pub struct Rehearsed {
     pub from: Position,
     /// Where its checkpoint would be, if all of these can be handled.
     pub to: Position,
-    /// How many events it would handle next, at most as many as were allowed.
+    /// How many events it would handle next, at most as many as were allowed. Those that would wait behind one that is set aside are not among them.
     pub events: usize,
+    /// The revision that it would build from the first event, beside what readers see: that is not tried.
+    pub builds: Option<u32>,
     /// The first that it cannot, and why.
     pub failure: Option<(Position, String)>,
     /// What it would do [outside](crate::UnitOfWork::outside) of its store, which was not done, and how often.
@@ -44,7 +46,7 @@ impl System {
     /// [`UnitOfWork::outside`](crate::UnitOfWork::outside) is named and not done; what a handler does elsewhere by itself, it does.
     ///
     /// # Errors
-    /// [`FollowError`], where a follower is run by this process, or a store cannot be reached.
+    /// [`FollowError`], where a follower is run by this process, what it made is of a newer revision, or a store cannot be reached.
     pub async fn dry_run(&self, limit: usize) -> Result<DryRun> {
         let mut followers = Vec::new();
         for followed in &self.followed {
@@ -58,7 +60,7 @@ impl FollowerHandle {
     /// As [`System::dry_run`], for this follower alone.
     ///
     /// # Errors
-    /// [`FollowError`], where the follower is run by this process, or a store cannot be reached.
+    /// [`FollowError`], where the follower is run by this process, what it made is of a newer revision, or a store cannot be reached.
     pub async fn dry_run(&self, limit: usize) -> Result<Rehearsed> {
         rehearse(self.followed()?, limit).await
     }
@@ -74,10 +76,30 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
         return Err(running().into());
     };
     let standing = followed.store.standing(&followed.id).await;
-    let standing = standing.map_err(|source| FollowError::Store {
+    let unread = |source| FollowError::Store {
         follower: follower(),
         source,
-    })?;
+    };
+    let standing = standing.map_err(unread)?;
+    if standing.revision > followed.revision {
+        let (live, known) = (standing.revision, followed.revision);
+        let source = Box::new(StopReason::Outdated { live, known });
+        let follower = follower();
+        return Err(FollowError::Stopped { follower, source }.into());
+    }
+    if standing.revision != 0 && standing.revision < followed.revision {
+        return Ok(Rehearsed {
+            follower: follower(),
+            from: Position::START,
+            to: Position::START,
+            events: 0,
+            builds: Some(followed.revision),
+            failure: None,
+            outside: BTreeMap::new(),
+        });
+    }
+    let parked = followed.store.parked(&followed.id).await.map_err(unread)?;
+    let waits: HashSet<_> = parked.iter().map(|parked| &parked.stream).collect();
     let span = Span::after(standing.position).limit(limit);
     let page = followed.log.page(span).await?;
     let mut rehearsed = Rehearsed {
@@ -85,12 +107,14 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
         from: standing.position,
         to: page.read_to,
         events: 0,
+        builds: None,
         failure: None,
         outside: BTreeMap::new(),
     };
     let rehearsal = Rehearsal::default();
     let mut records = Vec::with_capacity(page.records.len());
-    for mut record in page.records {
+    let left = page.records.into_iter();
+    for mut record in left.filter(|record| !waits.contains(&record.stream)) {
         match followed.app.open_record(&mut record).await {
             Ok(()) => records.push(record),
             // It is passed over.

@@ -100,6 +100,8 @@ fn later_events_of_a_parked_aggregate_wait_behind_it_and_others_go_on() {
         system.settle().await.unwrap();
         train(&app, 1, "beg").await;
         let last = train(&app, 2, "bow").await;
+        let dry = system.follower("wall").dry_run(10).await.unwrap();
+        assert_eq!((dry.events, dry.to), (1, last), "one of them would wait");
         system.settle().await.unwrap();
         assert_eq!(tricks(&store, 1), ["sit"]);
         assert_eq!(tricks(&store, 2), ["sit", "bow"]);

@@ -222,6 +222,11 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
         synced.message = Some(format!("{holder} runs it"));
     } else if synced.parked > 0 {
         synced.is_parked();
+    } else if let Some(revision) = rehearsed.builds {
+        synced.outcome = SyncOutcome::TriedInPart;
+        synced.message = Some(format!(
+            "nothing was tried: revision {revision} is built from the first event, beside what readers see"
+        ));
     } else if rehearsed.to < status.head {
         synced.outcome = SyncOutcome::TriedInPart;
         synced.message = Some(format!(

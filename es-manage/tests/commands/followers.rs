@@ -601,6 +601,18 @@ fn a_revision_that_is_another_than_the_programs_is_told() {
         wall          school  new revision       0                 0
         wall: readers see revision 1; `sync-followers` builds revision 2 beside it and puts it in its place
     "#]].assert_eq(&of_the_wall(&due));
+    check(
+        &place.run(["sync-followers", "--dry-run", "wall"]),
+        0,
+        &expect![[r#"
+            follower  outcome      would handle
+            wall      well so far             0
+            nothing was kept: this was a dry run; what handlers do elsewhere by themselves is not undone
+        "#]],
+        &expect![[r#"
+            tried in part: wall: nothing was tried: revision 2 is built from the first event, beside what readers see
+        "#]],
+    );
     assert_eq!(place.run(["sync-followers", "wall"]).status, 0);
     let well = place.run(["status"]);
     assert!(of_the_wall(&well).contains("caught up"), "{well:?}");
