@@ -256,7 +256,7 @@ pub(crate) fn explained(error: &Arc<rusqlite::Error>) -> BoxError {
             "the file was moved, replaced or deleted; put it back, or open the store again"
         }
         _ if is_of_a_foreign_key(error) => {
-            "a row that was written beside the events refers to one that is not there; write that first, or in the same transaction"
+            "a foreign key refers to a row that is not there at the end of the transaction; write that row too, and let no key refer to a read model from outside of it"
         }
         _ if is_full(error) => "the disk is full, or the file as large as it may become; make room",
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {

@@ -256,9 +256,14 @@ impl From<Undone> for HandleError {
     }
 }
 
-/// Commits a transaction of the thread that writes.
-fn commit(transaction: Transaction<'_>) -> Result<(), Undone> {
-    transaction.commit().map_err(not_committed)
+/// Commits what was made of tables.
+fn commit(transaction: &Transaction<'_>) -> Result<(), Undone> {
+    transaction
+        .execute_batch("COMMIT")
+        .map_err(|error| match is_of_a_foreign_key(&error) {
+            true => Undone::Handle(HandleError::Prepare(explained(&Arc::new(error)))),
+            false => not_committed(error),
+        })
 }
 
 /// The checkpoint says whether it is stored.
@@ -435,7 +440,7 @@ fn prepare<P: SqliteProjection>(
         let kept = new.to_json()?;
         let FollowerId { name, log } = &output.follower;
         transaction.execute(&sql.write_output, params![name, log, output.revision, kept])?;
-        commit(transaction)?;
+        commit(&transaction)?;
         Ok(ending)
     };
     Ok(prepared()?)
@@ -473,5 +478,5 @@ fn swap_in_transaction(connection: &Connection, sql: &Sql, built: &Output) -> Re
     for statement in &sql.swap {
         transaction.execute(statement, params![name, log, from, epoch])?;
     }
-    commit(transaction)
+    commit(&transaction)
 }

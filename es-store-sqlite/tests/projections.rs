@@ -540,7 +540,7 @@ fn a_key_that_is_refused_at_the_end_of_a_batch_is_of_one_event() {
         let stopped = system.settle().await.unwrap_err();
         let told = format!("{stopped:?}");
         assert!(
-            told.contains("at position 8 failed 2 times: a row that was written"),
+            told.contains("at position 8 failed 2 times: a foreign key refers"),
             "{told}"
         );
         let status = system.follower("known").status().await.unwrap();
@@ -580,7 +580,7 @@ fn a_key_that_is_refused_at_the_end_of_a_group_is_of_one_commit() {
                         else {
                             panic!("{refused:?}");
                         };
-                        assert!(why.to_string().contains("refers to one"), "{why}");
+                        assert!(why.to_string().contains("refers to a row"), "{why}");
                     }
                 }
                 (100, answers) => panic!("{answers:?}"),
@@ -588,5 +588,28 @@ fn a_key_that_is_refused_at_the_end_of_a_group_is_of_one_commit() {
             }
         }
         assert_eq!(kennel.store.head().await.unwrap(), Position::from(8));
+    });
+}
+
+#[test]
+fn a_row_that_refers_to_a_read_model_is_in_the_way_of_another_and_told() {
+    block_on(async {
+        let kennel = File::new().await;
+        let system = kennel.system::<1>();
+        kennel.trained(1, &["sit"]).await;
+        system.settle().await.unwrap();
+        kennel
+            .execute("CREATE TABLE likes (trick INTEGER REFERENCES wall (position))")
+            .await;
+        kennel.execute("INSERT INTO likes VALUES (2)").await;
+        let refused = system.follower("wall").rebuild().await.unwrap_err();
+        let told = format!("{refused:?}");
+        assert!(
+            told.contains("it cannot run: a foreign key refers"),
+            "{told}"
+        );
+        assert_eq!(kennel.wall().await, wall(&[(1, &["sit"])]));
+        kennel.execute("DROP TABLE likes").await;
+        system.follower("wall").rebuild().await.unwrap();
     });
 }

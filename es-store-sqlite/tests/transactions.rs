@@ -158,7 +158,7 @@ async fn a_commit_that_sqlite_refuses_at_its_end_leaves_everything_pending() {
     let AppendError::Failed(why) = &refused else {
         panic!("{refused:?}");
     };
-    assert!(why.to_string().contains("refers to one"), "{why}");
+    assert!(why.to_string().contains("refers to a row"), "{why}");
     assert_eq!((order.pending().len(), shop.head().await), (1, 0));
     // It is not in doubt, so it can be staged again.
     let tx = begun(&mut shop.connection);

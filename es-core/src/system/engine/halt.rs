@@ -59,6 +59,9 @@ pub(super) fn failure(error: &(dyn std::error::Error + 'static)) -> Result<Strin
 pub(super) fn stored(error: HandleError) -> Halt {
     match error {
         HandleError::Store(refused) => refused.into(),
+        HandleError::Prepare(error) => Halt::Stop(StopReason::Unable {
+            failure: told(&*error),
+        }),
         error => Halt::Unreachable(told(&error)),
     }
 }

@@ -11,7 +11,7 @@ use crate::persistence::{BoxFuture, Epoch, FollowerId, LeaseError, LeaseRequest}
 use crate::system::StopReason;
 use crate::system::ahead::Size;
 use crate::system::followed::Followed;
-use crate::system::follower::{HandleError, Output};
+use crate::system::follower::Output;
 use crate::system::state::told;
 use crate::system::watch::LOOK_AGAIN;
 
@@ -164,16 +164,9 @@ impl Engine<'_> {
             return Ok(());
         };
         let prepared = self.follower.prepare(&run.output).await;
-        match prepared {
-            Ok(()) => {
-                (self.anew, run.output.anew) = (false, false);
-                self.reload().await
-            }
-            Err(HandleError::Prepare(error)) => Err(Halt::Stop(StopReason::Unable {
-                failure: told(&*error),
-            })),
-            Err(error) => Err(stored(error)),
-        }
+        prepared.map_err(stored)?;
+        (self.anew, run.output.anew) = (false, false);
+        self.reload().await
     }
 
     /// Reads where the follower stands.
