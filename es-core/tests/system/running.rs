@@ -84,6 +84,25 @@ fn another_system_takes_over_where_one_stops() {
 }
 
 #[test]
+fn what_lasts_for_ever_is_no_mistake() {
+    block_on(async {
+        let (store, school) = application("school");
+        let follower = store.project(Members::default());
+        let system = System::new("school").follow(&school, follower.leased_for(Duration::MAX));
+        let running = system.start();
+        trained(&school, 1, &[]).await;
+        let last = train(&school, 1, "sit").await;
+        let members = system.follower("members");
+        members.wait_for(last, Duration::MAX).await.unwrap();
+        // Its lease is kept while it rests.
+        std::thread::sleep(Duration::from_millis(20));
+        let last = train(&school, 1, "bow").await;
+        members.wait_for(last, Duration::MAX).await.unwrap();
+        running.stop().await.unwrap();
+    });
+}
+
+#[test]
 fn one_that_is_not_stopped_says_what_it_does_though_it_is_resumed() {
     block_on(async {
         let (store, school) = application("school");
