@@ -147,18 +147,11 @@ async fn what_has_to_be_judged_is_so_though_more_are_waiting_than_there_is_room_
             })
         })
         .collect();
-    let waits =
-        "SELECT FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'";
     timeout(PATIENCE, async {
-        while begun.load(Ordering::Relaxed) < 2_000
-            || client
-                .query(waits, &[&log.schema()])
-                .await
-                .unwrap()
-                .is_empty()
-        {
+        while begun.load(Ordering::Relaxed) < 2_000 {
             tokio::task::yield_now().await;
         }
+        waiting(&client, &log).await;
     })
     .await
     .unwrap();
@@ -175,4 +168,53 @@ fn any_executor_may_write_alone() {
     let log = runtime.block_on(TestLog::new()).unwrap();
     let store = runtime.block_on(log.store()).unwrap();
     es_core::testing::block_on(warmed(&store, 1, 10));
+}
+
+#[test]
+fn who_waits_is_told_when_the_runtime_of_the_store_ends() {
+    let here = tokio::runtime::Runtime::new().unwrap();
+    // The first is written by the task, or by its caller.
+    for events in [0, 3] {
+        let own = tokio::runtime::Runtime::new().unwrap();
+        let log = here.block_on(TestLog::new()).unwrap();
+        let store = own.block_on(log.store()).unwrap();
+        own.block_on(warmed(&store, 1, events));
+        here.block_on(async {
+            let (client, connection) = tokio_postgres::connect(log.url(), NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let lock = format!("BEGIN; SELECT FROM {}.es_log FOR UPDATE", log.schema());
+            client.batch_execute(&lock).await.unwrap();
+            let mut written = pin!(store.commit(one(100, 0)));
+            assert!(begin(written.as_mut()));
+            timeout(PATIENCE, waiting(&client, &log)).await.unwrap();
+            let mut second = pin!(store.commit(one(101, 0)));
+            let mut third = pin!(store.commit(one(102, 0)));
+            assert!(begin(second.as_mut()) && begin(third.as_mut()));
+            own.shutdown_background();
+            for answer in [
+                timeout(PATIENCE, written).await,
+                timeout(PATIENCE, second).await,
+                timeout(PATIENCE, third).await,
+            ] {
+                let answer = answer.expect("it does not wait for ever");
+                assert!(
+                    matches!(answer, Err(AppendError::Unavailable(_))),
+                    "{answer:?}"
+                );
+            }
+            let late = timeout(PATIENCE, store.commit(one(103, 0))).await;
+            assert!(late.unwrap().is_err());
+            client.batch_execute("ROLLBACK").await.unwrap();
+        });
+    }
+}
+
+/// Waits until the store waits for a lock.
+async fn waiting(client: &tokio_postgres::Client, log: &TestLog) {
+    let waits =
+        "SELECT FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'";
+    let schema = log.schema();
+    while client.query(waits, &[&schema]).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
 }

@@ -417,6 +417,15 @@ impl Work {
     }
 }
 
+impl Drop for Work {
+    /// A store outlives it where their runtime ends, and what is in the channel would wait for as long as the store is there. It is told by the reply
+    /// that is dropped here; not that it is not stored, for it may have been sent before.
+    fn drop(&mut self) {
+        self.waiting.close();
+        while self.waiting.try_recv().is_ok() {}
+    }
+}
+
 fn warned(fault: &Fault, what: &str) {
     let error = fault.explained();
     warn!(target: TRACED, error = &*error as &(dyn std::error::Error + 'static), "{what}");
