@@ -141,11 +141,19 @@ async fn begun<P: PostgresProjection>(
     let transaction = in_time(shared.patience, begin(&mut own.client)).await;
     let transaction = transaction.map_err(failed)?;
     let found = in_time(shared.patience, async {
+        // What may be dropped is locked before the row of the follower, as a commit locks them: else one could wait for the other.
+        let [name, log] = key(&follower);
+        let of: [&(dyn ToSql + Sync); 2] = [&name, &log];
+        let seen = transaction.query_opt(&sql.read_standing, &of).await?;
+        if followers::standing_in(seen.as_ref())?.revision < inlined.revision()
+            && let Some(before) = swap::made(&transaction, sql, &follower).await?
+        {
+            swap::lock_all(&transaction, &before.tables).await?;
+        }
         let standing = followers::locked(&*transaction, sql, &follower).await?;
         let now = transaction.query_one(&sql.read_now, &[]).await?;
         let before = swap::made(&transaction, sql, &follower).await?;
-        let [name, log] = key(&follower);
-        let parked = transaction.query(&sql.read_parked, &[&name, &log]).await?;
+        let parked = transaction.query(&sql.read_parked, &of).await?;
         Ok((standing.at(time(column(&now, 0)?)), before, parked.len()))
     });
     let (standing, before, parked) = found.await.map_err(failed)?;

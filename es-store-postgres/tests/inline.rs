@@ -13,7 +13,7 @@ use es_core::{
 };
 use es_store_postgres::testing::TestLog;
 use es_store_postgres::{PostgresProjection, PostgresStore, Tables};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_postgres::{Client, NoTls, Transaction};
 use uuid::Uuid;
 
@@ -474,7 +474,8 @@ async fn a_handler_that_hides_an_error_or_does_not_end_takes_nobody_along() {
 struct Gated {
     wall: Wall<1>,
     reached: Arc<Notify>,
-    open: Arc<Notify>,
+    /// Closed once it may go on.
+    open: Arc<Semaphore>,
 }
 
 impl Projection for Gated {
@@ -483,6 +484,10 @@ impl Projection for Gated {
 }
 
 impl PostgresProjection for Gated {
+    async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        self.wall.create(tx).await
+    }
+
     async fn handle(
         &mut self,
         event: Recorded<DogEvent>,
@@ -490,7 +495,7 @@ impl PostgresProjection for Gated {
     ) -> Result<(), BoxError> {
         if matches!(&event.event, DogEvent::TrickAdded { trick } if trick == "gate") {
             self.reached.notify_one();
-            self.open.notified().await;
+            drop(self.open.acquire().await);
         }
         self.wall.handle(event, tx).await
     }
@@ -503,7 +508,7 @@ async fn what_ran_inside_runs_on_where_another_cannot_take_its_place() {
     kennel.store.inline(&kennel.app, first).await.unwrap();
     let (_, other) = kennel.another().await;
     other.save(&mut dog(1, &["gate"])).await.unwrap();
-    let (reached, open) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (reached, open) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
     let second = Gated {
         wall: Wall::default(),
         reached: Arc::clone(&reached),
@@ -515,7 +520,7 @@ async fn what_ran_inside_runs_on_where_another_cannot_take_its_place() {
         reached.notified().await;
         // Met under the log's lock, when the second takes the place of the first.
         other.save(&mut dog(2, &["absurd"])).await.unwrap();
-        open.notify_one();
+        open.close();
     };
     let (refused, ()) = tokio::join!(beginning, meanwhile);
     let refused = refused.unwrap_err();
@@ -525,4 +530,67 @@ async fn what_ran_inside_runs_on_where_another_cannot_take_its_place() {
     );
     kennel.app.save(&mut dog(3, &["sit"])).await.unwrap();
     assert_eq!(kennel.tricks().await, ["gate", "absurd", "sit"]);
+}
+
+/// Waits until some session of the log's stores waits for a lock.
+async fn somebody_waits(kennel: &Kennel) {
+    let waiting = "SELECT FROM pg_stat_activity WHERE application_name = $1 AND pg_blocking_pids(pid) <> '{}'";
+    let schema = kennel.log.schema();
+    let waits = async || kennel.session.query(waiting, &[&schema]).await.unwrap();
+    while waits().await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_revision_waits_for_the_commits_of_the_old_one() {
+    let kennel = kennel().await;
+    let (reached, open) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
+    let old = Gated {
+        wall: Wall::default(),
+        reached: Arc::clone(&reached),
+        open: Arc::clone(&open),
+    };
+    kennel.store.inline(&kennel.app, old).await.unwrap();
+    let (store, app) = kennel.another().await;
+    let mut first = dog(1, &["sit", "gate"]);
+    let committing = kennel.app.save(&mut first);
+    let beginning = async {
+        // The table is written to by then, and the checkpoint is not moved.
+        reached.notified().await;
+        let new = store.inline(&app, Wall::<2>::default());
+        let opening = async {
+            somebody_waits(&kennel).await;
+            open.close();
+        };
+        tokio::join!(new, opening).0
+    };
+    let (committed, begun) = tokio::join!(committing, beginning);
+    committed.unwrap();
+    begun.unwrap();
+    app.save(&mut dog(2, &["bow"])).await.unwrap();
+    let expected = [(2, "sit"), (3, "gate"), (5, "bow")];
+    let expected = expected.map(|(position, trick)| (position, trick.to_owned(), 2));
+    assert_eq!(kennel.wall().await, expected);
+}
+
+#[tokio::test]
+async fn a_commit_that_postgres_gave_up_for_another_is_tried_again() {
+    let kennel = kennel().await;
+    let inline = Wall::<1>::default();
+    kennel.store.inline(&kennel.app, inline).await.unwrap();
+    let other = session(&kennel.log).await;
+    let row = "BEGIN; SELECT FROM es_checkpoints WHERE follower = 'wall' FOR UPDATE";
+    other.batch_execute(row).await.unwrap();
+    let mut dog = dog(1, &["sit"]);
+    let saving = kennel.app.save(&mut dog);
+    let meanwhile = async {
+        // It has written to the table, and would move the checkpoint.
+        somebody_waits(&kennel).await;
+        let table = "LOCK TABLE wall; COMMIT";
+        other.batch_execute(table).await.unwrap();
+    };
+    let (saved, ()) = tokio::join!(saving, meanwhile);
+    saved.unwrap();
+    assert_eq!(kennel.tricks().await, ["sit"]);
 }

@@ -168,7 +168,7 @@ impl Work {
             };
             if fault.is_lost() {
                 self.settle(part, fault).await;
-            } else if matches!(fault, Fault::Again(_)) && given_up < ATTEMPTS {
+            } else if fault.is_passing() && given_up < ATTEMPTS {
                 given_up += 1;
                 parts.push(part);
             } else if fault.is_of_one() && part.len() > 1 {
