@@ -210,13 +210,25 @@ impl Fault {
     pub(crate) fn is_of_one(&self) -> bool {
         match self {
             Self::Postgres(error) => match error.code() {
-                // Data, integrity, limits of the program.
-                Some(code) => ["22", "23", "54"].contains(&&code.code()[..2]),
+                // Data, integrity, limits of the program, and what a trigger raises.
+                Some(code) => ["22", "23", "54", "P0"].contains(&&code.code()[..2]),
                 // It could not be put into a message.
                 None => !is_lost(error),
             },
             Self::Unlike(_) | Self::Commit(_) | Self::Inside(_) => true,
             Self::Open(_) | Self::Connect(_) | Self::Silent | Self::Again(_) | Self::Ended => false,
+        }
+    }
+
+    /// What is told of a `COMMIT` that a read model was in the way of. The log itself has no constraint that is looked at so late.
+    pub(crate) fn of_a_read_model(self) -> BoxError {
+        match self {
+            Self::Postgres(source) => Explained {
+                way_out: "a constraint of the read model that is looked at last (deferred) refuses it; have the handler write what it allows",
+                source,
+            }
+            .into(),
+            fault => fault.explained(),
         }
     }
 

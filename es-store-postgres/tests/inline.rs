@@ -594,3 +594,60 @@ async fn a_commit_that_postgres_gave_up_for_another_is_tried_again() {
     saved.unwrap();
     assert_eq!(kennel.tricks().await, ["sit"]);
 }
+
+/// What dogs have learned, of the tricks that there are: looked at when it is committed.
+struct Learned;
+
+impl Projection for Learned {
+    const NAME: &'static str = "learned";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Learned {
+    async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        let [tricks, learned] = ["tricks", "learned"].map(|name| tx.table(name));
+        tx.batch_execute(&format!(
+            "CREATE TABLE {tricks} (trick text PRIMARY KEY);
+             INSERT INTO {tricks} VALUES ('sit');
+             CREATE TABLE {learned} (trick text REFERENCES {tricks} DEFERRABLE INITIALLY DEFERRED)"
+        ))
+        .await?;
+        Ok(())
+    }
+
+    async fn handle(
+        &mut self,
+        event: Recorded<DogEvent>,
+        tx: &Transaction<'_>,
+    ) -> Result<(), BoxError> {
+        if let DogEvent::TrickAdded { trick } = event.event {
+            let insert = format!("INSERT INTO {} VALUES ($1)", tx.table("learned"));
+            tx.execute(&insert, &[&trick]).await?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_a_constraint_refuses_at_its_end_takes_nobody_along() {
+    let kennel = kennel().await;
+    kennel.store.inline(&kennel.app, Learned).await.unwrap();
+    let mut saves = tokio::task::JoinSet::new();
+    for number in 0..8_u128 {
+        let app = kennel.app.clone();
+        saves.spawn(async move {
+            let trick = if number == 5 { "fly" } else { "sit" };
+            let saved = app.save(&mut dog(number, &[trick])).await;
+            match saved {
+                Ok(_) => assert_ne!(number, 5),
+                Err(Error::Save(SaveError::Store(AppendError::Failed(why)))) => {
+                    assert!(number == 5 && why.to_string().contains("deferred"), "{why}");
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        });
+    }
+    saves.join_all().await;
+    let learned = kennel.session.query("SELECT FROM learned", &[]).await;
+    assert_eq!((learned.unwrap().len(), kennel.head().await), (7, 14));
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use es_core::persistence::{
     BoxFuture, CheckpointStore, EventStore, Filter, FollowerId, LeaseRequest, SnapshotStore, Store,
 };
-use es_core::system::{Batch, HandleError, OnFailure, Output, State};
+use es_core::system::{Batch, HandleError, OnFailure, Output, State, StopReason};
 use es_core::{
     Aggregate, Application, BoxError, Follower, Position, Projection, Recorded, StreamId, System,
     Version,
@@ -421,6 +421,8 @@ async fn a_batch_whose_session_is_ended_is_handled_again() {
 #[derive(Default)]
 struct Freezing {
     frozen: Arc<Mutex<Option<Frozen>>>,
+    /// It waits for that session too.
+    asks: bool,
 }
 
 /// A session that stands still until this is dropped.
@@ -454,33 +456,37 @@ impl PostgresProjection for Freezing {
     ) -> Result<(), BoxError> {
         let own = tx.query_one("SELECT pg_backend_pid()", &[]).await?;
         let process = own.get(0);
-        let mut frozen = self.frozen.lock().unwrap();
-        if frozen.is_some() {
+        if self.frozen.lock().unwrap().is_some() {
             return Ok(());
         }
-        *frozen = Some(Frozen::new(process));
+        *self.frozen.lock().unwrap() = Some(Frozen::new(process));
+        if self.asks {
+            tx.query_one("SELECT 1", &[]).await?;
+        }
         Err("it does not like the event".into())
     }
 }
 
 #[tokio::test]
 async fn a_batch_that_failed_does_not_wait_for_a_session_that_stands_still() {
-    let kennel = Schema::new().await;
-    let builder = PostgresStore::builder(kennel.log.url()).schema(kennel.log.schema());
-    let hasty = builder
-        .statement_timeout(Duration::from_millis(100))
-        .connect()
-        .await
-        .unwrap();
-    let freezing = Freezing::default();
-    let frozen = Arc::clone(&freezing.frozen);
-    let system = System::new("kennel").follow(&kennel.app, hasty.project(freezing));
-    kennel.trained(1, &[]).await;
-    let settled = tokio::time::timeout(Duration::from_secs(60), system.settle()).await;
-    drop(frozen.lock().unwrap().take());
-    settled.unwrap().unwrap();
-    let status = system.follower("freezing").status().await.unwrap();
-    assert_eq!(status.events_behind(), 0);
+    // Whether the handler waits for that session or not: the event is not to blame.
+    for asks in [false, true] {
+        let kennel = Schema::new().await;
+        let freezing = Freezing {
+            asks,
+            ..Freezing::default()
+        };
+        let frozen = Arc::clone(&freezing.frozen);
+        let follower = kennel.hasty().await.project(freezing);
+        let follower = follower.on_failure(OnFailure::stop().retries(0));
+        let system = kennel.followed_by(follower);
+        kennel.trained(1, &[]).await;
+        let settled = tokio::time::timeout(Duration::from_secs(60), system.settle()).await;
+        drop(frozen.lock().unwrap().take());
+        settled.unwrap().unwrap();
+        let status = system.follower("freezing").status().await.unwrap();
+        assert_eq!(status.events_behind(), 0);
+    }
 }
 
 #[tokio::test]
@@ -688,4 +694,127 @@ async fn a_handler_that_hides_an_error_fails_at_its_event() {
     let why = "at position 3 failed once: a statement of the handler failed";
     assert!(format!("{stopped:?}").contains(why), "{stopped:?}");
     assert_eq!(kennel.wall().await, self::wall(&[(1, &["sit"])]));
+}
+
+/// Follows until it stops at an event, and says why.
+async fn stopped_at(kennel: &Schema, system: &System, name: &str, at: u64) -> String {
+    let settled = tokio::time::timeout(Duration::from_secs(60), system.settle()).await;
+    settled.expect("it does not wait for ever").unwrap_err();
+    let status = system.follower(name).status().await.unwrap();
+    let State::Stopped(StopReason::Failed {
+        position, failure, ..
+    }) = status.state
+    else {
+        panic!("{:?}", status.state);
+    };
+    assert_eq!(position, Position::from(at));
+    let follower = FollowerId::new(name.to_owned(), "kennel");
+    let standing = kennel.store.standing(&follower).await.unwrap();
+    assert_eq!(standing.position, Position::from(at - 1));
+    failure
+}
+
+/// What dogs have learned, of the tricks that there are: looked at when it is committed.
+struct Learned;
+
+impl Projection for Learned {
+    const NAME: &'static str = "learned";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Learned {
+    async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        let [tricks, learned] = ["tricks", "learned"].map(|name| tx.table(name));
+        tx.batch_execute(&format!(
+            "CREATE TABLE {tricks} (trick text PRIMARY KEY);
+             INSERT INTO {tricks} VALUES ('sit'), ('bow');
+             CREATE TABLE {learned} (trick text REFERENCES {tricks} DEFERRABLE INITIALLY DEFERRED)"
+        ))
+        .await?;
+        Ok(())
+    }
+
+    async fn handle(
+        &mut self,
+        event: Recorded<DogEvent>,
+        tx: &Transaction<'_>,
+    ) -> Result<(), BoxError> {
+        if let DogEvent::TrickAdded { trick } = event.event {
+            let insert = format!("INSERT INTO {} VALUES ($1)", tx.table("learned"));
+            tx.execute(&insert, &[&trick]).await?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_a_constraint_refuses_at_the_end_fails_at_its_event() {
+    let kennel = Schema::new().await;
+    let tricks = ["sit", "bow", "fly", "sit", "bow", "sit"];
+    kennel.trained(1, &tricks).await;
+    let follower = kennel.store.project(Learned);
+    let system = kennel.followed_by(follower.on_failure(OnFailure::stop().retries(0)));
+    let failure = stopped_at(&kennel, &system, "learned", 4).await;
+    assert!(failure.contains("foreign key"), "{failure}");
+    let learned = kennel.reader.query("SELECT FROM learned", &[]).await;
+    assert_eq!(learned.unwrap().len(), 2);
+}
+
+/// Does not end at an event, and notes by which sessions the first one was handled.
+#[derive(Default)]
+struct Endless {
+    sessions: Arc<Mutex<Vec<i32>>>,
+}
+
+impl Projection for Endless {
+    const NAME: &'static str = "endless";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Endless {
+    async fn handle(
+        &mut self,
+        event: Recorded<DogEvent>,
+        tx: &Transaction<'_>,
+    ) -> Result<(), BoxError> {
+        match event.event {
+            DogEvent::TrickAdded { trick } if trick == "endless" => std::future::pending().await,
+            DogEvent::TrickAdded { .. } => {}
+            DogEvent::Registered { .. } => {
+                let own = tx.query_one("SELECT pg_backend_pid()", &[]).await?;
+                self.sessions.lock().unwrap().push(own.get(0));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Schema {
+    /// A store whose statements end soon.
+    async fn hasty(&self) -> PostgresStore {
+        let builder = self.log.builder();
+        let hasty = builder.statement_timeout(Duration::from_millis(100));
+        hasty.connect().await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_does_not_end_fails_at_its_event() {
+    let kennel = Schema::new().await;
+    kennel.trained(1, &["sit", "endless", "bow"]).await;
+    let endless = Endless::default();
+    let sessions = Arc::clone(&endless.sessions);
+    let follower = kennel.hasty().await.project(endless);
+    let system = kennel.followed_by(follower.on_failure(OnFailure::stop().retries(0)));
+    let dry = system.follower("endless").dry_run(10).await.unwrap();
+    assert_eq!(dry.failure.unwrap().0, Position::from(3));
+    sessions.lock().unwrap().clear();
+    let failure = stopped_at(&kennel, &system, "endless", 3).await;
+    assert!(failure.contains("statement time-out"), "{failure}");
+    // Something may still run on a session that was left in the middle.
+    let sessions = sessions.lock().unwrap().clone();
+    assert!(
+        sessions.len() == 2 && sessions[0] != sessions[1],
+        "{sessions:?}"
+    );
 }

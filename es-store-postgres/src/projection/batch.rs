@@ -70,10 +70,14 @@ pub(super) async fn handle<P: PostgresProjection>(
     let handling = async { Ok(handling.all(&batch.records, longest).await) };
     let (begun, handled) = tokio::try_join!(biased; looking, handling)?;
     let handled = match handled {
-        Err(Undone::Handle(HandleError::Event { place, source })) => {
+        Err(failed @ (Undone::Handle(HandleError::Event { .. }) | Undone::Endless { .. })) => {
             let rollback = in_time(shared.patience, async { Ok(transaction.rollback().await?) });
-            if rollback.await.is_err() {
-                return Err(Undone::Again(source));
+            // Of a session that does not answer, nothing is said of the event.
+            if let Err(fault) = rollback.await {
+                return Err(match failed {
+                    Undone::Handle(HandleError::Event { source, .. }) => Undone::Again(source),
+                    _ => Undone::Again(fault.explained()),
+                });
             }
             let looking = in_time(shared.patience, async {
                 Ok(own.client.query_opt(&own.standing, &key).await?)
@@ -82,7 +86,7 @@ pub(super) async fn handle<P: PostgresProjection>(
             // What another has done meanwhile may be what was in the way.
             return Err(match refusal(&followers::standing_in(standing.as_ref())?) {
                 Some(refused) => Undone::Refused(refused),
-                None => Undone::Handle(HandleError::Event { place, source }),
+                None => failed,
             });
         }
         handled => handled?,
@@ -131,8 +135,16 @@ pub(super) async fn handle<P: PostgresProjection>(
             return of_the_handler("the handler ended the transaction; leave that to the follower");
         }
     }
-    in_time(shared.patience, async { Ok(transaction.commit().await?) }).await?;
-    Ok(handled)
+    let committed = in_time(shared.patience, async { Ok(transaction.commit().await?) });
+    match committed.await {
+        Ok(()) => Ok(handled),
+        // Which event it is of is not said: half of them are tried next, until it fails alone.
+        Err(fault) if fault.is_of_one() => {
+            let (place, source) = (handled / 2, fault.of_a_read_model());
+            Err(Undone::Handle(HandleError::Event { place, source }))
+        }
+        Err(fault) => Err(fault.into()),
+    }
 }
 
 /// What calls the projection, within the follower's transaction.
@@ -187,10 +199,11 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
             };
             Ok(within(self.work, handle).await)
         });
-        match handled.await? {
-            Ok(()) => Ok(()),
-            Err(source) if is_of_the_moment(&*source) => Err(Undone::Again(source)),
-            Err(source) => Err(Undone::Handle(HandleError::Event { place, source })),
+        match handled.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(source)) if is_of_the_moment(&*source) => Err(Undone::Again(source)),
+            Ok(Err(source)) => Err(Undone::Handle(HandleError::Event { place, source })),
+            Err(_) => Err(Undone::Endless { place }),
         }
     }
 }

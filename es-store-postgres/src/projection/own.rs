@@ -107,7 +107,15 @@ pub(crate) enum Undone {
     /// Another is ahead. Of what was begun something may still run, so the connection is not kept.
     Refused(AppendError),
     Handle(HandleError),
+    /// The handler did not end in time. Something may still run, so the connection is not kept.
+    Endless {
+        /// The place of its event.
+        place: usize,
+    },
 }
+
+/// What is said of a handler that did not end.
+const ENDLESS: &str = "the handler took longer than the statement time-out allows; let it do less for one event, or allow more time";
 
 impl<E: Into<Fault>> From<E> for Undone {
     fn from(error: E) -> Self {
@@ -126,6 +134,10 @@ impl Undone {
             Self::Fault(fault) => Some(not_committed(fault).into()),
             Self::Refused(refused) => Some(refused.into()),
             Self::Handle(error) => Some(error),
+            Self::Endless { place } => {
+                let source = ENDLESS.into();
+                Some(HandleError::Event { place, source })
+            }
         }
     }
 }

@@ -411,7 +411,13 @@ impl Work {
         if verdict.rows.count() > 0 {
             desk.inline.handle(&transaction, session).await?;
         }
-        in_time(patience, async { Ok(transaction.commit().await?) }).await?;
+        let committed = in_time(patience, async { Ok(transaction.commit().await?) });
+        if let Err(fault) = committed.await {
+            return Err(match fault.is_of_one() {
+                true => Fault::Commit(Arc::new(fault.of_a_read_model())),
+                false => fault,
+            });
+        }
         self.hand.end = Some(verdict.end);
         Ok((verdict.answers, verdict.changed))
     }
