@@ -164,25 +164,27 @@ impl PostgresStore {
         let metadata = metadata(&commits)?;
         let sql = &self.shared.sql;
         let begin = async { Ok::<_, Fault>(transaction.simple_query(BEGIN).await?) };
-        let lock = async { Ok(transaction.query_typed_opt(&sql.lock, &[]).await?) };
+        let lock = async { Ok::<_, Fault>(transaction.query_typed_opt(&sql.lock, &[]).await?) };
         let append = if is_one(&commits) {
             &sql.append_one
         } else {
             &sql.append
         };
-        let prepare = async { Ok(transaction.prepare(append).await?) };
-        let (begun, end, append) = tokio::try_join!(biased; begin, lock, prepare)?;
+        let prepare = async { Ok::<_, Fault>(transaction.prepare(append).await?) };
+        let (begun, end, append) = tokio::join!(biased; begin, lock, prepare);
         let is_meant = |message: &SimpleQueryMessage| match message {
             SimpleQueryMessage::Row(row) => row.get(0) == Some("read committed"),
             _ => false,
         };
-        if !begun.iter().any(is_meant) {
+        // Before what became of the lock: an old snapshot is in its way.
+        if !begun?.iter().any(is_meant) {
             // The snapshot of the whole transaction is older than the lock.
             return Ok(Err(AppendError::WrongTransaction {
                 needed: "begin it at the isolation level READ COMMITTED",
             }));
         }
-        let end = End::of(&end.ok_or_else(reads::no_log)?)?;
+        let end = End::of(&end?.ok_or_else(reads::no_log)?)?;
+        let append = append?;
         if self.shared.inline.is_empty()
             && let Some(mut hope) = Hope::new(end, &commits, &metadata)
             && let Some(committed) = hope.committed.pop()

@@ -206,6 +206,34 @@ async fn a_transaction_with_one_snapshot_is_refused() {
 }
 
 #[tokio::test]
+async fn an_old_snapshot_is_refused_for_what_it_is_whatever_was_committed_since() {
+    let mut shop = Schema::new().await;
+    for level in [IsolationLevel::RepeatableRead, IsolationLevel::Serializable] {
+        for appends in [false, true] {
+            let (mut mine, mut theirs) = (Order::place(), Order::place());
+            let begin = shop.client.build_transaction().isolation_level(level);
+            let tx = begin.start().await.unwrap();
+            tx.batch_execute("SELECT 1").await.unwrap();
+            shop.app.save(&mut theirs).await.unwrap();
+            let staged = shop.app.stage(&mut mine).unwrap();
+            let refused = if appends {
+                let refused = shop.store.append_in(&tx, staged).await.map(drop);
+                tx.batch_execute(INVOICE).await.unwrap();
+                tx.rollback().await.unwrap();
+                refused
+            } else {
+                shop.store.commit_with(tx, staged).await.map(drop)
+            };
+            assert!(
+                matches!(refused, Err(AppendError::WrongTransaction { .. })),
+                "{refused:?}"
+            );
+            assert_eq!(mine.pending().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
 async fn other_writers_wait_from_the_append_to_the_commit_and_not_before() {
     let mut shop = Schema::new().await;
     let (mut mine, mut theirs) = (Order::place(), Order::place());
