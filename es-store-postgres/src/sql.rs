@@ -41,18 +41,37 @@ impl Location {
         format!("{}{part}", self.prefix)
     }
 
-    /// Puts names into a statement, in the places of the parts in braces.
+    /// Puts names into a statement, in the places of the parts in braces; once, for a schema may have braces in its name.
     pub(crate) fn named(&self, statement: &str) -> String {
-        let schema = quoted(&self.schema);
-        let mut named = statement.to_owned();
-        for part in IN_SCHEMA {
-            let name = format!("{schema}.{}", quoted(&self.name(part)));
-            named = named.replace(&format!("{{{part}}}"), &name);
+        let mut named = String::with_capacity(statement.len() * 2);
+        let mut rest = statement;
+        while let Some((before, after)) = rest.split_once('{') {
+            named.push_str(before);
+            let name = after.split_once('}').and_then(|(part, after)| {
+                let name = self.quoted(part)?;
+                Some((name, after))
+            });
+            rest = match name {
+                Some((name, after)) => {
+                    named.push_str(&name);
+                    after
+                }
+                None => {
+                    named.push('{');
+                    after
+                }
+            };
         }
-        for part in OF_TABLES {
-            named = named.replace(&format!("{{{part}}}"), &quoted(&self.name(part)));
+        named + rest
+    }
+
+    /// The name of a part of the log in a statement.
+    fn quoted(&self, part: &str) -> Option<String> {
+        let name = quoted(&self.name(part));
+        if IN_SCHEMA.contains(&part) {
+            return Some(format!("{}.{name}", quoted(&self.schema)));
         }
-        named
+        OF_TABLES.contains(&part).then_some(name)
     }
 
     /// A number that other logs have not, most likely: for a lock, or the name of a channel.

@@ -41,6 +41,8 @@ fn hostile() -> Vec<String> {
         "\u{202e}pmaL",
         "NULL",
         "es_events",
+        "a{events}",
+        "x{history}",
     ];
     let long = [(63, "x"), (64, "x"), (65, "x"), (64, "y"), (10_000, "x")];
     let ends = long.map(|(length, end)| format!("{}{end}", "n".repeat(length - 1)));
