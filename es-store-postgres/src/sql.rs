@@ -280,7 +280,7 @@ impl Sql {
             )),
             move_checkpoint: named(format!(
                 "UPDATE {{checkpoints}} SET position = $4, commit_id = $5 WHERE follower = $1 AND log = $2 AND position = $3 \
-                 AND ($6::int8 IS NULL OR epoch = $6) AND {BEGUN} = $7::int8"
+                 AND ($6::int8 IS NULL OR epoch = $6) AND {BEGUN} = $7::int8 AND ($8::int8 IS NULL OR revision = $8)"
             )),
             read_begun: format!("SELECT {BEGUN}"),
             read_output: named(

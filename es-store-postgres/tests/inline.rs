@@ -471,19 +471,20 @@ async fn a_handler_that_hides_an_error_or_does_not_end_takes_nobody_along() {
 }
 
 /// The same wall, whose handler stands still at an event until it is told to go on.
-struct Gated {
-    wall: Wall<1>,
+struct Gated<const REVISION: u32> {
+    wall: Wall<REVISION>,
     reached: Arc<Notify>,
     /// Closed once it may go on.
     open: Arc<Semaphore>,
 }
 
-impl Projection for Gated {
+impl<const REVISION: u32> Projection for Gated<REVISION> {
     const NAME: &'static str = "wall";
+    const REVISION: u32 = REVISION;
     type Events = DogEvent;
 }
 
-impl PostgresProjection for Gated {
+impl<const REVISION: u32> PostgresProjection for Gated<REVISION> {
     async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
         self.wall.create(tx).await
     }
@@ -509,7 +510,7 @@ async fn what_ran_inside_runs_on_where_another_cannot_take_its_place() {
     let (_, other) = kennel.another().await;
     other.save(&mut dog(1, &["gate"])).await.unwrap();
     let (reached, open) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
-    let second = Gated {
+    let second = Gated::<1> {
         wall: Wall::default(),
         reached: Arc::clone(&reached),
         open: Arc::clone(&open),
@@ -546,7 +547,7 @@ async fn somebody_waits(kennel: &Kennel) {
 async fn a_new_revision_waits_for_the_commits_of_the_old_one() {
     let kennel = kennel().await;
     let (reached, open) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
-    let old = Gated {
+    let old = Gated::<1> {
         wall: Wall::default(),
         reached: Arc::clone(&reached),
         open: Arc::clone(&open),
@@ -572,6 +573,39 @@ async fn a_new_revision_waits_for_the_commits_of_the_old_one() {
     let expected = [(2, "sit"), (3, "gate"), (5, "bow")];
     let expected = expected.map(|(position, trick)| (position, trick.to_owned(), 2));
     assert_eq!(kennel.wall().await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_of_the_old_revision_writes_nothing_into_what_the_new_one_has_made() {
+    let kennel = kennel().await;
+    let old = Wall::<1>::default();
+    kennel.store.inline(&kennel.app, old).await.unwrap();
+    kennel.app.save(&mut dog(1, &["gate"])).await.unwrap();
+    let (reached, open) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
+    let new = Gated::<2> {
+        wall: Wall::default(),
+        reached: Arc::clone(&reached),
+        open: Arc::clone(&open),
+    };
+    let (store, app) = kennel.another().await;
+    let beginning = store.inline(&app, new);
+    let mut late = dog(2, &["late"]);
+    let committing = async {
+        reached.notified().await;
+        let late = kennel.app.save(&mut late);
+        let opening = async {
+            // It saw the old revision, and waits for the table.
+            somebody_waits(&kennel).await;
+            open.close();
+        };
+        tokio::join!(late, opening).0
+    };
+    let (begun, committed) = tokio::join!(beginning, committing);
+    begun.unwrap();
+    let refused = committed.unwrap_err();
+    assert!(is_refused(&refused), "{refused:?}");
+    assert_eq!(kennel.wall().await, [(2, "gate".to_owned(), 2)]);
+    assert_eq!(kennel.head().await, 2);
 }
 
 #[tokio::test]

@@ -230,7 +230,7 @@ impl Inside {
             return Ok(());
         }
         let [name, log] = key(self.inlined.follower());
-        let values: [&(dyn ToSql + Sync); 7] = [
+        let values: [&(dyn ToSql + Sync); 8] = [
             &name,
             &log,
             &from,
@@ -238,6 +238,8 @@ impl Inside {
             &Some(commit),
             &None::<i64>,
             &next.begun,
+            // A newer one may have been made meanwhile, and a handler that waited for its tables have written to those.
+            &Some(i64::from(standing.revision)),
         ];
         let moved = async { Ok(transaction.execute(&session.advance, &values).await?) };
         match in_time(session.patience, moved).await {

@@ -94,7 +94,7 @@ pub(super) async fn handle<P: PostgresProjection>(
 
     let advance = batch.advance(0, handled);
     let finished = in_time(shared.patience, async {
-        let values: [&(dyn ToSql + Sync); 7] = [
+        let values: [&(dyn ToSql + Sync); 8] = [
             &name,
             &log,
             &stored(advance.from.get())?,
@@ -102,6 +102,8 @@ pub(super) async fn handle<P: PostgresProjection>(
             &advance.stands_at.map(Uuid::from),
             &advance.epoch.map(|epoch| stored(epoch.get())).transpose()?,
             &begun,
+            // Who follows is fenced by the epoch.
+            &None::<i64>,
         ];
         let notified: [&(dyn ToSql + Sync); 1] = [&shared.handle];
         let moved = transaction.execute(&own.advance, &values);
