@@ -117,7 +117,8 @@ pub trait PostgresProjection: Projection {
     /// server ends a session whose transaction stands still for longer than 10 s, and one call takes no longer than twice the statement time-out.
     ///
     /// # Errors
-    /// Whatever is in the way; the transaction is rolled back.
+    /// Whatever is in the way; the transaction is rolled back. A call that takes longer fails too, and so does the event that a constraint refuses
+    /// which is looked at with the commit (`DEFERRABLE INITIALLY DEFERRED`): a dry run, which commits nothing, does not find that.
     fn handle(
         &mut self,
         event: Recorded<Self::Events>,
