@@ -220,12 +220,12 @@ impl Fault {
         }
     }
 
-    /// What is told of a `COMMIT` that a read model was in the way of. The log itself has no constraint that is looked at so late.
-    pub(crate) fn of_a_read_model(self) -> BoxError {
+    /// What is told of a `COMMIT` that is refused: the log itself has no constraint that is looked at so late.
+    pub(crate) fn of_your_rows(self) -> BoxError {
         match self {
-            Self::Postgres(source) => Explained {
-                way_out: "a constraint of the read model that is looked at last (deferred) refuses it; have the handler write what it allows",
-                source,
+            Self::Postgres(ref source) if self.is_of_one() => Explained {
+                way_out: "a constraint of your tables that is looked at last (deferred) refuses it; write what it allows",
+                source: Arc::clone(source),
             }
             .into(),
             fault => fault.explained(),

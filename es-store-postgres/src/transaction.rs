@@ -95,11 +95,12 @@ impl PostgresStore {
         };
         if let Err(error) = transaction.commit().await {
             let fault = Fault::from(error);
-            if !fault.is_lost() {
-                // A constraint that is looked at last: Postgres rolled everything back.
-                staged.refused();
+            if fault.is_lost() {
+                return Err(not_committed(fault));
             }
-            return Err(not_committed(fault));
+            // Postgres rolled everything back.
+            staged.refused();
+            return Err(AppendError::Failed(fault.of_your_rows()));
         }
         staged.committed(&committed);
         self.shared.changed.notify(usize::MAX);

@@ -142,7 +142,7 @@ pub(super) async fn handle<P: PostgresProjection>(
         Ok(()) => Ok(handled),
         // Which event it is of is not said: half of them are tried next, until it fails alone.
         Err(fault) if fault.is_of_one() => {
-            let (place, source) = (handled / 2, fault.of_a_read_model());
+            let (place, source) = (handled / 2, fault.of_your_rows());
             Err(Undone::Handle(HandleError::Event { place, source }))
         }
         Err(fault) => Err(fault.into()),

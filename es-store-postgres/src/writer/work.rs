@@ -414,7 +414,7 @@ impl Work {
         let committed = in_time(patience, async { Ok(transaction.commit().await?) });
         if let Err(fault) = committed.await {
             return Err(match fault.is_of_one() {
-                true => Fault::Commit(Arc::new(fault.of_a_read_model())),
+                true => Fault::Commit(Arc::new(fault.of_your_rows())),
                 false => fault,
             });
         }
