@@ -16,9 +16,9 @@ pub use uuid::Uuid;
 
 use crate::domain::Outcome;
 pub use crate::domain::{
-    AggregateId, Comparable, Declares, Event, EventOf, EventShape, Events, Field, FieldShape,
-    HasRoot, Hidden, JsonMap, Misplaced, Opaque, Root, Show, Shown, Snapshots, States, UpcastError,
-    record, record_creation,
+    AggregateId, Comparable, Declares, Described, Event, EventOf, EventShape, Events, Field,
+    FieldShape, HasRoot, Hidden, JsonMap, Listed, Misplaced, Opaque, Printable, Root, Show, Shown,
+    Snapshots, State, States, UpcastError, record, record_creation,
 };
 use crate::persistence::BoxError;
 pub use crate::persistence::event_set::{all_categories, is_one_of, not_in_the_set};

@@ -23,6 +23,15 @@ pub(crate) fn names(ty: &Type, aggregate: &Ident) -> bool {
         .is_some_and(|last| last.ident == "Self" || last.ident == *aggregate)
 }
 
+/// Whether a type is written with generic arguments: `Basket<T>`.
+pub(crate) fn has_arguments(ty: &Type) -> bool {
+    let Type::Path(path) = ungrouped(ty) else {
+        return false;
+    };
+    let last = path.path.segments.last();
+    last.is_some_and(|last| !last.arguments.is_none())
+}
+
 /// Writes out `Self` in a type, for a place where it means something else.
 pub(crate) fn name_self(ty: &mut Type, self_type: &Type) {
     NameSelf(self_type).visit_type_mut(ty);

@@ -106,10 +106,6 @@ mod by_hand {
         fn root_mut(&mut self) -> &mut Root<Self> {
             &mut self.root
         }
-
-        fn difference(&self, other: &Self) -> Option<String> {
-            (self != other).then(|| format!("{self:?}\n{other:?}"))
-        }
     }
 
     impl Declares for Dog {
@@ -136,6 +132,10 @@ mod by_hand {
                     Ok(())
                 }
             }
+        }
+
+        fn difference(&self, other: &Self) -> Option<String> {
+            (self != other).then(|| format!("{self:?}\n{other:?}"))
         }
     }
 

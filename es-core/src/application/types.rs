@@ -244,7 +244,7 @@ impl<A: Aggregate> Teller for Replay<A> {
     fn state(&self) -> Vec<FieldState> {
         let mut fields = Vec::new();
         if let Some(aggregate) = self.state() {
-            aggregate.show(&mut |name, value| {
+            aggregate.describe(&mut |name, value| {
                 fields.push(FieldState {
                     name,
                     value: value.map(|value| format!("{value:?}")),

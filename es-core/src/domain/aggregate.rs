@@ -62,14 +62,8 @@ pub trait HasRoot: Sized + Send + Sync + 'static {
     /// How a copy for a cache is made: `cached`, which asks for `Clone`.
     const CACHED: Option<fn(&Self) -> Self> = None;
 
-    /// What differs between two states, as text for a person; `None` where nothing does, or where the type cannot be compared.
-    fn difference(&self, other: &Self) -> Option<String> {
-        let _ = other;
-        None
-    }
-
     /// Shows the fields of its state, but not the root, to `visit`: name by name in the order of declaration, with what prints the value where
-    /// its type is `Debug`. For a person who asks what an aggregate is like.
+    /// its type is `Debug`. For a person who asks what an aggregate is like; see [`Events::describe`].
     fn show(&self, visit: &mut Show<'_>) {
         let _ = visit;
     }
@@ -102,6 +96,20 @@ pub trait Events: HasRoot + Declares {
     /// # Errors
     /// [`Misplaced`] for an event that creates an aggregate; the state is as it was.
     fn apply(&mut self, event: Self::Event) -> Result<(), Misplaced>;
+
+    /// What differs between two states, as text for a person; `None` where nothing does, or where the type cannot be compared: `#[events]`
+    /// compares where it is `PartialEq` and `Debug`.
+    ///
+    /// It stands here because the bounds of this `impl` tell what a generic type can do; those of the struct are often none.
+    fn difference(&self, other: &Self) -> Option<String> {
+        let _ = other;
+        None
+    }
+
+    /// As [`HasRoot::show`], with what the bounds of this `impl` tell of a generic type.
+    fn describe(&self, visit: &mut Show<'_>) {
+        self.show(visit);
+    }
 }
 
 /// Records a creation event: gives `state`, which that event made, its id, and keeps the event to be saved.

@@ -19,6 +19,8 @@ pub use replay::ReplayError;
 pub use root::Attempt;
 pub use root::Root;
 #[doc(hidden)]
-pub use state::{Comparable, Field, Hidden, Opaque, Shown, States};
+pub use state::{
+    Comparable, Described, Field, Hidden, Listed, Opaque, Printable, Shown, State, States,
+};
 pub use state::{Show, Snapshots};
 pub use stream::StreamId;

@@ -1,6 +1,8 @@
 //! An aggregate's state as a whole: kept, copied, compared, shown. Only as far as its types can be.
 use std::fmt::Debug;
 
+use super::HasRoot;
+
 /// How often the state of an aggregate is kept, and how it is written and read: `#[aggregate("Dog", snapshot_every = 100)]`.
 #[derive(Debug)]
 pub struct Snapshots<A> {
@@ -72,3 +74,38 @@ pub trait Hidden {
 }
 
 impl<T> Hidden for &Field<'_, T> {}
+
+/// A generic aggregate whose parameters can all be printed: `#[derive(Aggregate)]` implements it under that condition.
+pub trait Printable {
+    /// As [`HasRoot::show`], under that condition.
+    fn __print(&self, visit: &mut Show<'_>);
+}
+
+/// A state, to be shown as far as its type is known to be printable.
+///
+/// The method is found by [`Described`] where the type is [`Printable`], otherwise, one reference further, by [`Listed`].
+pub struct State<'a, A>(pub &'a A);
+
+/// Every parameter can be printed.
+pub trait Described {
+    /// Shows the fields.
+    fn __describe(&self, visit: &mut Show<'_>);
+}
+
+impl<A: Printable> Described for State<'_, A> {
+    fn __describe(&self, visit: &mut Show<'_>) {
+        self.0.__print(visit);
+    }
+}
+
+/// Some parameter cannot be printed.
+pub trait Listed {
+    /// Shows the fields as far as the struct tells of them.
+    fn __describe(&self, visit: &mut Show<'_>);
+}
+
+impl<A: HasRoot> Listed for &State<'_, A> {
+    fn __describe(&self, visit: &mut Show<'_>) {
+        self.0.show(visit);
+    }
+}

@@ -2,7 +2,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{WhereClause, parse_quote};
+use syn::{WhereClause, WherePredicate, parse_quote};
 
 use super::model::Aggregate;
 use crate::diagnostics::Diagnostics;
@@ -10,10 +10,10 @@ use crate::diagnostics::Diagnostics;
 pub(super) fn all(model: &Aggregate, diagnostics: Diagnostics) -> TokenStream {
     if diagnostics.is_empty() {
         let (snapshots, cached) = (snapshots(model), cached(model));
-        let (difference, show) = (difference(model), show(model));
-        let has_root = has_root(model, &quote!(#snapshots #cached #difference #show));
+        let (show, printable) = (show(model), printable(model));
+        let has_root = has_root(model, &quote!(#snapshots #cached #show));
         let declares_events = declares_events(model);
-        return quote!(#has_root #declares_events);
+        return quote!(#has_root #printable #declares_events);
     }
     // One mistake, one error: what else needs the struct to be an aggregate finds that it is.
     let errors = diagnostics.into_compile_errors();
@@ -105,21 +105,48 @@ fn cached(model: &Aggregate) -> Option<TokenStream> {
     })
 }
 
-/// Compares two states where the struct is `PartialEq + Debug`, and has nothing to say where it is not.
-fn difference(model: &Aggregate) -> TokenStream {
+/// Shows each field that is `Debug`, and of the others that they are there.
+fn show(model: &Aggregate) -> Option<TokenStream> {
     let krate = &model.krate;
-    quote! {
-        fn difference(&self, other: &Self) -> #krate::__private::Option<#krate::__private::String> {
-            #[allow(unused_imports)]
-            use #krate::__private::{Comparable as _, Opaque as _};
-            (&#krate::__private::States(self, other)).__difference()
+    let fields = visits(model)?;
+    Some(quote! {
+        fn show(&self, visit: &mut #krate::__private::Show<'_>) {
+            #fields
         }
-    }
+    })
 }
 
-/// Shows each field that is `Debug`, and of the others that they are there. Nothing is compiled for a field but a call: its `Debug` is there
-/// already.
-fn show(model: &Aggregate) -> Option<TokenStream> {
+/// The same where the type parameters can be printed, of which the struct's own bounds say nothing.
+fn printable(model: &Aggregate) -> Option<TokenStream> {
+    let Aggregate {
+        ident,
+        generics,
+        krate,
+        ..
+    } = model;
+    let parameters: Vec<_> = generics.type_params().map(|ty| &ty.ident).collect();
+    if parameters.is_empty() {
+        return None;
+    }
+    let fields = visits(model)?;
+    let mut conditions = (*generics).clone();
+    conditions.make_where_clause().predicates.extend(
+        parameters.iter().map(|parameter| -> WherePredicate {
+            parse_quote!(#parameter: #krate::__private::Debug)
+        }),
+    );
+    let (impl_generics, type_generics, where_clause) = conditions.split_for_impl();
+    Some(quote! {
+        impl #impl_generics #krate::__private::Printable for #ident #type_generics #where_clause {
+            fn __print(&self, visit: &mut #krate::__private::Show<'_>) {
+                #fields
+            }
+        }
+    })
+}
+
+/// Shows the fields to `visit`. Nothing is compiled for a field but a call: its `Debug` is there already.
+fn visits(model: &Aggregate) -> Option<TokenStream> {
     let krate = &model.krate;
     model.state.first()?;
     let fields = model.state.iter().filter_map(|field| {
@@ -135,10 +162,8 @@ fn show(model: &Aggregate) -> Option<TokenStream> {
         })
     });
     Some(quote! {
-        fn show(&self, visit: &mut #krate::__private::Show<'_>) {
-            use #krate::__private::{Hidden as _, Shown as _};
-            #(#fields)*
-        }
+        use #krate::__private::{Hidden as _, Shown as _};
+        #(#fields)*
     })
 }
 

@@ -7,14 +7,6 @@ impl ::es_core::__private::HasRoot for Dog {
     fn root_mut(&mut self) -> &mut ::es_core::__private::Root<Self> {
         &mut self.root
     }
-    fn difference(
-        &self,
-        other: &Self,
-    ) -> ::es_core::__private::Option<::es_core::__private::String> {
-        #[allow(unused_imports)]
-        use ::es_core::__private::{Comparable as _, Opaque as _};
-        (&::es_core::__private::States(self, other)).__difference()
-    }
     fn show(&self, visit: &mut ::es_core::__private::Show<'_>) {
         use ::es_core::__private::{Hidden as _, Shown as _};
         visit("name", (&::es_core::__private::Field(&self.name)).__shown());
@@ -128,6 +120,14 @@ impl ::es_core::__private::Events for Dog {
                 ::es_core::__private::Result::Ok(Self::__apply_add_trick(self, trick))
             }
         }
+    }
+    fn difference(
+        &self,
+        other: &Self,
+    ) -> ::es_core::__private::Option<::es_core::__private::String> {
+        #[allow(unused_imports)]
+        use ::es_core::__private::{Comparable as _, Opaque as _};
+        (&::es_core::__private::States(self, other)).__difference()
     }
 }
 impl Dog {

@@ -13,15 +13,20 @@ where
     fn root_mut(&mut self) -> &mut facade::es_core::__private::Root<Self> {
         &mut self.root
     }
-    fn difference(
-        &self,
-        other: &Self,
-    ) -> facade::es_core::__private::Option<facade::es_core::__private::String> {
-        #[allow(unused_imports)]
-        use facade::es_core::__private::{Comparable as _, Opaque as _};
-        (&facade::es_core::__private::States(self, other)).__difference()
-    }
     fn show(&self, visit: &mut facade::es_core::__private::Show<'_>) {
+        use facade::es_core::__private::{Hidden as _, Shown as _};
+        visit("items", (&facade::es_core::__private::Field(&self.items)).__shown());
+        visit("scratch", (&facade::es_core::__private::Field(&self.scratch)).__shown());
+    }
+}
+impl<T: Item, U, const MAX: usize> facade::es_core::__private::Printable
+for Basket<T, U, MAX>
+where
+    U: Scratch,
+    T: facade::es_core::__private::Debug,
+    U: facade::es_core::__private::Debug,
+{
+    fn __print(&self, visit: &mut facade::es_core::__private::Show<'_>) {
         use facade::es_core::__private::{Hidden as _, Shown as _};
         visit("items", (&facade::es_core::__private::Field(&self.items)).__shown());
         visit("scratch", (&facade::es_core::__private::Field(&self.scratch)).__shown());
@@ -150,6 +155,19 @@ where
                 facade::es_core::__private::Result::Ok(Self::__apply_fill(self, item))
             }
         }
+    }
+    fn difference(
+        &self,
+        other: &Self,
+    ) -> facade::es_core::__private::Option<facade::es_core::__private::String> {
+        #[allow(unused_imports)]
+        use facade::es_core::__private::{Comparable as _, Opaque as _};
+        (&facade::es_core::__private::States(self, other)).__difference()
+    }
+    fn describe(&self, visit: &mut facade::es_core::__private::Show<'_>) {
+        #[allow(unused_imports)]
+        use facade::es_core::__private::{Described as _, Listed as _};
+        (&facade::es_core::__private::State(self)).__describe(visit);
     }
 }
 impl<T: Item, U, const MAX: usize> Basket<T, U, MAX>

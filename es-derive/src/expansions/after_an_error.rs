@@ -93,6 +93,14 @@ impl ::es_core::__private::Events for Dog {
             }
         }
     }
+    fn difference(
+        &self,
+        other: &Self,
+    ) -> ::es_core::__private::Option<::es_core::__private::String> {
+        #[allow(unused_imports)]
+        use ::es_core::__private::{Comparable as _, Opaque as _};
+        (&::es_core::__private::States(self, other)).__difference()
+    }
 }
 impl Dog {
     fn register(name: &str) -> Self {

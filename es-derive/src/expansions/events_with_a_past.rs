@@ -15,14 +15,6 @@ impl ::es_core::__private::HasRoot for Account {
     const CACHED: ::es_core::__private::Option<fn(&Self) -> Self> = ::es_core::__private::Option::Some(
         ::es_core::__private::copies::<Account>(),
     );
-    fn difference(
-        &self,
-        other: &Self,
-    ) -> ::es_core::__private::Option<::es_core::__private::String> {
-        #[allow(unused_imports)]
-        use ::es_core::__private::{Comparable as _, Opaque as _};
-        (&::es_core::__private::States(self, other)).__difference()
-    }
     fn show(&self, visit: &mut ::es_core::__private::Show<'_>) {
         use ::es_core::__private::{Hidden as _, Shown as _};
         visit("balance", (&::es_core::__private::Field(&self.balance)).__shown());
@@ -249,6 +241,14 @@ impl ::es_core::__private::Events for Account {
                 ::es_core::__private::Result::Ok(Self::__apply_lend(self, amount))
             }
         }
+    }
+    fn difference(
+        &self,
+        other: &Self,
+    ) -> ::es_core::__private::Option<::es_core::__private::String> {
+        #[allow(unused_imports)]
+        use ::es_core::__private::{Comparable as _, Opaque as _};
+        (&::es_core::__private::States(self, other)).__difference()
     }
 }
 #[doc(hidden)]

@@ -77,3 +77,93 @@ fn a_parameter_that_no_event_uses_stays_with_the_aggregate() {
     let _: &[GridEvent] = grid.pending();
     assert_eq!(grid.row.len(), 4);
 }
+
+/// What its counter says is in no snapshot.
+#[derive(Aggregate, Debug, PartialEq, Serialize, Deserialize)]
+#[aggregate("Tray", snapshot_every = 2)]
+struct Tray<T> {
+    root: Root<Self>,
+    items: Vec<T>,
+    #[serde(skip)]
+    count: usize,
+}
+
+#[events]
+impl<T> Tray<T>
+where
+    T: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    #[event("Set")]
+    fn set() -> Self {
+        Self {
+            root: Root::new(),
+            items: Vec::new(),
+            count: 0,
+        }
+    }
+
+    #[event("Filled")]
+    fn fill(&mut self, item: T) {
+        self.items.push(item);
+        self.count += 1;
+    }
+
+    fn sneak(&mut self, item: T) {
+        self.count += 100;
+        self.fill(item);
+    }
+}
+
+#[test]
+fn a_snapshot_of_a_generic_aggregate_that_loses_state_is_not_kept() -> es_core::Result<()> {
+    let app = Application::new(MemoryStore::new());
+    let mut tray = Tray::<u8>::set();
+    tray.fill(1);
+    block_on(app.save(&mut tray))?;
+    assert_eq!(block_on(app.get::<Tray<u8>>(tray.id()))?.count, 1);
+    let error = block_on(app.snapshot::<Tray<u8>>(tray.id())).unwrap_err();
+    assert!(
+        matches!(&error, Error::Snapshot(SnapshotError::NotFaithful { source, .. }) if source.to_string().contains("count: 1")),
+        "{error:?}"
+    );
+    Ok(())
+}
+
+#[test]
+#[should_panic = "something changed it outside an event"]
+fn the_kit_compares_the_states_of_a_generic_aggregate() {
+    given::<Tray<u8>>([TrayEvent::Set {}])
+        .when(|tray| tray.sneak(1))
+        .then([TrayEvent::Filled { item: 1 }]);
+}
+
+/// Each field as it would be printed.
+fn shown<A: Aggregate>(aggregate: &A) -> Vec<(&'static str, Option<String>)> {
+    let mut fields = Vec::new();
+    aggregate.describe(&mut |name, value| {
+        fields.push((name, value.map(|value| format!("{value:?}"))));
+    });
+    fields
+}
+
+#[test]
+fn the_fields_of_a_generic_aggregate_are_shown_as_far_as_its_impl_says_that_they_can_be() {
+    let mut tray = Tray::<u8>::set();
+    tray.fill(1);
+    assert_eq!(
+        shown(&tray),
+        [
+            ("items", Some("[1]".to_owned())),
+            ("count", Some("1".to_owned()))
+        ]
+    );
+    let basket = Basket::<String, u8, 1>::weave();
+    assert_eq!(
+        shown(&basket),
+        [
+            ("items", Some("[]".to_owned())),
+            ("scratch", None),
+            ("rows", Some("[0]".to_owned()))
+        ]
+    );
+}

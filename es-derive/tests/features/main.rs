@@ -13,7 +13,7 @@ mod typed_ids;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use es_core::application::LoadError;
+use es_core::application::{LoadError, SnapshotError};
 use es_core::domain::{AggregateId, Declares, Event, Events, HasRoot};
 use es_core::persistence::{
     Append, Commit, CommitId, DecodeError, EncodedEvent, EventStore, Metadata,

@@ -103,10 +103,6 @@ impl HasRoot for Parcel {
     fn root_mut(&mut self) -> &mut Root<Self> {
         &mut self.root
     }
-
-    fn difference(&self, other: &Self) -> Option<String> {
-        (self != other).then(|| format!("{self:?}\n{other:?}"))
-    }
 }
 
 impl Declares for Parcel {
@@ -130,6 +126,10 @@ impl Events for Parcel {
             ParcelEvent::Filled { with } => self.contents.push(with),
         }
         Ok(())
+    }
+
+    fn difference(&self, other: &Self) -> Option<String> {
+        (self != other).then(|| format!("{self:?}\n{other:?}"))
     }
 }
 

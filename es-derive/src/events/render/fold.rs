@@ -5,6 +5,7 @@ use quote::quote;
 use super::{conditions, unused_arguments, whole};
 use crate::events::generics;
 use crate::events::model::{Event, EventType, Events, Parameter, constants};
+use crate::types;
 
 /// `impl Declares for Dog`
 pub(super) fn declares(model: &Events) -> TokenStream {
@@ -86,6 +87,7 @@ pub(super) fn events(model: &Events) -> TokenStream {
     let constants = constants(model).map(|fingerprint| quote!(#fingerprint));
     let fingerprints = bodies.chain(upcasters).chain(constants);
     let event = Ident::new("event", Span::mixed_site());
+    let (difference, describe) = (difference(model), describe(model));
     quote! {
         impl #impl_generics #krate::__private::Events for #self_type #where_clause {
             const FINGERPRINT: u64 = #krate::__private::fingerprint(&[#(#fingerprints),*]);
@@ -101,8 +103,39 @@ pub(super) fn events(model: &Events) -> TokenStream {
                     #(#apply)*
                 }
             }
+
+            #difference
+            #describe
         }
     }
+}
+
+/// Compares two states where the aggregate is `PartialEq + Debug`, and has nothing to say where it is not. Of a generic one the bounds of
+/// this `impl` say it.
+fn difference(model: &Events) -> TokenStream {
+    let krate = &model.krate;
+    quote! {
+        fn difference(&self, other: &Self) -> #krate::__private::Option<#krate::__private::String> {
+            #[allow(unused_imports)]
+            use #krate::__private::{Comparable as _, Opaque as _};
+            (&#krate::__private::States(self, other)).__difference()
+        }
+    }
+}
+
+/// Shows the fields of a generic aggregate: whether a parameter can be printed is known here, and what the fields are to the derive.
+fn describe(model: &Events) -> Option<TokenStream> {
+    if !types::has_arguments(&model.header.self_ty) {
+        return None;
+    }
+    let krate = &model.krate;
+    Some(quote! {
+        fn describe(&self, visit: &mut #krate::__private::Show<'_>) {
+            #[allow(unused_imports)]
+            use #krate::__private::{Described as _, Listed as _};
+            (&#krate::__private::State(self)).__describe(visit);
+        }
+    })
 }
 
 /// The enum with its generic arguments.
