@@ -11,6 +11,7 @@ mod events;
 #[cfg(test)]
 mod expansions;
 mod grouping;
+mod serde_attributes;
 mod source;
 mod types;
 

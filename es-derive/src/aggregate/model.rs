@@ -4,7 +4,7 @@ use quote::{ToTokens, quote};
 use syn::{Data, Field, Fields, GenericArgument, GenericParam, Generics, PathArguments, Type};
 
 use super::parse::Syntax;
-use crate::{source, types};
+use crate::{serde_attributes, source, types};
 
 pub(super) struct Aggregate<'a> {
     pub(super) ident: &'a Ident,
@@ -18,7 +18,7 @@ pub(super) struct Aggregate<'a> {
     pub(super) state: Vec<&'a Field>,
     /// After how many events a snapshot is taken.
     pub(super) snapshot_every: Option<u32>,
-    /// Changes with the fields and with `snapshot_revision`.
+    /// Changes with the fields, with what serde is told of the struct, and with `snapshot_revision`.
     pub(super) fingerprint: u64,
     pub(super) cached: bool,
     /// The path of `es_core`.
@@ -75,7 +75,10 @@ fn fingerprint(syntax: &Syntax) -> u64 {
         Data::Struct(data) => data.fields.to_token_stream(),
         Data::Enum(_) | Data::Union(_) => TokenStream::new(),
     };
-    source::fingerprint(quote!(#revision #fields))
+    // `rename_all` and `default` say how a field is read as much as its own attributes do.
+    let serde = syntax.item.attrs.iter();
+    let serde = serde.filter(|attribute| serde_attributes::is_serde(attribute));
+    source::fingerprint(quote!(#revision #(#serde)* #fields))
 }
 
 /// Whether a type is written as `Root<Self>`, or with the aggregate's name in it, and with a path before it or not.

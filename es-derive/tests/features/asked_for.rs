@@ -102,3 +102,48 @@ fn fingerprints_tell_bodies_and_structs_apart() {
         other::Meter::SNAPSHOTS.unwrap().fingerprint
     );
 }
+
+/// One aggregate, with what serde is told of it.
+macro_rules! labelled {
+    ($module:ident, $($serde:meta)?) => {
+        mod $module {
+            use super::*;
+
+            #[derive(Aggregate, Serialize, Deserialize)]
+            #[aggregate("Labelled", snapshot_every = 100)]
+            $(#[$serde])?
+            pub(super) struct Labelled {
+                root: Root<Self>,
+                last_label: Option<String>,
+            }
+
+            #[events]
+            impl Labelled {
+                #[event("Made")]
+                #[allow(dead_code)]
+                pub(super) fn make() -> Self {
+                    Self {
+                        root: Root::new(),
+                        last_label: None,
+                    }
+                }
+            }
+        }
+    };
+}
+
+labelled!(as_it_is,);
+labelled!(in_camel_case, serde(rename_all = "camelCase"));
+labelled!(in_kebab_case, serde(rename_all = "kebab-case"));
+
+#[test]
+fn a_fingerprint_changes_with_what_serde_is_told_of_the_struct() {
+    let fingerprints = [
+        as_it_is::Labelled::SNAPSHOTS.unwrap().fingerprint,
+        in_camel_case::Labelled::SNAPSHOTS.unwrap().fingerprint,
+        in_kebab_case::Labelled::SNAPSHOTS.unwrap().fingerprint,
+    ];
+    assert_ne!(fingerprints[0], fingerprints[1]);
+    assert_ne!(fingerprints[0], fingerprints[2]);
+    assert_ne!(fingerprints[1], fingerprints[2]);
+}
