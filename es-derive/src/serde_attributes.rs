@@ -17,6 +17,13 @@ pub(crate) fn keys(attributes: &[Attribute]) -> Vec<Meta> {
     serde.filter_map(read).flatten().collect()
 }
 
+/// Whether a key keeps its field out of what is written, or of what is read.
+pub(crate) fn skips(key: &Meta) -> bool {
+    ["skip", "skip_serializing", "skip_deserializing"]
+        .iter()
+        .any(|skip| key.path().is_ident(skip))
+}
+
 /// The value of `KEY = "VALUE"`.
 pub(crate) fn text(key: &Meta) -> Option<&LitStr> {
     match key {

@@ -6,6 +6,7 @@ use super::model::Aggregate;
 use super::parse::Syntax;
 use crate::arguments::Name;
 use crate::diagnostics::Diagnostics;
+use crate::{serde_attributes, source};
 
 pub(super) fn all(syntax: &Syntax, model: &Aggregate, diagnostics: &mut Diagnostics) {
     stored_name(syntax, model, diagnostics);
@@ -13,6 +14,7 @@ pub(super) fn all(syntax: &Syntax, model: &Aggregate, diagnostics: &mut Diagnost
     snapshots_are_taken(syntax, diagnostics);
     if is_a_struct_with_named_fields(syntax, diagnostics) {
         one_root(model, diagnostics);
+        snapshots_have_the_root(model, diagnostics);
     }
 }
 
@@ -83,6 +85,26 @@ fn one_root(model: &Aggregate, diagnostics: &mut Diagnostics) {
         [first, more @ ..] => {
             for second in more {
                 diagnostics.twice(second, first, format!("`{ident}` has two roots"));
+            }
+        }
+    }
+}
+
+/// The root says of which aggregate a state is, and of which version: a snapshot without it can never be used.
+fn snapshots_have_the_root(model: &Aggregate, diagnostics: &mut Diagnostics) {
+    if model.snapshot_every.is_none() {
+        return;
+    }
+    for root in &model.roots {
+        let name = root.ident.as_ref().map(ToString::to_string);
+        let name = name.unwrap_or_default();
+        for key in serde_attributes::keys(&root.attrs) {
+            if serde_attributes::skips(&key) {
+                diagnostics.error_with_help(
+                    &key,
+                    format!("`{name}` is left out of snapshots, so none could ever be used"),
+                    format!("remove `{}`", source::text(key.to_token_stream())),
+                );
             }
         }
     }
