@@ -362,3 +362,46 @@ fn a_fingerprint_changes_with_what_a_body_uses() {
     assert_ne!(once::Scaled::FINGERPRINT, twice::Scaled::FINGERPRINT);
     assert_ne!(once::Scaled::FINGERPRINT, other::Scaled::FINGERPRINT);
 }
+
+/// Its events are called as its fields are.
+#[derive(Aggregate, Debug, PartialEq)]
+#[aggregate("Shelf")]
+struct Shelf {
+    root: Root<Self>,
+    tags: Vec<String>,
+    open: bool,
+    seen: String,
+}
+
+#[events]
+impl Shelf {
+    #[event("Built")]
+    fn build() -> Self {
+        Self {
+            root: Root::new(),
+            tags: vec!["new".to_owned()],
+            open: true,
+            seen: String::new(),
+        }
+    }
+
+    #[event("Tagged")]
+    fn tags(&mut self, tags: Vec<String>) {
+        debug_assert!(self.tags[0] != "x");
+        self.tags = tags;
+    }
+
+    #[event("Opened")]
+    fn open(&mut self) {
+        self.seen = format!("{} {}", if self.open { 1 } else { 2 }, self.tags[0]);
+    }
+}
+
+#[test]
+fn a_body_reads_a_field_that_has_the_name_of_an_event() {
+    let mut shelf = Shelf::build();
+    shelf.tags(vec!["a".to_owned()]);
+    shelf.open();
+    assert_eq!(shelf.seen, "1 a");
+    es_core::testing::assert_replays(&shelf);
+}

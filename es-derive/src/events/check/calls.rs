@@ -1,5 +1,5 @@
 //! Calls of event methods in the body of an event.
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Block, Expr, ExprCall, ExprMethodCall, Item, Macro};
 
@@ -46,7 +46,8 @@ impl Calls<'_> {
         let is = |token: Option<&TokenTree>, text: char| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == text);
         let before = |back: usize| place.checked_sub(back).and_then(|place| tokens.get(place));
         let named = |token: Option<&TokenTree>, names: &[&str]| matches!(token, Some(TokenTree::Ident(ident)) if names.iter().any(|name| ident == name));
-        let called = matches!(tokens.get(place + 1), Some(TokenTree::Group(_)));
+        // Behind a field of that name may stand an index or a block.
+        let called = matches!(tokens.get(place + 1), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis);
         let by_dot = is(before(1), '.') && named(before(2), &["self"]) && !is(before(3), '.');
         let by_path = is(before(1), ':')
             && is(before(2), ':')
