@@ -80,6 +80,19 @@ impl Form {
         quote!(#krate::__private::#method(#reference #argument))
     }
 
+    /// Whether the field's type is written `Option<..>`.
+    pub(super) fn is_option(&self) -> bool {
+        match self {
+            Self::Owned(Type::Path(ty))
+            | Self::Ref(Type::Path(ty))
+            | Self::Into(Type::Path(ty)) => {
+                let last = ty.path.segments.last();
+                last.is_some_and(|last| last.ident == "Option")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the body takes the argument by value.
     pub(super) fn by_value(&self) -> bool {
         matches!(self, Self::Owned(_) | Self::Into(_))

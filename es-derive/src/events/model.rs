@@ -12,7 +12,7 @@ use super::generics;
 use super::parse::{EventArguments, Marked, Syntax, UpcastArguments};
 use crate::arguments::{Name, Number};
 use crate::diagnostics::Diagnostics;
-use crate::{source, types};
+use crate::{serde_attributes, source, types};
 
 pub(super) struct Events {
     /// The `impl`, without its items.
@@ -208,8 +208,7 @@ fn parameter(
     self_type: &Type,
     diagnostics: &mut Diagnostics,
 ) -> Option<Parameter> {
-    let is_serde = |attribute: &Attribute| attribute.path().is_ident("serde");
-    let (field_attributes, rest) = input.attrs.drain(..).partition(is_serde);
+    let (field_attributes, rest) = input.attrs.drain(..).partition(serde_attributes::is_serde);
     input.attrs = rest;
     if let Some(condition) = input.attrs.iter().find(|attribute| is_condition(attribute)) {
         diagnostics.error_with_help(

@@ -1,5 +1,6 @@
 //! The rules of events. An event that breaks one is marked, and nothing is generated for it.
 mod calls;
+mod stored;
 mod upcasters;
 
 use std::collections::{HashMap, HashSet};
@@ -8,7 +9,7 @@ use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::{GenericParam, LitStr, ReceiverKind, ReturnType, Safety, Type};
 
-use super::model::{Event, Events, has_serde_key, is_condition};
+use super::model::{Event, Events, is_condition};
 use crate::arguments::Name;
 use crate::diagnostics::Diagnostics;
 use crate::{source, types};
@@ -34,7 +35,7 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
         nothing_generic(event, diagnostics);
         event.broken |= names_a_parameter_twice(event);
         id_of_creation_only(event, diagnostics);
-        everything_is_stored(event, diagnostics);
+        stored::all(event, diagnostics);
         no_event_in_its_body(event, &aggregate, &methods, diagnostics);
         one_event_for_each_name(event, &mut names, diagnostics);
         event.broken |= diagnostics.count() > errors;
@@ -231,24 +232,6 @@ fn names_a_parameter_twice(event: &Event) -> bool {
         .parameters
         .iter()
         .all(|parameter| names.insert(&parameter.ident))
-}
-
-fn everything_is_stored(event: &Event, diagnostics: &mut Diagnostics) {
-    for parameter in &event.parameters {
-        if has_serde_key(
-            parameter,
-            &["skip", "skip_serializing", "skip_deserializing"],
-        ) {
-            diagnostics.error_with_help(
-                &parameter.ident,
-                format!(
-                    "`{}` would not be stored, so replay could not give it back",
-                    parameter.ident
-                ),
-                "do not take it as a parameter, or take `skip` away",
-            );
-        }
-    }
 }
 
 fn id_of_creation_only(event: &Event, diagnostics: &mut Diagnostics) {

@@ -1,0 +1,53 @@
+use es_core::{Aggregate, Root, events};
+
+#[derive(Aggregate)]
+#[aggregate("Dog")]
+struct Dog {
+    root: Root<Self>,
+    tricks: Vec<String>,
+}
+
+fn is_five(n: &u8) -> bool {
+    *n == 5
+}
+
+fn five() -> u8 {
+    5
+}
+
+fn some_five() -> Option<u8> {
+    Some(5)
+}
+
+#[events]
+impl Dog {
+    #[event("Registered")]
+    fn register() -> Self {
+        Self { root: Root::new(), tricks: Vec::new() }
+    }
+
+    #[event("TricksLearned")]
+    fn learn(&mut self, #[serde(skip_serializing_if = "Vec::is_empty")] tricks: &[String]) {
+        self.tricks.extend_from_slice(tricks);
+    }
+
+    #[event("Barked")]
+    fn bark(
+        &mut self,
+        #[serde(default = "five", skip_serializing_if = "is_five")] loudness: u8,
+        #[serde(skip_serializing_if = "Option::is_none", default = "some_five")] at: Option<u8>,
+    ) {
+    }
+
+    #[event("Fed")]
+    fn feed(
+        &mut self,
+        #[serde(skip_serializing_if = "Option::is_none")] by: Option<String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[serde(default)]
+        with: Vec<String>,
+    ) {
+    }
+}
+
+fn main() {}
