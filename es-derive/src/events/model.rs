@@ -61,8 +61,10 @@ pub(super) struct Event {
     /// It is replayed and never recorded again.
     pub(super) retired: bool,
     pub(super) parameters: Vec<Parameter>,
-    /// A rule does not hold, so nothing is generated for it.
+    /// A rule does not hold, so it is not recorded, and its method stays as it is written.
     pub(super) broken: bool,
+    /// Its name is no variant or its parameters are no fields, so the enum does not have it either.
+    pub(super) unlisted: bool,
 }
 
 impl Event {
@@ -177,6 +179,7 @@ fn event(marked: Marked<EventArguments>, self_type: &Type, diagnostics: &mut Dia
             FnArg::Typed(input) => parameter(input, self_type, diagnostics),
         })
         .collect();
+    let unlisted = diagnostics.count() > errors;
     Event {
         place: marked.place,
         method,
@@ -187,7 +190,8 @@ fn event(marked: Marked<EventArguments>, self_type: &Type, diagnostics: &mut Dia
         schema,
         retired,
         parameters,
-        broken: marked.unreadable || diagnostics.count() > errors,
+        broken: marked.unreadable || unlisted,
+        unlisted,
     }
 }
 

@@ -1,4 +1,5 @@
-//! The rules of events. An event that breaks one is marked, and nothing is generated for it.
+//! The rules of events. One that breaks a rule is marked: it is not recorded, and still a variant where its name and its fields are sound, so
+//! that nobody who matches on it is told of more than the one mistake.
 mod calls;
 mod stored;
 mod upcasters;
@@ -23,22 +24,23 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
         .iter()
         .map(|event| event.method.sig.ident.clone())
         .collect();
-    let mut names = HashMap::new();
+    let (mut names, mut variants) = (HashMap::new(), HashSet::new());
     for event in &mut model.events {
         let errors = diagnostics.count();
-        stored_name(event, diagnostics);
+        event.unlisted |= !stored_name(event, diagnostics);
         old_names(event, diagnostics);
         schema(event, diagnostics);
         plain_function(event, diagnostics);
         receiver(event, &aggregate, diagnostics);
         return_type(event, &aggregate, diagnostics);
-        nothing_generic(event, diagnostics);
-        event.broken |= names_a_parameter_twice(event);
+        event.unlisted |= !nothing_generic(event, diagnostics);
+        event.unlisted |= names_a_parameter_twice(event);
         id_of_creation_only(event, diagnostics);
         stored::all(event, diagnostics);
         no_event_in_its_body(event, &aggregate, &methods, diagnostics);
         one_event_for_each_name(event, &mut names, diagnostics);
-        event.broken |= diagnostics.count() > errors;
+        event.unlisted |= is_another_variant(event, &mut variants);
+        event.broken |= event.unlisted || diagnostics.count() > errors;
     }
     upcasters::all(model, diagnostics);
 }
@@ -69,20 +71,21 @@ fn nothing_is_borrowed(model: &mut Events, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn stored_name(event: &Event, diagnostics: &mut Diagnostics) {
+/// Whether the name can be that of a variant.
+fn stored_name(event: &Event, diagnostics: &mut Diagnostics) -> bool {
     let fact = "`#[event]` takes the name the fact is stored under";
     let literal = match &event.name {
         Name::Given(literal) => literal,
         Name::Missing => {
             let first_mark = event.marks.first();
             diagnostics.error_with_help(first_mark, fact, "`#[event(\"TrickAdded\")]`");
-            return;
+            return false;
         }
-        Name::Unreadable => return,
+        Name::Unreadable => return false,
     };
     let name = literal.value();
     if name != "Self" && is_upper_camel_case(&name) {
-        return;
+        return true;
     }
     let suggestion = upper_camel_case(&name).unwrap_or_else(|| "TrickAdded".to_owned());
     diagnostics.error_with_help(
@@ -90,6 +93,7 @@ fn stored_name(event: &Event, diagnostics: &mut Diagnostics) {
         format!("{fact}, an UpperCamelCase identifier"),
         format!("`#[event(\"{suggestion}\")]`"),
     );
+    false
 }
 
 fn old_names(event: &Event, diagnostics: &mut Diagnostics) {
@@ -215,7 +219,7 @@ fn return_type(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) 
     }
 }
 
-fn nothing_generic(event: &Event, diagnostics: &mut Diagnostics) {
+fn nothing_generic(event: &Event, diagnostics: &mut Diagnostics) -> bool {
     for parameter in &event.method.sig.generics.params {
         let help = match parameter {
             GenericParam::Lifetime(_) => "leave the lifetime out, or take an owned type",
@@ -223,6 +227,7 @@ fn nothing_generic(event: &Event, diagnostics: &mut Diagnostics) {
         };
         diagnostics.error_with_help(parameter, "an event owns its data", help);
     }
+    event.method.sig.generics.params.is_empty()
 }
 
 /// The compiler says it, at the second of them.
@@ -274,6 +279,12 @@ fn one_event_for_each_name(
             }
         }
     }
+}
+
+/// Whether the enum has a variant of that name already.
+fn is_another_variant(event: &Event, variants: &mut HashSet<String>) -> bool {
+    let conditional = event.method.attrs.iter().any(is_condition);
+    !event.unlisted && !conditional && !variants.insert(event.stored_name())
 }
 
 fn no_event_in_its_body(

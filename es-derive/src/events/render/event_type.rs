@@ -6,7 +6,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Attribute, Expr, ExprLit, Lit, Meta, Visibility};
 
-use super::{conditions, lints, upcast, whole};
+use super::{conditions, lints, listed, upcast};
 use crate::events::form::Form;
 use crate::events::model::{Event, EventType, Events, Parameter, has_serde_key};
 use crate::source;
@@ -42,7 +42,7 @@ pub(super) fn declaration(model: &Events) -> TokenStream {
         .as_ref()
         .map_or_else(|| quote_spanned!(at=> pub), Visibility::to_token_stream);
     let head = quote_spanned!(at=> #vis enum);
-    let variants = whole(model).map(|event| {
+    let variants = listed(model).map(|event| {
         let (docs, conditions, variant) = (
             docs(event, aggregate),
             conditions(&event.method),
@@ -127,7 +127,7 @@ pub(super) fn event(model: &Events) -> TokenStream {
         ident, generics, ..
     } = &model.event_type;
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
-    let shapes = whole(model).map(|event| shape(event, krate));
+    let shapes = listed(model).map(|event| shape(event, krate));
     let names = arms(model, |event| event.stored_name().to_token_stream());
     let schemas = arms(model, |event| event.schema().to_token_stream());
     let upcast = upcast::method(model);
@@ -189,7 +189,7 @@ fn arms(
     model: &Events,
     answer: impl Fn(&Event) -> TokenStream,
 ) -> impl Iterator<Item = TokenStream> {
-    whole(model).map(move |event| {
+    listed(model).map(move |event| {
         let (conditions, variant, answer) =
             (conditions(&event.method), event.variant(), answer(event));
         quote!(#(#conditions)* Self::#variant { .. } => #answer,)
@@ -211,7 +211,7 @@ pub(super) fn can_be_recorded(model: &Events) -> Option<TokenStream> {
     } = &model.event_type;
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let mut seen = HashSet::from(KNOWN.map(str::to_owned));
-    let asked: Vec<_> = whole(model)
+    let asked: Vec<_> = listed(model)
         .filter(|event| conditions(&event.method).is_empty())
         .flat_map(|event| &event.parameters)
         .filter(|parameter| {

@@ -2,7 +2,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
-use super::{conditions, unused_arguments, whole};
+use super::{conditions, listed, unused_arguments};
 use crate::events::generics;
 use crate::events::model::{Event, EventType, Events, Parameter, constants};
 use crate::types;
@@ -54,8 +54,8 @@ pub(super) fn events(model: &Events) -> TokenStream {
     let (self_type, event_type) = (&header.self_ty, event_type(model));
     let result = quote!(#krate::__private::Result);
     let misplaced = quote!(#krate::__private::Misplaced);
-    let create = whole(model).map(|event| {
-        if event.creates() {
+    let create = listed(model).map(|event| {
+        if event.creates() && !event.broken {
             arm(
                 model,
                 event,
@@ -65,8 +65,8 @@ pub(super) fn events(model: &Events) -> TokenStream {
             misplaced_arm(model, event)
         }
     });
-    let apply = whole(model).map(|event| {
-        if event.creates() {
+    let apply = listed(model).map(|event| {
+        if event.creates() || event.broken {
             misplaced_arm(model, event)
         } else {
             arm(

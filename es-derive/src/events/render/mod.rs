@@ -28,6 +28,11 @@ pub(super) fn all(model: &Events, diagnostics: Diagnostics) -> TokenStream {
     quote!(#errors #can_be_recorded #declaration #event #declares #event_of #fold #retired #methods)
 }
 
+/// The events that are variants.
+fn listed(model: &Events) -> impl Iterator<Item = &Event> {
+    model.events.iter().filter(|event| !event.unlisted)
+}
+
 /// The events that hold.
 fn whole(model: &Events) -> impl Iterator<Item = &Event> {
     model.events.iter().filter(|event| !event.broken)
