@@ -65,6 +65,8 @@ pub(super) struct Event {
     pub(super) broken: bool,
     /// Its name is no variant or its parameters are no fields, so the enum does not have it either.
     pub(super) unlisted: bool,
+    /// Its body gives up with an error, which is told once, so it is not compiled.
+    pub(super) gives_up: bool,
 }
 
 impl Event {
@@ -192,6 +194,7 @@ fn event(marked: Marked<EventArguments>, self_type: &Type, diagnostics: &mut Dia
         parameters,
         broken: marked.unreadable || unlisted,
         unlisted,
+        gives_up: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The rules of events. One that breaks a rule is marked: it is not recorded, and still a variant where its name and its fields are sound, so
 //! that nobody who matches on it is told of more than the one mistake.
 mod calls;
+mod refusals;
 mod stored;
 mod upcasters;
 
@@ -32,7 +33,9 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
         schema(event, diagnostics);
         plain_function(event, diagnostics);
         receiver(event, &aggregate, diagnostics);
-        return_type(event, &aggregate, diagnostics);
+        if return_type(event, &aggregate, diagnostics) {
+            event.gives_up = !its_body_cannot_fail(event, diagnostics);
+        }
         event.unlisted |= !nothing_generic(event, diagnostics);
         event.unlisted |= names_a_parameter_twice(event);
         id_of_creation_only(event, diagnostics);
@@ -194,12 +197,13 @@ fn receiver(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) {
     );
 }
 
-fn return_type(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) {
+/// Whether it returns what an event does.
+fn return_type(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) -> bool {
     let signature = &event.method.sig;
     let method = &signature.ident;
     if event.creates() {
         let place: &dyn ToTokens = match &signature.output {
-            ReturnType::Type(_, ty) if types::names(ty, aggregate) => return,
+            ReturnType::Type(_, ty) if types::names(ty, aggregate) => return true,
             ReturnType::Type(_, ty) => ty,
             ReturnType::Default => method,
         };
@@ -208,7 +212,9 @@ fn return_type(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) 
             format!("`{method}` creates a `{aggregate}`, so it returns `Self`"),
             "`-> Self`; a command that may refuse decides first, then calls it",
         );
-    } else if let ReturnType::Type(_, ty) = &signature.output
+        return false;
+    }
+    if let ReturnType::Type(_, ty) = &signature.output
         && !matches!(&**ty, Type::Tuple(tuple) if tuple.elems.is_empty())
     {
         diagnostics.error_with_help(
@@ -216,7 +222,23 @@ fn return_type(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) 
             format!("`{method}` returns a value that replay would discard"),
             "decide in a method without `#[event]`, then call the event",
         );
+        return false;
     }
+    true
+}
+
+/// The compiler would say of a `?` that the attribute returns no `Result`.
+fn its_body_cannot_fail(event: &Event, diagnostics: &mut Diagnostics) -> bool {
+    let method = &event.method.sig.ident;
+    let refusals = refusals::in_body(&event.method.block);
+    for refusal in &refusals {
+        diagnostics.error_with_help(
+            refusal,
+            format!("`{method}` states what happened, so its body cannot fail"),
+            "decide in a method without `#[event]`, then call the event with what it found out",
+        );
+    }
+    refusals.is_empty()
 }
 
 fn nothing_generic(event: &Event, diagnostics: &mut Diagnostics) -> bool {

@@ -266,13 +266,16 @@ fn as_written(event: &Event, krate: &TokenStream) -> TokenStream {
         }
     }
     let conversions = conversions(event, krate);
-    let statements = &block.stmts;
+    let statements = match event.gives_up {
+        true => quote!(loop {}),
+        false => block.stmts.iter().map(ToTokens::to_token_stream).collect(),
+    };
     quote! {
         #(#attrs)*
         #[allow(dead_code, unused_variables, unused_mut)]
         #vis #sig {
             #(#conversions)*
-            #(#statements)*
+            #statements
         }
     }
 }
