@@ -324,7 +324,13 @@ mod under_strict_lints {
         unused_mut,
         unreachable_code
     )]
-    #![deny(warnings, clippy::all, clippy::pedantic)]
+    #![deny(
+        warnings,
+        unused_lifetimes,
+        single_use_lifetimes,
+        clippy::all,
+        clippy::pedantic
+    )]
 
     use es_core::{Aggregate, Root, events};
 

@@ -1,6 +1,6 @@
 //! Which events a follower handles: those of one aggregate, or of several.
 use super::{DecodeError, Filter, Record, decode};
-use crate::domain::{Event, EventOf};
+use crate::domain::EventOf;
 
 /// The events of one or more types of aggregates, as one type to be matched: what a follower names, and its filter follows from it.
 ///
@@ -65,8 +65,7 @@ pub trait EventSet: Sized + Send + 'static {
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl<E: Event + EventOf> EventSet for E {
+impl<E: EventOf> EventSet for E {
     const CATEGORIES: &'static [&'static str] = &[E::CATEGORY];
 
     fn decode(record: &Record) -> Result<Self, DecodeError> {

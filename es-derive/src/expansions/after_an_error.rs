@@ -61,7 +61,10 @@ impl ::es_core::__private::Event for DogEvent {
 impl ::es_core::__private::Declares for Dog {
     type Event = DogEvent;
 }
-impl ::es_core::__private::EventOf for DogEvent {
+impl ::es_core::__private::EventOf for DogEvent
+where
+    for<'never> Self: ::es_core::__private::Event,
+{
     const CATEGORY: &'static str = {
         #[allow(unused_imports)]
         use ::es_core::__private::Uncategorized as _;

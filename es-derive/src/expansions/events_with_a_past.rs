@@ -179,7 +179,10 @@ impl ::es_core::__private::Event for AccountFact {
 impl ::es_core::__private::Declares for Account {
     type Event = AccountFact;
 }
-impl ::es_core::__private::EventOf for AccountFact {
+impl ::es_core::__private::EventOf for AccountFact
+where
+    for<'never> Self: ::es_core::__private::Event,
+{
     const CATEGORY: &'static str = {
         #[allow(unused_imports)]
         use ::es_core::__private::Uncategorized as _;

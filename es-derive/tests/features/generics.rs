@@ -167,3 +167,49 @@ fn the_fields_of_a_generic_aggregate_are_shown_as_far_as_its_impl_says_that_they
         ]
     );
 }
+
+/// Some of its parameters are in no event.
+#[derive(Aggregate, Debug, PartialEq)]
+#[aggregate("Crate")]
+struct Crate<T, P: Copy, const W: usize, const SEALED: bool> {
+    root: Root<Self>,
+    items: Vec<T>,
+    kind: PhantomData<P>,
+}
+
+#[events]
+impl<T, P: Copy + Send, const W: usize, const SEALED: bool> Crate<T, P, W, SEALED>
+where
+    T: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
+    P: std::fmt::Debug + for<'de> Deserialize<'de> + Sync + 'static,
+{
+    #[event("Nailed")]
+    fn nail() -> Self {
+        Self {
+            root: Root::new(),
+            items: Vec::new(),
+            kind: PhantomData,
+        }
+    }
+
+    #[event("Filled")]
+    fn fill(&mut self, item: T) {
+        self.items.push(item);
+    }
+}
+
+#[test]
+fn the_events_are_a_set_also_where_the_aggregate_has_parameters_of_its_own() {
+    #[derive(EventSet)]
+    #[allow(dead_code)]
+    enum Goods {
+        Basket(BasketEvent<String>),
+        Crate(CrateEvent<u8>),
+        Grid(GridEvent),
+    }
+
+    assert_eq!(Goods::CATEGORIES, ["Basket", "Crate", "Grid"]);
+    let mut full = Crate::<u8, (), 3, true>::nail();
+    full.fill(1);
+    assert_eq!(full.pending()[1], CrateEvent::Filled { item: 1 });
+}
