@@ -48,9 +48,9 @@ use quote::quote;
 /// |---|---|
 /// | `"Lamp"` | required: the category, the name under which its streams are stored; letters, digits, `_`, `-` and `.` |
 /// | `id = LampId` | the type of its ids, converting from and to `Uuid`; `Uuid` where it is left out |
-/// | `snapshot_every = 100` | after how many events a snapshot is taken, unless the application says otherwise; what is assigned outside of an event gets into it, and stays; asks for `Serialize` and `Deserialize` |
-/// | `snapshot_revision = 2` | to be raised when a snapshot of before must not be read, and the fields of the struct look the same |
-/// | `cached` | the application keeps copies of those used last in memory; asks for `Clone` |
+/// | `snapshot_every = 100` | after how many events a snapshot is taken, unless the application says otherwise; what is assigned outside of an event gets into it, and stays; asks for `Serialize` and `Deserialize`. Derive `PartialEq` and `Debug` too: only then it is compared with the state when it is taken, and one that lost something is not kept |
+/// | `snapshot_revision = 2` | to be raised when a snapshot of before must not be read, and the fields of the struct look the same; also where a `#[cfg]` in the body of an event comes out otherwise, which is not seen |
+/// | `cached` | the application keeps copies of those used last in memory; asks for `Clone`. What is assigned outside of an event, and what copies share, such as an `Arc<Mutex<..>>`, this process alone sees |
 /// | `crate = path` | where `es_core` is, if not at `::es_core` |
 #[proc_macro_derive(Aggregate, attributes(aggregate))]
 pub fn aggregate(item: TokenStream) -> TokenStream {
@@ -111,6 +111,8 @@ pub fn event_set(item: TokenStream) -> TokenStream {
 /// - Parameters are owned types, `&str`, `&[T]`, `&T` or `impl Into<T>`. They are stored in their owned form, under their names, and are
 ///   `Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync`. The body sees them as they are written, but for
 ///   `impl Into<T>`, which is a `T` there. `#[serde(..)]` on a parameter reaches the field.
+/// - Where an `Option` parameter is renamed, old events read as `None`, without an error: keep the name they have by `#[serde(alias = "old")]`,
+///   or write an upcaster.
 /// - What an event carries must come back from JSON as it was. What does not is refused when saving: NaN, infinity, 128-bit integers, more than
 ///   127 levels of nesting, and whatever else serde would not read again as the same values, such as `Some(None)`.
 /// - While the body of an event runs, an event method that it calls by a detour changes the state and records nothing, because replaying
