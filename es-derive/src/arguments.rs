@@ -132,6 +132,16 @@ impl<'a> Arguments<'a> {
         }
         let written = input.call(Ident::parse_any)?;
         let name = written.to_string();
+        if input.peek(Token![!]) && !input.peek(Token![!=]) && self.attribute != "events" {
+            self.name = Name::Unreadable;
+            let fact =
+                format!("the stored name is written out, and `{name}!` is not expanded here");
+            let help = format!(
+                "take it as `$name:literal`, and write `#[{}($name)]`",
+                self.attribute
+            );
+            return Err(error(written, fact, Some(&help)));
+        }
         let Some(key) = self.keys.iter().find(|key| key.name == name) else {
             if name == "name" {
                 self.name = Name::Unreadable;

@@ -76,11 +76,24 @@ fn snapshots_are_taken(syntax: &Syntax, diagnostics: &mut Diagnostics) {
 fn one_root(model: &Aggregate, diagnostics: &mut Diagnostics) {
     let ident = model.ident;
     match &model.roots[..] {
-        [] => diagnostics.error_with_help(
-            ident,
-            format!("`{ident}` has no root"),
-            "add a field `root: Root<Self>`",
-        ),
+        [] => {
+            let named_root = model
+                .state
+                .iter()
+                .find(|field| field.ident.as_ref().is_some_and(|name| name == "root"));
+            match named_root {
+                None => diagnostics.error_with_help(
+                    ident,
+                    format!("`{ident}` has no root"),
+                    "add a field `root: Root<Self>`",
+                ),
+                Some(field) => diagnostics.error_with_help(
+                    &field.ty,
+                    format!("`{ident}` has no root: its type is known by the name `Root`"),
+                    "`root: Root<Self>`",
+                ),
+            }
+        }
         [_] => {}
         [first, more @ ..] => {
             for second in more {

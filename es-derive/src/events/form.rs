@@ -104,7 +104,13 @@ pub(super) fn of(ty: &Type) -> Result<Form, (TokenStream, String)> {
     let ty = types::ungrouped(ty);
     match ty {
         Type::Reference(reference) if reference.mutability.is_some() => {
-            let owned = source::text(reference.elem.to_token_stream());
+            let text = |ty: &Type| source::text(ty.to_token_stream());
+            let owned = match types::ungrouped(&reference.elem) {
+                Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
+                Type::Path(path) if is_unsized(&path.path) => format!("&{}", text(&reference.elem)),
+                Type::Slice(slice) => format!("Vec<{}>", text(&slice.elem)),
+                inner => text(inner),
+            };
             Err((quote!(#ty), format!("`{owned}`")))
         }
         Type::Reference(reference) => {

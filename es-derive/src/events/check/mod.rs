@@ -100,12 +100,25 @@ fn stored_name(event: &Event, diagnostics: &mut Diagnostics) -> bool {
 }
 
 fn old_names(event: &Event, diagnostics: &mut Diagnostics) {
-    for old in &event.was {
-        if old.value().is_empty() {
+    let now = event.stored_name();
+    for (place, old) in event.was.iter().enumerate() {
+        let name = old.value();
+        let first = event.was[..place]
+            .iter()
+            .find(|first| first.value() == name);
+        if name.is_empty() {
             diagnostics.error(
                 old,
                 "an old name is one that events were stored under, and this one is empty",
             );
+        } else if name == now {
+            diagnostics.error_with_help(
+                old,
+                format!("`{name}` is the name it has now, and is read without `was`"),
+                "`was` takes the names that it had before",
+            );
+        } else if let Some(first) = first {
+            diagnostics.twice(old, first, format!("`{name}` is given twice"));
         }
     }
 }
@@ -290,8 +303,13 @@ fn one_event_for_each_name(
         Name::Given(literal) => Some(literal),
         Name::Missing | Name::Unreadable => None,
     };
+    let mut its_own = HashSet::new();
     for literal in now.into_iter().chain(&event.was) {
         let name = literal.value();
+        // What stands twice at one event is told there.
+        if !its_own.insert(name.clone()) {
+            continue;
+        }
         match names.get(&name) {
             Some(first) => {
                 diagnostics.twice(literal, first, format!("two methods record `{name}`"))

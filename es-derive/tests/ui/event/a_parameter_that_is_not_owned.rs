@@ -39,6 +39,9 @@ impl Dog {
 
     #[event("H")]
     fn h(&mut self, trick: impl Into<&'static str>) {}
+
+    #[event("Unsized")]
+    fn without_size(&mut self, a: &mut str, b: &mut [u8], c: &mut std::path::Path) {}
 }
 
 fn main() {}
