@@ -185,15 +185,6 @@ impl<A: Clone> Cached for A {
 )]
 pub trait NotRetired<'never> {}
 
-/// What an enum `E` asks for whose aggregate has a parameter that no event names; nothing implements it, so that it is told of where the enum
-/// is taken for a set.
-#[diagnostic::on_unimplemented(
-    message = "`{E}` is no set of events: its aggregate has a generic parameter that no event names",
-    label = "a follower cannot handle this",
-    note = "name it in an event, or bound it by traits of `std` and `serde` alone"
-)]
-pub trait NamesItsAggregate<'never, E> {}
-
 /// What an upcaster answered, as the mapper wants it.
 ///
 /// # Errors

@@ -324,13 +324,7 @@ mod under_strict_lints {
         unused_mut,
         unreachable_code
     )]
-    #![deny(
-        warnings,
-        unused_lifetimes,
-        single_use_lifetimes,
-        clippy::all,
-        clippy::pedantic
-    )]
+    #![deny(warnings, clippy::all, clippy::pedantic)]
 
     use es_core::{Aggregate, Root, events};
 

@@ -39,7 +39,7 @@ pub trait Event:
     label = "whose events these are is not known",
     note = "take the enum that `#[events]` generates, or an enum of such enums with `#[derive(EventSet)]`"
 )]
-pub trait EventOf: Event {
+pub trait EventOf {
     /// The name under which the streams of that aggregate are stored.
     const CATEGORY: &'static str;
 }

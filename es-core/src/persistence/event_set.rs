@@ -1,6 +1,6 @@
 //! Which events a follower handles: those of one aggregate, or of several.
 use super::{DecodeError, Filter, Record, decode};
-use crate::domain::EventOf;
+use crate::domain::{Event, EventOf};
 
 /// The events of one or more types of aggregates, as one type to be matched: what a follower names, and its filter follows from it.
 ///
@@ -40,7 +40,7 @@ use crate::domain::EventOf;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no set of events",
     label = "a follower cannot handle this",
-    note = "take the event enum of an aggregate, or an enum of such enums with `#[derive(EventSet)]`"
+    note = "take the event enum of an aggregate whose generic parameters, if any, all stand in events, or an enum of such enums with `#[derive(EventSet)]`"
 )]
 pub trait EventSet: Sized + Send + 'static {
     /// The categories of the aggregates, each once.
@@ -65,7 +65,8 @@ pub trait EventSet: Sized + Send + 'static {
     }
 }
 
-impl<E: EventOf> EventSet for E {
+#[diagnostic::do_not_recommend]
+impl<E: Event + EventOf> EventSet for E {
     const CATEGORIES: &'static [&'static str] = &[E::CATEGORY];
 
     fn decode(record: &Record) -> Result<Self, DecodeError> {

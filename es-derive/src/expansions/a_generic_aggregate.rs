@@ -115,14 +115,6 @@ where
 {
     type Event = BasketEvent<T>;
 }
-impl<T: Item> facade::es_core::__private::EventOf for BasketEvent<T>
-where
-    T: Clone,
-    for<'never> (): facade::es_core::__private::NamesItsAggregate<'never, Self>,
-    for<'never> Self: facade::es_core::__private::Event,
-{
-    const CATEGORY: &'static str = "";
-}
 impl<T: Item, U, const MAX: usize> facade::es_core::__private::Events
 for Basket<T, U, MAX>
 where

@@ -61,10 +61,7 @@ impl ::es_core::__private::Event for DogEvent {
 impl ::es_core::__private::Declares for Dog {
     type Event = DogEvent;
 }
-impl ::es_core::__private::EventOf for DogEvent
-where
-    for<'never> Self: ::es_core::__private::Event,
-{
+impl ::es_core::__private::EventOf for DogEvent {
     const CATEGORY: &'static str = {
         #[allow(unused_imports)]
         use ::es_core::__private::Uncategorized as _;

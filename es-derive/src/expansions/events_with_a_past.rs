@@ -179,10 +179,7 @@ impl ::es_core::__private::Event for AccountFact {
 impl ::es_core::__private::Declares for Account {
     type Event = AccountFact;
 }
-impl ::es_core::__private::EventOf for AccountFact
-where
-    for<'never> Self: ::es_core::__private::Event,
-{
+impl ::es_core::__private::EventOf for AccountFact {
     const CATEGORY: &'static str = {
         #[allow(unused_imports)]
         use ::es_core::__private::Uncategorized as _;

@@ -12,7 +12,6 @@ mod typed_ids;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::marker::PhantomData;
 
 use es_core::application::{LoadError, SnapshotError};
 use es_core::domain::{AggregateId, Declares, Event, Events, HasRoot};
@@ -20,7 +19,7 @@ use es_core::persistence::{
     Append, Commit, CommitId, DecodeError, EncodedEvent, EventStore, Metadata,
 };
 use es_core::testing::{given, when_created};
-use es_core::{Aggregate, Application, Error, EventSet, JsonMap, Root, StreamId, Version, events};
+use es_core::{Aggregate, Application, Error, JsonMap, Root, StreamId, Version, events};
 use es_store_memory::MemoryStore;
 use pollster::block_on;
 use serde::de::DeserializeOwned;

@@ -1,7 +1,6 @@
 //! How events become state again.
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
-use syn::Lifetime;
 
 use super::{conditions, listed, unused_arguments};
 use crate::events::generics;
@@ -20,49 +19,32 @@ pub(super) fn declares(model: &Events) -> TokenStream {
     }
 }
 
-/// `impl EventOf for DogEvent`. Parameters that no event names are the aggregate's alone: the category is asked of one with anything in
-/// their place.
-pub(super) fn event_of(model: &Events) -> TokenStream {
+/// `impl EventOf for DogEvent`, where the enum says all about the aggregate: parameters that no event names are the aggregate's alone.
+pub(super) fn event_of(model: &Events) -> Option<TokenStream> {
     let Events { krate, header, .. } = model;
-    let generics = &model.event_type.generics;
-    let where_clause = match generics::all_used(&header.generics, generics) {
-        true => &header.generics.where_clause,
-        false => &generics.where_clause,
-    };
-    let conditions = where_clause.iter().flat_map(|clause| &clause.predicates);
-    let self_type = generics::of_any(header, generics);
-    let category = match &self_type {
-        // A generic type may need the conditions of the `impl` to be an aggregate, so there it is asked outright.
-        Some(self_type) if !header.generics.params.is_empty() => {
-            quote!(<#self_type as #krate::__private::HasRoot>::CATEGORY)
-        }
-        Some(self_type) => quote! {{
-            #[allow(unused_imports)]
-            use #krate::__private::Uncategorized as _;
-            <#krate::__private::CategoryOf<#self_type>>::CATEGORY
-        }},
-        None => quote!(""),
-    };
-    // Because of its lifetime, a condition is looked at where the enum is taken for a set, and what does not hold is not told here.
-    let never = Lifetime::new("'never", Span::mixed_site());
-    let is_event = quote!(for<#never> Self: #krate::__private::Event);
-    let names_its_aggregate = self_type
-        .is_none()
-        .then(|| quote!(for<#never> (): #krate::__private::NamesItsAggregate<#never, Self>,));
     let EventType {
         ident, generics, ..
     } = &model.event_type;
+    if !generics::all_used(&header.generics, generics) {
+        return None;
+    }
     let (impl_generics, type_generics, _) = generics.split_for_impl();
-    quote! {
-        impl #impl_generics #krate::__private::EventOf for #ident #type_generics
-        where
-            #(#conditions,)*
-            #names_its_aggregate
-            #is_event,
-        {
+    let (self_type, where_clause) = (&header.self_ty, &header.generics.where_clause);
+    // A generic type may need the conditions of the `impl` to be an aggregate, so there it is asked outright.
+    let category = if generics.params.is_empty() {
+        quote! {{
+            #[allow(unused_imports)]
+            use #krate::__private::Uncategorized as _;
+            <#krate::__private::CategoryOf<#self_type>>::CATEGORY
+        }}
+    } else {
+        quote!(<#self_type as #krate::__private::HasRoot>::CATEGORY)
+    };
+    Some(quote! {
+        impl #impl_generics #krate::__private::EventOf for #ident #type_generics #where_clause {
             const CATEGORY: &'static str = #category;
         }
-    }
+    })
 }
 
 /// `impl Events for Dog`
