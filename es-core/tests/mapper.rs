@@ -440,3 +440,44 @@ fn what_would_be_read_as_other_values_or_not_at_all_is_refused_when_it_is_saved(
     block_on(app.save(&mut shelf)).unwrap();
     block_on(app.get::<Shelf>(shelf.id())).unwrap();
 }
+
+/// As the bits of a float, which may be no number.
+mod as_bits {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    pub(super) fn serialize<S: Serializer>(float: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(float.to_bits())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        u64::deserialize(deserializer).map(f64::from_bits)
+    }
+}
+
+#[derive(Aggregate, Debug)]
+#[aggregate("Gauge")]
+struct Gauge {
+    root: Root<Self>,
+    reading: f64,
+}
+
+#[events]
+impl Gauge {
+    #[event("Read")]
+    fn read(#[serde(with = "as_bits")] reading: f64) -> Self {
+        Self {
+            root: Root::new(),
+            reading,
+        }
+    }
+}
+
+#[test]
+fn what_is_not_like_itself_comes_back_in_a_form_of_its_own() {
+    let app = Application::new(MemoryStore::new());
+    let mut gauge = Gauge::read(f64::NAN);
+    block_on(app.save(&mut gauge)).unwrap();
+    let again = block_on(app.get::<Gauge>(gauge.id())).unwrap();
+    assert_eq!(again.reading.to_bits(), f64::NAN.to_bits());
+}

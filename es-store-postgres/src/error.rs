@@ -322,7 +322,10 @@ fn is_lost(error: &tokio_postgres::Error) -> bool {
 const DAMAGED: &str = "the log is damaged, or was edited by hand; restore it from a backup";
 
 pub(crate) fn unreadable(fault: &Fault) -> ReadError {
-    ReadError::Unavailable(fault.explained())
+    match fault {
+        Fault::Unlike(_) => ReadError::Damaged(fault.explained()),
+        fault => ReadError::Unavailable(fault.explained()),
+    }
 }
 
 pub(crate) fn not_kept(fault: &Fault) -> KeepError {

@@ -274,7 +274,7 @@ pub(crate) async fn renew(
         return Ok(None);
     };
     let [name, log] = key(&request.follower);
-    let length = i64::try_from(request.length.as_micros()).map_err(|_| Full)?;
+    let length = i64::try_from(request.lasts().as_micros()).map_err(|_| Full)?;
     let values: [&(dyn ToSql + Sync); 5] = [
         &name,
         &log,

@@ -93,7 +93,8 @@ pub(crate) async fn lock_all(
     transaction: &Transaction<'_>,
     names: &BTreeSet<String>,
 ) -> Result<(), Fault> {
-    for relation in relations(transaction, names).await? {
+    // The oldest first, as handlers write to them most often.
+    for relation in relations(transaction, names).await?.iter().rev() {
         if relation.is_table() {
             let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", relation.name());
             transaction.batch_execute(&lock).await?;

@@ -818,3 +818,16 @@ async fn a_handler_that_does_not_end_fails_at_its_event() {
         "{sessions:?}"
     );
 }
+
+/// As in earnest: the server ends the session of a handler that leaves it alone before its time is over.
+#[tokio::test]
+async fn a_handler_that_does_not_end_fails_at_its_event_though_its_session_was_ended() {
+    let kennel = Schema::new().await;
+    kennel.trained(1, &["endless"]).await;
+    let builder = kennel.log.builder();
+    let store = builder.statement_timeout(Duration::from_millis(5_500));
+    let follower = store.connect().await.unwrap().project(Endless::default());
+    let system = kennel.followed_by(follower.on_failure(OnFailure::stop().retries(0)));
+    let failure = stopped_at(&kennel, &system, "endless", 2).await;
+    assert!(failure.contains("statement time-out"), "{failure}");
+}

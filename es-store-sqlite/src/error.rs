@@ -228,7 +228,16 @@ fn is_full(error: &rusqlite::Error) -> bool {
 }
 
 pub(crate) fn unreadable(error: rusqlite::Error) -> ReadError {
-    ReadError::Unavailable(explained(&Arc::new(error)))
+    let is_damaged = is_unlike_a_log(&error)
+        || matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        );
+    let why = explained(&Arc::new(error));
+    match is_damaged {
+        true => ReadError::Damaged(why),
+        false => ReadError::Unavailable(why),
+    }
 }
 
 pub(crate) fn not_kept(error: BoxError) -> KeepError {

@@ -64,10 +64,11 @@ impl SqliteStore {
         staged.sent();
         if let Err(error) = transaction.execute_batch("COMMIT") {
             let why = explained(&error.into());
-            return Err(match transaction.is_autocommit() {
-                true => AppendError::Unavailable(why),
-                // It is open still, and so rolled back here.
-                false => told(staged, AppendError::Failed(why)),
+            // One that is open still is not stored, once it is rolled back.
+            let is_open = !transaction.is_autocommit();
+            return Err(match is_open && transaction.rollback().is_ok() {
+                true => told(staged, AppendError::Failed(why)),
+                false => AppendError::Unavailable(why),
             });
         }
         staged.committed(&committed);

@@ -82,7 +82,7 @@ impl LeaseRequest {
         Ok(Lease {
             follower: self.follower.clone(),
             epoch,
-            until: now.checked_add(self.length.min(LONGEST)).unwrap_or(now),
+            until: now.checked_add(self.lasts()).unwrap_or(now),
         })
     }
 
@@ -91,6 +91,12 @@ impl LeaseRequest {
     pub fn since(&self, standing: &Standing, now: SystemTime) -> SystemTime {
         let renewed = standing.since.filter(|_| self.epoch.is_some());
         renewed.unwrap_or(now)
+    }
+
+    /// How long it is granted for: as long as is asked for, and a hundred years at most.
+    #[must_use]
+    pub fn lasts(&self) -> Duration {
+        self.length.min(LONGEST)
     }
 
     /// Whether the lease is given back, so that nobody holds it.

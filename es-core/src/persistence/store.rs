@@ -365,4 +365,7 @@ pub enum ReadError {
     /// The store cannot be reached.
     #[error("cannot reach the store")]
     Unavailable(#[source] BoxError),
+    /// What is stored is not as the store wrote it.
+    #[error("the store cannot read what it has")]
+    Damaged(#[source] BoxError),
 }

@@ -82,6 +82,10 @@ impl FollowerHandle {
                     let follower = id();
                     break Err(FollowError::Unreachable { follower, failure });
                 }
+                Turn::Away(failure) => {
+                    let follower = id();
+                    break Err(FollowError::Away { follower, failure });
+                }
                 Turn::Stopped => {
                     let (follower, source) = (id(), Box::new(stop_reason(followed.state())));
                     break Err(FollowError::Stopped { follower, source });

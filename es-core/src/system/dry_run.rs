@@ -2,6 +2,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::engine::is_away;
 use super::followed::Followed;
 use super::follower::{Batch, HandleError, Output};
 use super::state::told;
@@ -71,6 +72,10 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
     let running = || FollowError::Running {
         follower: follower(),
     };
+    let away = |error: &(dyn std::error::Error + 'static)| FollowError::Away {
+        follower: follower(),
+        failure: told(error),
+    };
     let mut driven = followed.take().ok_or_else(running)?;
     let Some(driven) = driven.follower.as_deref_mut() else {
         return Err(running().into());
@@ -119,6 +124,7 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
             Ok(()) => records.push(record),
             // It is passed over.
             Err(DecodeError::Erased { .. }) => {}
+            Err(error) if is_away(&error) => return Err(away(&error).into()),
             Err(error) => {
                 rehearsed.failure = Some((record.position, told(&error)));
                 break;
@@ -139,6 +145,9 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
         };
         match driven.handle(Arc::new(batch)).await {
             Ok(_) => {}
+            Err(HandleError::Event { source, .. }) if is_away(&*source) => {
+                return Err(away(&*source).into());
+            }
             Err(HandleError::Event { place, source }) => {
                 rehearsed.events = place;
                 let position = positions.get(place).copied().unwrap_or_default();

@@ -24,7 +24,8 @@ mod leasing;
 mod parking;
 mod reading;
 
-use halt::{Halt, failure, stored};
+pub(super) use halt::is_away;
+use halt::{Halt, stored};
 pub(super) use leasing::give_back;
 use leasing::{outdated, renewed_after};
 use parking::{due, must_go_on};
@@ -61,6 +62,8 @@ pub(super) enum Turn {
         held_for: Option<Duration>,
         free_in: Duration,
     },
+    /// What an event is handled with cannot be reached; its own store can.
+    Away(String),
     /// Its lease was taken over.
     Fenced,
     /// It does not go on.
@@ -171,6 +174,12 @@ impl<'a> Engine<'a> {
                     failure: failure.clone(),
                 });
                 Turn::Unreachable(failure)
+            }
+            Halt::Away(failure) => {
+                self.followed.set(State::Waiting {
+                    failure: failure.clone(),
+                });
+                Turn::Away(failure)
             }
             Halt::Stale => {
                 if let Err(Halt::Unreachable(failure)) = self.reload().await {
@@ -304,8 +313,8 @@ impl<'a> Engine<'a> {
         };
         self.set_apart(&mut batch);
         if let Some(error) = open(self.followed, &mut batch).await {
-            let failure = failure(&error)?;
-            return self.failed(&batch.records[0].clone(), failure).await;
+            let record = batch.records[0].clone();
+            return self.failed(&record, &error).await;
         }
         if batch.to < read_to {
             // What comes next is what could not be opened.
@@ -346,8 +355,7 @@ impl<'a> Engine<'a> {
                 Ok(Turn::Moved(handled))
             }
             Err(HandleError::Event { place: 0, source }) => {
-                let failure = failure(&*source)?;
-                self.failed(&batch.records[0], failure).await
+                self.failed(&batch.records[0], &*source).await
             }
             Err(HandleError::Event { place, .. }) => {
                 let last = batch.records.get(place - 1);

@@ -51,6 +51,14 @@ pub enum FollowError {
         /// Why, with the causes.
         failure: String,
     },
+    /// A store or keys that an event is handled with cannot be reached, other than its own.
+    #[error("{follower} cannot reach what an event is handled with: {failure}")]
+    Away {
+        /// Which follower.
+        follower: FollowerId,
+        /// Why, with the causes.
+        failure: String,
+    },
     /// What it makes has no tables of its own that could be built anew.
     #[error("{follower} is no projection, so there is nothing to rebuild")]
     NotRebuilt {

@@ -7,7 +7,8 @@ use crate::application::retry::Pauses;
 /// How a follower meets an event that it cannot handle: it tries again, after pauses that grow and are drawn anew each time; then it stops, or
 /// sets the event aside.
 ///
-/// A store or keys that cannot be reached meanwhile say nothing of the event: they are waited for, and that is no attempt.
+/// A store or keys that cannot be reached meanwhile say nothing of the event: where the last attempt ends so, it neither stops nor sets anything
+/// aside, and goes on once they can be reached.
 ///
 /// Unless set otherwise there are 5 more attempts, with pauses of up to 50 ms, doubling to 10 s at most, and then it stops.
 ///

@@ -104,6 +104,10 @@ impl FollowerHandle {
                     let follower = id();
                     break Err(FollowError::Unreachable { follower, failure });
                 }
+                Turn::Away(failure) => {
+                    let follower = id();
+                    break Err(FollowError::Away { follower, failure });
+                }
                 turn @ (Turn::Standby { .. } | Turn::Fenced) => {
                     let (held_for, free_in) = match turn {
                         Turn::Standby { held_for, free_in } => (held_for, Some(free_in)),

@@ -185,7 +185,8 @@ async fn run(followed: Arc<Followed>, holder: String, stop: Arc<Stop>, ended: En
             let changed = followed.changed();
             let turn = engine.turn().await;
             unreachable = match turn {
-                Turn::Unreachable(_) => unreachable.saturating_add(1),
+                Turn::Unreachable(_) | Turn::Away(_) => unreachable.saturating_add(1),
+                Turn::Retry(_) => unreachable,
                 _ => 0,
             };
             let clock = &followed.clock;
@@ -195,7 +196,7 @@ async fn run(followed: Arc<Followed>, holder: String, stop: Arc<Stop>, ended: En
                     stop.or(engine.idle(changed)).await;
                 }
                 Turn::Retry(pause) => stop.or(clock.sleep(pause)).await,
-                Turn::Unreachable(_) => {
+                Turn::Unreachable(_) | Turn::Away(_) => {
                     stop.or(clock.sleep(RECONNECT.draw(unreachable))).await;
                 }
                 Turn::Standby { free_in, .. } => {

@@ -31,7 +31,7 @@ pub enum State {
         /// Why it failed, with the causes.
         failure: String,
     },
-    /// A store cannot be reached; it is tried again.
+    /// A store, or the keys, cannot be reached; that is tried again.
     Waiting {
         /// Why, with the causes.
         failure: String,
@@ -170,7 +170,7 @@ impl fmt::Display for State {
                 "retrying the event at position {position}, which failed {}: {failure}",
                 times(attempts)
             ),
-            Self::Waiting { failure } => write!(f, "waiting for a store: {failure}"),
+            Self::Waiting { failure } => write!(f, "waiting: {failure}"),
             Self::Fenced { epoch, actual } => write!(
                 f,
                 "fenced: its lease of epoch {epoch} was taken over at epoch {actual}"

@@ -13,7 +13,7 @@ use crate::application::Result;
 pub struct Stepped {
     /// How many events were handled.
     pub events: usize,
-    /// No follower has anything to do: each has caught up, is stopped, or is run elsewhere.
+    /// No follower has anything to do: each has caught up, is stopped, waits for what it cannot reach, or is run elsewhere.
     pub idle: bool,
 }
 
@@ -51,7 +51,11 @@ impl System {
                     stepped.idle = false;
                 }
                 Turn::Retry(_) | Turn::Fenced => stepped.idle = false,
-                Turn::CaughtUp | Turn::Built | Turn::Standby { .. } | Turn::Stopped => {}
+                Turn::CaughtUp
+                | Turn::Built
+                | Turn::Standby { .. }
+                | Turn::Away(_)
+                | Turn::Stopped => {}
                 Turn::Unreachable(failure) => {
                     let follower = followed.id.clone();
                     return Err(FollowError::Unreachable { follower, failure }.into());
@@ -64,10 +68,18 @@ impl System {
     /// Steps until no follower has anything to do; for ever where followers answer each other for ever.
     ///
     /// # Errors
-    /// As [`step`](System::step), and [`FollowError::Stopped`] where a follower did not get to the end, once the others did.
+    /// As [`step`](System::step), and [`FollowError::Stopped`] or [`FollowError::Away`] where a follower did not get to the end, once the others
+    /// did.
     pub async fn settle(&self) -> Result<()> {
         while !self.step().await?.idle {}
-        none_failed(&self.followed)
+        none_failed(&self.followed)?;
+        for followed in &self.followed {
+            if let State::Waiting { failure } = followed.state() {
+                let follower = followed.id.clone();
+                return Err(FollowError::Away { follower, failure }.into());
+            }
+        }
+        Ok(())
     }
 }
 

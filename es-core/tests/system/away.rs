@@ -46,7 +46,7 @@ async fn waits(system: &System, name: &str) {
             panic!("{error:?}");
         };
         assert!(
-            matches!(error.downcast_ref(), Some(FollowError::Unreachable { .. })),
+            matches!(error.downcast_ref(), Some(FollowError::Away { .. })),
             "{error:?}"
         );
         let status = system.follower(name).status().await.expect("it is there");

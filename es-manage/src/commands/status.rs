@@ -81,7 +81,7 @@ pub enum FollowerState {
     CaughtUp,
     /// Nobody runs it, and there is something that it has not seen.
     NotRunning,
-    /// Nobody runs it, and what it made is of an older revision than this program makes. The next run builds the new one beside it.
+    /// What it made is of an older revision than this program makes: whoever runs it next, or does so now, builds the new one beside it.
     NewRevision,
     /// What it made is of a newer revision than this program makes, which cannot run it.
     Outdated,

@@ -269,7 +269,7 @@ async fn synced(
         Err(Error::Follow(error)) => {
             synced.outcome = match error.downcast_ref() {
                 Some(FollowError::Held { .. } | FollowError::Running { .. }) => SyncOutcome::Held,
-                Some(FollowError::Stopped { .. }) => SyncOutcome::Failed,
+                Some(FollowError::Stopped { .. } | FollowError::Away { .. }) => SyncOutcome::Failed,
                 // The next follower would fare no better.
                 _ => return Err(Error::Follow(error)),
             };

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::PostgresProjection;
 use super::own::{Own, Undone, begin, is_of_the_moment};
 use crate::connection::in_time;
+use crate::error::Fault;
 use crate::followers::{self, key};
 use crate::records::{column, stored};
 use crate::store::Shared;
@@ -70,14 +71,16 @@ pub(super) async fn handle<P: PostgresProjection>(
     let handling = async { Ok(handling.all(&batch.records, longest).await) };
     let (begun, handled) = tokio::try_join!(biased; looking, handling)?;
     let handled = match handled {
-        Err(failed @ (Undone::Handle(HandleError::Event { .. }) | Undone::Endless { .. })) => {
+        Err(mut failed @ (Undone::Handle(HandleError::Event { .. }) | Undone::Endless { .. })) => {
             let rollback = in_time(shared.patience, async { Ok(transaction.rollback().await?) });
-            // Of a session that does not answer, nothing is said of the event.
-            if let Err(fault) = rollback.await {
-                return Err(match failed {
-                    Undone::Handle(HandleError::Event { source, .. }) => Undone::Again(source),
-                    _ => Undone::Again(fault.explained()),
-                });
+            // Of a session that does not answer, nothing is said of the event; one that the server ended meanwhile was left alone by the handler.
+            match (rollback.await, failed) {
+                (Ok(()), undone) => failed = undone,
+                (Err(_), Undone::Handle(HandleError::Event { source, .. })) => {
+                    return Err(Undone::Again(source));
+                }
+                (Err(fault @ Fault::Silent), _) => return Err(Undone::Again(fault.explained())),
+                (Err(_), endless) => return Err(endless),
             }
             let looking = in_time(shared.patience, async {
                 Ok(own.client.query_opt(&own.standing, &key).await?)

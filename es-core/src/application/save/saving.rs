@@ -1,5 +1,4 @@
 //! From aggregates to the store: what is in doubt is settled first, then what is pending is committed.
-use std::future::ready;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
@@ -215,10 +214,7 @@ impl Repository {
                         source: Some(refused.into()),
                     })
                 }
-                answer => {
-                    let answer = Box::pin(ready(answer));
-                    self.answered(store, what, commit, answer).await
-                }
+                answer => self.told(store, what, commit, answer).await,
             },
             None => Err(SaveError::Unknown {
                 commit,
@@ -235,7 +231,18 @@ impl Repository {
         id: CommitId,
         answer: BoxFuture<'_, Result<Committed, AppendError>>,
     ) -> Result<Option<Position>, SaveError> {
-        match answer.await {
+        self.told(store, what, id, answer.await).await
+    }
+
+    /// Takes note of what the store said of a commit.
+    async fn told<S: Save>(
+        &self,
+        store: &dyn Store,
+        what: &mut S,
+        id: CommitId,
+        answer: Result<Committed, AppendError>,
+    ) -> Result<Option<Position>, SaveError> {
+        match answer {
             Ok(committed) => {
                 self.stored(store, what, id, committed.time).await;
                 Ok(committed.position)

@@ -20,39 +20,26 @@ pub(super) enum Halt {
         free_in: Duration,
     },
     Unreachable(String),
+    /// What an event is handled with cannot be reached.
+    Away(String),
     /// The checkpoint, or what is parked, is not as was believed.
     Stale,
 }
 
 /// Whether an error comes of what cannot be reached, a store or the keys, which says nothing of the event that was handled then.
-fn is_away(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(in crate::system) fn is_away(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if error.is::<ReadError>() || is_away_with_the_keys(error) {
+        #[cfg(feature = "aes")]
+        if let Some(crate::persistence::KeyError::Unavailable(_)) = error.downcast_ref() {
+            return true;
+        }
+        if let Some(ReadError::Unavailable(_)) = error.downcast_ref() {
             return true;
         }
         cause = error.source();
     }
     false
-}
-
-#[cfg(feature = "aes")]
-fn is_away_with_the_keys(error: &(dyn std::error::Error + 'static)) -> bool {
-    use crate::persistence::KeyError;
-    matches!(error.downcast_ref(), Some(KeyError::Unavailable(_)))
-}
-
-#[cfg(not(feature = "aes"))]
-fn is_away_with_the_keys(_: &(dyn std::error::Error + 'static)) -> bool {
-    false
-}
-
-/// Why an event could not be handled, in words.
-pub(super) fn failure(error: &(dyn std::error::Error + 'static)) -> Result<String, Halt> {
-    match is_away(error) {
-        true => Err(Halt::Unreachable(told(error))),
-        false => Ok(told(error)),
-    }
 }
 
 /// What it means that a handler could not keep what it made.

@@ -2,7 +2,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::halt::{Halt, failure, stored};
+use super::halt::{Halt, is_away, stored};
 use super::reading::is_the_log;
 use super::{Engine, Run, Turn};
 use crate::domain::{Position, StreamId};
@@ -34,7 +34,12 @@ impl Engine<'_> {
     }
 
     /// An event failed once more.
-    pub(super) async fn failed(&mut self, record: &Record, failure: String) -> Result<Turn, Halt> {
+    pub(super) async fn failed(
+        &mut self,
+        record: &Record,
+        error: &(dyn std::error::Error + Send + Sync + 'static),
+    ) -> Result<Turn, Halt> {
+        let failure = told(error);
         let attempts = self.followed.count_failure(record.position);
         let policy = self.followed.settings.on_failure;
         if attempts <= policy.retries {
@@ -46,6 +51,9 @@ impl Engine<'_> {
             return Ok(Turn::Retry(policy.pauses.draw(attempts)));
         }
         self.followed.forget_failure();
+        if is_away(error) {
+            return Err(Halt::Away(failure));
+        }
         match policy.then {
             Then::Stop => Err(Halt::Stop(StopReason::Failed {
                 position: record.position,
@@ -149,10 +157,11 @@ impl Engine<'_> {
                 }
                 Ok(Turn::Moved(1))
             }
+            Err(error) if is_away(&*error) => Err(Halt::Away(told(&*error))),
             Err(error) => {
                 let failed = at(Parking::Failed {
                     position: due.position,
-                    failure: failure(&*error)?,
+                    failure: told(&*error),
                     attempts: due.attempts.saturating_add(1),
                 });
                 self.advance(failed).await?;

@@ -40,19 +40,16 @@ fn is_stored(parameter: &Parameter, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// What is left out is read as the default of its type, or as `None`; of anything else serde says that the field is missing.
+/// What is left out is read as its default, or as `None`; of anything else serde says that the field is missing. Whether the default is what was
+/// left out is seen when it is saved.
 fn can_be_read_again(parameter: &Parameter, diagnostics: &mut Diagnostics) {
     let keys = keys(&parameter.field_attributes);
     let key = |name: &str| keys.iter().find(|key| key.path().is_ident(name));
     let Some(left_out) = key("skip_serializing_if") else {
         return;
     };
-    let is_read = match key("default") {
-        Some(default) => matches!(default, Meta::Path(_)),
-        None => {
-            parameter.form.is_option() && !has_serde_key(parameter, &["with", "deserialize_with"])
-        }
-    };
+    let is_read = key("default").is_some()
+        || parameter.form.is_option() && !has_serde_key(parameter, &["with", "deserialize_with"]);
     if !is_read {
         diagnostics.error_with_help(
             left_out.path(),
@@ -60,7 +57,7 @@ fn can_be_read_again(parameter: &Parameter, diagnostics: &mut Diagnostics) {
                 "`{}` would not come back from an event that leaves it out",
                 parameter.ident
             ),
-            "add `default` without a value beside it, or leave `skip_serializing_if` out",
+            "add the `default` that is left out beside it, or take `skip_serializing_if` away",
         );
     }
 }

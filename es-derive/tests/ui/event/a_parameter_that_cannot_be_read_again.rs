@@ -11,14 +11,6 @@ fn is_five(n: &u8) -> bool {
     *n == 5
 }
 
-fn five() -> u8 {
-    5
-}
-
-fn some_five() -> Option<u8> {
-    Some(5)
-}
-
 #[events]
 impl Dog {
     #[event("Registered")]
@@ -34,8 +26,7 @@ impl Dog {
     #[event("Barked")]
     fn bark(
         &mut self,
-        #[serde(default = "five", skip_serializing_if = "is_five")] loudness: u8,
-        #[serde(skip_serializing_if = "Option::is_none", default = "some_five")] at: Option<u8>,
+        #[serde(skip_serializing_if = "is_five")] loudness: u8,
     ) {
     }
 
