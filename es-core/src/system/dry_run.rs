@@ -92,30 +92,24 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
         let follower = follower();
         return Err(FollowError::Stopped { follower, source }.into());
     }
-    if standing.revision != 0 && standing.revision < followed.revision {
-        return Ok(Rehearsed {
-            follower: follower(),
-            from: Position::START,
-            to: Position::START,
-            events: 0,
-            builds: Some(followed.revision),
-            failure: None,
-            outside: BTreeMap::new(),
-        });
-    }
-    let parked = followed.store.parked(&followed.id).await.map_err(unread)?;
-    let waits: HashSet<_> = parked.iter().map(|parked| &parked.stream).collect();
-    let span = Span::after(standing.position).limit(limit);
-    let page = followed.log.page(span).await?;
     let mut rehearsed = Rehearsed {
         follower: follower(),
-        from: standing.position,
-        to: page.read_to,
+        from: Position::START,
+        to: Position::START,
         events: 0,
         builds: None,
         failure: None,
         outside: BTreeMap::new(),
     };
+    if standing.revision != 0 && standing.revision < followed.revision {
+        rehearsed.builds = Some(followed.revision);
+        return Ok(rehearsed);
+    }
+    let parked = followed.store.parked(&followed.id).await.map_err(unread)?;
+    let waits: HashSet<_> = parked.iter().map(|parked| &parked.stream).collect();
+    let span = Span::after(standing.position).limit(limit);
+    let page = followed.log.page(span).await?;
+    (rehearsed.from, rehearsed.to) = (standing.position, page.read_to);
     let rehearsal = Rehearsal::default();
     let mut records = Vec::with_capacity(page.records.len());
     let left = page.records.into_iter();

@@ -10,7 +10,7 @@ use es_store_memory::MemoryStore;
 use pollster::block_on;
 
 use crate::chains::certified;
-use crate::school::{Certificates, application, trained};
+use crate::school::{Certificates, Members, application, trained};
 
 /// Where nothing is read while it is away.
 #[derive(Clone, Default)]
@@ -58,16 +58,20 @@ async fn waits(system: &System, name: &str) {
 #[test]
 fn a_store_that_a_handler_cannot_reach_is_waited_for() {
     block_on(async {
-        let (_, school) = application("school");
+        let (store, school) = application("school");
         let away = Away::default();
         let office = Application::builder(Intercepted(away.clone()));
         let office = office.name("office").build();
         for (number, policy) in [(1, OnFailure::stop()), (2, OnFailure::park())] {
             let follower = Certificates.onto(&office).on_failure(policy.retries(0));
-            let system = System::new("school").follow(&school, follower);
+            let system = System::new("school")
+                .follow(&school, follower)
+                .follow(&school, store.project(Members::default()));
             trained(&school, number, &["sit"]).await;
             away.is_away.store(true, Ordering::SeqCst);
             waits(&system, "certificates").await;
+            let others = system.follower("members").status().await.unwrap();
+            assert_eq!(others.events_behind(), 0, "others go on");
             away.is_away.store(false, Ordering::SeqCst);
             system.settle().await.unwrap();
             assert_eq!(certified(&office, number).await, 1);

@@ -209,7 +209,15 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
         synced.message = Some(reason.to_string());
         return Ok(synced);
     }
-    let rehearsed = follower.dry_run(DRY_EVENTS).await?;
+    let rehearsed = match follower.dry_run(DRY_EVENTS).await {
+        Ok(rehearsed) => rehearsed,
+        Err(Error::Follow(error)) if is_away(&error) => {
+            synced.outcome = SyncOutcome::Failed;
+            synced.message = Some(in_short(&*error));
+            return Ok(synced);
+        }
+        Err(error) => return Err(error),
+    };
     synced.events = rehearsed.events as u64;
     synced.outside = rehearsed.outside;
     if let Some((position, failure)) = rehearsed.failure {
@@ -236,6 +244,10 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
         ));
     }
     Ok(synced)
+}
+
+fn is_away(error: &es_core::BoxError) -> bool {
+    matches!(error.downcast_ref(), Some(FollowError::Away { .. }))
 }
 
 async fn synced(
