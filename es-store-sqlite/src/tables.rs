@@ -12,7 +12,8 @@ use crate::sql::Sql;
 
 /// Knows the tables that a projection writes to.
 pub trait Tables {
-    /// The name of a table, an index, a view or a trigger: in a projection that is built beside what readers see it has an ending; else it is `name` itself.
+    /// The name of a table, an index, a view or a trigger: in a projection that is built beside what readers see it has an ending; else it is
+    /// `name` itself.
     fn table(&self, name: &str) -> String;
 }
 

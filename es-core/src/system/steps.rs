@@ -72,26 +72,26 @@ impl System {
     /// did.
     pub async fn settle(&self) -> Result<()> {
         while !self.step().await?.idle {}
-        none_failed(&self.followed)?;
-        for followed in &self.followed {
-            if let State::Waiting { failure } = followed.state() {
-                let follower = followed.id.clone();
-                return Err(FollowError::Away { follower, failure }.into());
-            }
-        }
-        Ok(())
+        none_failed(&self.followed)
     }
 }
 
-/// Tells of the first of them that stopped for a reason that somebody has to mend.
+/// Tells of the first of them that stopped for a reason that somebody has to mend, or waits for what it cannot reach.
 pub(super) fn none_failed(followed: &[Arc<Followed>]) -> Result<()> {
     for followed in followed {
-        if let State::Stopped(source) = followed.state()
-            && followed.is_stopped()
-        {
-            let (follower, source) = (followed.id.clone(), Box::new(source));
-            return Err(FollowError::Stopped { follower, source }.into());
-        }
+        let follower = || followed.id.clone();
+        let failed = match followed.state() {
+            State::Stopped(source) if followed.is_stopped() => FollowError::Stopped {
+                follower: follower(),
+                source: Box::new(source),
+            },
+            State::Waiting { failure } => FollowError::Away {
+                follower: follower(),
+                failure,
+            },
+            _ => continue,
+        };
+        return Err(failed.into());
     }
     Ok(())
 }

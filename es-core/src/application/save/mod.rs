@@ -89,7 +89,8 @@ pub enum SaveError {
     Unknown {
         /// The commit.
         commit: CommitId,
-        /// Why there was no answer, or why it was not stored this time; nothing where it is not stored so far, and an aggregate of it is missing in this save.
+        /// Why there was no answer, or why it was not stored this time; nothing where it is not stored so far, and an aggregate of it is missing in
+        /// this save.
         source: Option<BoxError>,
     },
     /// None of the newest encrypted events can be opened with the keys of this application: what it writes could not be read beside them.

@@ -2,7 +2,6 @@
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
-use futures_core::future::BoxFuture;
 use tracing::Instrument;
 
 use super::staging::{self, Unchanged};
@@ -81,7 +80,7 @@ impl Repository {
         let sealed = self.seal(store, &mut appends).await?;
         let commit = stamp.commit(metadata.clone(), appends);
         staging::attempted(what, &commit, sealed);
-        let answer = store.commit(commit);
+        let answer = store.commit(commit).await;
         self.answered(store, what, stamp.id, answer).await
     }
 
@@ -214,7 +213,7 @@ impl Repository {
                         source: Some(refused.into()),
                     })
                 }
-                answer => self.told(store, what, commit, answer).await,
+                answer => self.answered(store, what, commit, answer).await,
             },
             None => Err(SaveError::Unknown {
                 commit,
@@ -223,19 +222,8 @@ impl Repository {
         }
     }
 
-    /// Waits for what the store says of a commit. It does not have the commit itself: each async function that it goes through copies it.
-    async fn answered<S: Save>(
-        &self,
-        store: &dyn Store,
-        what: &mut S,
-        id: CommitId,
-        answer: BoxFuture<'_, Result<Committed, AppendError>>,
-    ) -> Result<Option<Position>, SaveError> {
-        self.told(store, what, id, answer.await).await
-    }
-
     /// Takes note of what the store said of a commit.
-    async fn told<S: Save>(
+    async fn answered<S: Save>(
         &self,
         store: &dyn Store,
         what: &mut S,
