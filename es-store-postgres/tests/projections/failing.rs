@@ -6,7 +6,7 @@ use std::time::Duration;
 use es_core::persistence::{CheckpointStore, FollowerId};
 use es_core::system::{OnFailure, State, StopReason};
 use es_core::{BoxError, Follower, Position, Projection, Recorded, System};
-use es_store_postgres::{PostgresProjection, Tables};
+use es_store_postgres::PostgresProjection;
 use tokio_postgres::Transaction;
 use trials::projections::{DogEvent, Kennel, wall};
 
@@ -54,7 +54,7 @@ async fn a_handler_that_hides_an_error_fails_at_its_event() {
 }
 
 /// Follows until it stops at an event, and says why.
-async fn stopped_at(kennel: &Schema, system: &System, name: &str, at: u64) -> String {
+pub(crate) async fn stopped_at(kennel: &Schema, system: &System, name: &str, at: u64) -> String {
     let settled = tokio::time::timeout(Duration::from_secs(60), system.settle()).await;
     settled.expect("it does not wait for ever").unwrap_err();
     let status = system.follower(name).status().await.unwrap();
@@ -69,52 +69,6 @@ async fn stopped_at(kennel: &Schema, system: &System, name: &str, at: u64) -> St
     let standing = kennel.store.standing(&follower).await.unwrap();
     assert_eq!(standing.position, Position::from(at - 1));
     failure
-}
-
-/// What dogs have learned, of the tricks that there are: looked at when it is committed.
-struct Learned;
-
-impl Projection for Learned {
-    const NAME: &'static str = "learned";
-    type Events = DogEvent;
-}
-
-impl PostgresProjection for Learned {
-    async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
-        let [tricks, learned] = ["tricks", "learned"].map(|name| tx.table(name));
-        tx.batch_execute(&format!(
-            "CREATE TABLE {tricks} (trick text PRIMARY KEY);
-             INSERT INTO {tricks} VALUES ('sit'), ('bow');
-             CREATE TABLE {learned} (trick text REFERENCES {tricks} DEFERRABLE INITIALLY DEFERRED)"
-        ))
-        .await?;
-        Ok(())
-    }
-
-    async fn handle(
-        &mut self,
-        event: Recorded<DogEvent>,
-        tx: &Transaction<'_>,
-    ) -> Result<(), BoxError> {
-        if let DogEvent::TrickAdded { trick } = event.event {
-            let insert = format!("INSERT INTO {} VALUES ($1)", tx.table("learned"));
-            tx.execute(&insert, &[&trick]).await?;
-        }
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn what_a_constraint_refuses_at_the_end_fails_at_its_event() {
-    let kennel = Schema::new().await;
-    let tricks = ["sit", "bow", "fly", "sit", "bow", "sit"];
-    kennel.trained(1, &tricks).await;
-    let follower = kennel.store.project(Learned);
-    let system = kennel.followed_by(follower.on_failure(OnFailure::stop().retries(0)));
-    let failure = stopped_at(&kennel, &system, "learned", 4).await;
-    assert!(failure.contains("foreign key"), "{failure}");
-    let learned = kennel.reader.query("SELECT FROM learned", &[]).await;
-    assert_eq!(learned.unwrap().len(), 2);
 }
 
 /// Does not end at an event, and notes by which sessions the first one was handled.

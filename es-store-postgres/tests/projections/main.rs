@@ -1,6 +1,7 @@
 //! Projections onto tables, beside the log.
 #![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
 
+mod deferred;
 mod failing;
 mod sessions;
 mod tables;
