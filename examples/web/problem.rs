@@ -51,9 +51,14 @@ impl From<Error> for Problem {
                 StatusCode::CONFLICT
             }
             Error::Refused(_)
-            | Error::Save(SaveError::Encode(_) | SaveError::Store(AppendError::TooLarge { .. })) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            | Error::Save(
+                SaveError::Encode(_)
+                | SaveError::Store(
+                    AppendError::TooLarge { .. }
+                    | AppendError::MetadataTooLarge { .. }
+                    | AppendError::MetadataTooDeep { .. },
+                ),
+            ) => StatusCode::UNPROCESSABLE_ENTITY,
             // Whether it is stored is not known. The same request sent again must not do it twice, so nobody is told to.
             Error::Save(SaveError::Unknown { .. }) => {
                 return Self {

@@ -69,11 +69,21 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Refuses payloads of more than `limit` bytes, before anything is written.
+    /// Refuses payloads and metadata of more than `limit` bytes, and metadata that is nested too deep, before anything is written.
     ///
     /// # Errors
-    /// [`AppendError::TooLarge`], for the first of them.
+    /// [`AppendError::MetadataTooLarge`] and [`AppendError::MetadataTooDeep`]; [`AppendError::TooLarge`] for the first such payload.
     pub fn check_sizes(&self, limit: usize) -> Result<(), AppendError> {
+        match self.metadata.size() {
+            Ok(size) if size <= limit => {}
+            Ok(size) => return Err(AppendError::MetadataTooLarge { size, limit }),
+            Err(key) => {
+                return Err(AppendError::MetadataTooDeep {
+                    key: key.to_owned(),
+                    limit: Metadata::DEEPEST,
+                });
+            }
+        }
         for append in &self.appends {
             let mut version = append.expected;
             for event in &append.events {

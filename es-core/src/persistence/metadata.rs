@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::JsonMap;
@@ -57,6 +58,9 @@ impl<'de> Deserialize<'de> for Metadata {
 }
 
 impl Metadata {
+    /// How many levels of lists and objects a key may have. Readers of JSON commonly give up at 128.
+    pub const DEEPEST: usize = 100;
+
     /// No metadata.
     #[must_use]
     pub fn new() -> Self {
@@ -84,9 +88,9 @@ impl Metadata {
         self
     }
 
-    /// Adds a key of your own.
+    /// Adds a key of your own, of at most [`DEEPEST`](Self::DEEPEST) levels: what is nested deeper is refused when it is saved.
     #[must_use]
-    pub fn with(mut self, key: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.fields().keys.insert(key.into(), value.into());
         self
     }
@@ -141,12 +145,12 @@ impl Metadata {
 
     /// The value of a key of your own.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&serde_json::Value> {
+    pub fn get(&self, key: &str) -> Option<&Value> {
         self.fields.as_ref()?.keys.get(key)
     }
 
     /// The keys of your own, in order.
-    pub fn keys(&self) -> impl Iterator<Item = (&str, &serde_json::Value)> {
+    pub fn keys(&self) -> impl Iterator<Item = (&str, &Value)> {
         let keys = self.fields.iter().flat_map(|fields| &fields.keys);
         keys.map(|(key, value)| (key.as_str(), value))
     }
@@ -155,6 +159,37 @@ impl Metadata {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.fields.is_none()
+    }
+
+    /// How many bytes of text it has, or the first key that is nested deeper than [`DEEPEST`](Self::DEEPEST).
+    pub(crate) fn size(&self) -> Result<usize, &str> {
+        let Some(fields) = &self.fields else {
+            return Ok(0);
+        };
+        let mut size = fields.actor.as_ref().map_or(0, String::len);
+        let mut left = Vec::new();
+        for (key, value) in &fields.keys {
+            size += key.len();
+            left.push((value, 0));
+            // Without recursion: nobody knows yet how deep it is.
+            while let Some((value, depth)) = left.pop() {
+                match value {
+                    Value::String(text) => size += text.len(),
+                    Value::Array(_) | Value::Object(_) if depth == Self::DEEPEST => {
+                        return Err(key);
+                    }
+                    Value::Array(values) => {
+                        left.extend(values.iter().map(|value| (value, depth + 1)))
+                    }
+                    Value::Object(fields) => {
+                        size += fields.keys().map(String::len).sum::<usize>();
+                        left.extend(fields.values().map(|value| (value, depth + 1)));
+                    }
+                    Value::Null | Value::Bool(_) | Value::Number(_) => size += 1,
+                }
+            }
+        }
+        Ok(size)
     }
 
     fn fields(&mut self) -> &mut Fields {

@@ -338,6 +338,26 @@ pub enum AppendError {
         /// The largest payload the store takes, in bytes.
         limit: usize,
     },
+    /// The metadata is larger than the store takes beside each event; nothing was stored.
+    #[error(
+        "the metadata has {size} bytes of text, and the store takes {limit}; keep large things elsewhere and record where"
+    )]
+    MetadataTooLarge {
+        /// How many bytes of text it has.
+        size: usize,
+        /// The most that the store takes, in bytes.
+        limit: usize,
+    },
+    /// A key of the metadata is nested deeper than readers of JSON get; nothing was stored.
+    #[error(
+        "`{key}` of the metadata is nested deeper than {limit} levels; say it in fewer, or as a text"
+    )]
+    MetadataTooDeep {
+        /// The key.
+        key: String,
+        /// How many levels there may be.
+        limit: usize,
+    },
     /// The commit's id belongs to another commit; nothing was stored.
     #[error("commit id `{commit}` belongs to another commit; draw a new one")]
     IdTaken {

@@ -122,7 +122,8 @@ impl FollowerHandle {
                     }
                     // Another process may be past that event, or try it.
                     if let State::Stopped(reason) = state
-                        && let StopReason::Failed { position, .. } = reason
+                        && let StopReason::Failed { position, .. }
+                        | StopReason::NotKnown { position, .. } = reason
                         && reached < position
                         && followed
                             .store

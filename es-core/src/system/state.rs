@@ -71,6 +71,17 @@ pub enum StopReason {
         /// Why it failed, with the causes.
         failure: String,
     },
+    /// An event was written by newer code, or its declaration was taken away: that is no fault of the event, so it is neither tried again nor set
+    /// aside.
+    #[error(
+        "this program does not know the event at position {position}: {failure}; run the program that wrote it, or one that still declares it"
+    )]
+    NotKnown {
+        /// The event.
+        position: Position,
+        /// What is not known, with the causes.
+        failure: String,
+    },
     /// The log is not the one that the checkpoint was taken of: it was restored to an earlier state.
     #[error(
         "the log was restored: the checkpoint stands at position {position}, commit `{expected}`, and the log has {found} there; rebuild the follower"

@@ -7,6 +7,7 @@ mod erased;
 mod failures;
 mod idle;
 mod leases;
+mod newer;
 mod rebuilding;
 mod restored;
 mod running;

@@ -2,7 +2,7 @@
 use std::fs;
 
 use bytes::Bytes;
-use es_core::persistence::{AppendError, EventStore, Snapshot, SnapshotStore};
+use es_core::persistence::{AppendError, EventStore, Metadata, Snapshot, SnapshotStore};
 use es_core::{Aggregate, Application, Position, Root, StreamId, Version, events};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -85,6 +85,23 @@ pub(super) fn what_is_too_large_is_refused_before_it_is_written<L: Log>(_: Effor
     let refused = block_on(unlimited.commit(sized(most + 1)));
     assert!(
         matches!(refused, Err(AppendError::TooLarge { limit, .. }) if limit == most),
+        "{refused:?}"
+    );
+    let mut described = log::one(1, 0);
+    described.metadata = Metadata::new().with("body", "x".repeat(LIMIT + 1));
+    let refused = block_on(store.commit(described.clone()));
+    assert!(
+        matches!(
+            refused,
+            Err(AppendError::MetadataTooLarge { limit: LIMIT, .. })
+        ),
+        "{refused:?}"
+    );
+    let deep = (0..1_000).fold(Value::Null, |inside, _| Value::Array(vec![inside]));
+    described.metadata = Metadata::new().with("body", deep);
+    let refused = block_on(store.commit(described));
+    assert!(
+        matches!(refused, Err(AppendError::MetadataTooDeep { .. })),
         "{refused:?}"
     );
     let snapshot = Snapshot {

@@ -1,8 +1,9 @@
 //! Why a turn is broken off, and which error of a store means what.
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use crate::application::{Error, LogError};
-use crate::persistence::{AppendError, Epoch, LeaseError, ReadError};
+use crate::persistence::{AppendError, DecodeError, Epoch, LeaseError, ReadError};
 use crate::system::StopReason;
 use crate::system::follower::HandleError;
 use crate::system::state::told;
@@ -27,14 +28,34 @@ pub(super) enum Halt {
 }
 
 /// Whether an error comes of what cannot be reached, a store or the keys, which says nothing of the event that was handled then.
-pub(in crate::system) fn is_away(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
+pub(in crate::system) fn is_away(error: &(dyn StdError + 'static)) -> bool {
+    comes_of(error, |cause| {
         #[cfg(feature = "aes")]
-        if let Some(crate::persistence::KeyError::Unavailable(_)) = error.downcast_ref() {
+        if let Some(crate::persistence::KeyError::Unavailable(_)) = cause.downcast_ref() {
             return true;
         }
-        if let Some(ReadError::Unavailable(_)) = error.downcast_ref() {
+        matches!(cause.downcast_ref(), Some(ReadError::Unavailable(_)))
+    })
+}
+
+/// Whether an error comes of what this program does not know and another does, which wrote it.
+pub(super) fn is_not_known(error: &(dyn StdError + 'static)) -> bool {
+    comes_of(error, |cause| {
+        let cause = cause.downcast_ref();
+        matches!(
+            cause,
+            Some(DecodeError::UnknownEvent { .. } | DecodeError::FutureSchema { .. })
+        )
+    })
+}
+
+fn comes_of(
+    error: &(dyn StdError + 'static),
+    what: impl Fn(&(dyn StdError + 'static)) -> bool,
+) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if what(error) {
             return true;
         }
         cause = error.source();

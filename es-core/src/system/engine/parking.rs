@@ -2,7 +2,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::halt::{Halt, is_away, stored};
+use super::halt::{Halt, is_away, is_not_known, stored};
 use super::reading::is_the_log;
 use super::{Engine, Run, Turn};
 use crate::domain::{Position, StreamId};
@@ -40,6 +40,11 @@ impl Engine<'_> {
         error: &(dyn std::error::Error + Send + Sync + 'static),
     ) -> Result<Turn, Halt> {
         let failure = told(error);
+        if is_not_known(error) {
+            self.followed.forget_failure();
+            let position = record.position;
+            return Err(Halt::Stop(StopReason::NotKnown { position, failure }));
+        }
         let attempts = self.followed.count_failure(record.position);
         let policy = self.followed.settings.on_failure;
         if attempts <= policy.retries {

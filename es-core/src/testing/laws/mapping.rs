@@ -10,7 +10,7 @@ use super::apps::{app, handle, save};
 use super::drawing::Draw;
 use super::histories::seeds;
 use super::parcels::{Contents, Parcel, ParcelEvent};
-use super::{Harness, at, commit, reopened};
+use super::{Harness, at, commit, nested, reopened};
 use crate::application::{Application, Error, LoadError, LogError, Result};
 use crate::domain::{Aggregate, Position, StreamId, Version};
 use crate::persistence::{Append, Commit, DecodeError, EncodedEvent, EventStore, Recorded};
@@ -266,10 +266,6 @@ fn exactly(value: &impl std::fmt::Debug) -> String {
 
 /// How many arrays may be inside each other in the value of [`Contents`], which is two levels down itself.
 const DEEPEST: usize = 125;
-
-fn nested(levels: usize) -> Value {
-    (0..levels).fold(Value::Null, |inside, _| Value::Array(vec![inside]))
-}
 
 fn limits() -> [Contents; 4] {
     let plain = Contents {

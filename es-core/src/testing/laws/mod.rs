@@ -7,7 +7,8 @@
 //! they can be talked about; those that a store can break, by itself or as seen through an [application](crate::Application):
 //!
 //! 1. A commit without events changes nothing, though the versions it names are checked.
-//! 2. Records come back exactly as written, also after reopening; to a store, a payload is any bytes.
+//! 2. Records come back exactly as written, also after reopening; to a store, a payload is any bytes. Metadata that is nested too deep to be
+//!    read is refused.
 //! 3. A version already present is a conflict that names stream, expected and actual version; nothing of the commit is stored.
 //! 4. A commit over several streams is all or nothing, also when one stream occurs twice in it.
 //! 5. Versions of a stream have no holes.
@@ -85,6 +86,7 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::{Position, StreamId, Version};
@@ -136,6 +138,10 @@ fn commit(appends: impl Into<Vec<Append>>) -> Commit {
         appends: appends.into(),
         checkpoint: None,
     }
+}
+
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(Value::Null, |inside, _| Value::Array(vec![inside]))
 }
 
 /// A time with microseconds, as every store keeps them.

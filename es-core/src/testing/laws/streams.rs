@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 use super::{
-    Harness, append, assert_conflict, at, commit, read, read_log, reopened, stream, versions, write,
+    Harness, append, assert_conflict, at, commit, nested, read, read_log, reopened, stream,
+    versions, write,
 };
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{
@@ -43,7 +44,8 @@ pub async fn records_come_back_exactly_as_written(mut harness: impl Harness) {
             .actor("Ann \"\0")
             .correlation(stream.id)
             .causation(uuid::Uuid::nil())
-            .with("size", 1.5),
+            .with("size", 1.5)
+            .with("deep", nested(Metadata::DEEPEST)),
         ..commit([Append {
             stream: stream.clone(),
             expected: Version::NEW,
@@ -62,6 +64,14 @@ pub async fn records_come_back_exactly_as_written(mut harness: impl Harness) {
         .await
         .expect("the commit is stored");
     assert_eq!(committed.time, at(7));
+    let too_deep = Commit {
+        metadata: Metadata::new().with("deep", nested(Metadata::DEEPEST + 1)),
+        ..commit([append(&stream, payloads.len() as u64, 1)])
+    };
+    match store.commit(too_deep).await {
+        Err(AppendError::MetadataTooDeep { key, .. }) => assert_eq!(key, "deep"),
+        other => panic!("what nobody could read is refused, so not {other:?}"),
+    }
 
     let expected: Vec<_> = (1_u32..)
         .zip(payloads.clone())
