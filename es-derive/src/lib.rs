@@ -49,7 +49,7 @@ use quote::quote;
 /// | `"Lamp"` | required: the category, the name under which its streams are stored; letters, digits, `_`, `-` and `.` |
 /// | `id = LampId` | the type of its ids, converting from and to `Uuid`; `Uuid` where it is left out |
 /// | `snapshot_every = 100` | after how many events a snapshot is taken, unless the application says otherwise; what is assigned outside of an event gets into it, and stays; asks for `Serialize` and `Deserialize`. Derive `PartialEq` and `Debug` too: only then it is compared with the state when it is taken, and one that lost something is not kept |
-/// | `snapshot_revision = 2` | to be raised when a snapshot of before must not be read, and the fields of the struct look the same; also where a `#[cfg]` in the body of an event comes out otherwise, which is not seen |
+/// | `snapshot_revision = 2` | to be raised when a snapshot of before must not be read, and the fields of the struct look the same; also where a `#[cfg]` in the body of an event comes out otherwise, or a function was mended that bodies call and that is outside of the `#[events]` impl: neither is seen |
 /// | `cached` | the application keeps copies of those used last in memory; asks for `Clone`. What is assigned outside of an event, and what copies share, such as an `Arc<Mutex<..>>`, this process alone sees |
 /// | `crate = path` | where `es_core` is, if not at `::es_core` |
 #[proc_macro_derive(Aggregate, attributes(aggregate))]

@@ -1,4 +1,6 @@
 //! What it means: the events of an aggregate, each with its stored name, its fields and what it does.
+use std::collections::HashSet;
+
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
@@ -298,10 +300,52 @@ impl Upcaster {
     }
 }
 
-/// The constants that bodies may use.
-pub(super) fn constants(model: &Events) -> impl Iterator<Item = u64> {
-    model.others.iter().filter_map(|(_, item)| match item {
-        ImplItem::Const(constant) => Some(source::fingerprint(constant.to_token_stream())),
-        _ => None,
-    })
+/// What bodies and upcasters use of the rest of the `impl`: its constants, and the methods that they name, directly or through others. A fingerprint
+/// for each.
+pub(super) fn used(model: &Events) -> Vec<u64> {
+    let mut used = Vec::new();
+    let mut words = HashSet::new();
+    let bodies = model.events.iter().map(|event| &event.method.block);
+    for block in bodies.chain(
+        model
+            .upcasters
+            .iter()
+            .map(|upcaster| &upcaster.method.block),
+    ) {
+        read(block.to_token_stream(), &mut words);
+    }
+    let mut methods = Vec::new();
+    for (_, item) in &model.others {
+        match item {
+            ImplItem::Const(constant) => {
+                used.push(source::fingerprint(constant.to_token_stream()));
+                read(constant.expr.to_token_stream(), &mut words);
+            }
+            ImplItem::Fn(method) => methods.push(method),
+            _ => {}
+        }
+    }
+    // What a method names may be another one that was passed over.
+    while let Some(place) = methods
+        .iter()
+        .position(|method| words.contains(&method.sig.ident))
+    {
+        let ImplItemFn { sig, block, .. } = methods.remove(place);
+        used.push(source::fingerprint(quote!(#sig #block)));
+        read(block.to_token_stream(), &mut words);
+    }
+    used
+}
+
+/// Adds the words of some code.
+fn read(code: TokenStream, words: &mut HashSet<Ident>) {
+    for token in code {
+        match token {
+            TokenTree::Ident(word) => {
+                words.insert(word);
+            }
+            TokenTree::Group(group) => read(group.stream(), words),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
 }

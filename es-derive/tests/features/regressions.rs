@@ -363,6 +363,66 @@ fn a_fingerprint_changes_with_what_a_body_uses() {
     assert_ne!(once::Scaled::FINGERPRINT, other::Scaled::FINGERPRINT);
 }
 
+#[test]
+fn a_fingerprint_changes_with_the_methods_that_bodies_call() {
+    macro_rules! priced {
+        ($module:ident, $by:literal, $refused:literal) => {
+            mod $module {
+                use super::*;
+
+                #[derive(Aggregate)]
+                #[aggregate("Priced")]
+                pub(super) struct Priced {
+                    root: Root<Self>,
+                    sum: u64,
+                }
+
+                #[events]
+                impl Priced {
+                    /// A decision, which replay does not call.
+                    pub(super) fn decide(price: u64) -> Option<Self> {
+                        (price != $refused).then(|| Self::price(price))
+                    }
+
+                    #[event("Priced")]
+                    fn price(price: u64) -> Self {
+                        Self {
+                            root: Root::new(),
+                            sum: Self::rounded(price),
+                        }
+                    }
+
+                    fn scaled(price: u64) -> u64 {
+                        price * $by
+                    }
+
+                    fn rounded(price: u64) -> u64 {
+                        Self::scaled(price) / 10 * 10
+                    }
+                }
+
+                impl Priced {
+                    pub(super) fn sum(price: u64) -> Option<u64> {
+                        Self::decide(price).map(|priced| priced.sum)
+                    }
+                }
+            }
+        };
+    }
+
+    priced!(once, 1, 13);
+    priced!(twice, 2, 13);
+    priced!(superstitious, 1, 17);
+    assert_eq!(once::Priced::sum(17), Some(10));
+    assert_eq!(twice::Priced::sum(17), Some(30));
+    assert_eq!(superstitious::Priced::sum(17), None);
+    assert_ne!(once::Priced::FINGERPRINT, twice::Priced::FINGERPRINT);
+    assert_eq!(
+        once::Priced::FINGERPRINT,
+        superstitious::Priced::FINGERPRINT
+    );
+}
+
 /// Its events are called as its fields are.
 #[derive(Aggregate, Debug, PartialEq)]
 #[aggregate("Shelf")]

@@ -4,7 +4,7 @@ use quote::quote;
 
 use super::{conditions, listed, unused_arguments};
 use crate::events::generics;
-use crate::events::model::{Event, EventType, Events, Parameter, constants};
+use crate::events::model::{Event, EventType, Events, Parameter, used};
 use crate::types;
 
 /// `impl Declares for Dog`
@@ -84,8 +84,10 @@ pub(super) fn events(model: &Events) -> TokenStream {
         let (conditions, fingerprint) = (conditions(&upcaster.method), upcaster.fingerprint());
         quote!(#(#conditions)* #fingerprint)
     });
-    let constants = constants(model).map(|fingerprint| quote!(#fingerprint));
-    let fingerprints = bodies.chain(upcasters).chain(constants);
+    let used = used(model)
+        .into_iter()
+        .map(|fingerprint| quote!(#fingerprint));
+    let fingerprints = bodies.chain(upcasters).chain(used);
     let event = Ident::new("event", Span::mixed_site());
     let (difference, describe) = (difference(model), describe(model));
     quote! {
