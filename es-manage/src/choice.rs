@@ -9,9 +9,14 @@ use crate::systems::Known;
 
 pub(crate) type Member<'a> = (&'a Application, &'a [AggregateType]);
 
-/// The application that is named, or all of them.
+/// The application that is named, or all of them: one at least, so that nothing is said to be well that was not looked at.
 pub(crate) fn members<'a>(system: &'a System, app: &App) -> Result<Vec<Member<'a>>, Failure> {
     let all: Vec<_> = system.applications().collect();
+    if all.is_empty() {
+        return Err(Failure::usage(
+            "the system has no applications; name them, with the types of their aggregates, by `System::application`",
+        ));
+    }
     let Some(name) = &app.app else {
         return Ok(all);
     };
@@ -34,9 +39,6 @@ fn names<'a>(all: &[Member<'a>]) -> Vec<&'a str> {
 pub(crate) fn one<'a>(system: &'a System, app: &App) -> Result<Member<'a>, Failure> {
     match members(system, app)?[..] {
         [found] => Ok(found),
-        [] => Err(Failure::usage(
-            "the system has no applications; name them by `System::application`",
-        )),
         ref all => {
             let names = names(all);
             let message = format!(
@@ -62,17 +64,16 @@ pub(crate) fn of_categories(
 }
 
 fn find_type<'a>(types: &'a [AggregateType], category: &str) -> Result<&'a AggregateType, Failure> {
-    types
-        .iter()
-        .find(|ty| ty.category == category)
-        .ok_or_else(|| {
-            let known: Vec<_> = types.iter().map(|ty| ty.category).collect();
-            let message = format!(
-                "the system names no type of aggregate `{category}`; {}",
-                Known(&known)
-            );
-            Failure::usage(message)
-        })
+    let found = types.iter().find(|ty| ty.category == category);
+    found.ok_or_else(|| no_such_type(types, category))
+}
+
+fn no_such_type<'a>(types: impl IntoIterator<Item = &'a AggregateType>, category: &str) -> Failure {
+    let known: Vec<_> = types.into_iter().map(|ty| ty.category).collect();
+    Failure::usage(format!(
+        "the system names no type of aggregate `{category}`; {}",
+        Known(&known)
+    ))
 }
 
 /// The application that has a type of aggregate, and the type.
@@ -87,12 +88,8 @@ pub(crate) fn having<'a>(
     match (having.next(), having.next()) {
         (Some((app, types)), None) => Ok((*app, find_type(types, category)?)),
         (None, _) => {
-            let types: Vec<_> = members
-                .iter()
-                .flat_map(|(_, types)| types.iter().copied())
-                .collect();
-            find_type(&types, category)?;
-            Err(Failure::usage("the system has no applications"))
+            let types = members.iter().flat_map(|(_, types)| types.iter());
+            Err(no_such_type(types, category))
         }
         (Some(_), Some(_)) => {
             let names = names(&members);

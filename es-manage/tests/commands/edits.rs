@@ -1,16 +1,33 @@
 //! Events are edited behind the store's back, and `verify` finds every one.
+use expect_test::expect;
 use fastrand::Rng;
 use rusqlite::Connection;
 
 use crate::child::Place;
+use crate::printed::refuses;
 use crate::{Test, effort};
 
-pub(crate) const TESTS: &[Test] = &[(
-    "every_edit_behind_the_stores_back_is_found",
+pub(crate) const TESTS: &[Test] = tests![
     every_edit_behind_the_stores_back_is_found,
-)];
+    what_no_application_is_named_for_is_not_said_to_be_well,
+];
 
 const EVENTS: u64 = 30;
+
+fn what_no_application_is_named_for_is_not_said_to_be_well() {
+    let place = Place::seeded();
+    for command in ["verify", "snapshot", "events"] {
+        let mut command = place.command([command]);
+        let ended = command.env("MANAGED", "without applications").output();
+        refuses(
+            &place.ended(ended.unwrap()),
+            1,
+            &expect![[r#"
+                error: the system has no applications; name them, with the types of their aggregates, by `System::application`
+            "#]],
+        );
+    }
+}
 
 fn every_edit_behind_the_stores_back_is_found() {
     let place = Place::seeded();

@@ -36,6 +36,7 @@ type Test = (&'static str, fn());
 fn main() -> ExitCode {
     match env::var("MANAGED").as_deref() {
         Ok("school") => return es_manage::main(school::system),
+        Ok("without applications") => return es_manage::main(school::without_applications),
         #[cfg(feature = "postgres")]
         Ok("served") => return es_manage::main(served::system),
         Ok("two") => {

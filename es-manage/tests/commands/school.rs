@@ -228,6 +228,12 @@ pub(crate) async fn kennel(stores: Stores) -> Result<System, OpenError> {
     Ok(System::new("kennel").application(&kennel, |types| types))
 }
 
+/// A system that follows a log, and names no application.
+pub(crate) async fn without_applications(stores: Stores) -> Result<System, BoxError> {
+    let (school, at_school) = opened(&stores, "school").await?;
+    Ok(System::new("school").follow(&school.build(), at_school.project(Wall)))
+}
+
 async fn opened(
     stores: &Stores,
     name: &str,
