@@ -10,7 +10,7 @@ use crate::error::explained;
 use crate::names::Names;
 use crate::projection::SqliteProjection;
 use crate::sql::Sql;
-use crate::tables::{Made, made, within};
+use crate::tables::{Made, create, made, within};
 use crate::{SqliteStore, followers, reads};
 
 /// The projections that run inside of each commit of this process.
@@ -143,11 +143,11 @@ fn begin<P: SqliteProjection>(
     let mut after = before.clone();
     if !is_made {
         before.drop_tables(&transaction)?;
-        let (created, new) = within(Made::default(), || projection.create(&transaction));
-        if let Err(source) = created.and_then(|()| still_open(&transaction)) {
-            return Ok(Err(InlineError::Prepare { follower, source }));
+        let created = create(&mut projection, &transaction, Made::default());
+        match created.and_then(|made| still_open(&transaction).map(|()| made)) {
+            Ok(made) => after = made,
+            Err(source) => return Ok(Err(InlineError::Prepare { follower, source })),
         }
-        after = new;
     }
     after.inline = true;
     let epoch = match before.inline {

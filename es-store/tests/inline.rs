@@ -23,7 +23,7 @@ use es_core::{
 use es_store::Settings;
 use es_store_memory::{MemoryProjection, MemoryStore};
 use es_store_postgres::testing::TestLog;
-use es_store_postgres::{PostgresProjection, PostgresStore};
+use es_store_postgres::{PostgresProjection, PostgresStore, Tables as PostgresTables};
 use es_store_sqlite::{SqliteProjection, SqliteStore, Tables as _};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -88,8 +88,11 @@ impl SqliteProjection for Titles {
 
 impl PostgresProjection for Titles {
     async fn create(&mut self, tx: &tokio_postgres::Transaction<'_>) -> Result<(), BoxError> {
-        let create = "CREATE TABLE titles (place bigint GENERATED ALWAYS AS IDENTITY, title text)";
-        Ok(tx.batch_execute(create).await?)
+        let titles = PostgresTables::table(tx, "titles");
+        let create = format!(
+            "CREATE TABLE {titles} (place bigint GENERATED ALWAYS AS IDENTITY, title text)"
+        );
+        Ok(tx.batch_execute(&create).await?)
     }
 
     async fn handle(

@@ -200,3 +200,68 @@ async fn two_who_make_a_table_at_once_are_not_in_each_others_way() {
     let dogs = onlooker.query("SELECT dog FROM careful", &[]).await;
     assert_eq!(dogs.unwrap().len(), 1);
 }
+
+/// Names its table itself.
+struct Unasked;
+
+impl Projection for Unasked {
+    const NAME: &'static str = "unasked";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Unasked {
+    async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        let dogs = tx.table("dogs");
+        tx.batch_execute(&format!(
+            "CREATE TABLE {dogs} (kind text REFERENCES kinds, born date) PARTITION BY RANGE (born);
+             CREATE TABLE {dogs}_of_1999 PARTITION OF {dogs} FOR VALUES FROM ('1999-01-01') TO ('2000-01-01');
+             CREATE TABLE IF NOT EXISTS counts (trick text)"
+        ))
+        .await?;
+        Ok(())
+    }
+
+    async fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// Makes no tables: they are somebody else's.
+struct Nothing;
+
+impl Projection for Nothing {
+    const NAME: &'static str = "nothing";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Nothing {
+    async fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn tables_that_were_not_asked_for_are_refused_since_they_cannot_be_built_anew() {
+    let kennel = Schema::new().await;
+    let kinds = "CREATE TABLE kinds (kind text PRIMARY KEY)";
+    kennel.reader.batch_execute(kinds).await.unwrap();
+    let unasked = kennel.store.project(Unasked);
+    let unasked = System::new("unasked").follow(&kennel.app, unasked);
+    let refused = unasked.settle().await.unwrap_err();
+    assert!(
+        format!("{refused:?}").contains("write `tx.table(\"counts\")` wherever it is named"),
+        "{refused:?}"
+    );
+    let counts = "CREATE TABLE counts (trick text)";
+    kennel.reader.batch_execute(counts).await.unwrap();
+    unasked.follower("unasked").resume().unwrap();
+    unasked.settle().await.unwrap();
+
+    let nothing = System::new("nothing").follow(&kennel.app, kennel.store.project(Nothing));
+    nothing.settle().await.unwrap();
+    let refused = nothing.follower("nothing").rebuild().await.unwrap_err();
+    assert!(
+        format!("{refused:?}").contains("nothing can be built beside what readers see"),
+        "{refused:?}"
+    );
+}

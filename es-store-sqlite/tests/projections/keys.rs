@@ -78,10 +78,11 @@ impl Projection for Known {
 
 impl SqliteProjection for Known {
     fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
-        tx.execute_batch(
-            "CREATE TABLE known (dog BLOB PRIMARY KEY);
-             CREATE TABLE learnt (dog BLOB REFERENCES known DEFERRABLE INITIALLY DEFERRED);",
-        )?;
+        let [known, learnt] = ["known", "learnt"].map(|name| tx.table(name));
+        tx.execute_batch(&format!(
+            "CREATE TABLE {known} (dog BLOB PRIMARY KEY);
+             CREATE TABLE {learnt} (dog BLOB REFERENCES {known} DEFERRABLE INITIALLY DEFERRED);"
+        ))?;
         Ok(())
     }
 
@@ -92,7 +93,10 @@ impl SqliteProjection for Known {
             DogEvent::Registered { .. } => "known",
             DogEvent::TrickAdded { .. } => "learnt",
         };
-        tx.execute(&format!("INSERT INTO {table} VALUES (?1)"), [dog])?;
+        tx.execute(
+            &format!("INSERT INTO {} VALUES (?1)", tx.table(table)),
+            [dog],
+        )?;
         Ok(())
     }
 }
