@@ -200,18 +200,33 @@ fn checked_state<A: Aggregate>(
     }
 }
 
-/// The snapshot as it is stored.
+/// The snapshot as it is stored, with a checksum of that in its fingerprint.
 pub(super) async fn sealed(snapshot: Snapshot, codecs: &Codecs) -> Result<Snapshot, SnapshotError> {
-    if codecs.are_none() {
-        return Ok(snapshot);
-    }
-    match codecs.seal(place(&snapshot), snapshot.state.clone()).await {
-        Ok(state) => Ok(Snapshot { state, ..snapshot }),
+    let state = match codecs.are_none() {
+        true => Ok(snapshot.state.clone()),
+        false => codecs.seal(place(&snapshot), snapshot.state.clone()).await,
+    };
+    match state {
+        Ok(state) => Ok(Snapshot {
+            fingerprint: snapshot.fingerprint ^ checksum(&snapshot, &state),
+            state,
+            ..snapshot
+        }),
         Err(source) => Err(SnapshotError::Codec {
             stream: snapshot.stream,
             source,
         }),
     }
+}
+
+/// Of what is stored, by which a snapshot is known that was changed since. Events are told from what they were by the store.
+fn checksum(snapshot: &Snapshot, stored: &[u8]) -> u64 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(snapshot.stream.category.as_bytes());
+    hasher.update(snapshot.stream.id.as_bytes());
+    hasher.update(&snapshot.version.get().to_le_bytes());
+    hasher.update(stored);
+    hasher.finalize().into()
 }
 
 fn place(snapshot: &Snapshot) -> Place<'_> {
@@ -222,11 +237,12 @@ fn place(snapshot: &Snapshot) -> Place<'_> {
     }
 }
 
-/// The aggregate that a stored snapshot is of; `None` where other code made it, where it is none of that stream and version, or where it
-/// cannot be opened.
+/// The aggregate that a stored snapshot is of; `None` where other code made it, where it was changed since, where it is none of that stream and
+/// version, or where it cannot be opened.
 pub(super) async fn restore<A: Aggregate>(snapshot: Snapshot, codecs: &Codecs) -> Option<A> {
     let snapshots = A::SNAPSHOTS?;
-    if snapshot.fingerprint != fingerprint(&snapshots) {
+    let checksum = checksum(&snapshot, &snapshot.state);
+    if snapshot.fingerprint != fingerprint(&snapshots) ^ checksum {
         return None;
     }
     let state = codecs.open(place(&snapshot), snapshot.state.clone()).await;

@@ -36,7 +36,7 @@ pub use commit::{Append, Commit, CommitId, Committed, EncodedEvent};
 pub use event_set::EventSet;
 pub use filter::{Filter, FilterPart};
 pub use lease::{Epoch, Lease, LeaseError, LeaseRequest};
-pub use mapper::{DecodeError, EncodeError};
+pub use mapper::{DecodeError, EncodeError, Misfit};
 pub(crate) use mapper::{decode, decode_stored, encode};
 pub use metadata::Metadata;
 pub use parked::{Dropped, Parked, ParkedError, Parking, Verdict};

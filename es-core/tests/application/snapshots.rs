@@ -1,4 +1,5 @@
 //! Snapshots: taken by policy and by hand, used where they can be, and never the truth.
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
@@ -123,49 +124,66 @@ async fn why_no_snapshot_was_taken_is_told() {
     ));
 }
 
-/// What the state says is another number than the events do.
-async fn lie(store: &MemoryStore, purse: &Purse, change: impl Fn(&mut Snapshot)) {
-    let stream = StreamId::new("Purse", purse.id());
-    let mut snapshot = store
-        .read_snapshot(&stream, Version::MAX)
-        .await
-        .unwrap()
-        .unwrap();
-    let state = String::from_utf8(snapshot.state.to_vec()).unwrap();
-    snapshot.state = state.replace("\"coins\":55", "\"coins\":7").into();
-    change(&mut snapshot);
-    store.keep_snapshot(snapshot).await.unwrap();
+/// A store that notes where reading began.
+#[derive(Clone)]
+struct Watched {
+    store: MemoryStore,
+    after: Arc<AtomicU64>,
+}
+
+impl Intercept for Watched {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+    ) -> BoxFuture<'a, std::result::Result<Vec<Record>, ReadError>> {
+        self.after.store(slice.after.get(), Ordering::SeqCst);
+        self.store.read_stream(stream, slice)
+    }
 }
 
 #[tokio::test]
-async fn a_snapshot_is_used_where_other_code_did_not_make_it() -> Result<()> {
-    let store = MemoryStore::new();
+async fn a_snapshot_is_used_as_it_was_kept_and_not_where_it_was_changed() -> Result<()> {
+    let (store, after) = (MemoryStore::new(), Arc::default());
     let app = with(&store, SnapshotPolicy::AsDeclared);
     let purse = purse_of_eleven(&app).await;
-    let coins = async || app.get::<Purse>(purse.id()).await.unwrap().coins();
-    assert_eq!(coins().await, 66);
-    lie(&store, &purse, |_| {}).await;
-    assert_eq!(
-        coins().await,
-        18,
-        "it is used: 7 and the 11 that came after it"
-    );
-    assert_eq!(
-        with(&store, SnapshotPolicy::Off)
-            .get::<Purse>(purse.id())
-            .await?
-            .coins(),
-        66
-    );
+    let watched = Intercepted(Watched {
+        store: store.clone(),
+        after: Arc::clone(&after),
+    });
+    let app = Application::builder(watched).cache(0).build();
+    let begins_after = async || {
+        assert_eq!(app.get::<Purse>(purse.id()).await.unwrap(), purse);
+        after.load(Ordering::SeqCst)
+    };
+    assert_eq!(begins_after().await, 10);
 
-    lie(&store, &purse, |snapshot| snapshot.fingerprint += 1).await;
-    assert_eq!(coins().await, 66, "other code made it");
-    lie(&store, &purse, |snapshot| {
-        snapshot.fingerprint -= 1;
-        snapshot.state = "{\"coins\":".into();
-    })
-    .await;
-    assert_eq!(coins().await, 66, "it cannot be read");
+    let stream = StreamId::new("Purse", purse.id());
+    let kept = store.read_snapshot(&stream, Version::MAX).await.unwrap();
+    let kept = kept.expect("it was taken");
+    let text = String::from_utf8(kept.state.to_vec()).unwrap();
+    let changed = |state: String| Snapshot {
+        state: state.into(),
+        ..kept.clone()
+    };
+    let of_other_code = Snapshot {
+        fingerprint: kept.fingerprint ^ (1 << 40),
+        ..kept.clone()
+    };
+    let (more, cut) = (text.replace("55", "95"), text[..text.len() - 1].to_owned());
+    assert_ne!(more, text);
+    for unfit in [changed(more), changed(cut), of_other_code] {
+        store.keep_snapshot(unfit).await.unwrap();
+        assert_eq!(begins_after().await, 0);
+    }
+    store.keep_snapshot(kept).await.unwrap();
+    assert_eq!(begins_after().await, 10);
     Ok(())
 }
 

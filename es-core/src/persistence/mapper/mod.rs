@@ -2,9 +2,11 @@
 
 mod faithful;
 mod json;
+mod misfit;
 mod plain;
 
 pub(crate) use json::write_state;
+pub use misfit::Misfit;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -47,7 +49,7 @@ pub enum EncodeError {
         /// Its stored name.
         event: &'static str,
         /// What serde says; nothing where it would be read as other values.
-        source: Option<serde_json::Error>,
+        source: Option<Misfit>,
     },
     /// Its payload cannot be compressed or encrypted.
     #[error(
@@ -127,7 +129,7 @@ pub enum DecodeError {
         /// Its stored name.
         event: String,
         /// What serde says.
-        source: serde_json::Error,
+        source: Misfit,
     },
     /// The payload is compressed or encrypted, and cannot be had again: it was changed or moved, or its key or a feature of `es-core` is missing.
     #[error(
@@ -246,7 +248,7 @@ fn write<E: Event>(
         stream: stream.clone(),
         version,
         event: event.name(),
-        source,
+        source: source.map(Misfit::from),
     })
 }
 
@@ -376,7 +378,7 @@ impl Stored<'_> {
             stream: self.stream.clone(),
             version: self.event.version,
             event: self.event.event.to_owned(),
-            source,
+            source: source.into(),
         }
     }
 }

@@ -1,0 +1,128 @@
+//! What serde says of a payload that does not fit, without what is in the payload.
+use serde_json::error::Category;
+
+/// Why a payload does not fit the fields that are to be made of it: what is there, what was expected, and where.
+///
+/// Values are left out. They may be about people, and are perhaps encrypted where they are kept; what is said here is written to traces and beside
+/// what a follower has parked. The payload itself can be looked at by who has its key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Misfit(String);
+
+impl From<serde_json::Error> for Misfit {
+    fn from(error: serde_json::Error) -> Self {
+        let said = error.to_string();
+        if error.classify() != Category::Data {
+            return Self(said);
+        }
+        let place = match error.line() {
+            0 => String::new(),
+            line => format!(" at line {line} column {}", error.column()),
+        };
+        let said = said.strip_suffix(&place).unwrap_or(&said);
+        Self(format!("{}{place}", without_values(said)))
+    }
+}
+
+/// Of what serde and its derived types say, only the names that the code gives. What other types say can hold anything.
+fn without_values(said: &str) -> String {
+    let names_alone = ["missing field `", "duplicate field `", "invalid length "];
+    if names_alone.iter().any(|start| said.starts_with(start)) {
+        return said.to_owned();
+    }
+    // The last one: what was found may have the word in it, too.
+    let (found, expected) = said.split_at(said.rfind(", expected ").unwrap_or(said.len()));
+    let kinds = [
+        "invalid type: ",
+        "invalid value: ",
+        "unknown variant ",
+        "unknown field ",
+    ];
+    if kinds.iter().any(|start| found.starts_with(start)) {
+        let kind = found.split(['`', '"']).next().unwrap_or_default();
+        return format!("{}{expected}", kind.trim_end());
+    }
+    "the type of a field refuses its value".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+    use serde::de::DeserializeOwned;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    enum Colour {
+        Red,
+        Green,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "it is never made")]
+    struct Card {
+        number: String,
+    }
+
+    fn said<T: DeserializeOwned + std::fmt::Debug>(payload: &str) -> String {
+        let error = serde_json::from_str::<T>(payload).unwrap_err();
+        Misfit::from(error).to_string()
+    }
+
+    #[test]
+    fn what_is_expected_is_told_and_what_is_there_is_not() {
+        let told = [
+            (
+                said::<Card>(r#"{"number": 4111}"#),
+                "invalid type: integer, expected a string at line 1 column 15",
+            ),
+            (
+                said::<u8>("4111"),
+                "invalid value: integer, expected u8 at line 1 column 4",
+            ),
+            (
+                said::<u8>(r#"", expected 4111, expected \"4111""#),
+                "invalid type: string, expected u8 at line 1 column 34",
+            ),
+            (
+                said::<bool>("null"),
+                "invalid type: null, expected a boolean at line 1 column 4",
+            ),
+            (
+                said::<Colour>(r#""4111""#),
+                "unknown variant, expected `Red` or `Green` at line 1 column 6",
+            ),
+            (
+                said::<Card>(r#"{"4111": 1}"#),
+                "unknown field, expected `number` at line 1 column 7",
+            ),
+            (
+                said::<Card>("{}"),
+                "missing field `number` at line 1 column 2",
+            ),
+            (
+                said::<[u8; 2]>("[1]"),
+                "invalid length 1, expected an array of length 2 at line 1 column 3",
+            ),
+            (
+                said::<Uuid>(r#""4111""#),
+                "the type of a field refuses its value at line 1 column 6",
+            ),
+            (
+                said::<BTreeMap<u8, u8>>(r#"{"4111": 1}"#),
+                "invalid value: integer, expected u8 at line 1 column 6",
+            ),
+            (
+                said::<u8>("41 11"),
+                "trailing characters at line 1 column 4",
+            ),
+        ];
+        for (said, expected) in told {
+            assert_eq!(said, expected);
+        }
+    }
+}
