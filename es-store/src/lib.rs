@@ -49,7 +49,7 @@
 //! 2. the map: the variable with the name in front, then without;
 //! 3. the environment: with the name in front, then without.
 //!
-//! Space around a value does not matter, nor do capitals in `ON`, `None` or `MEMORY:`; the variables' own names are as written here. An empty
+//! Space around a value does not matter, nor do capitals in `OFF`, `None` or `MEMORY:`; the variables' own names are as written here. An empty
 //! value is as if unset, with one exception: empty `ES_CIPHER_KEYS` are refused, because a secret that did not arrive must not mean that
 //! events are stored as plain text.
 //!
@@ -92,7 +92,7 @@ use es_core::Application;
 /// Opens an application by what the environment says, and claims its log under this name.
 ///
 /// # Errors
-/// [`OpenError`]; nothing but the name was written.
+/// [`OpenError`]; nothing was written but what migrating writes, and the name.
 pub async fn open(name: impl Into<String>) -> Result<Application, OpenError> {
     Settings::new(name).open().await
 }

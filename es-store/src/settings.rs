@@ -133,79 +133,98 @@ impl Settings {
     /// Opens the store and the application, and claims its log.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing but the name was written.
+    /// [`OpenError`]; nothing was written but what migrating writes, and the name.
     pub async fn open(self) -> Result<Application, OpenError> {
-        Ok(self.builder().await?.build())
+        let app = self.builder().await?.build();
+        // What it cannot find out now it finds out when it is needed.
+        let _ = app.claim().await;
+        Ok(app)
     }
 
     /// Opens the store, claims its log, and goes on with the builder of the application: for a clock, or how updates are tried again.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing but the name was written.
+    /// [`OpenError`]; nothing was written but what migrating writes, and the name.
     pub async fn builder(self) -> Result<ApplicationBuilder, OpenError> {
-        match self.open_store().await? {
-            #[cfg(feature = "memory")]
-            AnyStore::Memory(store) => self.builder_over(store).await,
-            #[cfg(feature = "sqlite")]
-            AnyStore::Sqlite(store) => self.builder_over(store).await,
-            #[cfg(feature = "postgres")]
-            AnyStore::Postgres(store) => self.builder_over(store).await,
-        }
+        Ok(self.builder_and_store().await?.0)
     }
 
-    /// Opens the store alone, for who also makes projections into it; [`builder_over`](Self::builder_over) makes an application of it.
+    /// As [`builder`](Self::builder), with the store itself, for projections into it.
     ///
     /// ```
-    /// # #[cfg(feature = "sqlite")]
+    /// # #[cfg(all(feature = "memory", feature = "sqlite"))]
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), es_store::OpenError> {
-    /// # let folder = tempfile::tempdir().unwrap();
+    /// # async fn main() -> Result<(), es_core::BoxError> {
+    /// # use es_core::{Aggregate, Projection, Recorded, Root, System, events};
+    /// # use es_store_sqlite::SqliteProjection;
+    /// # #[derive(Aggregate)]
+    /// # #[aggregate("Dog")]
+    /// # struct Dog { root: Root<Self> }
+    /// # #[events]
+    /// # impl Dog {
+    /// #     #[event("Registered")]
+    /// #     fn register() -> Self { Self { root: Root::new() } }
+    /// # }
+    /// # struct Kennel;
+    /// # impl Projection for Kennel {
+    /// #     const NAME: &'static str = "kennel";
+    /// #     type Events = DogEvent;
+    /// # }
+    /// # impl SqliteProjection for Kennel {
+    /// #     fn handle(&mut self, _: Recorded<DogEvent>, _: &rusqlite::Transaction<'_>) -> Result<(), es_core::BoxError> { Ok(()) }
+    /// # }
+    /// # let folder = tempfile::tempdir()?;
     /// # let url = format!("sqlite:{}", folder.path().join("school.db").display());
     /// use es_store::{AnyStore, Settings};
     ///
-    /// let settings = Settings::new("school").store(url);
-    /// if let AnyStore::Sqlite(store) = settings.open_store().await? {
-    ///     let app = settings.builder_over(store.clone()).await?.build();
-    ///     # let _ = app;
-    /// }
+    /// let (builder, store) = Settings::new("school").store(url).builder_and_store().await?;
+    /// let app = builder.build();
+    /// let system = System::new("school");
+    /// // Which rows a read model has is said in the SQL of one database.
+    /// let system = match store {
+    ///     AnyStore::Sqlite(store) => system.follow(&app, store.project(Kennel)),
+    ///     _ => return Err("the kennel is a table of SQLite; name a file in `ES_STORE`".into()),
+    /// };
+    /// # let _ = system;
     /// # Ok(())
     /// # }
-    /// # #[cfg(not(feature = "sqlite"))]
+    /// # #[cfg(not(all(feature = "memory", feature = "sqlite")))]
     /// # fn main() {}
     /// ```
     ///
     /// # Errors
-    /// [`OpenError`]; nothing was written but what migrating writes.
-    pub async fn open_store(&self) -> Result<AnyStore, OpenError> {
-        match self.location()? {
+    /// [`OpenError`]; nothing was written but what migrating writes, and the name.
+    pub async fn builder_and_store(self) -> Result<(ApplicationBuilder, AnyStore), OpenError> {
+        // All of the settings first: what is wrong in one of them migrates nothing.
+        let (location, migrate) = (self.location()?, self.migrate);
+        let (name, choices) = self.resolved()?;
+        let store = opened(location, migrate).await?;
+        let builder = match &store {
             #[cfg(feature = "memory")]
-            Location::Memory => Ok(AnyStore::Memory(es_store_memory::MemoryStore::new())),
+            AnyStore::Memory(store) => over(store.clone(), name, choices).await,
             #[cfg(feature = "sqlite")]
-            Location::Sqlite(path) => {
-                let store = es_store_sqlite::SqliteStore::builder(path);
-                let store = store.migrate(self.migrate.unwrap_or(true));
-                Ok(AnyStore::Sqlite(store.open().await?))
-            }
+            AnyStore::Sqlite(store) => over(store.clone(), name, choices).await,
             #[cfg(feature = "postgres")]
-            Location::Postgres(url) => {
-                let store = es_store_postgres::PostgresStore::connect(&url.0).await?;
-                if self.migrate == Some(true) {
-                    store.migrate().await?;
-                }
-                store.check().await?;
-                Ok(AnyStore::Postgres(store))
-            }
-        }
+            AnyStore::Postgres(store) => over(store.clone(), name, choices).await,
+        };
+        Ok((builder?, store))
     }
 
-    /// The same over a store that is open already; which one `ES_STORE` names is not looked at.
+    /// Opens the store alone. An application on it is made by [`builder_and_store`](Self::builder_and_store).
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was written but what migrating writes.
+    pub async fn open_store(&self) -> Result<AnyStore, OpenError> {
+        opened(self.location()?, self.migrate).await
+    }
+
+    /// As [`builder`](Self::builder), over a store that is open already; which one `ES_STORE` names is not looked at.
     ///
     /// # Errors
     /// [`OpenError`]; nothing but the name was written.
     pub async fn builder_over(self, store: impl Store) -> Result<ApplicationBuilder, OpenError> {
         let (name, choices) = self.resolved()?;
-        claim(&store, &name).await?;
-        Ok(choices.told(Application::builder(store).name(name)))
+        over(store, name, choices).await
     }
 
     /// Where the store is.
@@ -285,6 +304,39 @@ fn read<T>(
             source,
         },
     })
+}
+
+/// Opens the store at a place.
+async fn opened(location: Location, migrate: Option<bool>) -> Result<AnyStore, OpenError> {
+    match location {
+        #[cfg(feature = "memory")]
+        Location::Memory => Ok(AnyStore::Memory(es_store_memory::MemoryStore::new())),
+        #[cfg(feature = "sqlite")]
+        Location::Sqlite(path) => {
+            let store = es_store_sqlite::SqliteStore::builder(path);
+            let store = store.migrate(migrate.unwrap_or(true));
+            Ok(AnyStore::Sqlite(store.open().await?))
+        }
+        #[cfg(feature = "postgres")]
+        Location::Postgres(url) => {
+            let store = es_store_postgres::PostgresStore::connect(&url.0).await?;
+            if migrate == Some(true) {
+                store.migrate().await?;
+            }
+            store.check().await?;
+            Ok(AnyStore::Postgres(store))
+        }
+    }
+}
+
+/// What an application is made with, over a store that is its own.
+async fn over(
+    store: impl Store,
+    name: String,
+    choices: Choices,
+) -> Result<ApplicationBuilder, OpenError> {
+    claim(&store, &name).await?;
+    Ok(choices.told(Application::builder(store).name(name)))
 }
 
 /// Asks at once whose log it is: a program on the wrong store is told so when it starts.

@@ -76,8 +76,15 @@ static KNOWN: [Known; 3] = [
         locate: Some(|rest| {
             // `sqlite://school.db` and `sqlite:///var/school.db` are written too.
             let path = rest.strip_prefix("//").unwrap_or(rest);
-            // No parameters, which would become part of the file's name, and no file of SQLite's own kinds.
-            let is_path = !path.is_empty() && !path.contains('?') && path != ":memory:";
+            // No parameters, which would become part of the file's name, and no file of SQLite's own kinds; nor a user on a host, whose password a
+            // path would show.
+            let has_user = path.len() < rest.len()
+                && path
+                    .split('/')
+                    .next()
+                    .is_some_and(|host| host.contains('@'));
+            let is_path =
+                !path.is_empty() && !path.contains('?') && path != ":memory:" && !has_user;
             is_path.then(|| Location::Sqlite(path.into()))
         }),
         #[cfg(not(feature = "sqlite"))]

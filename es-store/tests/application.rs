@@ -9,7 +9,7 @@ use es_core::application::{OpenError as OwnerError, SnapshotError};
 use es_core::persistence::{EventStore, ReadError, Record, Slice, Store};
 use es_core::testing::{Intercept, Intercepted};
 use es_core::{Aggregate, Application, Error, Root, StreamId, events};
-use es_store::{OpenError, Settings};
+use es_store::{AnyStore, OpenError, Settings};
 use es_store_memory::MemoryStore;
 use futures_core::future::BoxFuture;
 use uuid::Uuid;
@@ -229,6 +229,40 @@ async fn what_is_in_a_file_is_there_when_it_is_opened_again() {
         .environment(|_| None)
         .store("sqlite:/no/such/folder/x.db");
     assert!(matches!(nowhere.open().await, Err(OpenError::Sqlite(_))));
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_used_open_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("school.db");
+    let url = format!("sqlite:{}", path.display());
+    let settings = settings("school", [("ES_CACHE", "many")]).store(url);
+    let error = settings.clone().open().await.unwrap_err();
+    assert!(matches!(error, OpenError::Settings(_)), "{error:?}");
+    assert!(!path.exists());
+    // What is said in code counts.
+    settings.cache(1).open().await.unwrap();
+    assert!(path.exists());
+}
+
+#[tokio::test]
+async fn the_builder_is_of_the_store_beside_it() {
+    let settings = settings("school", []).store("memory:");
+    let (builder, store) = settings.builder_and_store().await.unwrap();
+    let diary = saved(&builder.build(), "today").await;
+    let AnyStore::Memory(store) = store else {
+        panic!("{store:?}");
+    };
+    assert!(!stored(&store, diary.id()).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_staged_first_need_not_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("school.db");
+    let url = format!("sqlite:{}", path.display());
+    let app = settings("school", []).store(url).open().await.unwrap();
+    assert!(app.stage(&mut Diary::begin()).is_ok());
 }
 
 #[test]

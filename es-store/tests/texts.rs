@@ -218,6 +218,7 @@ fn a_url_is_answered_by_those_that_are_accepted() {
         opened(school().map([("ES_STORE", "memory:school")])),
         in_environment("mysql://es:SECRET@db/school"),
         in_environment("sqlite:"),
+        in_environment("sqlite://es:SECRET@host/school"),
         in_environment("Postgres://es:SECRET@db:5432/school?sslmode=require"),
         opened(school().store("postgresql:host=db password=SECRET")),
         opened(school().map([("ES_STORE", format!("1:{KEY}"))])),
@@ -231,6 +232,7 @@ fn a_url_is_answered_by_those_that_are_accepted() {
             `ES_STORE` in the map is `memory:school`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
             `SCHOOL_ES_STORE` in the environment is `mysql://***@db/school`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
             `SCHOOL_ES_STORE` in the environment is `sqlite:`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
+            `SCHOOL_ES_STORE` in the environment is `sqlite://***@host/school`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`
             `SCHOOL_ES_STORE` in the environment is `Postgres://***@db:5432/school?***`, but this build of es-store has no Postgres store; write a URL that it accepts: `memory:`, `sqlite:PATH`
             the store given is `postgresql:***`, but this build of es-store has no Postgres store; write a URL that it accepts: `memory:`, `sqlite:PATH`
             `ES_STORE` in the map is `***`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`"#]],

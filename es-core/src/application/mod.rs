@@ -162,6 +162,9 @@ impl Application {
     /// Makes what is pending in one aggregate or several ready for a transaction of your own, so that your rows and the events become visible
     /// together: for the `commit_with` and `append_in` of the SQL stores.
     ///
+    /// It waits for nothing: call [`claim`](Self::claim) when the program starts. No snapshots are taken of what is stored so; where such aggregates
+    /// are long, let a job take them by [`snapshot`](Self::snapshot).
+    ///
     /// # Errors
     /// [`SaveError`], as [`Error::Save`]; [`SaveError::Unknown`] where a commit of the aggregates is in doubt, which `save` settles, and
     /// [`SaveError::MustWait`] where the store or the keys do not answer at once.

@@ -13,6 +13,10 @@ use super::{
 use crate::domain::{Position, StreamId, Version};
 
 /// Everything an application needs of a database: events, checkpoints, snapshots. Whoever has all three is a store.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no store",
+    note = "an `AnyStore` is one of several: `Settings::builder_and_store` makes the application's builder beside it"
+)]
 pub trait Store: EventStore + CheckpointStore + SnapshotStore {}
 
 impl<S: EventStore + CheckpointStore + SnapshotStore> Store for S {}

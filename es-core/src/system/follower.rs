@@ -14,6 +14,10 @@ use crate::persistence::{
 
 /// A reader of the log that keeps its checkpoint beside what it makes, in one transaction: what a store's `project` returns, and a process
 /// manager's [`onto`](super::ProcessManager::onto).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say where it writes to",
+    note = "a projection follows by `store.project(..)`, a process manager by `.onto(&application)`"
+)]
 pub trait Follower: Send + 'static {
     /// Its name, which no other follower of the log has.
     fn name(&self) -> &str;

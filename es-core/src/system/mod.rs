@@ -122,6 +122,13 @@ impl System {
         members.map(|member| (&member.application, member.types.all()))
     }
 
+    /// One of its applications, by name: for the web server of a program whose system is made in one place.
+    #[must_use]
+    pub fn application_named(&self, name: &str) -> Option<&Application> {
+        let mut members = self.members.iter().map(|member| &member.application);
+        members.find(|application| application.name() == Some(name))
+    }
+
     /// One of its followers, by name. What is asked of one that does not exist is an error.
     pub fn follower(&self, name: &str) -> FollowerHandle {
         let found = self

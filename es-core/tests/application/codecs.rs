@@ -1,7 +1,7 @@
 //! Payloads that are compressed and encrypted, from saving to reading.
 #![cfg(all(feature = "aes", feature = "zstd"))]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use es_core::persistence::{CodecError, Compression, Key, KeyError, KeyId, KeyProvider, Keys};
@@ -256,9 +256,13 @@ async fn what_was_tampered_with_is_an_error_that_names_the_record() {
     }
 }
 
-/// Keys of streams, each of which can be destroyed.
+/// Keys of streams, each of which can be destroyed, in a vault that may be out of reach.
 #[derive(Clone, Default)]
-struct Destroyable(Arc<Mutex<Vec<Uuid>>>, Arc<Mutex<Option<Key>>>);
+struct Destroyable(
+    Arc<Mutex<Vec<Uuid>>>,
+    Arc<Mutex<Option<Key>>>,
+    Arc<AtomicBool>,
+);
 
 impl KeyProvider for Destroyable {
     fn current<'a>(
@@ -275,6 +279,9 @@ impl KeyProvider for Destroyable {
         _: KeyId,
     ) -> BoxFuture<'a, std::result::Result<Key, KeyError>> {
         Box::pin(async move {
+            if self.2.load(Ordering::SeqCst) {
+                return Err(KeyError::Unavailable("no route".into()));
+            }
             if self.0.lock().unwrap().contains(&stream.id) {
                 return Err(KeyError::Destroyed);
             }
@@ -318,6 +325,50 @@ async fn a_stream_whose_key_is_destroyed_is_erased_and_the_others_are_not() -> R
         app.log().read(Position::START, 100).await?.len(),
         14,
         "the log goes on"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_may_be_erased_is_not_shown_from_the_cache() -> Result<()> {
+    let keys = Destroyable::default();
+    let app = encrypted(&MemoryStore::new(), keys.clone());
+    let mut purse = Purse::open(5);
+    app.save(&mut purse).await?;
+    assert_eq!(app.get::<Purse>(purse.id()).await?, purse);
+    keys.0.lock().unwrap().push(purse.id());
+    keys.2.store(true, Ordering::SeqCst);
+    let error = app.get::<Purse>(purse.id()).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Load(LoadError::Decode(DecodeError::Codec { .. }))
+        ),
+        "{error:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_reached_are_not_said_to_be_wrong() -> Result<()> {
+    let (store, keys) = (MemoryStore::new(), Destroyable::default());
+    saved(&encrypted(&store, keys.clone())).await;
+    let app = encrypted(&store, keys.clone());
+    keys.2.store(true, Ordering::SeqCst);
+    let mut purse = Purse::open(5);
+    let error = app.save(&mut purse).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Save(SaveError::Encode(_))),
+        "{error:?}"
+    );
+    keys.2.store(false, Ordering::SeqCst);
+    app.save(&mut purse).await?;
+
+    let wrong = encrypted(&store, Keys::new(1, key()));
+    let error = wrong.save(&mut Purse::open(5)).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Save(SaveError::WrongKeys(_))),
+        "{error:?}"
     );
     Ok(())
 }

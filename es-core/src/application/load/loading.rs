@@ -88,10 +88,10 @@ impl Repository {
         Ok(found.map(|aggregate| (aggregate, Seen::Now)))
     }
 
-    /// A copy from the cache, unless nobody is to see it any more.
+    /// A copy from the cache, unless its key cannot be had: replay then says why.
     async fn cached<A: Aggregate>(&self, stream: &StreamId) -> Option<A> {
         let cached = self.keeping().cache.copy(stream)?;
-        if self.codecs().is_erased(stream).await {
+        if self.codecs().is_withheld(stream).await {
             self.keeping().cache.forget(stream);
             return None;
         }

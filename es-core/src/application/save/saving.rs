@@ -129,8 +129,8 @@ impl Repository {
         }
     }
 
-    /// Checks, once, that one of the newest encrypted events can be opened, where there are any: with other keys, or with none, a log would come
-    /// to be that nobody can read.
+    /// Checks, once, that one of the newest encrypted events can be opened, where there are any and the keys can be reached: with other keys, or with
+    /// none, a log would come to be that nobody can read.
     pub(in crate::application) async fn check_keys(
         &self,
         store: &dyn Store,
@@ -149,6 +149,8 @@ impl Repository {
                     break;
                 }
                 Err(DecodeError::Erased { .. }) => {}
+                // They may be the right ones. The key of what is saved is asked for next; the others before the next save.
+                Err(DecodeError::Codec { source, .. }) if source.is_away() => return Ok(()),
                 Err(error) => unfit = unfit.or(Some(error)),
             }
         }

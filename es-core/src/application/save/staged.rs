@@ -28,7 +28,7 @@ trait Settle: Send {
 
 impl<S: Save> Settle for S {
     fn settle(&mut self, commit: CommitId, stored: Option<SystemTime>, keeping: &Keeping) {
-        // A snapshot that is due now is taken by a later save.
+        // There is nobody to wait for a snapshot that is due now.
         drop(staging::settled(self, commit, stored, keeping));
     }
 }

@@ -96,4 +96,16 @@ impl CodecError {
         }
         false
     }
+
+    /// Whether the keys cannot be reached, which says nothing about them.
+    pub(crate) fn is_away(&self) -> bool {
+        #[cfg(feature = "aes")]
+        if let Self::Keys {
+            source: KeyError::Unavailable(_),
+        } = self
+        {
+            return true;
+        }
+        false
+    }
 }

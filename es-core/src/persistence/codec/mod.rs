@@ -79,17 +79,17 @@ impl Codecs {
         self.compression == Compression::None
     }
 
-    /// Whether the key of a stream was destroyed, so that nobody is to see what it holds.
+    /// Whether the key of a stream cannot be had: it may have been destroyed, so that nobody is to see what the stream holds.
     #[cfg(feature = "aes")]
-    pub(crate) async fn is_erased(&self, stream: &StreamId) -> bool {
+    pub(crate) async fn is_withheld(&self, stream: &StreamId) -> bool {
         match &self.keys {
-            Some(keys) => matches!(keys.current(stream).await, Err(KeyError::Destroyed)),
+            Some(keys) => keys.current(stream).await.is_err(),
             None => false,
         }
     }
 
     #[cfg(not(feature = "aes"))]
-    pub(crate) async fn is_erased(&self, _: &StreamId) -> bool {
+    pub(crate) async fn is_withheld(&self, _: &StreamId) -> bool {
         false
     }
 

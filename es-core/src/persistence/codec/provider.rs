@@ -16,15 +16,17 @@ use crate::persistence::BoxError;
 /// What is hidden is the payload alone: stream, event name, version, time and metadata stay readable, and so does the size. What is encrypted
 /// cannot be changed or moved unnoticed; but plain payloads are read too, so who can write to the database can put a plain one in its place.
 ///
-/// It is asked once for the events that are saved to a stream, and once for each payload that is read: answer from memory where you can.
+/// It is asked once for the events that are saved to a stream, once for each payload that is read, and once for each aggregate that is taken from
+/// the cache, which is only shown while its key can be had: answer from memory where you can. Before the first save of a program it is asked for
+/// the keys of the newest encrypted events, of whichever streams; where it has those of none, saves are refused
+/// ([`WrongKeys`](crate::application::SaveError::WrongKeys)).
 ///
 /// ```
 /// use std::collections::HashMap;
 /// use std::sync::Mutex;
 ///
 /// use es_core::StreamId;
-/// use es_core::persistence::{Key, KeyError, KeyId, KeyProvider};
-/// use futures_core::future::BoxFuture;
+/// use es_core::persistence::{BoxFuture, Key, KeyError, KeyId, KeyProvider};
 ///
 /// /// A key for each stream. In earnest, a new key is in a database before it is handed out: what it encrypts is lost without it.
 /// #[derive(Default)]
