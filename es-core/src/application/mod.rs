@@ -410,7 +410,9 @@ impl Application {
     /// Gets an aggregate, lets `decide` change it, and saves it; where another writer was faster, gets it again and decides again.
     ///
     /// `decide` returns nothing or a `Result`; an error refuses the command, and nothing is saved. It may run several times: first on what is
-    /// cached, where the aggregate is, which is enough where it can be saved; else on what is stored. So it clones what it hands on. Name its type: `|dog: &mut Dog| ..`, or give a method: `Dog::bark`.
+    /// cached, where the aggregate is, which is enough where it can be saved; else on what is stored. So it clones what it hands on, and waits for
+    /// nothing: ask another service first. Where the question depends on the state, [`get`](Self::get), ask, decide and [`save`](Self::save), and
+    /// begin anew on [`SaveError::Conflict`]. Name its type: `|dog: &mut Dog| ..`, or give a method: `Dog::bark`.
     ///
     /// # Errors
     /// [`UpdateError::Refused`] with what `decide` answered; [`UpdateError::Failed`] where getting or saving failed, or where others were

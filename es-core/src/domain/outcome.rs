@@ -6,7 +6,8 @@ use std::convert::Infallible;
 /// Commands decide, and so do the closures of an update and upcasters.
 #[diagnostic::on_unimplemented(
     message = "an answer is nothing or a `Result`, not `{Self}`",
-    note = "to answer with a value, return `Ok::<_, Refusal>(value)`"
+    note = "to answer with a value, return `Ok::<_, Refusal>(value)`",
+    note = "nothing is waited for here: what has to be asked elsewhere is asked first"
 )]
 pub trait Outcome {
     /// What it answers when the command is accepted.

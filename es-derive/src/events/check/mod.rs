@@ -333,11 +333,15 @@ fn no_event_in_its_body(
     methods: &[Ident],
     diagnostics: &mut Diagnostics,
 ) {
+    let help = match event.retired {
+        true => "do here what the other does: this one is replayed alone",
+        false => "call both from a method without `#[event]`",
+    };
     for call in calls::of_events(&event.method.block, aggregate, methods) {
         diagnostics.error_with_help(
             call,
             "one fact cannot record another: replay would record it again",
-            "call both from a method without `#[event]`",
+            help,
         );
     }
 }

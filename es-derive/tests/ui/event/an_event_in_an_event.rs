@@ -25,6 +25,12 @@ impl Dog {
         println!("{:?} {:?}", self.bark(), trick);
         self.tricks.push(trick.to_owned());
     }
+
+    #[event("BarkedAndLearned", retired)]
+    fn bark_and_learn(&mut self, trick: &str) {
+        self.bark();
+        self.tricks.push(trick.to_owned());
+    }
 }
 
 fn main() {}
