@@ -263,7 +263,7 @@ impl Declared {
             if name != shape.name {
                 findings.new.insert(format!("{event} was `{name}`"));
             }
-            compare_shapes(&event, before, &now, findings);
+            compare_shapes(&event, shape.name, before, &now, findings);
             let carried = before.samples.iter().filter_map(|sample| {
                 let stored_as = sample.name.as_deref().unwrap_or(name);
                 self.old_sample(&event, shape, before, stored_as, sample, findings)
@@ -360,7 +360,13 @@ fn way_out(shape: &EventShape, sample: u32) -> String {
     )
 }
 
-fn compare_shapes(event: &str, before: &WrittenEvent, now: &WrittenEvent, findings: &mut Findings) {
+fn compare_shapes(
+    event: &str,
+    present: &str,
+    before: &WrittenEvent,
+    now: &WrittenEvent,
+    findings: &mut Findings,
+) {
     if now.schema < before.schema {
         findings.broken.push(format!(
             "{event} went back from schema {} to {}, but there may be stored ones of {0}; write `schema = {0}`",
@@ -382,7 +388,8 @@ fn compare_shapes(event: &str, before: &WrittenEvent, now: &WrittenEvent, findin
             "{event} {was} the aggregate when it was stored, and {is} it now; write an event of another name"
         ));
     }
-    for name in before.was.difference(&now.was) {
+    let gone = before.was.difference(&now.was);
+    for name in gone.filter(|name| *name != present) {
         findings.broken.push(format!(
             "{event} was stored as `{name}` before; write `was = \"{name}\"`"
         ));

@@ -233,6 +233,16 @@ fn an_old_name_that_is_added_is_told() {
 }
 
 #[test]
+fn an_old_name_may_become_the_present_one_again() {
+    let (_, file) = accepted(renamed_event_with_its_old_name::guard);
+    let back = with_an_old_name::guard;
+    let told = back(&file).compare(false).unwrap_err();
+    assert_says(&told, "`Dimmed` of `Lamp` was `Lowered`");
+    back(&file).compare(true).unwrap();
+    back(&file).compare(false).unwrap();
+}
+
+#[test]
 fn a_new_event_is_accepted_with_a_sample() {
     let (said, _) = accepted(new_event::guard);
     assert_says(&said, "`Broken` of `Lamp` is new");
