@@ -58,8 +58,11 @@ impl Desk {
             let found = all.find(|app| app.name() == Some(name));
             found.cloned().ok_or("the system has no such application")
         };
+        let school = application("school")?;
+        // A lesson is staged, and that waits for nothing.
+        school.claim().await?;
         let desk = Self {
-            school: application("school")?,
+            school,
             office: application("office")?,
             certificates: system.follower(Certificates::NAME),
             store,

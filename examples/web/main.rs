@@ -16,6 +16,7 @@ mod desk;
 mod problem;
 #[path = "../dog_school/school.rs"]
 mod school;
+mod serve;
 #[path = "../school_system/system.rs"]
 mod system;
 #[cfg(test)]
@@ -73,33 +74,15 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let (desk, system) = Desk::open(stores, pool).await?;
     let office = system.start();
     let listener = TcpListener::bind(&arguments.listen).await?;
+    let mut told = serve::told_to_stop()?;
     println!("The school is at http://{}", listener.local_addr()?);
     // Requests that have begun are answered; then the application goes, and with it the store, which writes what it has accepted.
-    axum::serve(listener, api::routes(desk))
-        .with_graceful_shutdown(told_to_stop())
-        .await?;
+    serve::serve(listener, api::routes(desk), &mut told, serve::GRACE).await?;
     // What the office has in hand it finishes; another process takes over at once.
-    office.stop().await?;
+    tokio::select! {
+        stopped = office.stop() => stopped?,
+        _ = told.recv() => return Err(serve::TOLD_TWICE.into()),
+    }
     println!("The school is closed.");
     Ok(())
-}
-
-/// Ends with Ctrl-C, and with the signal by which a service manager stops a program.
-async fn told_to_stop() {
-    #[cfg(unix)]
-    let terminated = async {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                terminate.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
 }

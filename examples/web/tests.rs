@@ -2,13 +2,15 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, Pool};
-use es_core::Aggregate;
+use es_core::{Aggregate, BoxError};
 use es_store::Stores;
 use es_store_postgres::testing::TestLog;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 use tokio_postgres::NoTls;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
@@ -17,46 +19,68 @@ use crate::api;
 use crate::arguments::Arguments;
 use crate::desk::{self, Desk};
 use crate::school::Dog;
+use crate::serve::{GRACE, TOLD_TWICE, serve, told_to_stop};
 
 /// A school on a port, and with its office in schemas of its own.
 struct Running {
     address: String,
     desk: Desk,
-    close: Option<oneshot::Sender<()>>,
-    served: JoinHandle<()>,
+    tell: mpsc::Sender<()>,
+    served: JoinHandle<Result<(), BoxError>>,
     office: es_core::system::Running,
     /// Dropped last.
-    _logs: [TestLog; 2],
+    logs: [TestLog; 2],
 }
 
 impl Running {
     async fn start() -> Self {
+        Self::with_grace(GRACE).await
+    }
+
+    async fn with_grace(grace: Duration) -> Self {
         let logs = [TestLog::new().await.unwrap(), TestLog::new().await.unwrap()];
+        Self::first_on(logs, grace).await
+    }
+
+    async fn first_on(logs: [TestLog; 2], grace: Duration) -> Self {
         let (stores, pool) = (stores_of(&logs), pool_of(&logs[0]));
         desk::migrate(stores.clone(), &pool).await.unwrap();
         // A second time there is nothing to do.
-        desk::migrate(stores.clone(), &pool).await.unwrap();
-        let (desk, system) = Desk::open(stores, pool).await.unwrap();
+        desk::migrate(stores, &pool).await.unwrap();
+        Self::on(logs, grace).await
+    }
+
+    async fn on(logs: [TestLog; 2], grace: Duration) -> Self {
+        let (desk, system) = Desk::open(stores_of(&logs), pool_of(&logs[0]))
+            .await
+            .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (close, closed) = oneshot::channel();
-        let served = tokio::spawn({
-            let routes = api::routes(desk.clone());
-            async move {
-                axum::serve(listener, routes)
-                    .with_graceful_shutdown(async { drop(closed.await) })
-                    .await
-                    .unwrap();
-            }
-        });
+        let (tell, mut told) = mpsc::channel(2);
+        let routes = api::routes(desk.clone());
+        let served = async move { serve(listener, routes, &mut told, grace).await };
         Self {
-            address: format!("http://{address}"),
+            address: address.to_string(),
             desk,
+            tell,
+            served: tokio::spawn(served),
             office: system.start(),
-            _logs: logs,
-            close: Some(close),
-            served,
+            logs,
         }
+    }
+
+    async fn restart(self) -> Self {
+        self.tell.send(()).await.unwrap();
+        self.served.await.unwrap().unwrap();
+        self.office.stop().await.unwrap();
+        drop(self.desk);
+        Self::on(self.logs, GRACE).await
+    }
+
+    /// How it ends, which it does soon.
+    async fn ended(self) -> Result<(), BoxError> {
+        let ended = timeout(Duration::from_secs(30), self.served).await;
+        ended.expect("it ends").unwrap()
     }
 
     fn client(&self) -> Client {
@@ -66,7 +90,7 @@ impl Running {
                 .timeout_global(Some(Duration::from_secs(30)))
                 .build()
                 .into(),
-            address: self.address.clone(),
+            address: format!("http://{}", self.address),
         }
     }
 
@@ -128,9 +152,17 @@ impl Answer {
             kind: header("content-type"),
             body: match answer.body_mut().read_to_string().unwrap().as_str() {
                 "" => Value::Null,
-                text => serde_json::from_str(text).unwrap(),
+                text => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
             },
         }
+    }
+}
+
+impl Answer {
+    fn is_a_problem(&self) {
+        assert_eq!(self.kind.as_deref(), Some("application/problem+json"));
+        assert_eq!(self.body["status"], self.status.as_u16());
+        assert!(self.body["detail"].is_string(), "{self:?}");
     }
 }
 
@@ -206,9 +238,7 @@ async fn every_error_has_the_status_that_it_means() {
     for (path, body, status) in cases {
         let answer = school.post(path, body.clone()).await;
         assert_eq!(answer.status, status, "{path} {body}: {answer:?}");
-        assert_eq!(answer.kind.as_deref(), Some("application/problem+json"));
-        assert_eq!(answer.body["status"], status.as_u16());
-        assert!(answer.body["detail"].is_string(), "{answer:?}");
+        answer.is_a_problem();
     }
     for path in ["/dogs/Rex", "/dogs/Fido?version=2", "/dogs/Fido?version=0"] {
         assert_eq!(
@@ -284,8 +314,7 @@ async fn a_lesson_is_learned_and_invoiced_or_neither() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_school_that_closes_answers_what_it_was_asked() {
-    let mut school = Running::start().await;
-    let close = school.close.take().unwrap();
+    let school = Running::start().await;
     let answer = school.post("/dogs", json!({ "name": "Fido" }));
     let (answer, ()) = tokio::join!(answer, async {
         // Once the event is there, the request is under way at least.
@@ -299,10 +328,76 @@ async fn a_school_that_closes_answers_what_it_was_asked() {
         {
             tokio::task::yield_now().await;
         }
-        close.send(()).unwrap();
+        school.tell.send(()).await.unwrap();
     });
     assert_eq!(answer.status, StatusCode::CREATED);
-    school.served.await.unwrap();
+    school.ended().await.unwrap();
+}
+
+/// Somebody who has sent a half of a request, and waits.
+async fn half_a_request(school: &Running, half: &str) -> TcpStream {
+    let mut client = TcpStream::connect(&school.address).await.unwrap();
+    client.write_all(half.as_bytes()).await.unwrap();
+    if half.contains("100-continue") {
+        let mut answer = [0; 1_000];
+        let read = client.read(&mut answer).await.unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 100"));
+    } else {
+        // That the server has begun to read nobody says.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    client
+}
+
+const HALVES: [&str; 2] = [
+    "POST /dogs HTTP/1.1\r\nhost: sch",
+    "POST /dogs HTTP/1.1\r\nhost: school\r\ncontent-type: application/json\r\ncontent-length: 15\r\nexpect: 100-continue\r\n\r\n",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_request_holds_a_school_that_closes_no_longer_than_the_grace() {
+    for half in HALVES {
+        let school = Running::with_grace(Duration::from_millis(200)).await;
+        let _client = half_a_request(&school, half).await;
+        school.tell.send(()).await.unwrap();
+        school.ended().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_school_that_is_told_twice_to_close_does_so_at_once() {
+    for half in HALVES {
+        let school = Running::with_grace(Duration::MAX).await;
+        let _client = half_a_request(&school, half).await;
+        school.tell.send(()).await.unwrap();
+        school.tell.send(()).await.unwrap();
+        let ended = school.ended().await.unwrap_err();
+        assert_eq!(ended.to_string(), TOLD_TWICE);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn every_signal_that_ends_a_program_tells_it_to_stop() {
+    let mut told = told_to_stop().unwrap();
+    for signal in ["-TERM", "-INT", "-INT"] {
+        let process = std::process::id().to_string();
+        let kill = std::process::Command::new("kill")
+            .args([signal, &process])
+            .status();
+        assert!(kill.unwrap().success());
+        told.recv().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_that_is_asked_after_a_restart_may_be_a_lesson() {
+    let school = Running::start().await;
+    school.post("/dogs", json!({ "name": "Fido" })).await;
+    let school = school.restart().await;
+    let lesson = json!({ "trick": "sit", "cents": 1_500 });
+    let given = school.post("/dogs/Fido/lessons", lesson).await;
+    assert_eq!(given.status, StatusCode::NO_CONTENT, "{given:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
