@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -21,6 +21,9 @@ use crate::school::{Dog, TrainingSchool};
 /// How long somebody waits for the office.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// In characters. A name becomes a part of addresses, and clients do not take any address.
+const LONGEST_NAME: usize = 100;
+
 pub fn routes(desk: Desk) -> Router {
     Router::new()
         .route("/dogs", post(register))
@@ -29,6 +32,14 @@ pub fn routes(desk: Desk) -> Router {
         .route("/dogs/{name}/lessons", post(give_lesson))
         .route("/dogs/{name}/history", get(tell))
         .route("/dogs/{name}/certificate", get(certificate))
+        .fallback(async |uri: Uri| {
+            let detail = format!("there is nothing at `{}`", uri.path());
+            Problem::new(StatusCode::NOT_FOUND, detail)
+        })
+        .method_not_allowed_fallback(async |method: Method| {
+            let detail = format!("{method} is not for this; `allow` says what is");
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+        })
         .with_state(desk)
 }
 
@@ -41,6 +52,30 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let Json(body) = Json::from_request(request, state).await?;
         Ok(Self(body))
+    }
+}
+
+/// The name in the path.
+struct Named(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(name) = Path::from_request_parts(parts, state).await?;
+        Ok(Self(name))
+    }
+}
+
+/// What is asked besides, behind the `?`.
+struct Asked<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(asked) = Query::from_request_parts(parts, state).await?;
+        Ok(Self(asked))
     }
 }
 
@@ -86,6 +121,10 @@ async fn register(
     Body(dog): Body<NewDog>,
 ) -> Result<impl IntoResponse, Problem> {
     let name = said("name", &dog.name)?;
+    if name.chars().count() > LONGEST_NAME {
+        let detail = format!("`name` has more than {LONGEST_NAME} characters");
+        return Err(Problem::unprocessable(detail));
+    }
     let school = TrainingSchool::new(desk.school.with(who));
     school.register(name).await?;
     let place = format!("/dogs/{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
@@ -101,7 +140,7 @@ struct NewTrick {
 async fn add_trick(
     State(desk): State<Desk>,
     Who(who): Who,
-    Path(name): Path<String>,
+    Named(name): Named,
     Body(new): Body<NewTrick>,
 ) -> Result<StatusCode, Problem> {
     let school = TrainingSchool::new(desk.school.with(who));
@@ -111,7 +150,7 @@ async fn add_trick(
 
 async fn tricks(
     State(desk): State<Desk>,
-    Path(name): Path<String>,
+    Named(name): Named,
 ) -> Result<Json<Vec<String>>, Problem> {
     Ok(Json(TrainingSchool::new(desk.school).tricks(&name).await?))
 }
@@ -127,7 +166,7 @@ struct Lesson {
 async fn give_lesson(
     State(desk): State<Desk>,
     Who(who): Who,
-    Path(name): Path<String>,
+    Named(name): Named,
     Body(lesson): Body<Lesson>,
 ) -> Result<StatusCode, Problem> {
     let trick = said("trick", &lesson.trick)?;
@@ -172,8 +211,8 @@ impl From<&Dog> for Seen {
 
 async fn look_at(
     State(desk): State<Desk>,
-    Path(name): Path<String>,
-    Query(as_of): Query<AsOf>,
+    Named(name): Named,
+    Asked(as_of): Asked<AsOf>,
 ) -> Result<Json<Seen>, Problem> {
     let id = Dog::id_for(&name);
     let seen = match as_of.version {
@@ -198,10 +237,7 @@ struct Told {
     correlation: Option<Uuid>,
 }
 
-async fn tell(
-    State(desk): State<Desk>,
-    Path(name): Path<String>,
-) -> Result<Json<Vec<Told>>, Problem> {
+async fn tell(State(desk): State<Desk>, Named(name): Named) -> Result<Json<Vec<Told>>, Problem> {
     let mut history = desk.school.history::<Dog>(Dog::id_for(&name));
     let mut story = Vec::new();
     while let Some(recorded) = history.next().await {
@@ -225,7 +261,7 @@ struct Counted {
 /// What the office has counted, of all that the school knew when this was asked: the office follows, so it may have to be waited for.
 async fn certificate(
     State(desk): State<Desk>,
-    Path(name): Path<String>,
+    Named(name): Named,
 ) -> Result<Json<Counted>, Problem> {
     let head = desk.school.log().head().await?;
     desk.certificates.wait_for(head, PATIENCE).await?;
@@ -237,6 +273,10 @@ async fn certificate(
 fn said<'t>(what: &str, text: &'t str) -> Result<&'t str, Problem> {
     match text.trim() {
         "" => Err(Problem::unprocessable(format!("`{what}` is empty"))),
+        // Postgres takes it in no text.
+        text if text.contains('\0') => Err(Problem::unprocessable(format!(
+            "`{what}` contains the character NUL"
+        ))),
         text => Ok(text),
     }
 }

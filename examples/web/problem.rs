@@ -1,9 +1,9 @@
 //! Errors as HTTP answers: which status, and a body that says what is wrong (RFC 9457).
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use es_core::application::{LoadError, SaveError};
+use es_core::application::{LoadError, LogError, SaveError};
 use es_core::persistence::AppendError;
 use es_core::{BoxError, Error};
 use serde_json::json;
@@ -14,12 +14,16 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// What was asked for makes no sense, though it could be read.
-    pub fn unprocessable(detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
+            status,
             detail: detail.into(),
         }
+    }
+
+    /// What was asked for makes no sense, though it could be read.
+    pub fn unprocessable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
     /// Nothing that the client can mend: he is told so, and the operator is told why.
@@ -68,6 +72,7 @@ impl From<Error> for Problem {
             }
             Error::Save(SaveError::Store(_))
             | Error::Load(LoadError::Store { .. })
+            | Error::Log(LogError::Store(_))
             | Error::Wait(_) => {
                 return Self::ours(StatusCode::SERVICE_UNAVAILABLE, &error);
             }
@@ -87,14 +92,18 @@ impl From<BoxError> for Problem {
     }
 }
 
-impl From<JsonRejection> for Problem {
-    fn from(rejection: JsonRejection) -> Self {
-        Self {
-            status: rejection.status(),
-            detail: rejection.body_text(),
+/// What could not be read: the body, the path, the query.
+macro_rules! rejected {
+    ($($rejection:ty)*) => {$(
+        impl From<$rejection> for Problem {
+            fn from(rejection: $rejection) -> Self {
+                Self::new(rejection.status(), rejection.body_text())
+            }
         }
-    }
+    )*};
 }
+
+rejected!(JsonRejection PathRejection QueryRejection);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use deadpool_postgres::{Manager, Pool};
 use es_core::{Aggregate, BoxError};
 use es_store::Stores;
-use es_store_postgres::testing::TestLog;
+use es_store_postgres::testing::{Disk, Server, TestLog};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -234,10 +234,32 @@ async fn every_error_has_the_status_that_it_means() {
             json!({ "trick": "sit", "cents": -1 }),
             StatusCode::UNPROCESSABLE_ENTITY,
         ),
+        (
+            "/dogs/Fido/lessons",
+            json!({ "trick": "A\0B", "cents": 1 }),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (
+            "/dogs",
+            json!({ "name": "é".repeat(101) }),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        ("/dogs/%ff/tricks", trick(), StatusCode::BAD_REQUEST),
+        ("/dogs/Fido", trick(), StatusCode::METHOD_NOT_ALLOWED),
+        ("/cats", trick(), StatusCode::NOT_FOUND),
     ];
     for (path, body, status) in cases {
         let answer = school.post(path, body.clone()).await;
         assert_eq!(answer.status, status, "{path} {body}: {answer:?}");
+        answer.is_a_problem();
+    }
+    let longest = school
+        .post("/dogs", json!({ "name": "é".repeat(100) }))
+        .await;
+    assert_eq!(longest.status, StatusCode::CREATED);
+    for path in ["/dogs/%ff", "/dogs/%ff/tricks", "/dogs/Fido?version=x"] {
+        let answer = school.get(path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
         answer.is_a_problem();
     }
     for path in ["/dogs/Rex", "/dogs/Fido?version=2", "/dogs/Fido?version=0"] {
@@ -413,6 +435,30 @@ async fn what_the_dogs_learn_is_on_their_certificates_when_somebody_asks() {
         assert_eq!(counted.body, json!({ "tricks": count }));
     }
     school.office.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_database_is_down_every_path_answers_that_it_may_be_tried_again() {
+    let server = Server::start(Disk::NotWaitedFor).unwrap();
+    let log = async || TestLog::on(server.url()).await.unwrap();
+    let school = Running::first_on([log().await, log().await], GRACE).await;
+    school.post("/dogs", json!({ "name": "Fido" })).await;
+    drop(server);
+    for path in ["", "/tricks", "/history", "/certificate"] {
+        let path = format!("/dogs/Fido{path}");
+        let answer = school.ask(move |client| client.get(&path)).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+        answer.is_a_problem();
+    }
+    for (path, body) in [
+        ("/dogs", json!({ "name": "Rex" })),
+        ("/dogs/Fido/tricks", json!({ "trick": "sit" })),
+        ("/dogs/Fido/lessons", json!({ "trick": "sit", "cents": 1 })),
+    ] {
+        let answer = school.post(path, body).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+        answer.is_a_problem();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
