@@ -49,6 +49,21 @@ async fn run_twice_it_finds_the_dogs_of_the_first_run() {
 }
 
 #[tokio::test]
+async fn a_run_that_was_killed_is_finished_by_the_next() {
+    for learned in [&[] as &[&str], &["roll over"]] {
+        let app = app();
+        let school = TrainingSchool::new(app.clone());
+        school.register("Fido").await.unwrap();
+        for trick in learned {
+            school.add_trick("Fido", trick).await.unwrap();
+        }
+        run(app).await.unwrap();
+        let tricks = school.tricks("Fido").await.unwrap();
+        assert_eq!(tricks, ["roll over", "play dead"]);
+    }
+}
+
+#[tokio::test]
 async fn registering_a_dog_that_exists_is_refused_as_such() {
     let school = TrainingSchool::new(app());
     school.register("Fido").await.unwrap();
