@@ -111,6 +111,8 @@ pub fn event_set(item: TokenStream) -> TokenStream {
 /// - Parameters are owned types, `&str`, `&[T]`, `&T` or `impl Into<T>`. They are stored in their owned form, under their names, and are
 ///   `Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync`. The body sees them as they are written, but for
 ///   `impl Into<T>`, which is a `T` there. `#[serde(..)]` on a parameter reaches the field.
+/// - Replaying runs the body again, so what comes from the clock, from chance or from the environment is a parameter of the event, and the body
+///   does not ask for it. `given` of `es_core::testing` finds a body that does.
 /// - Where an `Option` parameter is renamed, old events read as `None`, without an error: keep the name they have by `#[serde(alias = "old")]`,
 ///   or write an upcaster.
 /// - What an event carries must come back from JSON as it was. What does not is refused when saving: NaN, infinity, 128-bit integers, more than
@@ -203,6 +205,9 @@ pub fn events(arguments: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Marks a method inside an `impl` marked [`#[events]`](macro@events); anywhere else it is an error.
+///
+/// Its body runs when it is called and again whenever the event is replayed, so what comes from the clock, from chance or from the environment is a
+/// parameter.
 ///
 /// There is no need to import it: `#[events]` reads it.
 #[proc_macro_attribute]
