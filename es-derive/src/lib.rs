@@ -113,7 +113,7 @@ pub fn event_set(item: TokenStream) -> TokenStream {
 ///   `impl Into<T>`, which is a `T` there. `#[serde(..)]` on a parameter reaches the field.
 /// - Replaying runs the body again, so what comes from the clock, from chance or from the environment is a parameter of the event, and the body
 ///   does not ask for it. `given` of `es_core::testing` finds a body that does.
-/// - Where an `Option` parameter is renamed, old events read as `None`, without an error: keep the name they have by `#[serde(alias = "old")]`,
+/// - Where an `Option` parameter is renamed, old events read as `None`, without an error: keep the name they have by `#[serde(rename = "old")]`,
 ///   or write an upcaster.
 /// - What an event carries must come back from JSON as it was. What does not is refused when saving: NaN, infinity, 128-bit integers, more than
 ///   127 levels of nesting, and whatever else serde would not read again as the same values, such as `Some(None)`.
