@@ -53,10 +53,9 @@ impl Desk {
             _ => return Err("invoices are rows of a Postgres database; name one".into()),
         };
         let system = system(stores).await?;
-        let application = |name: &str| {
-            let mut all = system.applications().map(|(app, _)| app);
-            let found = all.find(|app| app.name() == Some(name));
-            found.cloned().ok_or("the system has no such application")
+        let application = |name| {
+            let found = system.application_named(name).cloned();
+            found.ok_or("the system has no such application")
         };
         let school = application("school")?;
         // A lesson is staged, and that waits for nothing.
