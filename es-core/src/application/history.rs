@@ -9,7 +9,8 @@ use futures_core::future::BoxFuture;
 
 use super::load::follows;
 use super::pages::{Page, Pages, Then};
-use super::repository::PAGE;
+use super::repository::{FEW, PAGE};
+use super::size::Size;
 use super::{LoadError, Repository, Result};
 use crate::domain::{Aggregate, StreamId, Version};
 use crate::persistence::{Recorded, Slice, decode};
@@ -112,22 +113,29 @@ impl Repository {
         items: &mut Vec<Recorded<A::Event>>,
     ) -> Result<Then<LoadError>, LoadError> {
         self.claim::<A>()?;
-        let records = self
-            .read(stream, Slice::all().after(after).limit(PAGE))
-            .await?;
-        let then = if records.len() < PAGE {
-            Then::Nothing
-        } else {
-            Then::More
-        };
-        items.reserve(records.len());
-        for mut record in records {
-            after = follows(stream, record.version, after)?;
-            self.open(&mut record).await?;
-            let event = decode(&record)?;
-            items.push(Recorded::new(record, event));
+        let mut size = Size::new(FEW, PAGE);
+        while items.len() < PAGE {
+            let limit = size.get();
+            let slice = Slice::all().after(after).limit(limit);
+            let records = self.read(stream, slice).await?;
+            let is_last = records.len() < limit;
+            let mut bytes = 0;
+            for mut record in records {
+                after = follows(stream, record.version, after)?;
+                self.open(&mut record).await?;
+                bytes += record.payload.len();
+                let event = decode(&record)?;
+                items.push(Recorded::new(record, event));
+            }
+            if is_last {
+                return Ok(Then::Nothing);
+            }
+            size.learn_bytes(bytes);
+            if size.get() <= limit {
+                break;
+            }
         }
-        Ok(then)
+        Ok(Then::More)
     }
 }
 

@@ -16,6 +16,7 @@ mod rehearsal;
 mod repository;
 pub(crate) mod retry;
 mod save;
+pub(crate) mod size;
 mod snapshots;
 mod traced;
 mod types;

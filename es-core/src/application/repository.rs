@@ -23,6 +23,9 @@ use crate::persistence::{
 /// How many records are read at once, so that a long stream does not fill the memory.
 pub(super) const PAGE: usize = 1_000;
 
+/// How many are read at first where they are kept until they are used: they may be large.
+pub(super) const FEW: usize = 100;
+
 /// After how long somebody who waits for a change looks whether there was one.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 

@@ -1,17 +1,10 @@
 //! What a follower has read before its turn: while one batch is handled, the next is read.
 //!
 //! Events are facts, so what was read stays true, whoever else is at work meanwhile, unless the log is replaced by another, as from a backup.
-use std::cmp::Ordering;
 use std::time::{Duration, SystemTime};
 
 use crate::domain::Position;
 use crate::persistence::{LogPage, Record};
-
-/// A batch is not to grow beyond so many bytes of payloads.
-const BYTES: usize = 8 * 1024 * 1024;
-
-/// How many events are read at once at first.
-const FIRST: usize = 1_000;
 
 /// How long nobody asks whether what was read of a log is still in it.
 const NEW: Duration = Duration::from_millis(100);
@@ -82,35 +75,5 @@ impl Ahead {
             *kept = Some(Self::new(page.read_to, left, ahead.read_at));
         }
         Some(ahead)
-    }
-}
-
-/// How many events are read at once: more and more as long as they are small.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Size {
-    most: usize,
-    now: usize,
-}
-
-impl Size {
-    pub(super) fn up_to(most: usize) -> Self {
-        Self {
-            most,
-            now: most.min(FIRST),
-        }
-    }
-
-    pub(super) fn get(self) -> usize {
-        self.now
-    }
-
-    /// After a page that was full.
-    pub(super) fn learn(&mut self, page: &[Record]) {
-        let bytes: usize = page.iter().map(|record| record.payload.len()).sum();
-        self.now = match (bytes * 2).cmp(&BYTES) {
-            Ordering::Less => (self.now * 2).min(self.most),
-            _ if bytes > BYTES => (self.now / 2).max(1),
-            _ => self.now,
-        };
     }
 }

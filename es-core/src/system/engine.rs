@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use futures_lite::future;
 use tracing::Instrument;
 
-use super::ahead::{Ahead, Size};
+use super::ahead::Ahead;
 use super::followed::Followed;
 use super::follower::{Batch, Follower, HandleError, Output};
 use super::state::State;
 use super::{StopReason, traced};
+use crate::application::size::Size;
 use crate::domain::Position;
 use crate::persistence::{
     Advance, Commit, CommitId, Epoch, Lease, LeaseRequest, Metadata, Parked, Parking, Store,

@@ -4,8 +4,11 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use es_core::persistence::{CodecError, Compression, Key, KeyError, KeyId, KeyProvider, Keys};
+use es_core::persistence::{
+    CodecError, Compression, Key, KeyError, KeyId, KeyProvider, Keys, Visit,
+};
 
+use self::diary::Diary;
 use super::*;
 
 const SECRET: &str = "the safe behind the picture";
@@ -332,13 +335,14 @@ async fn a_stream_whose_key_is_destroyed_is_erased_and_the_others_are_not() -> R
 #[tokio::test]
 async fn what_may_be_erased_is_not_shown_from_the_cache() -> Result<()> {
     let keys = Destroyable::default();
-    let app = encrypted(&MemoryStore::new(), keys.clone());
-    let mut purse = Purse::open(5);
-    app.save(&mut purse).await?;
-    assert_eq!(app.get::<Purse>(purse.id()).await?, purse);
-    keys.0.lock().unwrap().push(purse.id());
+    let app = Application::builder(MemoryStore::new())
+        .keys(keys.clone())
+        .build();
+    let mut lamp = saved(&app).await;
+    assert_eq!(app.get::<Lamp>(lamp.id()).await?, lamp);
+    keys.0.lock().unwrap().push(lamp.id());
     keys.2.store(true, Ordering::SeqCst);
-    let error = app.get::<Purse>(purse.id()).await.unwrap_err();
+    let error = app.get::<Lamp>(lamp.id()).await.unwrap_err();
     assert!(
         matches!(
             error,
@@ -346,6 +350,98 @@ async fn what_may_be_erased_is_not_shown_from_the_cache() -> Result<()> {
         ),
         "{error:?}"
     );
+    lamp.switch();
+    app.save(&mut lamp).await.unwrap_err();
+    Ok(())
+}
+
+mod diary {
+    use es_core::{Aggregate, Root, events};
+
+    #[derive(Aggregate)]
+    #[aggregate("Diary")]
+    pub(super) struct Diary {
+        root: Root<Self>,
+    }
+
+    #[events]
+    impl Diary {
+        #[event("Begun")]
+        pub(super) fn begin() -> Self {
+            Self { root: Root::new() }
+        }
+
+        #[event("Noted")]
+        pub(super) fn note(&mut self, text: &str) {
+            let _ = text;
+        }
+    }
+}
+
+/// A store that notes how many records were read at once.
+struct Watched {
+    store: MemoryStore,
+    reads: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Intercept for Watched {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+    ) -> BoxFuture<'a, std::result::Result<Vec<Record>, ReadError>> {
+        Box::pin(async move {
+            let records = self.store.read_stream(stream, slice).await?;
+            self.reads.lock().unwrap().push(records.len());
+            Ok(records)
+        })
+    }
+
+    fn visit_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+        visit: &'a mut Visit<'_>,
+    ) -> BoxFuture<'a, std::result::Result<(), ReadError>> {
+        self.store.visit_stream(stream, slice, visit)
+    }
+}
+
+#[tokio::test]
+async fn large_events_are_not_kept_a_thousand_at_once() -> Result<()> {
+    for (words, events, at_once) in [(6_000, 110, 100), (1, 2_000, 800)] {
+        let reads = Arc::<Mutex<Vec<usize>>>::default();
+        let watched = Intercepted(Watched {
+            store: MemoryStore::new(),
+            reads: Arc::clone(&reads),
+        });
+        let app = Application::builder(watched).compression(Compression::zstd());
+        let app = app.cache(0).build();
+        let mut diary = Diary::begin();
+        for _ in 1..events {
+            // What is drawn cannot be made much smaller.
+            let text: String = (0..words).map(|_| Uuid::new_v4().to_string()).collect();
+            diary.note(&text);
+        }
+        app.save(&mut diary).await?;
+        reads.lock().unwrap().clear();
+        app.get::<Diary>(diary.id()).await?;
+        let mut history = app.history::<Diary>(diary.id());
+        let mut told = 0;
+        while let Some(recorded) = history.next().await {
+            recorded?;
+            told += 1;
+        }
+        assert_eq!(told, events);
+        let largest = reads.lock().unwrap().iter().copied().max();
+        assert_eq!(largest, Some(at_once));
+    }
     Ok(())
 }
 

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use tracing::Instrument;
 
 use super::{LoadError, Past};
-use crate::application::repository::PAGE;
+use crate::application::repository::{FEW, PAGE};
+use crate::application::size::Size;
 use crate::application::{Repository, SnapshotPolicy, snapshots, traced};
 use crate::domain::{Aggregate, Replay, StreamId, Version};
 use crate::persistence::{Codecs, Slice, StoredEvent, decode_stored};
@@ -253,16 +254,19 @@ impl Repository {
             belongs,
         };
         // Whoever opens payloads may have to wait for a key, which nobody can who visits.
-        let mut sealed = false;
+        let mut sealed = None;
         loop {
+            let limit = sealed.map_or(PAGE, Size::get);
             let slice = Slice::all()
                 .after(replaying.replay.version())
                 .up_to(up_to)
-                .limit(PAGE);
+                .limit(limit);
             let mut replayed = 0;
             let mut then = Ok(Then::Next);
-            if sealed {
-                for mut record in self.read(stream, slice).await? {
+            if let Some(size) = &mut sealed {
+                let records = self.read(stream, slice).await?;
+                size.learn(&records);
+                for mut record in records {
                     then = replaying.belongs(record.stored());
                     if !matches!(then, Ok(Then::Next)) {
                         break;
@@ -287,8 +291,8 @@ impl Repository {
                 })?;
             }
             match then? {
-                Then::Open => sealed = true,
-                Then::Next if replayed == PAGE => {}
+                Then::Open => sealed = Some(Size::new(FEW, PAGE)),
+                Then::Next if replayed == limit => {}
                 Then::Next | Then::End => return Ok(replaying.replay.finish()),
             }
         }

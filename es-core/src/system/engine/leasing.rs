@@ -6,14 +6,17 @@ use futures_lite::future;
 
 use super::halt::{Halt, stored};
 use super::{Engine, Goal, Run};
+use crate::application::size::Size;
 use crate::domain::Position;
 use crate::persistence::{BoxFuture, Epoch, FollowerId, LeaseError, LeaseRequest};
 use crate::system::StopReason;
-use crate::system::ahead::Size;
 use crate::system::followed::Followed;
 use crate::system::follower::Output;
 use crate::system::state::told;
 use crate::system::watch::LOOK_AGAIN;
+
+/// How many events are read at once at first.
+const FIRST: usize = 1_000;
 
 impl Engine<'_> {
     /// Gives the lease back, so that another need not wait for its end.
@@ -152,7 +155,7 @@ impl Engine<'_> {
             stands_at: None,
             parked: Vec::new(),
             ahead: None,
-            size: Size::up_to(self.followed.settings.batch.get()),
+            size: Size::new(FIRST, self.followed.settings.batch.get()),
             swaps,
         });
         // Somebody may have put another revision in its place before the lease was ours.
