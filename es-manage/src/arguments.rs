@@ -122,7 +122,7 @@ pub(crate) enum Command {
     Export {
         #[command(flatten)]
         app: App,
-        /// Where to; a file that is there is replaced once the export is whole [default: the standard output]
+        /// Where to; a file that is there is replaced once the export is whole [default: `-`, the standard output]
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
         /// Only what comes after this position

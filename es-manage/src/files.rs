@@ -1,10 +1,13 @@
 //! Exports and imports, to files and from them, or through the standard output and input.
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Seek};
-use std::path::Path;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, BufReader, BufWriter, Seek, Write};
+use std::path::{Path, PathBuf};
 
 use es_core::{Application, BoxError};
+use tempfile::NamedTempFile;
 
+use crate::commands::export::ExportReport;
 use crate::commands::{PrintError, events, export, import, line};
 use crate::failure::{Ended, Failure, unprinted};
 use crate::output::Screen;
@@ -18,46 +21,138 @@ pub(crate) async fn exported(
     screen: Screen,
     bar: &Bar,
 ) -> Ended {
-    let Some(path) = output else {
-        let mut out = BufWriter::new(io::stdout());
-        let report = export::export(app, after, &mut out, bar).await;
-        return match report {
-            Ok(_) => Ok(Status::Well),
-            // Half an export is none, so this is told.
-            Err(error) => Err(Failure {
-                status: error.status(),
-                error: told_apart(error),
-                help: None,
-            }),
-        };
+    let Some(path) = output.filter(|path| *path != Path::new("-")) else {
+        written(app, after, io::stdout(), bar).await?;
+        return Ok(Status::Well);
     };
-    // Whoever looks at the file sees the old one or the whole new one.
     let unwritten = |error: io::Error| Failure {
         status: Status::Failed,
         error: format!("cannot write `{}`: {error}", path.display()).into(),
         help: None,
     };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    let beside = Path::new(&beside);
-    let file = File::create(beside).map_err(unwritten)?;
-    let written = async {
-        let mut out = BufWriter::new(file);
-        let report = export::export(app, after, &mut out, bar).await?;
-        let file = out
-            .into_inner()
-            .map_err(|error| unwritten(error.into_error()))?;
-        file.sync_all().map_err(unwritten)?;
-        std::fs::rename(beside, path).map_err(unwritten)?;
-        Ok::<_, Failure>(report)
+    let report = match Target::at(path).map_err(unwritten)? {
+        Target::Stream(stream) => written(app, after, stream, bar).await?.0,
+        Target::File(target) => {
+            let beside = target.beside().map_err(unwritten)?;
+            let (report, beside) = written(app, after, beside, bar).await?;
+            target.replace(beside).map_err(unwritten)?;
+            report
+        }
     };
-    let written = written.await;
-    if written.is_err() {
-        // A part of an export is of no use.
-        drop(std::fs::remove_file(beside));
-    }
-    screen.print(&written?).map_err(unprinted)?;
+    screen.print(&report).map_err(unprinted)?;
     Ok(Status::Well)
+}
+
+/// Writes an export, and hands back where it was written to.
+async fn written<W: Write + Send>(
+    app: &Application,
+    after: es_core::Position,
+    to: W,
+    bar: &Bar,
+) -> Result<(ExportReport, W), Failure> {
+    let mut out = BufWriter::new(to);
+    match export::export(app, after, &mut out, bar).await {
+        // The export has flushed it.
+        Ok(report) => Ok((report, out.into_parts().0)),
+        // Half an export is none, so this is told.
+        Err(error) => Err(Failure {
+            status: error.status(),
+            error: told_apart(error),
+            help: None,
+        }),
+    }
+}
+
+/// Where an export goes to.
+enum Target {
+    /// A file that is there, or will be. Whoever looks at it sees the old one or the whole new one.
+    File(Replaced),
+    /// A device or a named pipe, which is written to as it is.
+    Stream(File),
+}
+
+/// A file that is replaced once there is a whole new one beside it.
+struct Replaced {
+    folder: PathBuf,
+    name: OsString,
+    old: Option<Permissions>,
+}
+
+impl Target {
+    fn at(path: &Path) -> io::Result<Self> {
+        let old = match path.metadata() {
+            Ok(metadata) if metadata.is_file() => Some(metadata.permissions()),
+            Ok(_) => {
+                let stream = OpenOptions::new().write(true).open(path)?;
+                return Ok(Self::Stream(stream));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_of_folder(path) => None,
+            Err(error) => return Err(error),
+        };
+        // A link may lead to a file that is still to come.
+        let mut path = path.to_owned();
+        while let Ok(next) = path.read_link() {
+            path = folder_of(&path).join(next);
+        }
+        let name = path.file_name().ok_or(io::ErrorKind::NotFound)?;
+        Ok(Self::File(Replaced {
+            folder: folder_of(&path).canonicalize()?,
+            name: name.to_owned(),
+            old,
+        }))
+    }
+}
+
+impl Replaced {
+    /// A new file in the folder, which is gone once nobody has it.
+    fn beside(&self) -> io::Result<NamedTempFile> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".export-").suffix(".part");
+        #[cfg(unix)]
+        if self.old.is_none() {
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(Permissions::from_mode(0o666));
+        }
+        let beside = builder.tempfile_in(&self.folder)?;
+        if let Some(old) = &self.old {
+            beside.as_file().set_permissions(old.clone())?;
+        }
+        Ok(beside)
+    }
+
+    /// Puts the new file in place, so that it is there after a power failure too.
+    fn replace(&self, beside: NamedTempFile) -> io::Result<()> {
+        beside.as_file().sync_all()?;
+        beside
+            .persist(self.folder.join(&self.name))
+            .map_err(|error| error.error)?;
+        #[cfg(unix)]
+        match File::open(&self.folder).and_then(|folder| folder.sync_all()) {
+            // Not every folder may be read, and not every file system syncs them.
+            Err(error) if !CANNOT_SYNC.contains(&error.kind()) => return Err(error),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+const CANNOT_SYNC: [io::ErrorKind; 3] = [
+    io::ErrorKind::InvalidInput,
+    io::ErrorKind::PermissionDenied,
+    io::ErrorKind::Unsupported,
+];
+
+fn is_of_folder(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(std::path::is_separator)
+}
+
+/// The folder of a file; of a name alone, where the program runs.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// An error that is told, also where the reader of the output has gone.

@@ -26,14 +26,12 @@ pub(crate) const TESTS: &[Test] = tests![
     what_is_encrypted_stays_encrypted,
     an_import_goes_into_an_empty_log_or_behind_what_is_there,
     what_is_no_whole_export_is_refused_by_its_line,
-    an_export_that_fails_leaves_the_old_file,
-    an_export_that_cannot_be_put_in_place_leaves_nothing_beside,
     an_import_is_read_from_a_pipe_with_a_name,
     an_import_beside_another_writer_says_where_they_met,
     random_logs_come_back_as_they_were,
 ];
 
-fn exported(place: &Place) -> String {
+pub(crate) fn exported(place: &Place) -> String {
     let output = place
         .command(["export", "--app", "school"])
         .output()
@@ -73,7 +71,6 @@ fn an_export_is_a_file_of_lines() {
         fs::read_to_string(place.path("school.jsonl")).unwrap(),
         exported(&place)
     );
-    assert!(!place.path("school.jsonl.part").exists());
     let json = place.run(["export", "--app", "school", "--json", "-o", "again.jsonl"]);
     check(
         &json,
@@ -344,33 +341,6 @@ fn what_is_no_whole_export_is_refused_by_its_line() {
         error: cannot read `nowhere.jsonl`: No such file or directory (os error 2)
     "#]],
     );
-}
-
-fn an_export_that_fails_leaves_the_old_file() {
-    let place = Place::seeded();
-    fs::create_dir(place.path("school.jsonl.part")).unwrap();
-    fs::write(place.path("school.jsonl"), "old").unwrap();
-    let ended = place.run(["export", "--app", "school", "-o", "school.jsonl"]);
-    check(
-        &ended,
-        2,
-        &expect![""],
-        &expect![[r#"
-        error: cannot write `school.jsonl`: Is a directory (os error 21)
-    "#]],
-    );
-    assert_eq!(
-        fs::read_to_string(place.path("school.jsonl")).unwrap(),
-        "old"
-    );
-}
-
-fn an_export_that_cannot_be_put_in_place_leaves_nothing_beside() {
-    let place = Place::seeded();
-    fs::create_dir(place.path("school.jsonl")).unwrap();
-    let ended = place.run(["export", "--app", "school", "-o", "school.jsonl"]);
-    assert_eq!(ended.status, 2, "{ended:?}");
-    assert!(!place.path("school.jsonl.part").exists());
 }
 
 fn an_import_is_read_from_a_pipe_with_a_name() {

@@ -14,6 +14,7 @@ macro_rules! tests {
 mod child;
 mod copies;
 mod edits;
+mod files;
 mod followers;
 mod kills;
 #[cfg(feature = "postgres")]
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         told::TESTS,
         followers::TESTS,
         copies::TESTS,
+        files::TESTS,
         edits::TESTS,
         kills::TESTS,
         terminal::TESTS,
