@@ -139,6 +139,9 @@ pub(crate) enum Command {
         /// Store them behind the events that are there
         #[arg(long)]
         append: bool,
+        /// Of which application the export is, where that is not the one of the log
+        #[arg(long, value_name = "NAME")]
+        from: Option<String>,
     },
     /// Print a new key for `ES_CIPHER_KEYS`
     ///

@@ -167,6 +167,7 @@ pub(crate) async fn imported(
     app: &Application,
     input: Option<&Path>,
     append: bool,
+    from: Option<&str>,
     bar: &Bar,
 ) -> Result<import::ImportReport, Failure> {
     let into = if append {
@@ -176,7 +177,7 @@ pub(crate) async fn imported(
     };
     let Some(path) = input else {
         let mut stdin = BufReader::new(io::stdin());
-        return Ok(import::import(app, &mut stdin, into, None, bar).await?);
+        return Ok(import::import(app, &mut stdin, into, from, None, bar).await?);
     };
     let unread =
         |error: io::Error| Failure::usage(format!("cannot read `{}`: {error}", path.display()));
@@ -187,5 +188,5 @@ pub(crate) async fn imported(
         events = Some(line::count(&mut file).map_err(unread)?);
         file.rewind().map_err(unread)?;
     }
-    Ok(import::import(app, &mut file, into, events, bar).await?)
+    Ok(import::import(app, &mut file, into, from, events, bar).await?)
 }

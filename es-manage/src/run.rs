@@ -200,10 +200,15 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
             let (app, _) = one(&system, &app)?;
             exported(app, output.as_deref(), after, screen, &bar).await
         }
-        Command::Import { app, input, append } => {
+        Command::Import {
+            app,
+            input,
+            append,
+            from,
+        } => {
             let (app, _) = one(&system, &app)?;
-            let report = imported(app, input.as_deref(), append, &bar).await?;
-            print(&report)?;
+            let imported = imported(app, input.as_deref(), append, from.as_deref(), &bar);
+            print(&imported.await?)?;
             Ok(Status::Well)
         }
         Command::Migrate | Command::NewKey | Command::Completions { .. } => Ok(Status::Well),

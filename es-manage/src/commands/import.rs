@@ -66,6 +66,16 @@ pub enum ImportError {
         "the input is no export that this program reads; begin with the file that `export` wrote"
     )]
     NotAnExport,
+    /// The input is of another application.
+    #[error(
+        "the input is an export of `{from}`, and the log is that of `{into}`; name the log of `{from}`, or say `--from {from}` to import it all the same"
+    )]
+    Foreign {
+        /// Whose events they are.
+        from: String,
+        /// Whose log it is.
+        into: String,
+    },
     /// The input is a part of a log, without its beginning.
     #[error(
         "the input begins at position {position}; import a part of a log behind what comes before it, by `--append`"
@@ -117,6 +127,7 @@ impl Meaning for ImportError {
         match self {
             Self::Log(error) => error.status(),
             Self::NotAnExport
+            | Self::Foreign { .. }
             | Self::Part { .. }
             | Self::NotEmpty { .. }
             | Self::Older { .. }
@@ -133,12 +144,16 @@ impl Meaning for ImportError {
 /// Each commit is stored whole, and durably before the next; killed and run again it goes on where it was, with nothing lost and nothing twice.
 /// Nobody else should write to the log meanwhile.
 ///
+/// An export of an application that the log is not of is refused, unless `from` is its name. Where the export or the log has no name, nothing is
+/// compared.
+///
 /// # Errors
 /// [`ImportError`]; what came before is stored.
 pub async fn import(
     app: &Application,
     input: &mut (dyn BufRead + Send),
     into: ImportInto,
+    from: Option<&str>,
     events: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<ImportReport, ImportError> {
@@ -156,7 +171,7 @@ pub async fn import(
         stored: 0,
         known: 0,
     };
-    importing.begin().await?;
+    importing.begin(from).await?;
     progress.begin("importing", events);
     let ended = importing.run(progress).await;
     progress.end();
@@ -188,13 +203,20 @@ struct Log {
 }
 
 impl Importing<'_> {
-    async fn begin(&mut self) -> Result<(), ImportError> {
+    async fn begin(&mut self, named: Option<&str>) -> Result<(), ImportError> {
         let head: Option<Head> = match self.lines.next()? {
             Some(text) => serde_json::from_str(&text).ok(),
             None => None,
         };
-        if head.is_none_or(|head| head.export != FORM) {
+        let Some(head) = head.filter(|head| head.export == FORM) else {
             return Err(ImportError::NotAnExport);
+        };
+        if let (Some(from), Some(into)) = (head.application, self.app.name())
+            && from != into
+            && named != Some(&*from)
+        {
+            let into = into.to_owned();
+            return Err(ImportError::Foreign { from, into });
         }
         if let Some(before) = self.log.head.get().checked_sub(1) {
             let span = Span::after(Position::from(before)).limit(1);

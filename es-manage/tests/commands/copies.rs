@@ -9,14 +9,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use es_core::application::ApplicationBuilder;
 use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, Metadata, Span};
 use es_core::{Application, Position, StreamId, Version};
-use es_manage::{ImportError, ImportInto, export, import};
+use es_manage::{ImportError, ImportInto, ImportReport, export, import};
 use es_store_memory::MemoryStore;
 use expect_test::expect;
 use fastrand::Rng;
 use uuid::Uuid;
 
 use crate::child::{Place, block_on};
-use crate::printed::check;
+use crate::printed::{check, prints, refuses};
 use crate::school::Dog;
 use crate::{Test, effort};
 
@@ -25,6 +25,7 @@ pub(crate) const TESTS: &[Test] = tests![
     a_copy_of_a_copy_is_the_same_to_the_byte,
     what_is_encrypted_stays_encrypted,
     an_import_goes_into_an_empty_log_or_behind_what_is_there,
+    an_export_of_another_application_is_taken_where_it_is_named,
     what_is_no_whole_export_is_refused_by_its_line,
     an_import_is_read_from_a_pipe_with_a_name,
     an_import_beside_another_writer_says_where_they_met,
@@ -245,6 +246,58 @@ fn an_import_goes_into_an_empty_log_or_behind_what_is_there() {
     );
 }
 
+fn an_export_of_another_application_is_taken_where_it_is_named() {
+    let place = Place::seeded();
+    fs::write(place.path("school.jsonl"), exported(&place)).unwrap();
+    let import = ["import", "--app", "office", "school.jsonl"];
+    let refused = expect![[r#"
+        error: the input is an export of `school`, and the log is that of `office`; name the log of `school`, or say `--from school` to import it all the same
+    "#]];
+    refuses(&place.run(import), 1, &refused);
+    // Another name does not help.
+    let other = [&import[..], &["--from", "kennel"]].concat();
+    refuses(&place.run(other), 1, &refused);
+    assert_eq!(place.run(["events", "--app", "office"]).out, "");
+    let named = [&import[..], &["--from", "school"]].concat();
+    prints(
+        &place.run(named),
+        &expect![[r#"
+            7 events imported, up to position 7
+        "#]],
+    );
+    // It says of whom its copies are.
+    let copy = place.run(["export", "--app", "office"]).out;
+    assert!(copy.starts_with("{\"export\":1,\"application\":\"office\"}\n"));
+
+    // Who has no name takes everything, and what has none goes everywhere.
+    let nameless = || Application::new(MemoryStore::new());
+    let export = exported(&place);
+    let unnamed = export.replacen("\"school\"", "null", 1);
+    for (into, input) in [(nameless(), &export), (app(), &unnamed)] {
+        let mut input = input.as_bytes();
+        let imported = import_all(&into, &mut input, None);
+        assert_eq!(imported.unwrap().events, 7);
+    }
+    let kennel = export.replacen("school", "kennel", 1);
+    let into = app();
+    match import_all(&into, &mut kennel.as_bytes(), Some("zoo")) {
+        Err(ImportError::Foreign { from, into }) => {
+            assert_eq!((&*from, &*into), ("kennel", "school"))
+        }
+        other => panic!("an export of the kennel in the school, and it was {other:?}"),
+    }
+    let imported = import_all(&into, &mut kennel.as_bytes(), Some("kennel"));
+    assert_eq!(imported.unwrap().events, 7);
+}
+
+fn import_all(
+    app: &Application,
+    input: &mut &[u8],
+    from: Option<&str>,
+) -> Result<ImportReport, ImportError> {
+    block_on(import(app, input, ImportInto::Empty, from, None, &()))
+}
+
 fn what_is_no_whole_export_is_refused_by_its_line() {
     let place = Place::seeded();
     let first = exported(&place);
@@ -388,7 +441,7 @@ fn an_import_beside_another_writer_says_where_they_met() {
     let mut lines: Vec<_> = export.split_inclusive('\n').map(str::as_bytes).collect();
     lines.reverse();
     let mut input = BufReader::new(Meddling { lines, app: &app });
-    let ended = block_on(import(&app, &mut input, ImportInto::Empty, None, &()));
+    let ended = block_on(import(&app, &mut input, ImportInto::Empty, None, None, &()));
     match ended {
         Err(ImportError::NotEmpty { position }) => assert_eq!(position, Position::from(3)),
         other => panic!("another wrote in between, and it was {other:?}"),
@@ -410,8 +463,18 @@ fn random_logs_come_back_as_they_were() {
                 .unwrap();
             // Cut off anywhere, it goes on from there.
             let cut = rng.usize(..first.len());
-            drop(import(&other, &mut &first[..cut], ImportInto::Empty, None, &()).await);
-            let imported = import(&other, &mut &*first, ImportInto::Empty, None, &())
+            drop(
+                import(
+                    &other,
+                    &mut &first[..cut],
+                    ImportInto::Empty,
+                    None,
+                    None,
+                    &(),
+                )
+                .await,
+            );
+            let imported = import(&other, &mut &*first, ImportInto::Empty, None, None, &())
                 .await
                 .unwrap();
             assert_eq!(

@@ -38,7 +38,7 @@ fn a_log_is_copied_to_a_server_and_verified_there() {
         .stdout;
     fs::write(place.path("school.jsonl"), &export).unwrap();
     for known in [false, true] {
-        let imported = run(&["import", "school.jsonl"]);
+        let imported = run(&["import", "school.jsonl", "--from", "school"]);
         assert_eq!(imported.status, 0, "{imported:?}");
         assert_eq!(imported.out.contains("7 events there already"), known);
     }
