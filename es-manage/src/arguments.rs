@@ -232,10 +232,10 @@ pub(crate) struct Events {
     /// Only up to this position, and with it
     #[arg(long, value_name = "POSITION", value_parser = position)]
     pub(crate) up_to: Option<Position>,
-    /// Only from this time on: 2024-03-04, or 2024-03-04T09:00:00Z
+    /// Only from this time on: 2024-03-04T09:00:00Z, or a day, which is its first moment in UTC, 2024-03-04
     #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     pub(crate) since: Option<SystemTime>,
-    /// Only before this time
+    /// Only before this time; before a day is before its first moment in UTC
     #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     pub(crate) until: Option<SystemTime>,
     /// No more than so many
@@ -258,8 +258,8 @@ pub(crate) struct Show {
     /// As it was at this version
     #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with = "as_of")]
     pub(crate) at_version: Option<Version>,
-    /// As it was at this time: 2024-03-04, or 2024-03-04T09:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
+    /// As it was at this time, 2024-03-04T09:00:00Z, or at the end of a day in UTC, 2024-03-04
+    #[arg(long, value_name = "TIME", value_parser = end_in_time)]
     pub(crate) as_of: Option<SystemTime>,
     /// How many of its newest events are told
     #[arg(long, value_name = "COUNT", default_value = "20")]
@@ -302,10 +302,14 @@ fn stream(written: &str) -> Result<StreamId, String> {
     Ok(StreamId::new(category.to_owned(), id(number)?))
 }
 
+const A_TIME: &str = "a time is written as 2024-03-04T09:00:00Z, or as a day, 2024-03-04";
+
 fn point_in_time(written: &str) -> Result<SystemTime, String> {
-    time::parse(written).ok_or_else(|| {
-        "a time is written as 2024-03-04T09:00:00Z, or as a day, 2024-03-04".to_owned()
-    })
+    time::parse(written).ok_or_else(|| A_TIME.to_owned())
+}
+
+fn end_in_time(written: &str) -> Result<SystemTime, String> {
+    time::parse_end(written).ok_or_else(|| A_TIME.to_owned())
 }
 
 fn seconds(written: &str) -> Result<Duration, String> {

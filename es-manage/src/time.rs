@@ -3,7 +3,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
 /// Microseconds since 1970, before it negative: what every store keeps.
@@ -43,13 +43,22 @@ pub(crate) fn parse_text(written: &str) -> Option<SystemTime> {
 
 /// Reads a time of RFC 3339, or a day, which is meant from its beginning in UTC. A time of day without its zone is neither.
 pub(crate) fn parse(written: &str) -> Option<SystemTime> {
+    moment(written, Time::midnight())
+}
+
+/// Reads what [`parse`] does, but means a day as a whole, up to its last moment.
+pub(crate) fn parse_end(written: &str) -> Option<SystemTime> {
+    moment(written, Time::MAX)
+}
+
+fn moment(written: &str, of_day: Time) -> Option<SystemTime> {
     if let Ok(timestamp) = Timestamp::from_str(written) {
         return Some(timestamp.into());
     }
     // It would read the day of a longer text, and leave out the rest.
     let day = Date::strptime("%Y-%m-%d", written).ok()?;
-    let begin = day.to_zoned(TimeZone::UTC).ok()?;
-    Some(begin.timestamp().into())
+    let moment = day.to_datetime(of_day).to_zoned(TimeZone::UTC).ok()?;
+    Some(moment.timestamp().into())
 }
 
 /// "3 days", "2 min", "5 s", for people.
@@ -101,6 +110,10 @@ mod tests {
         let time = parse("2024-03-04T10:00:00.5+01:00").unwrap();
         assert_eq!(text(time), "2024-03-04T09:00:00.5Z");
         assert_eq!(text(parse("2024-03-04").unwrap()), "2024-03-04T00:00:00Z");
+        let end = parse_end("2024-03-04").unwrap();
+        assert_eq!(text(end), "2024-03-04T23:59:59.999999Z");
+        let time = "2024-03-04T10:00:00Z";
+        assert_eq!(parse_end(time), parse(time));
         for neither in [
             "yesterday",
             "2024",

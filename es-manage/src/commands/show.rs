@@ -106,39 +106,40 @@ pub async fn show(
     let stream = StreamId::new(ty.category, id);
     let latest = Slice::all().descending().limit(1);
     let latest = app.log().stream(stream.clone(), latest).await?;
-    let mut newest = latest.first().map_or(Version::NEW, |record| record.version);
+    let Some(newest) = latest.first().map(|record| record.version) else {
+        return Err(Error::Load(LoadError::NotFound { stream }));
+    };
+    let asked = match at {
+        At::Now => newest,
+        At::Version(asked) => asked,
+        At::Time(asked) => match version_at(app, &stream, newest, asked).await? {
+            Version::NEW => return Err(Error::Load(LoadError::NotYet { stream, asked })),
+            version => version,
+        },
+    };
     // To print a state takes longer than to replay an event, so it is done where it will be seen.
-    let seen_after = match at {
-        At::Now => newest.get(),
-        At::Version(asked) => asked.min(newest).get(),
-        At::Time(_) => 0,
-    }
-    .saturating_sub((last as u64).saturating_add(1));
+    let seen_after = asked.get().saturating_sub((last as u64).saturating_add(1));
     let mut story = ty.story(app, id);
     let mut changes = VecDeque::new();
-    let mut shown: Option<(Version, SystemTime, Vec<FieldState>)> = None;
     let mut created = None;
-    while let Some(record) = story.next().await {
-        let record = record?;
-        newest = newest.max(record.version);
-        created.get_or_insert(record.time);
-        let is_past = match at {
-            At::Now => false,
-            At::Version(asked) => record.version > asked,
-            At::Time(asked) => record.time > asked,
-        };
-        // What comes after what is shown need not be readable.
-        if is_past {
+    let mut shown: Option<(SystemTime, Vec<FieldState>)> = None;
+    let mut version = Version::NEW;
+    // What comes after what is shown need not be readable.
+    while version < asked && asked <= newest {
+        let Some(record) = story.next().await else {
             break;
-        }
-        if record.version.get() <= seen_after {
+        };
+        let record = record?;
+        version = record.version;
+        created.get_or_insert(record.time);
+        if version.get() <= seen_after {
             continue;
         }
         let state = story.state();
-        let before = shown.map(|(_, _, state)| state).unwrap_or_default();
-        let (version, fields) = (record.version.get(), differences(&before, &state));
-        shown = Some((record.version, record.time, state));
-        if last == 0 || (version == seen_after + 1 && version > 1) {
+        let before = shown.map(|(_, state)| state).unwrap_or_default();
+        let fields = differences(&before, &state);
+        shown = Some((record.time, state));
+        if last == 0 || (version.get() == seen_after + 1 && version > Version::FIRST) {
             continue;
         }
         if changes.len() == last {
@@ -149,27 +150,12 @@ pub async fn show(
             fields,
         });
     }
-    let Some(created) = created else {
-        return Err(Error::Load(LoadError::NotFound { stream }));
-    };
-    let (version, modified, state) = match (shown, at) {
-        (Some(shown), At::Version(asked)) if shown.0 != asked => {
-            return Err(Error::Load(LoadError::NoSuchVersion {
-                stream,
-                asked,
-                newest,
-            }));
-        }
-        (Some(shown), _) => shown,
-        (None, At::Time(asked)) => return Err(Error::Load(LoadError::NotYet { stream, asked })),
-        (None, _) => {
-            let asked = Version::NEW;
-            return Err(Error::Load(LoadError::NoSuchVersion {
-                stream,
-                asked,
-                newest,
-            }));
-        }
+    let (Some((modified, state)), Some(created), true) = (shown, created, version == asked) else {
+        return Err(Error::Load(LoadError::NoSuchVersion {
+            stream,
+            asked,
+            newest,
+        }));
     };
     Ok(ShowReport {
         category: ty.category.to_owned(),
@@ -181,6 +167,26 @@ pub async fn show(
         state,
         changes: changes.into(),
     })
+}
+
+/// The version of the last event up to a time: times never run backwards along a stream, so it is searched by halves, and no payload is opened.
+async fn version_at(
+    app: &Application,
+    stream: &StreamId,
+    newest: Version,
+    time: SystemTime,
+) -> Result<Version> {
+    let (mut up_to, mut beyond) = (0, newest.get() + 1);
+    while beyond - up_to > 1 {
+        let middle = up_to + (beyond - up_to) / 2;
+        let slice = Slice::all().after(Version::from(middle - 1)).limit(1);
+        let records = app.log().stream(stream.clone(), slice).await?;
+        match records.first() {
+            Some(record) if record.time <= time => up_to = middle,
+            _ => beyond = middle,
+        }
+    }
+    Ok(Version::from(up_to))
 }
 
 /// The fields that differ.

@@ -1,7 +1,7 @@
 //! What happened, as lines of JSON, and what an aggregate is or was.
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, Metadata};
 use es_core::{StreamId, Version};
@@ -20,6 +20,9 @@ pub(crate) const TESTS: &[Test] = tests![
     following_ends_where_it_was_told_to,
     a_broken_pipe_is_no_panic,
     an_aggregate_is_shown_as_it_is_and_was,
+    a_day_that_is_looked_back_to_is_past_as_a_whole,
+    what_comes_after_what_is_shown_need_not_be_readable,
+    a_long_story_is_shown_as_of_a_time_without_printing_all_of_it,
     what_cannot_be_shown_says_what_can,
 ];
 
@@ -271,6 +274,88 @@ fn an_aggregate_is_shown_as_it_is_and_was() {
         &expect![[r#"
             {"category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"newest":3,"created":"2024-03-04T09:00:00Z","modified":"2024-03-04T10:00:00Z","state":{"name":"\"Fido\"","tricks":"[\"roll over\", \"play dead\"]"},"changes":[{"event":{"position":3,"time":"2024-03-04T10:00:00Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"event":"TrickAdded","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{"trick":"play dead"}},"fields":[{"field":"tricks","before":"[\"roll over\"]","after":"[\"roll over\", \"play dead\"]"}]}]}
         "#]],
+    );
+}
+
+fn a_day_that_is_looked_back_to_is_past_as_a_whole() {
+    let place = Place::seeded();
+    let fido = Dog::id_for("Fido").to_string();
+    let version = |time: &str| {
+        let ended = place.run(["show", "Dog", &fido, "--as-of", time, "--json"]);
+        let report: serde_json::Value = serde_json::from_str(&ended.out).ok()?;
+        report["version"].as_u64()
+    };
+    assert_eq!(version("2024-03-04"), Some(3));
+    assert_eq!(version("2024-03-03"), None);
+    assert_eq!(version("2024-03-04T00:00:00Z"), None);
+    assert_eq!(version("2024-03-04T09:00:00Z"), Some(2));
+    assert_eq!(version("2024-03-04T09:59:59.999999Z"), Some(2));
+    assert_eq!(version("2024-03-04T10:00:00Z"), Some(3));
+    // What `events` prints begins and ends with the first moment of a day.
+    let count = |arguments: &[&str]| {
+        let all = ["events", "--app", "school"].iter().chain(arguments);
+        place.run(all.copied()).out.lines().count()
+    };
+    assert_eq!(count(&["--since", "2024-03-04"]), 7);
+    assert_eq!(count(&["--until", "2024-03-04"]), 0);
+    for (command, meaning) in [
+        ("show", "at the end of a day in UTC"),
+        ("events", "first moment in UTC"),
+    ] {
+        let help = place.run([command, "--help"]).out;
+        let help: Vec<_> = help.split_whitespace().collect();
+        assert!(help.join(" ").contains(meaning), "{command}");
+    }
+}
+
+fn what_comes_after_what_is_shown_need_not_be_readable() {
+    let place = Place::seeded();
+    let fido = Dog::id_for("Fido").to_string();
+    block_on(async {
+        let stolen = Commit {
+            id: CommitId::draw(),
+            time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_709_600_000),
+            metadata: Metadata::new(),
+            appends: vec![Append {
+                stream: StreamId::new("Dog", Dog::id_for("Fido")),
+                expected: Version::from(3),
+                events: vec![EncodedEvent {
+                    name: "TrickAdded".into(),
+                    schema: 1,
+                    payload: "sealed".into(),
+                }],
+            }],
+            checkpoint: None,
+        };
+        place.app().await.append(stolen).await.unwrap();
+    });
+    let then = ["--at-version", "3"];
+    for at in [then, ["--as-of", "2024-03-04"]] {
+        let ended = place.run(["show", "Dog", &fido].into_iter().chain(at));
+        assert_eq!(ended.status, 0, "{ended:?}");
+        assert!(ended.out.contains("\nversion 3 of 4, "), "{ended:?}");
+    }
+    for at in [&[][..], &["--at-version", "4"], &["--as-of", "2024-03-05"]] {
+        let shown = place.run(["show", "Dog", &fido].iter().chain(at).copied());
+        assert_eq!((shown.status, &*shown.out), (2, ""), "{at:?}");
+    }
+}
+
+fn a_long_story_is_shown_as_of_a_time_without_printing_all_of_it() {
+    let place = Place::seeded();
+    place.learn_in(1, &["sit"; 4_000]);
+    let fido = Dog::id_for("Fido").to_string();
+    let took = |at: [&str; 2]| {
+        let begun = Instant::now();
+        let all = ["show", "Dog", &fido, "--last", "1"].into_iter().chain(at);
+        assert_eq!(place.run(all).status, 0);
+        begun.elapsed()
+    };
+    let (version, time) = (["--at-version", "4003"], ["--as-of", "2099-01-01"]);
+    let [by_version, by_time] = [version, time].map(took);
+    assert!(
+        by_time < by_version * 5,
+        "{by_time:?}, and {by_version:?} for the version"
     );
 }
 
