@@ -197,17 +197,27 @@ impl<T: fmt::Display> fmt::Display for Styled<T> {
     }
 }
 
-/// The text without what would command a terminal: what is stored may be anything.
+/// The text in one line, without what would command a terminal or turn the line around: what is stored may be anything.
 pub(crate) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for letter in text.chars() {
-        if letter.is_control() && letter != '\n' {
+        if letter.is_control() || is_line_break(letter) || is_bidirectional(letter) {
             clean.extend(letter.escape_default());
         } else {
             clean.push(letter);
         }
     }
     clean
+}
+
+/// What breaks lines and is no control.
+fn is_line_break(letter: char) -> bool {
+    matches!(letter, '\u{2028}' | '\u{2029}')
+}
+
+/// What says in which direction a text is written: the `Bidi_Control` of Unicode.
+fn is_bidirectional(letter: char) -> bool {
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// 1234567 as `1 234 567`.
@@ -280,6 +290,34 @@ mod tests {
 
     #[test]
     fn what_commands_a_terminal_is_made_visible() {
-        assert_eq!(clean("a\u{1b}[31mb\u{9b}\n"), "a\\u{1b}[31mb\\u{9b}\n");
+        assert_eq!(clean("a\u{1b}[31mb\u{9b}"), "a\\u{1b}[31mb\\u{9b}");
+    }
+
+    #[test]
+    fn what_is_stored_makes_no_lines_of_its_own() {
+        assert_eq!(
+            clean("a\nb\r\u{85}\u{2028}\u{2029}"),
+            "a\\nb\\r\\u{85}\\u{2028}\\u{2029}"
+        );
+        for turning in [
+            '\u{61c}', '\u{200e}', '\u{200f}', '\u{202e}', '\u{2066}', '\u{2069}',
+        ] {
+            assert_eq!(
+                clean(&turning.to_string()),
+                turning.escape_default().to_string()
+            );
+        }
+        assert_eq!(clean("אבג, größer → 犬"), "אבג, größer → 犬");
+    }
+
+    #[test]
+    fn each_cause_has_its_line() {
+        let error = std::io::Error::other("of\nanother");
+        let error = crate::PrintError::Output {
+            written: 2,
+            source: error,
+        };
+        let lines = "cannot write the output after 2 events; nothing of the log was changed\n  because: of\\nanother";
+        assert_eq!(told(&error), lines);
     }
 }

@@ -248,8 +248,8 @@ impl Human for ShowReport {
                 continue;
             }
             writeln!(text, "  {name}")?;
-            for line in clean(field.lines.as_deref().unwrap_or_default()).lines() {
-                writeln!(text, "    {line}")?;
+            for line in field.lines.as_deref().unwrap_or_default().lines() {
+                writeln!(text, "    {}", clean(line))?;
             }
         }
         for change in &self.changes {
