@@ -205,10 +205,10 @@ pub(crate) enum Parked {
         #[arg(value_parser = position)]
         position: Position,
         /// Why, for those who ask later
-        #[arg(long)]
+        #[arg(long, value_parser = reason)]
         reason: String,
         /// Who decides
-        #[arg(long, env = "USER", hide_env_values = true)]
+        #[arg(long, env = "USER", hide_env_values = true, value_parser = by)]
         by: String,
     },
 }
@@ -300,6 +300,22 @@ fn stream(written: &str) -> Result<StreamId, String> {
         return Err("an aggregate is written as CATEGORY/ID".to_owned());
     };
     Ok(StreamId::new(category.to_owned(), id(number)?))
+}
+
+fn reason(written: &str) -> Result<String, String> {
+    said(written, "it is empty; say why, for those who ask later")
+}
+
+fn by(written: &str) -> Result<String, String> {
+    said(written, "it is empty; say who decides, by `--by NAME`")
+}
+
+/// What says something; `else_say`, where that is blank.
+fn said(written: &str, else_say: &str) -> Result<String, String> {
+    if written.trim().is_empty() {
+        return Err(else_say.to_owned());
+    }
+    Ok(written.to_owned())
 }
 
 const A_TIME: &str = "a time is written as 2024-03-04T09:00:00Z, or as a day, 2024-03-04";

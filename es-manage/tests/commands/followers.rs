@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use crate::Test;
 use crate::child::{Ended, Place, block_on};
-use crate::printed::check;
+use crate::printed::{check, refuses};
 
 pub(crate) const TESTS: &[Test] = tests![
     leaders_come_before_those_they_lead,
@@ -20,6 +20,8 @@ pub(crate) const TESTS: &[Test] = tests![
     silence_prints_errors_still,
     a_lease_held_elsewhere_is_named_and_can_be_waited_for,
     what_is_parked_is_listed_retried_and_dropped,
+    what_somebody_said_forges_no_line,
+    who_gives_up_says_why_and_who_it_is,
     a_read_model_is_made_anew,
     a_read_model_is_made_as_it_was,
     a_log_that_was_restored_is_noticed,
@@ -469,6 +471,69 @@ fn what_is_parked_is_listed_retried_and_dropped() {
     );
     // Three tricks at first, one dropped, one that had waited.
     assert_eq!(rows(&place, "office.db", "annals"), 6);
+}
+
+fn who_gives_up_says_why_and_who_it_is() {
+    let place = Place::seeded();
+    place.learn(&["absurd"]);
+    assert_eq!(place.run(["sync-followers"]).status, 2);
+    let fido = format!("Dog/{}", crate::school::Dog::id_for("Fido"));
+    let begin = ["parked", "drop", "certificates", &fido, "8"];
+    for reason in ["", " \t\u{a0}"] {
+        let ended = place.run([&begin[..], &["--reason", reason]].concat());
+        assert_eq!(ended.status, 1, "{ended:?}");
+        assert!(
+            ended.err.contains("for '--reason <REASON>': it is empty;"),
+            "{ended:?}"
+        );
+    }
+    let by_nobody = [&begin[..], &["--reason", "dogs are not cats", "--by", " "]].concat();
+    let ended = place.run(by_nobody);
+    assert_eq!(ended.status, 1, "{ended:?}");
+    let mut unnamed = place.command([&begin[..], &["--reason", "dogs are not cats"]].concat());
+    refuses(
+        &place.ended(unnamed.env("USER", "").output().unwrap()),
+        1,
+        &expect![[r#"
+            error: invalid value '' for '--by <BY>': it is empty; say who decides, by `--by NAME`
+
+            For more information, try '--help'.
+        "#]],
+    );
+    let parked = place.run(["parked", "list"]);
+    assert_eq!(parked.status, 2, "{parked:?}");
+    let by_bob = [
+        &begin[..],
+        &["--reason", "dogs are not cats", "--by", "bob"],
+    ]
+    .concat();
+    let mut named = place.command(by_bob);
+    let ended = place.ended(named.env("USER", "").output().unwrap());
+    assert_eq!(ended.status, 0, "{ended:?}");
+}
+
+fn what_somebody_said_forges_no_line() {
+    let place = Place::seeded();
+    place.learn(&["absurd"]);
+    assert_eq!(place.run(["sync-followers"]).status, 2);
+    let fido = format!("Dog/{}", crate::school::Dog::id_for("Fido"));
+    let begin = ["parked", "drop", "certificates", &fido, "8"];
+    let said = [
+        "--reason",
+        "none\nwall: given up on position 1\u{2028}\u{202e}",
+        "--by",
+        "al\rice\n",
+    ];
+    let dropped = place.run([&begin[..], &said].concat());
+    assert_eq!(dropped.status, 0, "{dropped:?}");
+    let listed = place.run(["parked", "list"]).out;
+    let lines: Vec<_> = listed.lines().collect();
+    assert!(
+        matches!(&lines[..], ["nothing is parked", told]
+            if told.contains(r"by al\rice\n at ")
+            && told.ends_with(r": none\nwall: given up on position 1\u{2028}\u{202e}")),
+        "{lines:?}"
+    );
 }
 
 fn a_read_model_is_made_anew() {
