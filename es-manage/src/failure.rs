@@ -45,7 +45,8 @@ impl Failure {
             .error
             .downcast_ref()
             .is_some_and(PrintError::is_broken_pipe);
-        let written = self.error.downcast_ref::<io::Error>();
+        let unprinted = self.error.downcast_ref().map(|Unprinted(error)| error);
+        let written = unprinted.or_else(|| self.error.downcast_ref::<io::Error>());
         printing || written.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     }
 

@@ -129,7 +129,9 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
             let mut command = Cli::command();
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut command, program(), &mut script);
-            io::stdout().write_all(&script).map_err(unprinted)?;
+            let mut out = io::stdout();
+            let printed = out.write_all(&script).and_then(|()| out.flush());
+            printed.map_err(unprinted)?;
             return Ok(Status::Well);
         }
         _ => {}

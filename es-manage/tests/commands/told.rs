@@ -1,5 +1,5 @@
 //! What happened, as lines of JSON, and what an aggregate is or was.
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -185,34 +185,30 @@ fn following_ends_where_it_was_told_to() {
 fn a_broken_pipe_is_no_panic() {
     let place = Place::seeded();
     place.learn_in(10, &["sit"; 2_000]);
-    for (arguments, status) in [
-        (&["events", "--app", "school"][..], 0),
-        (
-            &["show", "Dog", "00000000-0000-0000-0000-000000000000"][..],
-            1,
-        ),
-        (&["export", "--app", "school"][..], 2),
-    ] {
+    let to_file = ["export", "--app", "school", "-o", "school.jsonl"];
+    let cases: &[(&[&str], i32)] = &[
+        (&["events", "--app", "school"], 0),
+        // What there is of it fits into what is written at the end.
+        (&["events", "--app", "school", "--limit", "1"], 0),
+        (&["completions", "bash"], 0),
+        (&to_file, 0),
+        (&["status"], 0),
+        (&["show", "Dog", "00000000-0000-0000-0000-000000000000"], 1),
+        (&["export", "--app", "school"], 2),
+    ];
+    for (arguments, status) in cases {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
         let mut command = place.command(arguments.iter().copied());
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop(child.stdout.take());
-        let mut err = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut err)
-            .unwrap();
+        let output = command.stdout(writer).stderr(Stdio::piped()).output();
+        let ended = place.ended(output.unwrap());
+        assert_eq!(ended.status, *status, "{arguments:?}: {ended:?}");
         assert_eq!(
-            child.wait().unwrap().code(),
-            Some(status),
-            "{arguments:?}: {err}"
+            ended.err.is_empty(),
+            *status == 0,
+            "{arguments:?}: {ended:?}"
         );
-        assert!(!err.contains("panicked"), "{err}");
+        assert!(!ended.err.contains("panicked"), "{ended:?}");
     }
 }
 
