@@ -62,13 +62,18 @@ pub async fn export(
         let span = Span::after(read_to).up_to(head).limit(PAGE);
         let page = app.log().page(span).await?;
         for record in &page.records {
+            let position = next_of(read_to);
+            if record.position != position {
+                return Err(PrintError::Hole { position });
+            }
+            read_to = position;
             line(out, &Line::of(record)).map_err(failed(written))?;
             written += 1;
         }
-        read_to = page.read_to;
         progress.at(written);
         if page.records.is_empty() {
-            break;
+            let position = next_of(read_to);
+            return Err(PrintError::Hole { position });
         }
     }
     line(out, &End { events: written }).map_err(failed(written))?;
@@ -79,6 +84,10 @@ pub async fn export(
         events: written,
         head,
     })
+}
+
+fn next_of(position: Position) -> Position {
+    Position::from(position.get() + 1)
 }
 
 fn line(out: &mut (dyn Write + Send), line: &impl Serialize) -> std::io::Result<()> {

@@ -17,6 +17,8 @@ pub(crate) mod verify;
 use std::error::Error;
 use std::{fmt, io};
 
+use es_core::Position;
+
 use self::sync_followers::SyncError;
 use crate::{Meaning, Status};
 
@@ -64,6 +66,14 @@ pub enum PrintError {
     /// They could not be read.
     #[error(transparent)]
     Events(#[from] es_core::Error),
+    /// The log has a hole, so that what was written is no whole export.
+    #[error(
+        "the log has no event at position {position}, and a part of a log is no export; `verify` tells what is missing"
+    )]
+    Hole {
+        /// The first position that is missing.
+        position: Position,
+    },
     /// They could not be written to where they were to go.
     #[error("cannot write the output after {written} events; nothing of the log was changed")]
     Output {
@@ -86,7 +96,7 @@ impl Meaning for PrintError {
     fn status(&self) -> Status {
         match self {
             Self::Events(error) => error.status(),
-            Self::Output { .. } => Status::Failed,
+            Self::Hole { .. } | Self::Output { .. } => Status::Failed,
         }
     }
 }

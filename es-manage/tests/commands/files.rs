@@ -12,6 +12,7 @@ use crate::copies::exported;
 
 pub(crate) const TESTS: &[Test] = tests![
     an_export_that_fails_leaves_the_old_file,
+    a_log_with_a_hole_is_not_exported,
     an_export_that_cannot_be_put_in_place_leaves_nothing_beside,
     an_export_touches_no_file_of_others,
     exports_to_one_file_are_each_whole,
@@ -53,6 +54,40 @@ fn an_export_that_fails_leaves_the_old_file() {
         (&*old, &*names(&place)),
         ("old", &["school.jsonl".to_owned()][..])
     );
+}
+
+fn a_log_with_a_hole_is_not_exported() {
+    for (missing, position) in [
+        ("position = 4", 4),
+        ("position > 5", 6),
+        ("position = 1", 1),
+    ] {
+        let place = Place::seeded();
+        fs::write(place.path("school.jsonl"), "old").unwrap();
+        let connection = Connection::open(place.path("school.db")).unwrap();
+        let delete = format!(
+            "DROP TRIGGER es_events_are_not_deleted; DELETE FROM es_events WHERE {missing}"
+        );
+        connection.execute_batch(&delete).unwrap();
+        let ended = export_to(&place, "school.jsonl");
+        let told = format!(
+            "error: the log has no event at position {position}, and a part of a log is no export; `verify` tells what is missing\n"
+        );
+        assert_eq!((ended.status, &*ended.out, ended.err), (2, "", told));
+        let old = fs::read_to_string(place.path("school.jsonl")).unwrap();
+        assert_eq!(
+            (&*old, &*names(&place)),
+            ("old", &["school.jsonl".to_owned()][..])
+        );
+        // Who reads it elsewhere sees no end.
+        let printed = place.run(["export", "--app", "school"]);
+        assert_eq!(printed.status, 2);
+        assert!(!printed.out.contains("{\"events\":"), "{printed:?}");
+        // A part without it is whole.
+        let after = ["export", "--app", "school", "--after", "4"];
+        assert_eq!(place.run(after).status == 0, position < 5);
+        assert_eq!(place.run(["verify", "--app", "school"]).status, 2);
+    }
 }
 
 fn an_export_that_cannot_be_put_in_place_leaves_nothing_beside() {
