@@ -71,8 +71,7 @@ impl Failure {
                 help: &self.help,
                 status: self.status.code(),
             };
-            let told = serde_json::to_string(&told).unwrap_or_default();
-            screen.complain(&format!("{told}\n"));
+            screen.complain_in_json(&told);
             return;
         }
         let mut text = format!("{}: {}\n", styled("error", BAD), told(&*self.error));

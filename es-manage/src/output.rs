@@ -28,23 +28,49 @@ pub(crate) struct Screen {
 impl Screen {
     /// Prints a report: for people, or as one JSON object in one line.
     pub(crate) fn print(&self, report: &(impl Human + Serialize)) -> io::Result<()> {
-        let mut text = Text::new(width());
         if self.json {
-            text.text = serde_json::to_string(report).map_err(io::Error::other)?;
-            text.text.push('\n');
-        } else {
-            report.human(&mut text).map_err(io::Error::other)?;
+            return written(io::stdout().lock(), &json_line(report)?);
         }
-        let mut out = AutoStream::new(io::stdout().lock(), self.color);
-        out.write_all(text.text.as_bytes())?;
-        out.flush()
+        let mut text = Text::new(width());
+        report.human(&mut text).map_err(io::Error::other)?;
+        let out = AutoStream::new(io::stdout().lock(), self.color);
+        written(out, &text.text)
     }
 
-    /// Prints something on the standard error, where nobody may listen.
+    /// Prints something for people on the standard error, where nobody may listen.
     pub(crate) fn complain(&self, text: &str) {
-        let mut out = AutoStream::new(io::stderr().lock(), self.color);
-        drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+        drop(written(
+            AutoStream::new(io::stderr().lock(), self.color),
+            text,
+        ));
     }
+
+    /// Prints a complaint as one JSON object in one line.
+    pub(crate) fn complain_in_json(&self, complaint: &impl Serialize) {
+        let line = json_line(complaint);
+        drop(line.and_then(|line| written(io::stderr().lock(), &line)));
+    }
+}
+
+fn written(mut out: impl Write, text: &str) -> io::Result<()> {
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// A line of JSON, which commands no terminal: JSON escapes by itself what is below the space, and `\u007f` to `\u009f` are escaped here.
+pub(crate) fn json_line(value: &impl Serialize) -> io::Result<String> {
+    let json = serde_json::to_string(value).map_err(io::Error::other)?;
+    let mut line = String::with_capacity(json.len() + 1);
+    for letter in json.chars() {
+        // These stand in strings alone, and not behind a backslash; a tab may stand outside.
+        if ('\u{7f}'..='\u{9f}').contains(&letter) {
+            write!(line, "\\u{:04x}", u32::from(letter)).map_err(io::Error::other)?;
+        } else {
+            line.push(letter);
+        }
+    }
+    line.push('\n');
+    Ok(line)
 }
 
 /// The columns of the terminal; `None` where there is none, and so no end of a line.
@@ -308,6 +334,15 @@ mod tests {
             );
         }
         assert_eq!(clean("אבג, größer → 犬"), "אבג, größer → 犬");
+    }
+
+    #[test]
+    fn json_stays_json() {
+        let raw = serde_json::value::RawValue::from_string("{\t\"a\": \"\u{7f}é\"}".to_owned());
+        assert_eq!(
+            json_line(&raw.unwrap()).unwrap(),
+            "{\t\"a\": \"\\u007fé\"}\n"
+        );
     }
 
     #[test]

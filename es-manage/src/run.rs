@@ -18,7 +18,7 @@ use crate::commands::{
 };
 use crate::failure::{Ended, Failure, program, unopened, unprinted};
 use crate::files::{exported, imported};
-use crate::output::{Human, Screen};
+use crate::output::{Human, Screen, json_line};
 use crate::progress::Bar;
 use crate::{BrokenOff, IntoSystems, Status, Systems};
 
@@ -394,7 +394,7 @@ async fn print_events(system: &System, arguments: Events) -> Ended {
     let mut out = BufWriter::new(io::stdout());
     let follow = query.follow;
     events::events(app, types, &query, &mut |event| {
-        out.write_all(events::json_line(event)?.as_bytes())?;
+        out.write_all(json_line(event)?.as_bytes())?;
         // Who follows wants to see it now.
         if follow { out.flush() } else { Ok(()) }
     })

@@ -112,14 +112,28 @@ pub(crate) fn in_short(error: &(dyn std::error::Error + 'static)) -> String {
     told
 }
 
-/// JSON as it is, or without its line breaks, where somebody wrote it with some.
+/// JSON as it is; where somebody wrote it with line breaks, without the white space between its parts.
 fn in_one_line(json: &[u8]) -> serde_json::Result<Box<RawValue>> {
     let value: Box<RawValue> = serde_json::from_slice(json)?;
     if value.get().contains(['\n', '\r']) {
-        let value: serde_json::Value = serde_json::from_str(value.get())?;
-        return serde_json::value::to_raw_value(&value);
+        return RawValue::from_string(without_space(value.get()));
     }
     Ok(value)
+}
+
+fn without_space(json: &str) -> String {
+    let (mut in_string, mut is_escaped) = (false, false);
+    let mut is_part = |letter: &char| {
+        if is_escaped {
+            is_escaped = false;
+        } else if *letter == '"' {
+            in_string = !in_string;
+        } else if *letter == '\\' {
+            is_escaped = true;
+        }
+        in_string || !letter.is_ascii_whitespace()
+    };
+    json.chars().filter(|letter| is_part(letter)).collect()
 }
 
 /// Hands the events that are asked for to `each`, oldest first, until there are no more, or until `each` fails.
@@ -325,9 +339,17 @@ pub(crate) async fn last_before(app: &Application, time: SystemTime) -> Result<P
     Ok(Position::from(before))
 }
 
-/// A line of JSON.
-pub(crate) fn json_line(line: &EventLine) -> io::Result<String> {
-    let mut text = serde_json::to_string(line).map_err(io::Error::other)?;
-    text.push('\n');
-    Ok(text)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_line_breaks_keeps_its_numbers_and_strings() {
+        let json = "{ \"a\" :\n\t[1.10 ,123456789012345678901234567890],\r\n\"b \\\\\": \" \\\" {\\n} \" }";
+        let line = in_one_line(json.as_bytes()).unwrap();
+        let expected = "{\"a\":[1.10,123456789012345678901234567890],\"b \\\\\":\" \\\" {\\n} \"}";
+        assert_eq!(line.get(), expected);
+        let as_it_is = "{ \"a\" : 1.10 }";
+        assert_eq!(in_one_line(as_it_is.as_bytes()).unwrap().get(), as_it_is);
+    }
 }

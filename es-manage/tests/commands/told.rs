@@ -14,6 +14,7 @@ use crate::school::Dog;
 
 pub(crate) const TESTS: &[Test] = tests![
     events_are_lines_of_json,
+    json_commands_no_terminal_and_loses_nothing,
     events_are_filtered,
     events_are_found_under_names_that_they_had_before,
     events_are_followed,
@@ -41,6 +42,53 @@ fn events_are_lines_of_json() {
     "#]],
     );
     assert_eq!(place.run(["events", "--app", "office"]).out, "");
+}
+
+fn json_commands_no_terminal_and_loses_nothing() {
+    let place = Place::seeded();
+    let odd = "a\u{7f}b\u{9b}31m\u{1b}[0m";
+    let payload = format!(
+        "{{\n  \"trick\": \"{}\", \"n\":\t[1.10, 123456789012345678901234567890]\n}}",
+        &odd[..8]
+    );
+    let commit = Commit {
+        id: CommitId::draw(),
+        time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_709_600_000),
+        metadata: Metadata::new().actor(odd),
+        appends: vec![Append {
+            stream: StreamId::new("Dog", Dog::id_for("Fido")),
+            expected: Version::from(3),
+            events: vec![EncodedEvent {
+                name: "TrickAdded".into(),
+                schema: 1,
+                payload: payload.into(),
+            }],
+        }],
+        checkpoint: None,
+    };
+    block_on(async { place.app().await.append(commit).await.unwrap() });
+    let fido = Dog::id_for("Fido").to_string();
+    let show = ["show", "Dog", &fido, "--last", "1", "--json"];
+    let events = ["events", "--app", "school", "--after", "7"];
+    for (arguments, from) in [(&show[..], "/changes/0/event"), (&events[..], "")] {
+        let ended = place.run(arguments.iter().copied());
+        assert_eq!((ended.status, ended.out.lines().count()), (0, 1));
+        let line = ended.out.trim_end_matches('\n');
+        assert!(!line.contains(char::is_control), "{line:?}");
+        let payload =
+            r#""payload":{"trick":"a\u007fb\u009b31m","n":[1.10,123456789012345678901234567890]}"#;
+        assert!(line.contains(payload), "{line}");
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line.pointer(from).unwrap()["metadata"]["actor"], odd);
+    }
+    let missing = place.run(["events", "--app", odd, "--json"]);
+    assert_eq!((missing.status, missing.err.lines().count()), (1, 1));
+    assert!(
+        !missing.err.trim_end().contains(char::is_control),
+        "{missing:?}"
+    );
+    let told: serde_json::Value = serde_json::from_str(&missing.err).unwrap();
+    assert!(told["error"].as_str().unwrap().contains(odd), "{missing:?}");
 }
 
 fn events_are_filtered() {
