@@ -55,6 +55,11 @@ fn moment(written: &str, of_day: Time) -> Option<SystemTime> {
     if let Ok(timestamp) = Timestamp::from_str(written) {
         return Some(timestamp.into());
     }
+    // 24 is no short form of 2024, but a year by itself.
+    let (year, _) = written.split_once('-')?;
+    if year.len() != 4 || !year.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
     // It would read the day of a longer text, and leave out the rest.
     let day = Date::strptime("%Y-%m-%d", written).ok()?;
     let moment = day.to_datetime(of_day).to_zoned(TimeZone::UTC).ok()?;
@@ -117,11 +122,18 @@ mod tests {
         for neither in [
             "yesterday",
             "2024",
+            "24-03-04",
+            "024-03-04",
+            "02024-03-04",
+            "-024-03-04",
+            "+024-03-04",
+            " 024-03-04",
             "2024-03-04T10:00",
             "2024-03-04 10:00:00",
             "2024-03-04T10:00:00.5",
         ] {
             assert_eq!(parse(neither), None, "{neither}");
+            assert_eq!(parse_end(neither), None, "{neither}");
         }
     }
 }

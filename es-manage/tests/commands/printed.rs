@@ -138,6 +138,15 @@ fn what_is_not_understood_is_a_usage_error() {
     "#]],
     );
     refuses(
+        &place.run(["events", "--since", "24-03-04", "--app", "school"]),
+        1,
+        &expect![[r#"
+            error: invalid value '24-03-04' for '--since <TIME>': a time is written as 2024-03-04T09:00:00Z, or as a day, 2024-03-04
+
+            For more information, try '--help'.
+        "#]],
+    );
+    refuses(
         &place.run(["events"]),
         1,
         &expect![[r#"
