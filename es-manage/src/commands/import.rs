@@ -233,21 +233,24 @@ impl Importing<'_> {
             if let Ok(End { events: expected }) = serde_json::from_str(&text) {
                 self.store(std::mem::take(&mut commit)).await?;
                 progress.at(events);
-                return match self.lines.next()? {
-                    None if expected == events => Ok(()),
-                    None => Err(self.malformed("it counts other events than there are")),
-                    Some(_) => Err(self.malformed("it comes after the end")),
-                };
+                if self.lines.has_more()? {
+                    return Err(self.malformed("it comes after the end"));
+                }
+                if expected != events {
+                    return Err(self.malformed("it counts other events than there are"));
+                }
+                return Ok(());
             }
             let line: Line<'_> =
                 serde_json::from_str(&text).map_err(|error| self.malformed(error))?;
             let record = line.into_record().map_err(|wrong| self.malformed(wrong))?;
-            if commit
-                .last()
-                .is_some_and(|last| last.commit != record.commit)
-            {
-                self.store(std::mem::take(&mut commit)).await?;
-                progress.at(events);
+            if let Some(last) = commit.last() {
+                if last.commit != record.commit {
+                    self.store(std::mem::take(&mut commit)).await?;
+                    progress.at(events);
+                } else if (last.time, &last.metadata) != (record.time, &record.metadata) {
+                    return Err(self.malformed("its time or metadata is not that of its commit"));
+                }
             }
             events += 1;
             if self.into == ImportInto::Empty && record.position.get() != events {
@@ -380,6 +383,16 @@ struct Lines<'a> {
 impl Lines<'_> {
     /// The next whole line; `None` at the end, also where the last one is not whole.
     fn next(&mut self) -> Result<Option<String>, ImportError> {
+        let text = self.read()?;
+        Ok(text.ends_with('\n').then_some(text))
+    }
+
+    /// Whether there is anything more, be it a whole line or not.
+    fn has_more(&mut self) -> Result<bool, ImportError> {
+        Ok(!self.read()?.is_empty())
+    }
+
+    fn read(&mut self) -> Result<String, ImportError> {
         let mut text = String::new();
         self.line += 1;
         let read = self.input.read_line(&mut text);
@@ -387,10 +400,7 @@ impl Lines<'_> {
             line: self.line,
             source,
         })?;
-        if !text.ends_with('\n') {
-            return Ok(None);
-        }
-        Ok(Some(text))
+        Ok(text)
     }
 }
 

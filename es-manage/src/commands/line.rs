@@ -84,6 +84,9 @@ impl<'a> Line<'a> {
                 .into(),
             _ => return Err("it has not one of `payload` and `stored`"),
         };
+        if self.version == 0 {
+            return Err("its version is 0, and versions begin with 1");
+        }
         Ok(Record {
             stream: StreamId::new(self.category.into_owned(), self.id),
             version: Version::from(self.version),

@@ -385,6 +385,41 @@ fn what_is_no_whole_export_is_refused_by_its_line() {
               because: it comes after the end
         "#]],
     );
+    check(
+        &import(first.clone() + "{\"position\":8"),
+        2,
+        &expect![""],
+        &expect![[r#"
+            error: line 10 of the input is none of an export, so what comes from it on is not imported
+              because: it comes after the end
+        "#]],
+    );
+    check(
+        &import(first.replacen("\"version\":1,", "\"version\":0,", 1)),
+        2,
+        &expect![""],
+        &expect![[r#"
+            error: line 2 of the input is none of an export, so what comes from it on is not imported
+              because: its version is 0, and versions begin with 1
+        "#]],
+    );
+    // Three lines of one commit, the second of which says something else.
+    let second = lines[4];
+    for other in [
+        second.replace("T10:00:00Z", "T10:30:00Z"),
+        second.replace("alice", "bob"),
+    ] {
+        assert_ne!(other, second);
+        check(
+            &import(first.replace(second, &other)),
+            2,
+            &expect![""],
+            &expect![[r#"
+                error: line 5 of the input is none of an export, so what comes from it on is not imported
+                  because: its time or metadata is not that of its commit
+            "#]],
+        );
+    }
     let nowhere = place.run(["import", "--app", "school", "nowhere.jsonl"]);
     check(
         &nowhere,
