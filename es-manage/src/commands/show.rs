@@ -209,23 +209,80 @@ fn differences(before: &[FieldState], after: &[FieldState]) -> Vec<FieldChange> 
     changes.collect()
 }
 
-/// What is gone, and what is new: what stands alike at the beginning and at the end of both is left out, which is exact where one thing was
-/// added, changed or taken away, and never says that something changed which did not.
+/// What is gone, and what is new, each element of the whole in a line: what stands alike at the beginning and at the end of both is left out, which
+/// is exact where one thing was added, changed or taken away, and never says that something changed which did not.
 fn changed_lines(before: Option<&str>, after: Option<&str>) -> Vec<(char, String)> {
-    let before: Vec<_> = before.unwrap_or_default().lines().collect();
-    let after: Vec<_> = after.unwrap_or_default().lines().collect();
+    let before = elements(before.unwrap_or_default());
+    let after = elements(after.unwrap_or_default());
     let pairs = before.iter().zip(&after);
     let head = pairs.take_while(|(before, after)| before == after).count();
     let (before, after) = (&before[head..], &after[head..]);
     let pairs = before.iter().rev().zip(after.iter().rev());
     let tail = pairs.take_while(|(before, after)| before == after).count();
-    let gone = before[..before.len() - tail]
-        .iter()
-        .map(|line| ('-', *line));
-    let new = after[..after.len() - tail].iter().map(|line| ('+', *line));
-    gone.chain(new)
-        .map(|(sign, line)| (sign, line.trim().to_owned()))
-        .collect()
+    let gone = &before[..before.len() - tail];
+    let new = &after[..after.len() - tail];
+    let gone = gone.iter().map(|lines| ('-', in_one_line(lines)));
+    let new = new.iter().map(|lines| ('+', in_one_line(lines)));
+    gone.chain(new).collect()
+}
+
+/// How far the parts of a whole are indented by `{:#?}`.
+const INDENT: usize = 4;
+
+/// The lines of what `{:#?}` printed, element by element; what opens and closes the whole are elements too.
+fn elements(text: &str) -> Vec<Vec<&str>> {
+    if matches!(text, "[]" | "{}") {
+        let (opening, closing) = text.split_at(1);
+        return vec![vec![opening], vec![closing]];
+    }
+    let mut elements: Vec<Vec<&str>> = Vec::new();
+    for line in text.lines() {
+        let inner = line.trim_start();
+        let indent = line.len() - inner.len();
+        let is_of_the_one_before = indent > INDENT || (indent == INDENT && closes(inner));
+        match elements.last_mut() {
+            Some(element) if is_of_the_one_before => element.push(line),
+            _ => elements.push(vec![line]),
+        }
+    }
+    elements
+}
+
+fn opens(line: &str) -> bool {
+    line.ends_with(['(', '[', '{'])
+}
+
+fn closes(line: &str) -> bool {
+    line.starts_with([')', ']', '}'])
+}
+
+/// What `{:#?}` printed over several lines, as `{:?}` prints it in one.
+fn in_one_line(lines: &[&str]) -> String {
+    let mut text = String::new();
+    // Of each bracket that is open, whether what is in it stands apart from it, as the fields of a struct do.
+    let mut open: Vec<bool> = Vec::new();
+    for line in lines {
+        let line = line.trim();
+        let is_apart = if closes(line) {
+            if text.ends_with(',') {
+                text.pop();
+            }
+            open.pop().unwrap_or(false)
+        } else if opens(&text) {
+            open.last().copied().unwrap_or(false)
+        } else {
+            !text.is_empty()
+        };
+        if is_apart {
+            text.push(' ');
+        }
+        text.push_str(line);
+        if opens(line) {
+            // A map is a value, and has no name before it.
+            open.push(text.ends_with(" {") && !text.ends_with(": {"));
+        }
+    }
+    text
 }
 
 impl Human for ShowReport {
@@ -310,18 +367,77 @@ impl FieldChange {
 mod tests {
     use super::*;
 
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "they are read by `Debug`")]
+    struct Line {
+        item: &'static str,
+        sizes: Vec<u8>,
+        at: (u8, Option<u8>),
+    }
+
+    fn line(item: &'static str, size: u8) -> Line {
+        Line {
+            item,
+            sizes: vec![size],
+            at: (1, Some(size)),
+        }
+    }
+
+    fn changed(before: &impl fmt::Debug, after: &impl fmt::Debug) -> Vec<String> {
+        let [before, after] = [format!("{before:#?}"), format!("{after:#?}")];
+        let lines = changed_lines(Some(&before), Some(&after));
+        let lines = lines.iter().map(|(sign, line)| format!("{sign} {line}"));
+        lines.collect()
+    }
+
     #[test]
     fn of_a_long_list_what_is_new_is_told() {
-        let lines = changed_lines(
-            Some("[\n    \"sit\",\n    \"roll\",\n]"),
-            Some("[\n    \"sit\",\n    \"play\",\n    \"roll\",\n]"),
+        let new = changed(&["sit", "roll"], &["sit", "play", "roll"]);
+        assert_eq!(new, ["+ \"play\","]);
+        assert_eq!(changed(&[""; 0], &["sit"; 1]), ["+ \"sit\","]);
+    }
+
+    #[test]
+    fn an_element_that_has_parts_is_told_in_one_line() {
+        let [tea, cups] = ["tea", "cups"].map(|item| line(item, 3));
+        let more = line("tea", 4);
+        let [is_tea, is_more, are_cups] = [&tea, &more, &cups].map(|line| format!("{line:?},"));
+        assert_eq!(changed(&[&tea], &[&tea, &cups]), [format!("+ {are_cups}")]);
+        assert_eq!(changed(&[&tea, &cups], &[&cups]), [format!("- {is_tea}")]);
+        assert_eq!(changed(&[&tea; 0], &[&tea]), [format!("+ {is_tea}")]);
+        assert_eq!(
+            changed(&[&tea, &cups], &[&more, &cups]),
+            [format!("- {is_tea}"), format!("+ {is_more}")]
         );
-        assert_eq!(lines, [('+', "\"play\",".to_owned())]);
+    }
+
+    #[test]
+    fn of_a_whole_the_parts_that_changed_are_told() {
+        let by_size =
+            |size| std::collections::BTreeMap::from([("a", line("a", 1)), ("b", line("b", size))]);
+        let maps = [by_size(1), by_size(2)];
+        let [gone, new] = [format!("- {:?},", maps[0]), format!("+ {:?},", maps[1])];
+        assert_eq!(changed(&[&maps[0]], &[&maps[1]]), [gone, new]);
+        let told = changed(&by_size(2), &by_size(3));
+        let expected = [('-', 2), ('+', 3)]
+            .map(|(sign, size)| format!("{sign} \"b\": {:?},", line("b", size)));
+        assert_eq!(told, expected);
+        assert_eq!(
+            changed(&line("a", 1), &line("b", 1)),
+            ["- item: \"a\",", "+ item: \"b\","]
+        );
     }
 
     #[test]
     fn a_changed_line_is_gone_and_new() {
-        let lines = changed_lines(Some("1"), Some("2"));
-        assert_eq!(lines, [('-', "1".to_owned()), ('+', "2".to_owned())]);
+        assert_eq!(changed(&1, &2), ["- 1", "+ 2"]);
+        let some = changed(&None::<Line>, &Some(line("a", 1)));
+        let expected = [
+            "- None",
+            "+ Some(",
+            &format!("+ {:?},", line("a", 1)),
+            "+ )",
+        ];
+        assert_eq!(some, expected);
     }
 }
