@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 use crate::commands::export::ExportReport;
 use crate::commands::{PrintError, events, export, import, line};
 use crate::failure::{Ended, Failure, unprinted};
+use crate::interrupts::interrupted;
 use crate::output::Screen;
 use crate::progress::Bar;
 use crate::{Meaning, Status};
@@ -33,8 +34,22 @@ pub(crate) async fn exported(
     let report = match Target::at(path).map_err(unwritten)? {
         Target::Stream(stream) => written(app, after, stream, bar).await?.0,
         Target::File(target) => {
-            let beside = target.beside().map_err(unwritten)?;
-            let (report, beside) = written(app, after, beside, bar).await?;
+            let exported = async {
+                let beside = target.beside().map_err(unwritten)?;
+                written(app, after, beside, bar).await
+            };
+            let (report, beside) = tokio::select! {
+                // Before there is a file beside, it is heard who would break it off.
+                biased;
+                () = interrupted() => {
+                    return Err(Failure {
+                        status: Status::Failed,
+                        error: format!("interrupted; `{}` is what it was", path.display()).into(),
+                        help: None,
+                    });
+                }
+                exported = exported => exported?,
+            };
             target.replace(beside).map_err(unwritten)?;
             report
         }

@@ -59,7 +59,7 @@
 //!
 //! Whatever is broken off, or killed, has kept what it did, and the same command again goes on from there; `rebuild` begins again. Interrupted
 //! (`SIGINT`, `SIGTERM`), `sync-followers` and `rebuild` give back their leases before they end, so that the next run need not wait; interrupted
-//! again, they end at once.
+//! again, they end at once. `export -o FILE` leaves FILE as it was, and nothing beside it.
 //!
 //! # Exit status
 //!
@@ -76,6 +76,7 @@ mod choice;
 mod commands;
 mod failure;
 mod files;
+mod interrupts;
 mod output;
 mod progress;
 mod run;

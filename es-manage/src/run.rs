@@ -18,6 +18,7 @@ use crate::commands::{
 };
 use crate::failure::{Ended, Failure, program, unopened, unprinted};
 use crate::files::{exported, imported};
+use crate::interrupts::interrupted;
 use crate::output::{Human, Screen, json_line};
 use crate::progress::Bar;
 use crate::{BrokenOff, IntoSystems, Status, Systems};
@@ -306,7 +307,7 @@ async fn unless_interrupted<T>(
 ) -> Result<T, Failure> {
     tokio::select! {
         biased;
-        error = interrupted() => {
+        () = interrupted() => {
             // Who asks twice does not wait.
             tokio::spawn(async {
                 interrupted().await;
@@ -319,34 +320,11 @@ async fn unless_interrupted<T>(
             };
             // A lease that cannot be given back ends by itself.
             drop(tokio::time::timeout(GIVING_BACK, all_given_back).await);
-            Err(Failure { status: Status::Failed, help: None, error })
+            let error = "interrupted; what was done is kept, and the same command goes on from there";
+            Err(Failure { status: Status::Failed, help: None, error: error.into() })
         }
         ended = work => Ok(ended),
     }
-}
-
-/// Ends when the program is asked to.
-async fn interrupted() -> es_core::BoxError {
-    #[cfg(unix)]
-    let terminated = async {
-        let signal = tokio::signal::unix::SignalKind::terminate();
-        match tokio::signal::unix::signal(signal) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    let stopped = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    };
-    tokio::select! {
-        () = stopped => {}
-        () = terminated => {}
-    }
-    "interrupted; what was done is kept, and the same command goes on from there".into()
 }
 
 async fn decide(

@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Test] = tests![
     an_import_that_is_killed_goes_on_where_it_was,
     followers_that_are_killed_go_on_where_they_were,
     a_rebuild_that_is_killed_is_begun_again_and_readers_see_no_part,
+    an_export_that_is_interrupted_leaves_nothing_beside,
     who_is_interrupted_gives_back_its_leases,
     who_is_interrupted_twice_ends_though_a_handler_does_not,
 ];
@@ -74,6 +75,38 @@ fn an_import_that_is_killed_goes_on_where_it_was() {
     }
     assert!(inside > 0, "none was killed while it imported");
     println!("kills {kills}, of which {inside} had imported more, lost 0, twice 0");
+}
+
+fn an_export_that_is_interrupted_leaves_nothing_beside() {
+    let place = Place::seeded();
+    tricks(&place, 8_000);
+    fs::create_dir(place.path("backups")).unwrap();
+    let backups = || fs::read_dir(place.path("backups")).unwrap().count();
+    let mut interrupted = 0;
+    for signal in [Signal::INT, Signal::TERM].repeat(effort(3, 30)) {
+        fs::write(place.path("backups/school.jsonl"), "old").unwrap();
+        let mut command =
+            place.command(["export", "--app", "school", "-o", "backups/school.jsonl"]);
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        while backups() < 2 && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let ended = place.ended(child.wait_with_output().unwrap());
+        if ended.status != 0 {
+            let told = "error: interrupted; `backups/school.jsonl` is what it was\n";
+            assert_eq!((ended.status, &*ended.err), (2, told));
+            let old = fs::read_to_string(place.path("backups/school.jsonl")).unwrap();
+            assert_eq!(old, "old");
+            interrupted += 1;
+        }
+        assert_eq!(backups(), 1);
+    }
+    assert!(interrupted > 0, "none was interrupted while it worked");
 }
 
 /// Where a follower's checkpoint is.
