@@ -30,6 +30,44 @@
 //! }
 //! ```
 //!
+//! Read models are tables of one kind of store, so they are made of the store beside the application:
+//!
+//! ```no_run
+//! # use es_core::{Aggregate, Projection, Recorded, Root, events};
+//! # use es_store_sqlite::SqliteProjection;
+//! # #[derive(Aggregate, Debug)]
+//! # #[aggregate("Dog")]
+//! # struct Dog { root: Root<Self> }
+//! # #[events]
+//! # impl Dog {
+//! #     #[event("Registered")]
+//! #     fn register() -> Self { Self { root: Root::new() } }
+//! # }
+//! # struct Kennel;
+//! # impl Projection for Kennel {
+//! #     const NAME: &'static str = "kennel";
+//! #     type Events = DogEvent;
+//! # }
+//! # impl SqliteProjection for Kennel {
+//! #     fn handle(&mut self, _: Recorded<DogEvent>, _: &rusqlite::Transaction<'_>) -> Result<(), BoxError> { Ok(()) }
+//! # }
+//! use es_core::system::{OnFailure, System};
+//! use es_core::{BoxError, Follower};
+//! use es_store::{AnyStore, Stores};
+//!
+//! async fn system(stores: Stores) -> Result<System, BoxError> {
+//!     let (builder, store) = stores.settings("school").builder_and_store().await?;
+//!     let AnyStore::Sqlite(store) = store else {
+//!         return Err("the kennel is a table of SQLite; name a file".into());
+//!     };
+//!     let (school, kennel) = (builder.build(), store.project(Kennel));
+//!     Ok(System::new("school")
+//!         .application(&school, |types| types.aggregate::<Dog>())
+//!         .follow(&school, kennel.on_failure(OnFailure::park().retries(3))))
+//! }
+//! # fn main() -> std::process::ExitCode { es_manage::main(system) }
+//! ```
+//!
 //! ```text
 //! $ school migrate
 //! school: migrated

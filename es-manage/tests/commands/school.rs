@@ -238,9 +238,9 @@ async fn opened(
     stores: &Stores,
     name: &str,
 ) -> Result<(ApplicationBuilder, SqliteStore), BoxError> {
-    let settings = stores.settings(name);
-    match settings.open_store().await? {
-        AnyStore::Sqlite(store) => Ok((settings.builder_over(store.clone()).await?, store)),
+    let (builder, store) = stores.settings(name).builder_and_store().await?;
+    match store {
+        AnyStore::Sqlite(store) => Ok((builder, store)),
         _ => Err("the school is kept in files".into()),
     }
 }

@@ -49,11 +49,11 @@ impl PostgresProjection for Wall {
 }
 
 pub(crate) async fn system(stores: Stores) -> Result<System, BoxError> {
-    let settings = stores.settings("school");
-    let AnyStore::Postgres(store) = settings.open_store().await? else {
+    let (school, store) = stores.settings("school").builder_and_store().await?;
+    let AnyStore::Postgres(store) = store else {
         return Err("this school is kept on a server".into());
     };
-    let school = settings.builder_over(store.clone()).await?.build();
+    let school = school.build();
     let office = stores.settings("office").open().await?;
     let wall = store.project(Wall).on_failure(OnFailure::park().retries(0));
     Ok(System::new("school")
