@@ -22,7 +22,7 @@ use crate::projection::own::{FIRST, Own, begin};
 use crate::records::{column, stored, time};
 use crate::sql::Sql;
 use crate::store::Shared;
-use crate::tables::{Made, create};
+use crate::tables::{Made, within};
 use crate::{PostgresStore, swap};
 
 mod inside;
@@ -164,9 +164,14 @@ async fn begun<P: PostgresProjection>(
     if !is_made {
         let dropped = swap::drop_all(&transaction, &before.tables);
         in_time(shared.patience, dropped).await.map_err(failed)?;
-        match create(&work, &mut projection, &transaction, "").await {
-            Ok(made) => after = made,
-            Err(source) => return Err(InlineError::Prepare { follower, source }),
+        work.write_to(Made::default());
+        let created = within(&work, projection.create(&transaction)).await;
+        after = mem::take(&mut *work.made());
+        let checked = created
+            .and_then(|()| after.check())
+            .and_then(|()| after.check_anew(standing.revision != 0));
+        if let Err(source) = checked {
+            return Err(InlineError::Prepare { follower, source });
         }
     }
     after.inline = true;

@@ -1,6 +1,5 @@
 //! The names of the tables that a projection writes to: those that readers see, or others beside them.
 use std::collections::{BTreeSet, HashMap};
-use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,8 +8,6 @@ use es_core::system::HandlerPanicked;
 use futures_lite::FutureExt;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Error, Statement, Transaction};
-
-use crate::projection::PostgresProjection;
 
 /// Knows the tables that a projection writes to, and the statements that it has prepared.
 pub trait Tables {
@@ -94,53 +91,6 @@ pub(crate) async fn within<T>(
     WORK.scope(Arc::clone(work), caught(run)).await
 }
 
-/// Lets a projection make its tables, and says which.
-///
-/// Refused are tables whose names it did not ask for: what is built anew beside them would be written into them.
-pub(crate) async fn create<P: PostgresProjection>(
-    work: &Arc<Work>,
-    projection: &mut P,
-    transaction: &Transaction<'_>,
-    ending: &str,
-) -> Result<Made, BoxError> {
-    let before = transaction.query_one(TABLES, &[]).await?;
-    let before: Vec<u32> = before.try_get(0)?;
-    work.write_to(Made::new(ending));
-    within(work, projection.create(transaction)).await?;
-    let made = mem::take(&mut *work.made());
-    made.check()?;
-    if made.tables.is_empty() && !ending.is_empty() {
-        return Err(MAKES_NOTHING.into());
-    }
-    let asked: Vec<String> = made.beside().into_iter().collect();
-    match transaction
-        .query_opt(NOT_ASKED_FOR, &[&before, &asked])
-        .await?
-    {
-        None => Ok(made),
-        Some(table) => {
-            let table: &str = table.try_get(0)?;
-            Err(format!(
-                "`create` made the table `{table}` without asking for its name, so it could not be built anew beside what readers see; write \
-                 `tx.table(\"{table}\")` wherever it is named, in `handle`, too"
-            )
-            .into())
-        }
-    }
-}
-
-/// What a projection is told that is to be built anew, and makes no tables.
-const MAKES_NOTHING: &str = "`create` asked for no table by `tx.table(..)`, so nothing can be built beside what readers see; let it make its tables there";
-
-/// All tables that there are.
-const TABLES: &str = "SELECT array_agg(oid) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p')";
-
-/// One that this transaction made, and nobody asked for. A partition is made with its table.
-const NOT_ASKED_FOR: &str = "SELECT c.relname::text FROM pg_catalog.pg_class AS c \
-     WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT c.relispartition AND c.oid <> ALL ($1::oid[]) \
-     AND c.xmin::text = (txid_current() % 4294967296)::text \
-     AND c.oid NOT IN (SELECT to_regclass(name)::oid FROM unnest($2::text[]) AS name WHERE to_regclass(name) IS NOT NULL) LIMIT 1";
-
 /// Runs a handler so that it hands on its panic as an error.
 async fn caught<T>(run: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
     let outcome = AssertUnwindSafe(run).catch_unwind().await;
@@ -159,6 +109,9 @@ pub(crate) struct Made {
     pub(crate) inline: bool,
 }
 
+const MAKES_NO_TABLES: &str = "`create` asked for no table by `tx.table(..)`, so it cannot be made anew without what readers see; let `create` make \
+     its tables, and write `tx.table(..)` wherever they are named";
+
 /// How much of a name Postgres looks at, in bytes.
 const NAME: usize = 63;
 
@@ -174,6 +127,17 @@ impl Made {
     pub(crate) fn beside(&self) -> BTreeSet<String> {
         let beside = |table| format!("{table}{}", self.ending);
         self.tables.iter().map(beside).collect()
+    }
+
+    /// Refuses what is made anew and has no tables for it: it would be written into those that readers see.
+    ///
+    /// # Errors
+    /// What to write.
+    pub(crate) fn check_anew(&self, is_anew: bool) -> Result<(), BoxError> {
+        if is_anew && self.tables.is_empty() {
+            return Err(MAKES_NO_TABLES.into());
+        }
+        Ok(())
     }
 
     /// Whether its names can be told apart, and found again.

@@ -10,7 +10,7 @@ use crate::error::explained;
 use crate::names::Names;
 use crate::projection::SqliteProjection;
 use crate::sql::Sql;
-use crate::tables::{Made, create, made, within};
+use crate::tables::{Made, made, within};
 use crate::{SqliteStore, followers, reads};
 
 /// The projections that run inside of each commit of this process.
@@ -58,7 +58,7 @@ impl SqliteStore {
     /// # impl Projection for Titles { const NAME: &'static str = "titles"; type Events = BookEvent; }
     /// # impl SqliteProjection for Titles {
     /// #     fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
-    /// #         Ok(tx.execute_batch("CREATE TABLE titles (title TEXT)")?)
+    /// #         Ok(tx.execute_batch(&format!("CREATE TABLE {} (title TEXT)", tx.table("titles")))?)
     /// #     }
     /// #     fn handle(&mut self, event: Recorded<BookEvent>, tx: &Transaction<'_>) -> Result<(), BoxError> {
     /// #         let BookEvent::Added { title } = event.event;
@@ -143,11 +143,14 @@ fn begin<P: SqliteProjection>(
     let mut after = before.clone();
     if !is_made {
         before.drop_tables(&transaction)?;
-        let created = create(&mut projection, &transaction, Made::default());
-        match created.and_then(|made| still_open(&transaction).map(|()| made)) {
-            Ok(made) => after = made,
-            Err(source) => return Ok(Err(InlineError::Prepare { follower, source })),
+        let (created, new) = within(Made::default(), || projection.create(&transaction));
+        let checked = created
+            .and_then(|()| still_open(&transaction))
+            .and_then(|()| new.check_anew(standing.revision != 0));
+        if let Err(source) = checked {
+            return Ok(Err(InlineError::Prepare { follower, source }));
         }
+        after = new;
     }
     after.inline = true;
     let epoch = match before.inline {

@@ -13,7 +13,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::error::{explained, is_of_a_foreign_key};
 use crate::sql::Sql;
-use crate::tables::{Made, create, made, runs_inside, within};
+use crate::tables::{Made, made, runs_inside, within};
 use crate::{SqliteStore, followers};
 
 /// A projection onto tables of the file that holds the log, or of another file of the store's.
@@ -84,8 +84,8 @@ use crate::{SqliteStore, followers};
 /// ```
 pub trait SqliteProjection: Projection {
     /// Makes the tables, once, before the first event; for a new revision, and for what is built anew, it makes them beside those that readers see:
-    /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too.
-    /// Where it makes a table without asking, it is stopped and told so.
+    /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too. What asks for none is
+    /// not built anew.
     ///
     /// # Errors
     /// Whatever is in the way; nothing was made.
@@ -316,7 +316,8 @@ impl Work<'_> {
         if batch.dry.is_some() {
             let revision = followers::standing(&transaction, sql, &batch.output.follower)?.revision;
             if revision == 0 {
-                let created = create(projection, &transaction, made.clone());
+                let created = within(made.clone(), || projection.create(&transaction));
+                let (created, _) = created;
                 created.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
             }
         }
@@ -430,8 +431,9 @@ fn prepare<P: SqliteProjection>(
                 }
             }
         };
-        let created = create(projection, &transaction, Made::new(&ending));
-        let new = created.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
+        let (created, new) = within(Made::new(&ending), || projection.create(&transaction));
+        let checked = created.and_then(|()| new.check_anew(output.tag.is_some()));
+        checked.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
         if transaction.is_autocommit() {
             let ended = "`create` ended the transaction; leave that to the follower";
             return Err(Undone::Handle(HandleError::Prepare(ended.into())));

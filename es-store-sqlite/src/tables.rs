@@ -8,7 +8,6 @@ use es_core::system::HandlerPanicked;
 use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use crate::projection::SqliteProjection;
 use crate::sql::Sql;
 
 /// Knows the tables that a projection writes to.
@@ -49,12 +48,26 @@ pub(crate) struct Made {
     pub(crate) inline: bool,
 }
 
+const MAKES_NO_TABLES: &str = "`create` asked for no table by `tx.table(..)`, so it cannot be made anew without what readers see; let `create` make \
+     its tables, and write `tx.table(..)` wherever they are named";
+
 impl Made {
     pub(crate) fn new(ending: &str) -> Self {
         Self {
             ending: ending.to_owned(),
             ..Self::default()
         }
+    }
+
+    /// Refuses what is made anew and has no tables for it: it would be written into those that readers see.
+    ///
+    /// # Errors
+    /// What to write.
+    pub(crate) fn check_anew(&self, is_anew: bool) -> Result<(), BoxError> {
+        if is_anew && self.tables.is_empty() {
+            return Err(MAKES_NO_TABLES.into());
+        }
+        Ok(())
     }
 
     /// As it is kept.
@@ -169,56 +182,6 @@ pub(crate) fn within<T>(
     let made = WRITES_TO.take().unwrap_or_default();
     let outcome = outcome.unwrap_or_else(|panic| Err(HandlerPanicked::new(&*panic).into()));
     (outcome, made)
-}
-
-/// Lets a projection make its tables, and says which.
-///
-/// Refused are tables whose names it did not ask for: what is built anew beside them would be written into them.
-pub(crate) fn create<P: SqliteProjection>(
-    projection: &mut P,
-    transaction: &Transaction<'_>,
-    made: Made,
-) -> Result<Made, BoxError> {
-    let before = all(transaction)?;
-    let (created, made) = within(made, || projection.create(transaction));
-    created?;
-    if made.tables.is_empty() && !made.ending.is_empty() {
-        return Err(MAKES_NOTHING.into());
-    }
-    let asked = |table: &String| {
-        let mut names = made
-            .tables
-            .iter()
-            .map(|name| format!("{name}{}", made.ending));
-        // Virtual tables keep their rows in tables that are named after them.
-        names.any(|name| {
-            table.eq_ignore_ascii_case(&name) || starts_with(table, &format!("{name}_"))
-        })
-    };
-    match all(transaction)?.difference(&before).find(|table| !asked(table)) {
-        None => Ok(made),
-        Some(table) => Err(format!(
-            "`create` made the table `{table}` without asking for its name, so it could not be built anew beside what readers see; write \
-             `tx.table(\"{table}\")` wherever it is named, in `handle`, too"
-        )
-        .into()),
-    }
-}
-
-/// What a projection is told that is to be built anew, and makes no tables.
-const MAKES_NOTHING: &str = "`create` asked for no table by `tx.table(..)`, so nothing can be built beside what readers see; let it make its tables there";
-
-/// The names of all tables.
-fn all(connection: &Connection) -> Result<BTreeSet<String>, Error> {
-    let query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
-    let mut statement = connection.prepare(query)?;
-    let names = statement.query_map([], |row| row.get(0))?;
-    names.collect()
-}
-
-fn starts_with(name: &str, start: &str) -> bool {
-    let begins = name.get(..start.len());
-    begins.is_some_and(|begins| begins.eq_ignore_ascii_case(start))
 }
 
 /// What a follower has made so far, where it has.

@@ -15,7 +15,7 @@ use crate::error::Fault;
 use crate::followers::{self, key};
 use crate::records::{column, stored};
 use crate::store::Shared;
-use crate::tables::{Made, Work, create, within};
+use crate::tables::{Made, Work, within};
 
 /// What a handler is told that did not pass on what Postgres said to it.
 pub(crate) const WENT_ON: &str = "a statement of the handler failed, and the handler went on; pass its error on, or set a savepoint before it";
@@ -162,11 +162,8 @@ struct Handling<'t, 'c, P> {
 
 impl<P: PostgresProjection> Handling<'_, '_, P> {
     async fn create(&mut self) -> Result<(), Undone> {
-        let ending = self.work.made().ending.clone();
-        let created = create(self.work, self.projection, self.transaction, &ending).await;
-        let made = created.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
-        self.work.write_to(made);
-        Ok(())
+        let created = within(self.work, self.projection.create(self.transaction)).await;
+        created.map_err(|error| Undone::Handle(HandleError::Prepare(error)))
     }
 
     /// Handles events until there are no more, or no more time, and says how many; one in any case.

@@ -1,4 +1,5 @@
 //! The tables that a follower writes to: made before its first event, and put in the place of what readers see.
+use std::mem;
 use std::sync::Arc;
 
 use es_core::persistence::LeaseError;
@@ -14,7 +15,7 @@ use crate::followers::{self, key};
 use crate::sql::Sql;
 use crate::store::Shared;
 use crate::swap;
-use crate::tables::{Made, create};
+use crate::tables::{Made, within};
 
 /// Makes the tables where they are not there yet, and says how their names end.
 pub(super) async fn prepare<P: PostgresProjection>(
@@ -56,11 +57,17 @@ pub(super) async fn prepare<P: PostgresProjection>(
     } else if standing.revision != 0 && before.is_some() {
         return Ok(ending);
     }
-    let made = match create(&work, projection, &transaction, &ending).await {
-        Ok(made) => made,
+    work.write_to(Made::new(&ending));
+    let created = within(&work, projection.create(&transaction)).await;
+    let made = mem::take(&mut *work.made());
+    let checked = created
+        .and_then(|()| made.check())
+        .and_then(|()| made.check_anew(output.tag.is_some()));
+    match checked {
+        Ok(()) => {}
         Err(error) if is_of_the_moment(&*error) => return Err(Undone::Again(error)),
         Err(error) => return Err(Undone::Handle(HandleError::Prepare(error))),
-    };
+    }
     let kept = serde_json::to_string(&made).map_err(|error| Fault::unlike(0, error))?;
     in_time(
         shared.patience,

@@ -201,67 +201,34 @@ async fn two_who_make_a_table_at_once_are_not_in_each_others_way() {
     assert_eq!(dogs.unwrap().len(), 1);
 }
 
-/// Names its table itself.
-struct Unasked;
-
-impl Projection for Unasked {
-    const NAME: &'static str = "unasked";
-    type Events = DogEvent;
-}
-
-impl PostgresProjection for Unasked {
-    async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
-        let dogs = tx.table("dogs");
-        tx.batch_execute(&format!(
-            "CREATE TABLE {dogs} (kind text REFERENCES kinds, born date) PARTITION BY RANGE (born);
-             CREATE TABLE {dogs}_of_1999 PARTITION OF {dogs} FOR VALUES FROM ('1999-01-01') TO ('2000-01-01');
-             CREATE TABLE IF NOT EXISTS counts (trick text)"
-        ))
-        .await?;
-        Ok(())
-    }
-
-    async fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
-        Ok(())
-    }
-}
-
 /// Makes no tables: they are somebody else's.
-struct Nothing;
+struct Nothing<const REVISION: u32>;
 
-impl Projection for Nothing {
+impl<const REVISION: u32> Projection for Nothing<REVISION> {
     const NAME: &'static str = "nothing";
+    const REVISION: u32 = REVISION;
     type Events = DogEvent;
 }
 
-impl PostgresProjection for Nothing {
+impl<const REVISION: u32> PostgresProjection for Nothing<REVISION> {
     async fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
         Ok(())
     }
 }
 
 #[tokio::test]
-async fn tables_that_were_not_asked_for_are_refused_since_they_cannot_be_built_anew() {
+async fn what_makes_no_tables_is_not_made_anew_into_those_that_readers_see() {
     let kennel = Schema::new().await;
-    let kinds = "CREATE TABLE kinds (kind text PRIMARY KEY)";
-    kennel.reader.batch_execute(kinds).await.unwrap();
-    let unasked = kennel.store.project(Unasked);
-    let unasked = System::new("unasked").follow(&kennel.app, unasked);
-    let refused = unasked.settle().await.unwrap_err();
-    assert!(
-        format!("{refused:?}").contains("write `tx.table(\"counts\")` wherever it is named"),
-        "{refused:?}"
-    );
-    let counts = "CREATE TABLE counts (trick text)";
-    kennel.reader.batch_execute(counts).await.unwrap();
-    unasked.follower("unasked").resume().unwrap();
-    unasked.settle().await.unwrap();
-
-    let nothing = System::new("nothing").follow(&kennel.app, kennel.store.project(Nothing));
-    nothing.settle().await.unwrap();
-    let refused = nothing.follower("nothing").rebuild().await.unwrap_err();
-    assert!(
-        format!("{refused:?}").contains("nothing can be built beside what readers see"),
-        "{refused:?}"
-    );
+    let system = System::new("old").follow(&kennel.app, kennel.store.project(Nothing::<1>));
+    kennel.trained(1, &["sit"]).await;
+    system.settle().await.unwrap();
+    let rebuilt = system.follower("nothing").rebuild().await.unwrap_err();
+    let newer = System::new("new").follow(&kennel.app, kennel.store.project(Nothing::<2>));
+    let followed = newer.settle().await.unwrap_err();
+    for refused in [rebuilt, followed] {
+        assert!(
+            format!("{refused:?}").contains("`create` asked for no table"),
+            "{refused:?}"
+        );
+    }
 }

@@ -202,66 +202,36 @@ fn a_table_of_somebody_elses_is_not_dropped_for_what_was_never_made() {
     });
 }
 
-/// Names its table itself, and an index beside a virtual table that it asked for.
-struct Unasked {
-    create: &'static str,
-}
-
-impl Projection for Unasked {
-    const NAME: &'static str = "unasked";
-    type Events = DogEvent;
-}
-
-impl SqliteProjection for Unasked {
-    fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
-        let found = tx.table("found");
-        let index = format!("CREATE VIRTUAL TABLE {found} USING fts5(trick);");
-        tx.execute_batch(&index)?;
-        tx.execute_batch(self.create)?;
-        Ok(())
-    }
-
-    fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
-        Ok(())
-    }
-}
-
 /// Makes no tables: they are somebody else's.
-struct Nothing;
+struct Nothing<const REVISION: u32>;
 
-impl Projection for Nothing {
+impl<const REVISION: u32> Projection for Nothing<REVISION> {
     const NAME: &'static str = "nothing";
+    const REVISION: u32 = REVISION;
     type Events = DogEvent;
 }
 
-impl SqliteProjection for Nothing {
+impl<const REVISION: u32> SqliteProjection for Nothing<REVISION> {
     fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
         Ok(())
     }
 }
 
 #[test]
-fn tables_that_were_not_asked_for_are_refused_since_they_cannot_be_built_anew() {
-    let kennel = block_on(File::new());
-    let follow = |create| {
-        let unasked = kennel.store.project(Unasked { create });
-        System::new("unasked").follow(&kennel.app, unasked)
-    };
+fn what_makes_no_tables_is_not_made_anew_into_those_that_readers_see() {
     block_on(async {
-        let create = "CREATE TABLE IF NOT EXISTS counts (trick TEXT)";
-        let refused = follow(create).settle().await.unwrap_err();
-        assert!(
-            format!("{refused:?}").contains("write `tx.table(\"counts\")` wherever it is named"),
-            "{refused:?}"
-        );
-        follow("").settle().await.unwrap();
-
-        let nothing = System::new("nothing").follow(&kennel.app, kennel.store.project(Nothing));
-        nothing.settle().await.unwrap();
-        let refused = nothing.follower("nothing").rebuild().await.unwrap_err();
-        assert!(
-            format!("{refused:?}").contains("nothing can be built beside what readers see"),
-            "{refused:?}"
-        );
+        let kennel = File::new().await;
+        let system = System::new("old").follow(&kennel.app, kennel.store.project(Nothing::<1>));
+        kennel.trained(1, &["sit"]).await;
+        system.settle().await.unwrap();
+        let rebuilt = system.follower("nothing").rebuild().await.unwrap_err();
+        let newer = System::new("new").follow(&kennel.app, kennel.store.project(Nothing::<2>));
+        let followed = newer.settle().await.unwrap_err();
+        for refused in [rebuilt, followed] {
+            assert!(
+                format!("{refused:?}").contains("`create` asked for no table"),
+                "{refused:?}"
+            );
+        }
     });
 }
