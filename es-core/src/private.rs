@@ -20,8 +20,8 @@ pub use crate::domain::{
     FieldShape, HasRoot, Hidden, JsonMap, Listed, Misplaced, Opaque, Printable, Root, Show, Shown,
     Snapshots, State, States, UpcastError, record, record_creation,
 };
-use crate::persistence::BoxError;
 pub use crate::persistence::event_set::{all_categories, is_one_of, not_in_the_set};
+use crate::persistence::{BoxError, Misfit};
 pub use crate::persistence::{DecodeError, EventSet, Record};
 // Only measurements name these.
 use crate::persistence::mapper::write_state;
@@ -199,6 +199,9 @@ where
         .map_err(|refusal| UpcastError::Failed {
             event,
             from,
-            source: refusal.into(),
+            source: match refusal.into().downcast::<serde_json::Error>() {
+                Ok(error) => Misfit::from(*error).into(),
+                Err(refusal) => refusal,
+            },
         })
 }

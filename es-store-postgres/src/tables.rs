@@ -110,7 +110,7 @@ pub(crate) struct Made {
 }
 
 const MAKES_NO_TABLES: &str = "`create` asked for no table by `tx.table(..)`, so it cannot be made anew without what readers see; let `create` make \
-     its tables, and write `tx.table(..)` wherever they are named";
+     its tables, and write `tx.table(..)` wherever they are named, or give the projection another `NAME`, under which it begins anew";
 
 /// How much of a name Postgres looks at, in bytes.
 const NAME: usize = 63;

@@ -49,7 +49,7 @@ pub(crate) struct Made {
 }
 
 const MAKES_NO_TABLES: &str = "`create` asked for no table by `tx.table(..)`, so it cannot be made anew without what readers see; let `create` make \
-     its tables, and write `tx.table(..)` wherever they are named";
+     its tables, and write `tx.table(..)` wherever they are named, or give the projection another `NAME`, under which it begins anew";
 
 impl Made {
     pub(crate) fn new(ending: &str) -> Self {

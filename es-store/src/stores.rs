@@ -78,13 +78,14 @@ static KNOWN: [Known; 3] = [
             let path = rest.strip_prefix("//").unwrap_or(rest);
             // No parameters, which would become part of the file's name, and no file of SQLite's own kinds; nor a user on a host, whose password a
             // path would show.
-            let has_user = path.len() < rest.len()
-                && path
-                    .split('/')
-                    .next()
-                    .is_some_and(|host| host.contains('@'));
+            let host = rest
+                .strip_prefix("//")
+                .and_then(|rest| rest.split('/').next());
+            let has_password = host
+                .and_then(|host| host.split_once('@'))
+                .is_some_and(|(user, _)| user.contains(':'));
             let is_path =
-                !path.is_empty() && !path.contains('?') && path != ":memory:" && !has_user;
+                !path.is_empty() && !path.contains('?') && path != ":memory:" && !has_password;
             is_path.then(|| Location::Sqlite(path.into()))
         }),
         #[cfg(not(feature = "sqlite"))]

@@ -174,7 +174,8 @@ impl Application {
     }
 
     /// Claims the log for this application's name now, where it has one, and not at its first use; [`stage`](Application::stage) need not wait for
-    /// the store then. Keys that do not fit are reported by the first save.
+    /// the store then. Keys that do not fit are reported by the first save; keys that could not be reached are asked for by the next one, or by
+    /// claiming again.
     ///
     /// # Errors
     /// [`LogError::Open`], as [`Error::Log`], where the log is another application's.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::load::Seen;
 use super::{LoadError, Repository};
 use crate::domain::{Aggregate, Snapshots, StreamId, Version};
-use crate::persistence::{BoxError, CodecError, Codecs, KeepError, Place, Snapshot};
+use crate::persistence::{BoxError, CodecError, Codecs, KeepError, Misfit, Place, Snapshot};
 
 /// When the application takes snapshots of those aggregates that can have any: `#[aggregate("Dog", snapshot_every = 100)]`.
 ///
@@ -193,7 +193,7 @@ fn checked_state<A: Aggregate>(
     snapshots: &Snapshots<A>,
 ) -> Result<Vec<u8>, BoxError> {
     let state = (snapshots.write)(aggregate)?;
-    let again = (snapshots.read)(&state)?;
+    let again = (snapshots.read)(&state).map_err(Misfit::from)?;
     match aggregate.difference(&again) {
         None => Ok(state),
         Some(difference) => Err(difference.into()),

@@ -69,14 +69,19 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Refuses payloads and metadata of more than `limit` bytes, and metadata that is nested too deep, before anything is written.
+    /// Refuses payloads of more than `limit` bytes, and metadata that is too large or nested too deep, before anything is written.
     ///
     /// # Errors
     /// [`AppendError::MetadataTooLarge`] and [`AppendError::MetadataTooDeep`]; [`AppendError::TooLarge`] for the first such payload.
     pub fn check_sizes(&self, limit: usize) -> Result<(), AppendError> {
         match self.metadata.size() {
-            Ok(size) if size <= limit => {}
-            Ok(size) => return Err(AppendError::MetadataTooLarge { size, limit }),
+            Ok(size) if size <= Metadata::LARGEST => {}
+            Ok(size) => {
+                return Err(AppendError::MetadataTooLarge {
+                    size,
+                    limit: Metadata::LARGEST,
+                });
+            }
             Err(key) => {
                 return Err(AppendError::MetadataTooDeep {
                     key: key.to_owned(),

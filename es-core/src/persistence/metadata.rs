@@ -61,6 +61,9 @@ impl Metadata {
     /// How many levels of lists and objects a key may have. Readers of JSON commonly give up at 128.
     pub const DEEPEST: usize = 100;
 
+    /// How many bytes of text there may be, which are stored beside each event.
+    pub const LARGEST: usize = 1024 * 1024;
+
     /// No metadata.
     #[must_use]
     pub fn new() -> Self {

@@ -342,14 +342,14 @@ pub enum AppendError {
         /// The largest payload the store takes, in bytes.
         limit: usize,
     },
-    /// The metadata is larger than the store takes beside each event; nothing was stored.
+    /// The metadata is larger than is taken beside each event; nothing was stored.
     #[error(
-        "the metadata has {size} bytes of text, and the store takes {limit}; keep large things elsewhere and record where"
+        "the metadata has {size} bytes of text, and at most {limit} are taken; keep large things elsewhere and record where"
     )]
     MetadataTooLarge {
         /// How many bytes of text it has.
         size: usize,
-        /// The most that the store takes, in bytes.
+        /// The most that is taken, in bytes.
         limit: usize,
     },
     /// A key of the metadata is nested deeper than readers of JSON get; nothing was stored.

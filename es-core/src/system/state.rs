@@ -71,10 +71,10 @@ pub enum StopReason {
         /// Why it failed, with the causes.
         failure: String,
     },
-    /// An event was written by newer code, or its declaration was taken away: that is no fault of the event, so it is neither tried again nor set
-    /// aside.
+    /// An event was written by newer code, or its declaration was taken away; it is the one at hand, or of an aggregate that its handler asked for.
+    /// That is no fault of the event, so it is neither tried again nor set aside.
     #[error(
-        "this program does not know the event at position {position}: {failure}; run the program that wrote it, or one that still declares it"
+        "at position {position} this program meets an event that it does not know: {failure}; run the program that wrote it, or declare it, `retired` if it is of the past"
     )]
     NotKnown {
         /// The event.

@@ -355,6 +355,69 @@ async fn what_may_be_erased_is_not_shown_from_the_cache() -> Result<()> {
     Ok(())
 }
 
+/// Has a key for all streams, but cannot reach that of one.
+struct Cut {
+    key: Key,
+    away: Uuid,
+    asked: Arc<AtomicUsize>,
+}
+
+impl KeyProvider for Cut {
+    fn current<'a>(
+        &'a self,
+        _: &'a StreamId,
+    ) -> BoxFuture<'a, std::result::Result<(KeyId, Key), KeyError>> {
+        Box::pin(async { Ok((KeyId::from(1), self.key.clone())) })
+    }
+
+    fn key<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        _: KeyId,
+    ) -> BoxFuture<'a, std::result::Result<Key, KeyError>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async {
+            match stream.id == self.away {
+                true => Err(KeyError::Unavailable("no route".into())),
+                false => Ok(self.key.clone()),
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn one_key_out_of_reach_says_nothing_of_the_others() -> Result<()> {
+    let (store, right) = (MemoryStore::new(), key());
+    let app = encrypted(&store, Keys::new(1, right.clone()));
+    let lamps = [saved(&app).await, saved(&app).await];
+    for lamp in &lamps {
+        let asked = Arc::default();
+        let cut = |key| Cut {
+            key,
+            away: lamp.id(),
+            asked: Arc::clone(&asked),
+        };
+        let error = encrypted(&store, cut(key()))
+            .save(&mut Purse::open(5))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, Error::Save(SaveError::WrongKeys(_))),
+            "{error:?}"
+        );
+        let app = encrypted(&store, cut(right.clone()));
+        app.save(&mut Purse::open(5)).await?;
+        let before = asked.load(Ordering::SeqCst);
+        app.save(&mut Purse::open(5)).await?;
+        assert_eq!(
+            asked.load(Ordering::SeqCst),
+            before,
+            "they are known to fit"
+        );
+    }
+    Ok(())
+}
+
 mod diary {
     use es_core::{Aggregate, Root, events};
 

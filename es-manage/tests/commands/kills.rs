@@ -95,7 +95,9 @@ fn an_export_that_is_interrupted_leaves_nothing_beside() {
         while backups() < 2 && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
-        kill_process(Pid::from_child(&child), signal).unwrap();
+        if child.try_wait().unwrap().is_none() {
+            kill_process(Pid::from_child(&child), signal).unwrap();
+        }
         let ended = place.ended(child.wait_with_output().unwrap());
         if ended.status != 0 {
             let told = "error: interrupted; `backups/school.jsonl` is what it was\n";

@@ -1,7 +1,7 @@
 //! What happened, as lines of JSON, and what an aggregate is or was.
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, Metadata};
 use es_core::{StreamId, Version};
@@ -23,7 +23,6 @@ pub(crate) const TESTS: &[Test] = tests![
     an_aggregate_is_shown_as_it_is_and_was,
     a_day_that_is_looked_back_to_is_past_as_a_whole,
     what_comes_after_what_is_shown_need_not_be_readable,
-    a_long_story_is_shown_as_of_a_time_without_printing_all_of_it,
     what_cannot_be_shown_says_what_can,
 ];
 
@@ -383,24 +382,6 @@ fn what_comes_after_what_is_shown_need_not_be_readable() {
         let shown = place.run(["show", "Dog", &fido].iter().chain(at).copied());
         assert_eq!((shown.status, &*shown.out), (2, ""), "{at:?}");
     }
-}
-
-fn a_long_story_is_shown_as_of_a_time_without_printing_all_of_it() {
-    let place = Place::seeded();
-    place.learn_in(1, &["sit"; 4_000]);
-    let fido = Dog::id_for("Fido").to_string();
-    let took = |at: [&str; 2]| {
-        let begun = Instant::now();
-        let all = ["show", "Dog", &fido, "--last", "1"].into_iter().chain(at);
-        assert_eq!(place.run(all).status, 0);
-        begun.elapsed()
-    };
-    let (version, time) = (["--at-version", "4003"], ["--as-of", "2099-01-01"]);
-    let [by_version, by_time] = [version, time].map(took);
-    assert!(
-        by_time < by_version * 5,
-        "{by_time:?}, and {by_version:?} for the version"
-    );
 }
 
 fn what_cannot_be_shown_says_what_can() {

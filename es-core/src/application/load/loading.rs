@@ -89,7 +89,7 @@ impl Repository {
         Ok(found.map(|aggregate| (aggregate, Seen::Now)))
     }
 
-    /// A copy from the cache, unless its key cannot be had: replay then says why.
+    /// A copy from the cache, unless its key was destroyed or cannot be reached: replay then says so.
     async fn cached<A: Aggregate>(&self, stream: &StreamId) -> Option<A> {
         let cached = self.keeping().cache.copy(stream)?;
         if self.codecs().is_withheld(stream).await {

@@ -138,24 +138,27 @@ impl Repository {
         if self.keys_fit().load(Ordering::Relaxed) {
             return Ok(());
         }
-        let mut unfit = None;
+        let (mut unfit, mut away) = (None, false);
         for mut record in newest(store).await.map_err(unreadable)? {
             if !Codecs::is_encrypted(&record.payload) {
                 continue;
             }
             match self.open(&mut record).await {
                 Ok(()) => {
-                    unfit = None;
+                    (unfit, away) = (None, false);
                     break;
                 }
                 Err(DecodeError::Erased { .. }) => {}
-                // They may be the right ones. The key of what is saved is asked for next; the others before the next save.
-                Err(DecodeError::Codec { source, .. }) if source.is_away() => return Ok(()),
+                Err(DecodeError::Codec { source, .. }) if source.is_away() => away = true,
                 Err(error) => unfit = unfit.or(Some(error)),
             }
         }
         if let Some(error) = unfit {
             return Err(SaveError::WrongKeys(Box::new(error)));
+        }
+        if away {
+            // They may be the right ones. The key of what is saved is asked for next, and these again before the next save.
+            return Ok(());
         }
         self.keys_fit().store(true, Ordering::Relaxed);
         Ok(())

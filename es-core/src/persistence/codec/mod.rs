@@ -79,11 +79,14 @@ impl Codecs {
         self.compression == Compression::None
     }
 
-    /// Whether the key of a stream cannot be had: it may have been destroyed, so that nobody is to see what the stream holds.
+    /// Whether the key of a stream was destroyed, or may have been, so that nobody is to see what the stream holds.
     #[cfg(feature = "aes")]
     pub(crate) async fn is_withheld(&self, stream: &StreamId) -> bool {
         match &self.keys {
-            Some(keys) => keys.current(stream).await.is_err(),
+            Some(keys) => matches!(
+                keys.current(stream).await,
+                Err(KeyError::Destroyed | KeyError::Unavailable(_))
+            ),
             None => false,
         }
     }

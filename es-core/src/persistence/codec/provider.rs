@@ -17,7 +17,7 @@ use crate::persistence::BoxError;
 /// cannot be changed or moved unnoticed; but plain payloads are read too, so who can write to the database can put a plain one in its place.
 ///
 /// It is asked once for the events that are saved to a stream, once for each payload that is read, and once for each aggregate that is taken from
-/// the cache, which is only shown while its key can be had: answer from memory where you can. Before the first save of a program it is asked for
+/// the cache, which is not shown while it may have been erased: answer from memory where you can. Before the first save of a program it is asked for
 /// the keys of the newest encrypted events, of whichever streams; where it has those of none, saves are refused
 /// ([`WrongKeys`](crate::application::SaveError::WrongKeys)).
 ///

@@ -26,31 +26,61 @@ impl From<serde_json::Error> for Misfit {
 
 /// Of what serde and its derived types say, only the names that the code gives. What other types say can hold anything.
 fn without_values(said: &str) -> String {
-    let names_alone = ["missing field `", "duplicate field `", "invalid length "];
-    if names_alone.iter().any(|start| said.starts_with(start)) {
+    if WITHOUT_VALUES.iter().any(|start| said.starts_with(start)) {
         return said.to_owned();
     }
     // The last one: what was found may have the word in it, too.
     let (found, expected) = said.split_at(said.rfind(", expected ").unwrap_or(said.len()));
-    let kinds = [
-        "invalid type: ",
-        "invalid value: ",
-        "unknown variant ",
-        "unknown field ",
-    ];
-    if kinds.iter().any(|start| found.starts_with(start)) {
-        let kind = found.split(['`', '"']).next().unwrap_or_default();
-        return format!("{}{expected}", kind.trim_end());
+    let begins = |start: &&&str| found.starts_with(**start);
+    if let Some(unknown) = ["unknown variant", "unknown field"].iter().find(begins) {
+        return format!("{unknown}{expected}");
+    }
+    for wrong in ["invalid type: ", "invalid value: "] {
+        let found = found.strip_prefix(wrong).unwrap_or_default();
+        if let Some(kind) = KINDS.iter().find(|kind| found.starts_with(**kind)) {
+            return format!("{wrong}{kind}{expected}");
+        }
     }
     "the type of a field refuses its value".to_owned()
 }
+
+/// How begins what has no values in it.
+const WITHOUT_VALUES: [&str; 6] = [
+    "missing field `",
+    "duplicate field `",
+    "invalid length ",
+    "invalid utf-8 sequence ",
+    "an event is an enum ",
+    "data did not match any variant of untagged enum ",
+];
+
+/// Kinds of values, in serde's words.
+const KINDS: [&str; 17] = [
+    "boolean",
+    "integer",
+    "floating point",
+    "character",
+    "string",
+    "byte array",
+    "unit value",
+    "Option value",
+    "newtype struct",
+    "sequence",
+    "map",
+    "enum",
+    "unit variant",
+    "newtype variant",
+    "tuple variant",
+    "struct variant",
+    "null",
+];
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use serde::Deserialize;
-    use serde::de::DeserializeOwned;
+    use serde::de::{DeserializeOwned, Error, Unexpected};
+    use serde::{Deserialize, Deserializer};
     use uuid::Uuid;
 
     use super::*;
@@ -66,6 +96,17 @@ mod tests {
     #[expect(dead_code, reason = "it is never made")]
     struct Card {
         number: String,
+    }
+
+    /// What is written by hand.
+    #[derive(Debug)]
+    struct Pin;
+
+    impl<'de> Deserialize<'de> for Pin {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let pin = u32::deserialize(deserializer)?.to_string();
+            Err(D::Error::invalid_type(Unexpected::Other(&pin), &"a pin"))
+        }
     }
 
     fn said<T: DeserializeOwned + std::fmt::Debug>(payload: &str) -> String {
@@ -117,6 +158,10 @@ mod tests {
                 "invalid value: integer, expected u8 at line 1 column 6",
             ),
             (
+                said::<Pin>("4111"),
+                "the type of a field refuses its value at line 1 column 4",
+            ),
+            (
                 said::<u8>("41 11"),
                 "trailing characters at line 1 column 4",
             ),
@@ -124,5 +169,16 @@ mod tests {
         for (said, expected) in told {
             assert_eq!(said, expected);
         }
+    }
+
+    #[test]
+    fn nor_does_an_upcaster_tell_them() {
+        let parsed = serde_json::from_str::<u8>(r#""4111""#).map(|_| ());
+        let error = crate::__private::upcast("Paid", 1, parsed).unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(
+            source,
+            "invalid type: string, expected u8 at line 1 column 6"
+        );
     }
 }

@@ -2,7 +2,7 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use crate::application::{Error, LogError};
+use crate::application::{Error, LoadError, LogError};
 use crate::persistence::{AppendError, DecodeError, Epoch, LeaseError, ReadError};
 use crate::system::StopReason;
 use crate::system::follower::HandleError;
@@ -38,12 +38,24 @@ pub(in crate::system) fn is_away(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-/// Whether an error comes of what this program does not know and another does, which wrote it.
+/// Whether an error comes of what this program does not know and another does, which wrote it: the event itself, or one of an aggregate that its
+/// handler asked for.
 pub(super) fn is_not_known(error: &(dyn StdError + 'static)) -> bool {
     comes_of(error, |cause| {
-        let cause = cause.downcast_ref();
+        // Errors of the application are transparent, so what they hold is no cause of theirs.
+        let decoded = match (
+            cause.downcast_ref(),
+            cause.downcast_ref(),
+            cause.downcast_ref(),
+        ) {
+            (Some(Error::Load(LoadError::Decode(error))), ..)
+            | (Some(Error::Log(LogError::Decode(error))), ..)
+            | (_, Some(LoadError::Decode(error)), _)
+            | (.., Some(LogError::Decode(error))) => Some(error),
+            _ => cause.downcast_ref(),
+        };
         matches!(
-            cause,
+            decoded,
             Some(DecodeError::UnknownEvent { .. } | DecodeError::FutureSchema { .. })
         )
     })

@@ -163,6 +163,13 @@ impl Engine<'_> {
                 Ok(Turn::Moved(1))
             }
             Err(error) if is_away(&*error) => Err(Halt::Away(told(&*error))),
+            // One that only waited has not failed, and does not now.
+            Err(error) if due.failure.is_none() && is_not_known(&*error) => {
+                Err(Halt::Stop(StopReason::NotKnown {
+                    position: due.position,
+                    failure: told(&*error),
+                }))
+            }
             Err(error) => {
                 let failed = at(Parking::Failed {
                     position: due.position,
