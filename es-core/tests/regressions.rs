@@ -540,3 +540,14 @@ fn a_section_names_the_next_one_once_it_is_full() {
     );
     assert!("1,10000".parse::<es_core::application::SectionId>().is_ok());
 }
+
+#[test]
+fn an_upcaster_that_parses_a_part_tells_none_of_its_values() {
+    let parsed = serde_json::from_str::<u8>(r#""4111""#).map(|_| ());
+    let error = es_core::__private::upcast("Paid", 1, parsed).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(
+        source,
+        "invalid type: string, expected u8 at line 1 column 6"
+    );
+}

@@ -167,15 +167,4 @@ mod tests {
             assert_eq!(said, expected);
         }
     }
-
-    #[test]
-    fn nor_does_an_upcaster_tell_them() {
-        let parsed = serde_json::from_str::<u8>(r#""4111""#).map(|_| ());
-        let error = crate::__private::upcast("Paid", 1, parsed).unwrap_err();
-        let source = std::error::Error::source(&error).unwrap().to_string();
-        assert_eq!(
-            source,
-            "invalid type: string, expected u8 at line 1 column 6"
-        );
-    }
 }
