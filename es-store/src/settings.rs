@@ -196,18 +196,24 @@ impl Settings {
     /// [`OpenError`]; nothing was written but what migrating writes, and the name.
     pub async fn builder_and_store(self) -> Result<(ApplicationBuilder, AnyStore), OpenError> {
         // All of the settings first: what is wrong in one of them migrates nothing.
-        let (location, migrate) = (self.location()?, self.migrate);
-        let (name, choices) = self.resolved()?;
-        let store = opened(location, migrate).await?;
-        let builder = match &store {
+        self.clone().resolved()?;
+        match self.open_store().await? {
             #[cfg(feature = "memory")]
-            AnyStore::Memory(store) => over(store.clone(), name, choices).await,
+            AnyStore::Memory(store) => {
+                let builder = self.builder_over(store.clone()).await?;
+                Ok((builder, AnyStore::Memory(store)))
+            }
             #[cfg(feature = "sqlite")]
-            AnyStore::Sqlite(store) => over(store.clone(), name, choices).await,
+            AnyStore::Sqlite(store) => {
+                let builder = self.builder_over(store.clone()).await?;
+                Ok((builder, AnyStore::Sqlite(store)))
+            }
             #[cfg(feature = "postgres")]
-            AnyStore::Postgres(store) => over(store.clone(), name, choices).await,
-        };
-        Ok((builder?, store))
+            AnyStore::Postgres(store) => {
+                let builder = self.builder_over(store.clone()).await?;
+                Ok((builder, AnyStore::Postgres(store)))
+            }
+        }
     }
 
     /// Opens the store alone. An application on it is made by [`builder_and_store`](Self::builder_and_store).
@@ -215,7 +221,25 @@ impl Settings {
     /// # Errors
     /// [`OpenError`]; nothing was written but what migrating writes.
     pub async fn open_store(&self) -> Result<AnyStore, OpenError> {
-        opened(self.location()?, self.migrate).await
+        match self.location()? {
+            #[cfg(feature = "memory")]
+            Location::Memory => Ok(AnyStore::Memory(es_store_memory::MemoryStore::new())),
+            #[cfg(feature = "sqlite")]
+            Location::Sqlite(path) => {
+                let store = es_store_sqlite::SqliteStore::builder(path);
+                let store = store.migrate(self.migrate.unwrap_or(true));
+                Ok(AnyStore::Sqlite(store.open().await?))
+            }
+            #[cfg(feature = "postgres")]
+            Location::Postgres(url) => {
+                let store = es_store_postgres::PostgresStore::connect(&url.0).await?;
+                if self.migrate == Some(true) {
+                    store.migrate().await?;
+                }
+                store.check().await?;
+                Ok(AnyStore::Postgres(store))
+            }
+        }
     }
 
     /// As [`builder`](Self::builder), over a store that is open already; which one `ES_STORE` names is not looked at.
@@ -224,7 +248,8 @@ impl Settings {
     /// [`OpenError`]; nothing but the name was written.
     pub async fn builder_over(self, store: impl Store) -> Result<ApplicationBuilder, OpenError> {
         let (name, choices) = self.resolved()?;
-        over(store, name, choices).await
+        claim(&store, &name).await?;
+        Ok(choices.told(Application::builder(store).name(name)))
     }
 
     /// Where the store is.
@@ -304,39 +329,6 @@ fn read<T>(
             source,
         },
     })
-}
-
-/// Opens the store at a place.
-async fn opened(location: Location, migrate: Option<bool>) -> Result<AnyStore, OpenError> {
-    match location {
-        #[cfg(feature = "memory")]
-        Location::Memory => Ok(AnyStore::Memory(es_store_memory::MemoryStore::new())),
-        #[cfg(feature = "sqlite")]
-        Location::Sqlite(path) => {
-            let store = es_store_sqlite::SqliteStore::builder(path);
-            let store = store.migrate(migrate.unwrap_or(true));
-            Ok(AnyStore::Sqlite(store.open().await?))
-        }
-        #[cfg(feature = "postgres")]
-        Location::Postgres(url) => {
-            let store = es_store_postgres::PostgresStore::connect(&url.0).await?;
-            if migrate == Some(true) {
-                store.migrate().await?;
-            }
-            store.check().await?;
-            Ok(AnyStore::Postgres(store))
-        }
-    }
-}
-
-/// What an application is made with, over a store that is its own.
-async fn over(
-    store: impl Store,
-    name: String,
-    choices: Choices,
-) -> Result<ApplicationBuilder, OpenError> {
-    claim(&store, &name).await?;
-    Ok(choices.told(Application::builder(store).name(name)))
 }
 
 /// Asks at once whose log it is: a program on the wrong store is told so when it starts.
