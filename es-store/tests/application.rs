@@ -9,7 +9,7 @@ use es_core::application::{OpenError as OwnerError, SnapshotError};
 use es_core::persistence::{EventStore, ReadError, Record, Slice, Store};
 use es_core::testing::{Intercept, Intercepted};
 use es_core::{Aggregate, Application, Error, Root, StreamId, events};
-use es_store::{AnyStore, OpenError, Settings};
+use es_store::{OpenError, Settings};
 use es_store_memory::MemoryStore;
 use futures_core::future::BoxFuture;
 use uuid::Uuid;
@@ -231,6 +231,7 @@ async fn what_is_in_a_file_is_there_when_it_is_opened_again() {
     assert!(matches!(nowhere.open().await, Err(OpenError::Sqlite(_))));
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn settings_that_cannot_be_used_open_no_store() {
     let folder = tempfile::tempdir().unwrap();
@@ -245,17 +246,19 @@ async fn settings_that_cannot_be_used_open_no_store() {
     assert!(path.exists());
 }
 
+#[cfg(feature = "memory")]
 #[tokio::test]
 async fn the_builder_is_of_the_store_beside_it() {
     let settings = settings("school", []).store("memory:");
     let (builder, store) = settings.builder_and_store().await.unwrap();
     let diary = saved(&builder.build(), "today").await;
-    let AnyStore::Memory(store) = store else {
+    let es_store::AnyStore::Memory(store) = store else {
         panic!("{store:?}");
     };
     assert!(!stored(&store, diary.id()).await.is_empty());
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn what_is_staged_first_need_not_wait() {
     let folder = tempfile::tempdir().unwrap();
