@@ -43,6 +43,9 @@ pub struct History<A: Aggregate> {
     repository: Repository,
     stream: StreamId,
     after: Version,
+    size: Size,
+    /// Of the payloads since the last page was asked for.
+    bytes: usize,
     pages: Pages<Recorded<A::Event>, LoadError>,
 }
 
@@ -52,6 +55,8 @@ impl<A: Aggregate> History<A> {
             repository,
             stream,
             after: Version::NEW,
+            size: Size::new(FEW, PAGE),
+            bytes: 0,
             pages: Pages::new(),
         }
     }
@@ -78,11 +83,19 @@ impl<A: Aggregate> History<A> {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Recorded<A::Event>>>> {
-        let read = || self.repository.page::<A>(self.stream.clone(), self.after);
+        let read = || {
+            if self.bytes > 0 {
+                self.size.learn_bytes(std::mem::take(&mut self.bytes));
+            }
+            let limit = self.size.get();
+            self.repository
+                .page::<A>(self.stream.clone(), self.after, limit)
+        };
         let next = ready!(self.pages.poll_next(context, read));
         Poll::Ready(next.map(|recorded| {
             let recorded = recorded?;
             self.after = recorded.version;
+            self.bytes += recorded.payload.len();
             Ok(recorded)
         }))
     }
@@ -94,11 +107,13 @@ impl Repository {
         &self,
         stream: StreamId,
         after: Version,
+        limit: usize,
     ) -> BoxFuture<'static, Page<Recorded<A::Event>, LoadError>> {
         let repository = self.clone();
         Box::pin(async move {
             let mut items = Vec::new();
-            let then = match repository.read_page::<A>(&stream, after, &mut items).await {
+            let read = repository.read_page::<A>(&stream, after, limit, &mut items);
+            let then = match read.await {
                 Ok(then) => then,
                 Err(error) => Then::Failure(error),
             };
@@ -110,32 +125,26 @@ impl Repository {
         &self,
         stream: &StreamId,
         mut after: Version,
+        limit: usize,
         items: &mut Vec<Recorded<A::Event>>,
     ) -> Result<Then<LoadError>, LoadError> {
         self.claim::<A>()?;
-        let mut size = Size::new(FEW, PAGE);
-        while items.len() < PAGE {
-            let limit = size.get();
-            let slice = Slice::all().after(after).limit(limit);
-            let records = self.read(stream, slice).await?;
-            let is_last = records.len() < limit;
-            let mut bytes = 0;
-            for mut record in records {
-                after = follows(stream, record.version, after)?;
-                self.open(&mut record).await?;
-                bytes += record.payload.len();
-                let event = decode(&record)?;
-                items.push(Recorded::new(record, event));
-            }
-            if is_last {
-                return Ok(Then::Nothing);
-            }
-            size.learn_bytes(bytes);
-            if size.get() <= limit {
-                break;
-            }
+        let records = self
+            .read(stream, Slice::all().after(after).limit(limit))
+            .await?;
+        let then = if records.len() < limit {
+            Then::Nothing
+        } else {
+            Then::More
+        };
+        items.reserve(records.len());
+        for mut record in records {
+            after = follows(stream, record.version, after)?;
+            self.open(&mut record).await?;
+            let event = decode(&record)?;
+            items.push(Recorded::new(record, event));
         }
-        Ok(Then::More)
+        Ok(then)
     }
 }
 

@@ -42,7 +42,7 @@ impl<T, E> Pages<T, E> {
     pub(super) fn poll_next(
         &mut self,
         context: &mut Context<'_>,
-        read: impl Fn() -> BoxFuture<'static, Page<T, E>>,
+        mut read: impl FnMut() -> BoxFuture<'static, Page<T, E>>,
     ) -> Poll<Option<Result<T, E>>> {
         loop {
             if let Some(item) = self.items.next() {
@@ -53,7 +53,7 @@ impl<T, E> Pages<T, E> {
                 Then::Failure(error) => return Poll::Ready(Some(Err(error))),
                 Then::More => self.then = Then::More,
             }
-            let reading = self.reading.get_or_insert_with(&read);
+            let reading = self.reading.get_or_insert_with(&mut read);
             let page = ready!(Pin::new(reading).poll(context));
             self.reading = None;
             self.items = page.items.into_iter();
