@@ -29,7 +29,7 @@ pub(super) enum Halt {
 
 /// Whether an error comes of what cannot be reached, a store or the keys, which says nothing of the event that was handled then.
 pub(in crate::system) fn is_away(error: &(dyn StdError + 'static)) -> bool {
-    comes_of(error, |cause| {
+    causes(error).any(|cause| {
         #[cfg(feature = "aes")]
         if let Some(crate::persistence::KeyError::Unavailable(_)) = cause.downcast_ref() {
             return true;
@@ -41,38 +41,39 @@ pub(in crate::system) fn is_away(error: &(dyn StdError + 'static)) -> bool {
 /// Whether an error comes of what this program does not know and another does, which wrote it: the event itself, or one of an aggregate that its
 /// handler asked for.
 pub(super) fn is_not_known(error: &(dyn StdError + 'static)) -> bool {
-    comes_of(error, |cause| {
-        // Errors of the application are transparent, so what they hold is no cause of theirs.
-        let decoded = match (
-            cause.downcast_ref(),
-            cause.downcast_ref(),
-            cause.downcast_ref(),
-        ) {
-            (Some(Error::Load(LoadError::Decode(error))), ..)
-            | (Some(Error::Log(LogError::Decode(error))), ..)
-            | (_, Some(LoadError::Decode(error)), _)
-            | (.., Some(LogError::Decode(error))) => Some(error),
-            _ => cause.downcast_ref(),
-        };
+    causes(error).filter_map(not_decoded).any(|error| {
         matches!(
-            decoded,
-            Some(DecodeError::UnknownEvent { .. } | DecodeError::FutureSchema { .. })
+            error,
+            DecodeError::UnknownEvent { .. } | DecodeError::FutureSchema { .. }
         )
     })
 }
 
-fn comes_of(
-    error: &(dyn StdError + 'static),
-    what: impl Fn(&(dyn StdError + 'static)) -> bool,
-) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if what(error) {
-            return true;
-        }
-        cause = error.source();
+/// What could not be decoded. The errors of an application are transparent, so what they hold is no cause of theirs.
+fn not_decoded<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e DecodeError> {
+    if let Some(Error::Load(LoadError::Decode(error)) | Error::Log(LogError::Decode(error))) =
+        error.downcast_ref()
+    {
+        return Some(error);
     }
-    false
+    if let Some(LoadError::Decode(error)) = error.downcast_ref() {
+        return Some(error);
+    }
+    if let Some(LogError::Decode(error)) = error.downcast_ref() {
+        return Some(error);
+    }
+    error.downcast_ref()
+}
+
+/// An error and its causes.
+fn causes<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        // Of the error, not of the reference to it.
+        let error: &'e (dyn StdError + 'static) = *error;
+        error.source()
+    })
 }
 
 /// What it means that a handler could not keep what it made.
