@@ -60,10 +60,14 @@ fn written(mut out: impl Write, text: &str) -> io::Result<()> {
 /// A line of JSON, which commands no terminal: JSON escapes by itself what is below the space, and `\u007f` to `\u009f` are escaped here.
 pub(crate) fn json_line(value: &impl Serialize) -> io::Result<String> {
     let json = serde_json::to_string(value).map_err(io::Error::other)?;
+    let commands = |letter| ('\u{7f}'..='\u{9f}').contains(&letter);
+    if !json.contains(commands) {
+        return Ok(json + "\n");
+    }
     let mut line = String::with_capacity(json.len() + 1);
     for letter in json.chars() {
         // These stand in strings alone, and not behind a backslash; a tab may stand outside.
-        if ('\u{7f}'..='\u{9f}').contains(&letter) {
+        if commands(letter) {
             write!(line, "\\u{:04x}", u32::from(letter)).map_err(io::Error::other)?;
         } else {
             line.push(letter);
