@@ -1,21 +1,21 @@
 //! A system that runs by itself: each follower on a thread of its own, or where the caller puts it.
 use std::fmt;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use event_listener::Event;
+use event_listener::{Event, EventListener};
 use futures_lite::future;
 
 use super::engine::{Engine, Goal, Turn};
 use super::followed::Followed;
 use super::state::{State, told};
-use super::steps::none_failed;
-use super::{StopReason, System};
+use super::steps::{none_failed, stopped};
+use super::{FollowError, StopReason, System};
 use crate::application::Result;
 use crate::application::retry::Pauses;
 use crate::persistence::BoxFuture;
@@ -93,10 +93,34 @@ pub struct Running {
 }
 
 impl Running {
+    /// Waits until a follower stops by itself, and says which and why; the others go on. It does not end while none does, also where this is told
+    /// to stop: it stands in a `select!` beside the signals that end the program, for those who would rather have it ended, and begun anew, than
+    /// a read model that stands still.
+    ///
+    /// One that stopped before is told of at once, and one that [is resumed](super::FollowerHandle::resume) is no longer. One that waits for what
+    /// it cannot reach, or that sets events aside, has not stopped.
+    pub async fn failed(&self) -> FollowError {
+        loop {
+            // Before they are looked at, so that nothing is missed between.
+            let mut told: Vec<_> = self.followed.iter().map(|it| it.told.listen()).collect();
+            if let Some(stopped) = self.followed.iter().find_map(|it| stopped(it)) {
+                return stopped;
+            }
+            future::poll_fn(|context| {
+                let is_told = |told: &mut EventListener| Pin::new(told).poll(context).is_ready();
+                match told.iter_mut().any(is_told) {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            })
+            .await;
+        }
+    }
+
     /// Lets every follower finish the batch that it has in hand, gives back its lease, and ends when all did.
     ///
     /// # Errors
-    /// [`FollowError::Stopped`](super::FollowError::Stopped) where one had stopped by itself, once all did: the first of them.
+    /// [`FollowError::Stopped`] where one had stopped by itself, once all did: the first of them.
     pub async fn stop(self) -> Result<()> {
         self.stop.tell();
         loop {

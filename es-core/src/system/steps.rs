@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::engine::{Engine, Goal, Turn};
 use super::followed::Followed;
 use super::state::State;
-use super::{FollowError, System};
+use super::{FollowError, StopReason, System};
 use crate::application::Result;
 
 /// What a step did.
@@ -79,19 +79,25 @@ impl System {
 /// Tells of the first of them that stopped for a reason that somebody has to mend, or waits for what it cannot reach.
 pub(super) fn none_failed(followed: &[Arc<Followed>]) -> Result<()> {
     for followed in followed {
-        let follower = || followed.id.clone();
-        let failed = match followed.state() {
-            State::Stopped(source) if followed.is_stopped() => FollowError::Stopped {
-                follower: follower(),
-                source: Box::new(source),
-            },
-            State::Waiting { failure } => FollowError::Away {
-                follower: follower(),
-                failure,
-            },
-            _ => continue,
-        };
-        return Err(failed.into());
+        if let Some(stopped) = stopped(followed) {
+            return Err(stopped.into());
+        }
+        if let State::Waiting { failure } = followed.state() {
+            let follower = followed.id.clone();
+            return Err(FollowError::Away { follower, failure }.into());
+        }
     }
     Ok(())
+}
+
+/// That a follower stopped for a reason that somebody has to mend.
+pub(super) fn stopped(followed: &Followed) -> Option<FollowError> {
+    match followed.state() {
+        State::Stopped(StopReason::Told) => None,
+        State::Stopped(reason) => Some(FollowError::Stopped {
+            follower: followed.id.clone(),
+            source: Box::new(reason),
+        }),
+        _ => None,
+    }
 }

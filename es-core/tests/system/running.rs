@@ -1,8 +1,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use es_core::system::{OnFailure, State, StopReason};
+use es_core::system::{FollowError, OnFailure, State, StopReason};
 use es_core::{Follower, ProcessManager, System};
+use futures_lite::future::poll_once;
 use pollster::block_on;
 
 use crate::school::{Certificate, Certificates, Members, Wall, application, dog, train, trained};
@@ -142,29 +143,24 @@ fn a_follower_that_stopped_goes_on_when_it_is_resumed() {
             .follow(&school, store.project(wall).on_failure(policy))
             .follow(&school, store.project(Members::default()));
         let running = system.start();
+        assert!(poll_once(running.failed()).await.is_none());
         trained(&school, 1, &["impossible"]).await;
         let last = train(&school, 1, "sit").await;
-        system
-            .follower("members")
-            .wait_for(last, PATIENCE)
-            .await
-            .unwrap();
-        while faults.tried.load(Ordering::SeqCst) < 3 {
-            std::thread::yield_now();
-        }
+        let told = running.failed().await.to_string();
+        let reason = "at position 2 failed 3 times";
+        assert!(told.contains("wall"), "{told}");
+        let FollowError::Stopped { source, .. } = running.failed().await else {
+            panic!("{told}");
+        };
+        assert!(source.to_string().contains(reason), "{source}");
+        // The other is not held up.
+        let members = system.follower("members");
+        members.wait_for(last, PATIENCE).await.unwrap();
         faults.failing.store(false, Ordering::SeqCst);
-        // It may be about to stop still.
-        let handle = system.follower("wall");
-        loop {
-            handle.resume().unwrap();
-            if handle
-                .wait_for(last, Duration::from_millis(50))
-                .await
-                .is_ok()
-            {
-                break;
-            }
-        }
+        let wall = system.follower("wall");
+        wall.resume().unwrap();
+        wall.wait_for(last, PATIENCE).await.unwrap();
+        assert!(poll_once(running.failed()).await.is_none());
         assert_eq!(
             store.view::<Wall>().unwrap().tricks[&dog(1)],
             ["impossible", "sit"]
