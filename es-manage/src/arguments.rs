@@ -226,6 +226,12 @@ pub(crate) struct Events {
     /// Only those of this aggregate, as CATEGORY/ID
     #[arg(long, value_parser = stream)]
     pub(crate) stream: Option<StreamId>,
+    /// Only what this person or program did, by the metadata
+    #[arg(long, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+    /// Only what belongs to this request or process, by the metadata
+    #[arg(long, value_name = "ID", value_parser = id)]
+    pub(crate) correlation: Option<Uuid>,
     /// Only what comes after this position
     #[arg(long, value_name = "POSITION", value_parser = position, default_value = "0", hide_default_value = true)]
     pub(crate) after: Position,

@@ -362,6 +362,8 @@ async fn print_events(system: &System, arguments: Events) -> Ended {
         category: arguments.category,
         event: arguments.event,
         stream: arguments.stream,
+        actor: arguments.actor,
+        correlation: arguments.correlation,
         after: arguments.after,
         up_to: arguments.up_to,
         since: arguments.since,

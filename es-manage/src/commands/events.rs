@@ -21,6 +21,10 @@ pub struct EventsQuery {
     pub event: Option<String>,
     /// Only those of this aggregate.
     pub stream: Option<StreamId>,
+    /// Only those whose metadata has this actor.
+    pub actor: Option<String>,
+    /// Only those whose metadata has this correlation.
+    pub correlation: Option<Uuid>,
     /// Only those at positions after this one.
     pub after: Position,
     /// Only those at positions up to and including this one.
@@ -266,15 +270,12 @@ impl Asked<'_> {
         let category = &*record.stream.category;
         let is_named =
             |event: &String| self.names(category, event).any(|name| name == record.event);
-        let is_meant = query
-            .category
-            .as_deref()
-            .is_none_or(|asked| asked == category)
+        let metadata = &record.metadata;
+        let is_meant = is_or_any(query.category.as_deref(), Some(category))
             && query.event.as_ref().is_none_or(is_named)
-            && query
-                .stream
-                .as_ref()
-                .is_none_or(|stream| *stream == record.stream);
+            && is_or_any(query.stream.as_ref(), Some(&record.stream))
+            && is_or_any(query.actor.as_deref(), metadata.get_actor())
+            && is_or_any(query.correlation, metadata.get_correlation());
         if !is_meant {
             return Ok(true);
         }
@@ -320,6 +321,11 @@ impl Asked<'_> {
             .flat_map(|shape| shape.was);
         once(event).chain(before.copied())
     }
+}
+
+/// Whether something is what is asked for, or nothing is.
+fn is_or_any<T: PartialEq>(asked: Option<T>, found: Option<T>) -> bool {
+    asked.is_none() || asked == found
 }
 
 /// The position of the last event before a time: times never run backwards along the log, so it is searched by halves.

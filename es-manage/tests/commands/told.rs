@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use es_core::persistence::{Append, Commit, CommitId, EncodedEvent, Metadata};
 use es_core::{StreamId, Version};
 use expect_test::expect;
+use uuid::Uuid;
 
 use crate::Test;
 use crate::child::{Place, block_on};
@@ -92,7 +93,7 @@ fn json_commands_no_terminal_and_loses_nothing() {
 
 fn events_are_filtered() {
     let place = Place::seeded();
-    let id = crate::school::Dog::id_for("Fido");
+    let id = Dog::id_for("Fido");
     let stream = format!("Dog/{id}");
     let positions = |arguments: &[&str]| {
         let all = ["events", "--app", "school"].iter().chain(arguments);
@@ -115,6 +116,9 @@ fn events_are_filtered() {
             &["--stream", &stream, "--event", "TrickAdded", "--after", "2"],
             &[3],
         ),
+        (&["--actor", "alice"], &[3, 4, 5]),
+        (&["--actor", "alice", "--stream", &stream], &[3]),
+        (&["--actor", "bob"], &[]),
         (&["--after", "2", "--up-to", "5"], &[3, 4, 5]),
         (&["--after", "5", "--limit", "1"], &[6]),
         (&["--limit", "0"], &[]),
@@ -135,6 +139,16 @@ fn events_are_filtered() {
     for (arguments, expected) in cases {
         assert_eq!(positions(arguments), *expected, "{arguments:?}");
     }
+    let request = Uuid::from_u128(7);
+    block_on(async {
+        let app = place.app().await;
+        let app = app.with(Metadata::new().actor("alice").correlation(request));
+        app.update(id, |dog: &mut Dog| dog.add_trick("bow"))
+            .await
+            .unwrap();
+    });
+    assert_eq!(positions(&["--correlation", &request.to_string()]), [8]);
+    assert_eq!(positions(&["--actor", "alice"]), [3, 4, 5, 8]);
 }
 
 fn events_are_found_under_names_that_they_had_before() {
