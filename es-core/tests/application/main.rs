@@ -6,6 +6,7 @@ mod cache;
 mod cancellation;
 mod codecs;
 mod ids;
+mod keys;
 mod lamp;
 mod load;
 mod log;
@@ -20,6 +21,7 @@ mod types;
 mod update;
 mod update_all;
 mod wait;
+mod watched;
 
 use std::future::Future;
 use std::time::{Duration, SystemTime};

@@ -1,8 +1,8 @@
 //! Snapshots: taken by policy and by hand, used where they can be, and never the truth.
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
+use crate::watched::Watched;
 
 fn with(store: &MemoryStore, policy: SnapshotPolicy) -> Application {
     Application::builder(store.clone())
@@ -124,43 +124,18 @@ async fn why_no_snapshot_was_taken_is_told() {
     ));
 }
 
-/// A store that notes where reading began.
-#[derive(Clone)]
-struct Watched {
-    store: MemoryStore,
-    after: Arc<AtomicU64>,
-}
-
-impl Intercept for Watched {
-    type Store = MemoryStore;
-
-    fn store(&self) -> &MemoryStore {
-        &self.store
-    }
-
-    fn read_stream<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        slice: Slice,
-    ) -> BoxFuture<'a, std::result::Result<Vec<Record>, ReadError>> {
-        self.after.store(slice.after.get(), Ordering::SeqCst);
-        self.store.read_stream(stream, slice)
-    }
-}
-
 #[tokio::test]
 async fn a_snapshot_is_used_as_it_was_kept_and_not_where_it_was_changed() -> Result<()> {
-    let (store, after) = (MemoryStore::new(), Arc::default());
+    let store = MemoryStore::new();
     let app = with(&store, SnapshotPolicy::AsDeclared);
     let purse = purse_of_eleven(&app).await;
-    let watched = Intercepted(Watched {
-        store: store.clone(),
-        after: Arc::clone(&after),
-    });
-    let app = Application::builder(watched).cache(0).build();
+    let watched = Watched::new(store.clone());
+    let app = Application::builder(Intercepted(watched.clone())).cache(0);
+    let app = app.build();
     let begins_after = async || {
         assert_eq!(app.get::<Purse>(purse.id()).await.unwrap(), purse);
-        after.load(Ordering::SeqCst)
+        let reads = watched.reads();
+        reads.last().expect("events were read").0.get()
     };
     assert_eq!(begins_after().await, 10);
 

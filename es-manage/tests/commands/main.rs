@@ -17,6 +17,7 @@ mod edits;
 mod files;
 mod followers;
 mod kills;
+mod parked;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod printed;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         printed::TESTS,
         told::TESTS,
         followers::TESTS,
+        parked::TESTS,
         copies::TESTS,
         files::TESTS,
         edits::TESTS,
