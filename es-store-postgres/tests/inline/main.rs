@@ -11,32 +11,13 @@ use es_core::application::SaveError;
 use es_core::persistence::{AppendError, CheckpointStore, EventStore, FollowerId};
 use es_core::system::InlineError;
 use es_core::{
-    Aggregate, Application, BoxError, Error, Position, Projection, Recorded, Root, System, events,
+    Aggregate as _, Application, BoxError, Error, Position, Projection, Recorded, System,
 };
 use es_store_postgres::testing::TestLog;
 use es_store_postgres::{PostgresProjection, PostgresStore, Tables};
 use tokio_postgres::{Client, NoTls, Transaction};
+use trials::projections::{Dog, DogEvent};
 use uuid::Uuid;
-
-#[derive(Aggregate)]
-#[aggregate("Dog")]
-struct Dog {
-    root: Root<Self>,
-}
-
-#[events]
-impl Dog {
-    #[event("Registered", id = *id)]
-    fn register(id: Uuid) -> Self {
-        let _ = id;
-        Self { root: Root::new() }
-    }
-
-    #[event("TrickAdded")]
-    fn add_trick(&mut self, trick: &str) {
-        let _ = trick;
-    }
-}
 
 fn dog(number: u128, tricks: &[&str]) -> Dog {
     let mut dog = Dog::register(Uuid::from_u128(number));
