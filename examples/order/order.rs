@@ -48,6 +48,14 @@ pub enum Refused {
     Transition { from: Status, to: Status },
     #[error("an order that is {0:?} takes no more lines")]
     Closed(Status),
+    #[error(
+        "{quantity} of `{product}` at {price} is no line of an order; order one at least, at no less than nothing"
+    )]
+    Line {
+        product: String,
+        quantity: u32,
+        price: Decimal,
+    },
     #[error("the total would be too large")]
     TooLarge,
 }
@@ -72,6 +80,14 @@ impl Order {
     ) -> Result<(), Refused> {
         if self.status != Status::New {
             return Err(Refused::Closed(self.status));
+        }
+        if quantity == 0 || price < Decimal::ZERO {
+            let product = product.to_owned();
+            return Err(Refused::Line {
+                product,
+                quantity,
+                price,
+            });
         }
         let total = price
             .checked_mul(quantity.into())

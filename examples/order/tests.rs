@@ -118,6 +118,21 @@ fn a_confirmed_order_takes_no_more_lines() {
 }
 
 #[test]
+fn a_line_that_would_pay_the_buyer_is_refused() {
+    for (quantity, price) in [(0, dec!(7.25)), (1, dec!(-0.01))] {
+        let user_id = USER;
+        let product = "cup".to_owned();
+        given::<Order>([OrderEvent::Created { user_id }])
+            .when(|order| order.add_line("cup", quantity, price))
+            .refused_with(Refused::Line {
+                product,
+                quantity,
+                price,
+            });
+    }
+}
+
+#[test]
 fn a_total_beyond_every_number_is_refused() {
     let mut order = Order::create(USER);
     assert_eq!(
