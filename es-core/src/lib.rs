@@ -9,6 +9,7 @@ extern crate self as es_core;
 
 pub mod application;
 pub mod domain;
+mod kind;
 pub mod persistence;
 pub mod system;
 #[cfg(feature = "testing")]
@@ -19,5 +20,6 @@ pub use application::{Application, Error, Past, Result, UpdateError};
 pub use domain::{Aggregate, JsonMap, Position, Root, StreamId, Version};
 #[cfg(feature = "derive")]
 pub use es_derive::{Aggregate, EventSet, event, events, upcast};
+pub use kind::ErrorKind;
 pub use persistence::{BoxError, EventSet, Metadata, Recorded};
 pub use system::{Follower, ProcessManager, Projection, System};

@@ -2,12 +2,7 @@
 use std::error::Error as StdError;
 use std::process::ExitCode;
 
-use es_core::application::{
-    LoadError, LogError, OpenError as OwnerError, SaveError, SnapshotError, WaitError,
-};
-use es_core::persistence::{AppendError, ParkedError};
-use es_core::system::FollowError;
-use es_core::{BoxError, Error};
+use es_core::{BoxError, Error, ErrorKind};
 use es_store::Reason;
 use serde::Serialize;
 
@@ -51,14 +46,14 @@ pub trait Meaning: StdError {
 
 impl Meaning for Error {
     fn status(&self) -> Status {
-        match self {
-            Self::Open(error) => of_opening(error),
-            Self::Save(error) => of_saving(error),
-            Self::Load(error) => of_loading(error),
-            Self::Log(error) => of_log(error),
-            Self::Snapshot(error) => of_snapshot(error),
-            Self::Wait(WaitError::Store { .. }) => Status::Unreachable,
-            Self::Follow(error) => error.downcast_ref().map_or(Status::Failed, of_following),
+        // What stands in the way of opening a store is known where that store is.
+        if let Self::Open(error) = self {
+            return of_opening(error);
+        }
+        match self.kind() {
+            ErrorKind::NotFound | ErrorKind::Misuse => Status::Usage,
+            ErrorKind::Busy => Status::Held,
+            ErrorKind::Unavailable | ErrorKind::Unknown => Status::Unreachable,
             _ => Status::Failed,
         }
     }
@@ -78,66 +73,4 @@ pub(crate) fn of_opening(error: &BoxError) -> Status {
 /// Whether the store is there to be migrated.
 pub(crate) fn is_unmigrated(error: &BoxError) -> bool {
     Reason::of(&**error) == Some(Reason::Unmigrated)
-}
-
-fn of_owner(error: &OwnerError) -> Status {
-    match error {
-        OwnerError::Foreign { .. } => Status::Usage,
-        _ => Status::Unreachable,
-    }
-}
-
-fn of_loading(error: &LoadError) -> Status {
-    match error {
-        LoadError::Open(error) => of_owner(error),
-        LoadError::NotFound { .. } | LoadError::NoSuchVersion { .. } | LoadError::NotYet { .. } => {
-            Status::Usage
-        }
-        LoadError::Ids { .. } | LoadError::Store { .. } => Status::Unreachable,
-        _ => Status::Failed,
-    }
-}
-
-fn of_log(error: &LogError) -> Status {
-    match error {
-        LogError::Open(error) => of_owner(error),
-        LogError::Store(_) => Status::Unreachable,
-        _ => Status::Failed,
-    }
-}
-
-fn of_saving(error: &SaveError) -> Status {
-    match error {
-        SaveError::Open(error) => of_owner(error),
-        SaveError::Unknown { .. }
-        | SaveError::Store(AppendError::Failed(_) | AppendError::Unavailable(_)) => {
-            Status::Unreachable
-        }
-        _ => Status::Failed,
-    }
-}
-
-fn of_snapshot(error: &SnapshotError) -> Status {
-    match error {
-        SnapshotError::NotDeclared { .. } | SnapshotError::Off => Status::Usage,
-        SnapshotError::Load(error) => of_loading(error),
-        SnapshotError::Drop(_) | SnapshotError::Keep { .. } => Status::Unreachable,
-        _ => Status::Failed,
-    }
-}
-
-fn of_following(error: &FollowError) -> Status {
-    match error {
-        FollowError::NoSuchFollower { .. }
-        | FollowError::NotRebuilt { .. }
-        | FollowError::Name { .. }
-        | FollowError::Parked(ParkedError::NotParked { .. } | ParkedError::Unsupported) => {
-            Status::Usage
-        }
-        FollowError::Running { .. } | FollowError::Held { .. } => Status::Held,
-        FollowError::Unreachable { .. }
-        | FollowError::Store { .. }
-        | FollowError::Parked(ParkedError::Store(_)) => Status::Unreachable,
-        _ => Status::Failed,
-    }
 }

@@ -3,9 +3,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use es_core::application::{LoadError, LogError, SaveError};
-use es_core::persistence::AppendError;
-use es_core::{BoxError, Error};
+use es_core::{BoxError, Error, ErrorKind};
 use serde_json::json;
 
 pub struct Problem {
@@ -42,38 +40,22 @@ impl Problem {
     }
 }
 
-/// Each error means one status; those of the domain are told as they are, for they name what to do.
+/// What the client can mend is told as it is, for it names what to do.
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        let status = match &error {
-            Error::Load(
-                LoadError::NotFound { .. }
-                | LoadError::NoSuchVersion { .. }
-                | LoadError::NotYet { .. },
-            ) => StatusCode::NOT_FOUND,
-            Error::Save(SaveError::AlreadyExists { .. } | SaveError::Conflict { .. }) => {
-                StatusCode::CONFLICT
-            }
-            Error::Refused(_)
-            | Error::Save(
-                SaveError::Encode(_)
-                | SaveError::Store(
-                    AppendError::TooLarge { .. }
-                    | AppendError::MetadataTooLarge { .. }
-                    | AppendError::MetadataTooDeep { .. },
-                ),
-            ) => StatusCode::UNPROCESSABLE_ENTITY,
+        let status = match error.kind() {
+            ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::Conflict => StatusCode::CONFLICT,
+            ErrorKind::Erased => StatusCode::GONE,
+            ErrorKind::Refused | ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             // Whether it is stored is not known. The same request sent again must not do it twice, so nobody is told to.
-            Error::Save(SaveError::Unknown { .. }) => {
+            ErrorKind::Unknown => {
                 return Self {
                     status: StatusCode::SERVICE_UNAVAILABLE,
                     detail: "look whether it was done before you try again".to_owned(),
                 };
             }
-            Error::Save(SaveError::Store(_))
-            | Error::Load(LoadError::Store { .. })
-            | Error::Log(LogError::Store(_))
-            | Error::Wait(_) => {
+            ErrorKind::Unavailable | ErrorKind::Busy => {
                 return Self::ours(StatusCode::SERVICE_UNAVAILABLE, &error);
             }
             _ => return Self::ours(StatusCode::INTERNAL_SERVER_ERROR, &error),

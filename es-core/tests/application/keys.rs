@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use es_core::persistence::{Key, KeyError, KeyId, KeyProvider, Keys};
 
+use es_core::ErrorKind;
+
 use super::*;
 use crate::codecs::{all, encrypted, key, saved};
 
@@ -66,12 +68,14 @@ async fn a_stream_whose_key_is_destroyed_is_erased_and_the_others_are_not() -> R
         ),
         "nor from a snapshot"
     );
+    assert_eq!(error.kind(), ErrorKind::Erased);
     erased.switch();
     let error = app.save(&mut erased).await.unwrap_err();
     assert!(
         matches!(error, Error::Save(SaveError::Encode(_))),
         "{error:?}"
     );
+    assert_eq!(error.kind(), ErrorKind::Erased);
     assert_eq!(erased.pending().len(), 1);
     assert_eq!(app.get::<Lamp>(other.id()).await?, other);
     assert_eq!(
@@ -100,8 +104,10 @@ async fn what_may_be_erased_is_not_shown_from_the_cache() -> Result<()> {
         ),
         "{error:?}"
     );
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
     lamp.switch();
-    app.save(&mut lamp).await.unwrap_err();
+    let error = app.save(&mut lamp).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
     Ok(())
 }
 

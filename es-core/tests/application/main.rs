@@ -7,6 +7,7 @@ mod cancellation;
 mod codecs;
 mod ids;
 mod keys;
+mod kinds;
 mod lamp;
 mod load;
 mod log;

@@ -2,7 +2,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use es_core::system::{FollowError, OnFailure, State, StopReason};
-use es_core::{Follower, ProcessManager, System};
+use es_core::{Error, ErrorKind, Follower, ProcessManager, System};
 use futures_lite::future::poll_once;
 use pollster::block_on;
 
@@ -153,6 +153,8 @@ fn a_follower_that_stopped_goes_on_when_it_is_resumed() {
             panic!("{told}");
         };
         assert!(source.to_string().contains(reason), "{source}");
+        let failed = Error::from(running.failed().await);
+        assert_eq!(failed.kind(), ErrorKind::Failed);
         // The other is not held up.
         let members = system.follower("members");
         members.wait_for(last, PATIENCE).await.unwrap();
