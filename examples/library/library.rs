@@ -70,6 +70,8 @@ impl Library {
 
     pub async fn log_in(&self, name: &str, password: &str) -> Result<Session, LibraryError> {
         let Some(taken) = self.app.find::<UserName>(UserName::id_for(name)).await? else {
+            // It takes as long as a wrong password, so that nobody learns by that which names there are.
+            let _ = self.passwords.credential(password);
             return Err(WrongCredentials.into());
         };
         let log_in = |member: &mut Member| {
