@@ -39,13 +39,19 @@ pub(crate) fn apply(
             None => Err(refused),
         });
     }
-    let not_before = end.time.map_or(commit.time, |time| time.max(commit.time));
-    let at = microseconds(not_before);
     let count = commit
         .appends
         .iter()
         .map(|append| append.events.len())
         .sum();
+    // Without a row nothing else is in the way of an id that is taken.
+    if count == 0
+        && let Some(found) = reads::found(connection, sql, commit.id)?
+    {
+        return sent_before(connection, sql, &found, commit);
+    }
+    let not_before = end.time.map_or(commit.time, |time| time.max(commit.time));
+    let at = microseconds(not_before);
     let head = further(end.head, count)?;
     if let Some(refused) = insert(connection, sql, end.head, count, at, commit)? {
         return match reads::found(connection, sql, commit.id)? {

@@ -28,7 +28,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// Writes a commit, whole or not at all.
     ///
     /// The same commit sent again gives the first result and writes nothing: the same by its id, and by stream, version, name, schema and
-    /// payload of its events. One without events is not kept: it is checked anew each time.
+    /// payload of its events. One without events is not kept: it is checked anew each time. Under the id of one that is kept it is another
+    /// commit, as any that differs; that is looked at before versions and checkpoint are.
     ///
     /// # Errors
     /// [`AppendError`]; nothing of the commit is stored, except as [`Unavailable`](AppendError::Unavailable) says.

@@ -62,6 +62,7 @@ impl Broken {
                 }
             }
             ForgetsCommitIds => commit.id = CommitId::draw(),
+            TrustsTheIdsOfWhatIsNotKept if events(&commit) == 0 => commit.id = CommitId::draw(),
             ForgetsCommitIdsOnReopen if self.reopened() => commit.id = CommitId::draw(),
             ForgetsCommitIdsOfOtherHandles if self.handle == Handle::Another => {
                 commit.id = CommitId::draw();

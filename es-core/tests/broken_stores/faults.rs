@@ -55,6 +55,7 @@ faults! {
     ChecksTheCheckpointBeforeTheId: a_commit_that_was_given_up_is_stored_once,
     ChecksTheIdThenWrites: a_commit_sent_twice_at_once_is_stored_once,
     TrustsCommitIds: a_commit_id_used_for_another_commit_is_refused,
+    TrustsTheIdsOfWhatIsNotKept: a_commit_id_used_for_another_commit_is_refused,
     KeepsIdsOfRefusedCommits: random_histories_agree_with_the_model,
     ForgetsOutcomes: the_outcome_of_a_commit_is_told_by_its_id,
     StaysDisconnected: a_handle_recovers_when_its_connections_are_cut

@@ -86,12 +86,7 @@ pub(crate) fn judge<'a>(
     let mut fresh: HashMap<CommitId, (&Commit, Committed)> = HashMap::new();
     for (commit, metadata) in commits.iter().zip(metadata) {
         let refused = refusal(&known, commit);
-        let has_events = commit
-            .appends
-            .iter()
-            .any(|append| !append.events.is_empty());
         let again = match (fresh.get(&commit.id), known.commits.get(&commit.id)) {
-            _ if refused.is_none() && !has_events => None,
             (Some((first, committed)), _) => {
                 Some(recognised(same_as_sent(first, commit), *committed))
             }

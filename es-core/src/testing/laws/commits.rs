@@ -11,7 +11,7 @@ use super::{
     stream, versions, write,
 };
 use crate::domain::{Position, Version};
-use crate::persistence::{Append, AppendError, EventStore, FollowerId, Slice};
+use crate::persistence::{Append, AppendError, Commit, EventStore, FollowerId, Slice};
 
 /// Law 7, its second sentence.
 pub async fn a_refused_commit_fails_alone<H: Harness>(harness: H) {
@@ -232,6 +232,16 @@ pub async fn a_commit_id_used_for_another_commit_is_refused(harness: impl Harnes
         other(|append| append.stream = stream(2)),
         other(|append| append.expected = Version::from(2)),
         other(|append| append.expected = Version::MAX),
+        // Also one that would not be kept, and what it says fits.
+        other(|append| append.events.clear()),
+        Commit {
+            appends: Vec::new(),
+            ..sent.clone()
+        },
+        Commit {
+            id: sent.id,
+            ..advance(&FollowerId::new("certificates", "school"), 0, 1, [])
+        },
     ];
     for other in others {
         match store.commit(other).await {
@@ -240,4 +250,6 @@ pub async fn a_commit_id_used_for_another_commit_is_refused(harness: impl Harnes
         }
     }
     assert_eq!(versions(&store, &stream(1), Slice::all()).await, [1, 2]);
+    let follower = FollowerId::new("certificates", "school");
+    assert_eq!(checkpoint(&store, &follower).await, 0);
 }
