@@ -62,10 +62,15 @@ faults! {
         | a_subscription_goes_on_after_its_connections_are_cut,
     SaysThatALostCommitFailed: a_handle_recovers_when_its_connections_are_cut,
     SendsACommitTwice: a_handle_recovers_when_its_connections_are_cut,
+    KnowsNoCommitWhileDisconnected: a_handle_recovers_when_its_connections_are_cut,
+    KnowsNoCheckpointWhileDisconnected: a_handle_recovers_when_its_connections_are_cut,
+    KnowsNoStreamWhileDisconnected: a_handle_recovers_when_its_connections_are_cut,
 
     CountsRefusedCommits: positions_have_no_holes_after_refused_commits,
     ReadsWhatWasThereWhenOpened: every_handle_sees_everything,
     SpreadsACommit: events_of_one_commit_are_neighbours_in_order,
+    ShowsHalfOfACommitFirst: a_reader_misses_nothing_while_others_write
+        | a_reader_on_another_handle_misses_nothing_while_others_write,
     ShowsEventsOutOfOrder: a_reader_misses_nothing_while_others_write
         | a_subscription_misses_nothing_while_others_write,
     LagsBehindNowAndThen: concurrent_histories_can_be_explained,

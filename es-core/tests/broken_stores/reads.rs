@@ -60,6 +60,17 @@ impl Broken {
         Ok(())
     }
 
+    /// Leaves out the last event of a commit when its page is read for the first time.
+    fn hide_half(&self, page: &mut LogPage) {
+        if let [.., first, last] = &page.records[..]
+            && first.commit == last.commit
+            && locked(&self.world.shown).insert(last.position)
+        {
+            page.read_to = first.position;
+            page.records.pop();
+        }
+    }
+
     pub(crate) async fn read_log_wrongly(
         &self,
         mut span: Span,
@@ -103,6 +114,9 @@ impl Broken {
             _ => {}
         }
         let mut page = self.store.read_log(span, &filter).await?;
+        if self.fault == ShowsHalfOfACommitFirst {
+            self.hide_half(&mut page);
+        }
         let read_to = page.read_to.get();
         self.world.read_to.fetch_max(read_to, Ordering::SeqCst);
         let head = self.store.head().await?;

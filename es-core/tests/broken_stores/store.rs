@@ -1,5 +1,5 @@
 //! A memory store with one fault.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -49,6 +49,8 @@ pub(crate) struct World {
     pub(crate) read_to: AtomicU64,
     /// What followers noted and should not have.
     pub(crate) extras: Mutex<Vec<Noted>>,
+    /// Events that were left out once.
+    pub(crate) shown: Mutex<HashSet<Position>>,
     pub(crate) remembered: Mutex<HashMap<FollowerId, Position>>,
 }
 
@@ -75,6 +77,10 @@ impl Broken {
 
     pub(crate) fn reopened(&self) -> bool {
         self.handle == Handle::Reopened
+    }
+
+    fn is_cut(&self) -> bool {
+        self.world.cut.load(Ordering::SeqCst)
     }
 
     pub(crate) async fn version(&self, stream: &StreamId) -> u64 {
@@ -114,6 +120,7 @@ impl Intercept for Broken {
             match self.fault {
                 ForgetsOutcomes => Ok(None),
                 ForgetsCommitIdsOnReopen if self.reopened() => Ok(None),
+                KnowsNoCommitWhileDisconnected if self.is_cut() => Ok(None),
                 _ => self.store.outcome(commit).await,
             }
         })
@@ -124,6 +131,9 @@ impl Intercept for Broken {
         stream: &'a StreamId,
         slice: Slice,
     ) -> BoxFuture<'a, Result<Vec<Record>, ReadError>> {
+        if self.fault == KnowsNoStreamWhileDisconnected && self.is_cut() {
+            return Box::pin(async { Ok(Vec::new()) });
+        }
         Box::pin(self.read_stream_wrongly(stream, slice))
     }
 
@@ -183,8 +193,12 @@ impl Intercept for Broken {
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Position, ReadError>> {
         Box::pin(async move {
-            if self.fault == ForgetsCheckpointsOnReopen && self.reopened() {
-                return Ok(Position::START);
+            match self.fault {
+                ForgetsCheckpointsOnReopen if self.reopened() => return Ok(Position::START),
+                KnowsNoCheckpointWhileDisconnected if self.is_cut() => {
+                    return Ok(Position::START);
+                }
+                _ => {}
             }
             let astray = locked(&self.world.astray).get(follower).copied();
             let position = match astray {

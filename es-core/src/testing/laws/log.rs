@@ -88,7 +88,8 @@ pub async fn a_reader_on_another_handle_misses_nothing_while_others_write<H: Har
     assert_nothing_is_missed::<H>(&writers, &reader).await;
 }
 
-/// Eight writers, with refused and empty commits in between, and a reader that begins each page where the last one ended.
+/// Eight writers, with refused and empty commits in between, and a reader that begins each page where the last one ended, and sees each commit
+/// whole.
 async fn assert_nothing_is_missed<H: Harness>(to_write: &H::Store, to_read: &H::Store) {
     const WRITERS: usize = 8;
     const COMMITS: u64 = 80;
@@ -113,6 +114,12 @@ async fn assert_nothing_is_missed<H: Harness>(to_write: &H::Store, to_read: &H::
             let records = H::block_on(read_log(to_read, seen.len() as u64, 100));
             let idle = records.is_empty();
             seen.extend(records);
+            // Each commit has two events, and a page has room for an even number.
+            assert!(
+                seen.len() % 2 == 0,
+                "half of a commit was seen, at position {}",
+                seen.len()
+            );
             // A store that gives something twice may never be idle.
             if done && (idle || seen.len() as u64 > EVENTS) {
                 return seen;
