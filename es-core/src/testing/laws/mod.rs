@@ -82,6 +82,7 @@ pub mod subscriptions;
 mod suite;
 pub mod waiting;
 
+use std::panic;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -213,6 +214,9 @@ fn on_threads<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T>
             .map(|number| scope.spawn(move || work(number)))
             .collect();
         let ended = threads.into_iter().map(|thread| thread.join());
-        ended.map(|said| said.expect("no thread fails")).collect()
+        // What a thread says of the store is what the law says.
+        ended
+            .map(|said| said.unwrap_or_else(|panicked| panic::resume_unwind(panicked)))
+            .collect()
     })
 }
