@@ -117,5 +117,19 @@ fn a_failing_history_is_printed_with_its_seed_and_few_steps() {
     assert!(!report.contains("  4. "), "{report}");
 }
 
+#[test]
+fn a_record_that_is_not_as_written_is_told_by_its_part() {
+    let mut laws = laws::all::<Broken>().into_iter();
+    let law = laws.find(|law| law.name == "records_come_back_exactly_as_written");
+    let law = law.expect("it is in the suite");
+    let failed = panic::catch_unwind(|| with_fault(Fault::CutsAt64KiB, law.run));
+    let report = failed.expect_err("the fault is caught");
+    let report = report.downcast_ref::<String>().expect("a report");
+    assert_eq!(
+        report,
+        "the payload of record 3 is another after 65536 bytes: it has 65536, of 70011 that were written"
+    );
+}
+
 /// What the laws see: a store between them and a memory store.
 type BrokenStore = Intercepted<store::Broken>;

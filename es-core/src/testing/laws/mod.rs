@@ -186,6 +186,36 @@ fn positions(records: &[Record]) -> Vec<u64> {
     records.iter().map(|record| record.position.get()).collect()
 }
 
+/// Compares part by part: of whole records, with large payloads, nobody sees what is not the same.
+fn assert_as_written(found: &[Record], written: &[Record]) {
+    for (found, written) in found.iter().zip(written) {
+        let at = written.position;
+        assert_eq!(found.position, at, "the position of record {at}");
+        assert_eq!(found.stream, written.stream, "the stream of record {at}");
+        assert_eq!(found.version, written.version, "the version of record {at}");
+        assert_eq!(found.event, written.event, "the name of record {at}");
+        assert_eq!(found.schema, written.schema, "the schema of record {at}");
+        assert_eq!(found.time, written.time, "the time of record {at}");
+        assert_eq!(found.commit, written.commit, "the commit of record {at}");
+        let bytes = found.payload.iter().zip(&written.payload);
+        let same = bytes
+            .take_while(|(found, written)| found == written)
+            .count();
+        assert!(
+            found.payload == written.payload,
+            "the payload of record {at} is another after {same} bytes: it has {}, of {} that were written",
+            found.payload.len(),
+            written.payload.len()
+        );
+        assert_eq!(
+            found.metadata, written.metadata,
+            "the metadata of record {at}"
+        );
+        assert!(found == written, "record {at} is another");
+    }
+    assert_eq!(found.len(), written.len(), "the number of records");
+}
+
 async fn assert_conflict(
     store: &impl EventStore,
     refused: Commit,

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 use super::{
-    Harness, append, assert_conflict, at, commit, nested, read, read_log, reopened, stream,
-    versions, write,
+    Harness, append, assert_as_written, assert_conflict, at, commit, nested, read, read_log,
+    reopened, stream, versions, write,
 };
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{
@@ -87,12 +87,12 @@ pub async fn records_come_back_exactly_as_written(mut harness: impl Harness) {
             metadata: sent.metadata.clone(),
         })
         .collect();
-    assert_eq!(read(&store, &stream, Slice::all()).await, expected);
-    assert_eq!(read_log(&store, 0, 10).await, expected);
+    assert_as_written(&read(&store, &stream, Slice::all()).await, &expected);
+    assert_as_written(&read_log(&store, 0, 10).await, &expected);
 
     let store = reopened("law 2", &mut harness, store).await;
-    assert_eq!(read(&store, &stream, Slice::all()).await, expected);
-    assert_eq!(read_log(&store, 0, 10).await, expected);
+    assert_as_written(&read(&store, &stream, Slice::all()).await, &expected);
+    assert_as_written(&read_log(&store, 0, 10).await, &expected);
 }
 
 /// Law 3.
