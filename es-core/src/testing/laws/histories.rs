@@ -36,14 +36,18 @@ pub async fn random_histories_agree_with_the_model<H: Harness>(mut harness: H) {
     }
 }
 
-/// The seeds of the histories that are played: as many as `ES_HISTORIES` says, or else some, and no more once a second has passed.
+/// The seeds of the histories that are played: as many as `ES_HISTORIES` says, or else some, and no more once a second has passed. A few are
+/// played on slow machines too, and one at least on a store that takes its time for every call.
 pub(super) fn seeds(some: u64) -> impl Iterator<Item = u64> {
     const FEW: u64 = 10;
+    const SECOND: Duration = Duration::from_secs(1);
+    const LONG: Duration = Duration::from_secs(30);
     let asked = env::var("ES_HISTORIES").ok();
     let asked: Option<u64> = asked.map(|number| number.parse().expect("ES_HISTORIES is a number"));
     let began = Instant::now();
     (0..asked.unwrap_or(some)).take_while(move |seed| {
-        asked.is_some() || *seed < FEW || began.elapsed() < Duration::from_secs(1)
+        let patience = if *seed < FEW { LONG } else { SECOND };
+        asked.is_some() || *seed == 0 || began.elapsed() < patience
     })
 }
 

@@ -52,8 +52,8 @@
 //! Without a number: the ids of a category are read page by page, and the first who asks owns the log.
 //!
 //! Two laws stand for all of them. Random histories are played on the store and on a [model](self::histories) that is plain enough to be
-//! believed, and every answer must agree; random concurrent histories must have [an explanation](self::concurrency). They are played for at
-//! most a second; `ES_HISTORIES=10000` plays as many.
+//! believed, and every answer must agree; random concurrent histories must have [an explanation](self::concurrency). They are played for a
+//! second, ten of them at least where half a minute is enough for that; `ES_HISTORIES=10000` plays as many.
 
 pub mod aggregates;
 mod apps;
