@@ -44,7 +44,7 @@ pub struct LeaseRequest {
     pub follower: FollowerId,
     /// Who asks, in words for a person.
     pub holder: String,
-    /// For how long from now, by the clock of the store; nothing gives it back.
+    /// For how long from now, by the clock of the store; a length of zero [gives it back](Self::gives_back).
     pub length: Duration,
     /// The epoch of a lease to be renewed; `None` takes it anew.
     pub epoch: Option<Epoch>,
