@@ -239,6 +239,10 @@ fn file(_: &Path) -> Option<(u64, u64)> {
 /// Opens a connection that only reads.
 pub(crate) fn reading(settings: &Settings, place: &Place) -> rusqlite::Result<Connection> {
     place.check()?;
+    open_to_read(settings)
+}
+
+fn open_to_read(settings: &Settings) -> rusqlite::Result<Connection> {
     let connection = open(settings, false)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
@@ -278,11 +282,13 @@ impl Readers {
 }
 
 impl Idle {
+    /// A connection to the file that is there: an idle one would go on to read what was there before.
     fn take(&self) -> rusqlite::Result<Connection> {
+        self.place.check()?;
         if let Some(connection) = self.connections().pop() {
             return Ok(connection);
         }
-        reading(&self.settings, &self.place)
+        open_to_read(&self.settings)
     }
 
     fn connections(&self) -> MutexGuard<'_, Vec<Connection>> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use es_core::persistence::{AppendError, EventStore, Filter, Span};
+use es_core::persistence::{AppendError, EventStore, Filter, ReadError, Span};
 use es_core::{Aggregate, Application, Position, Root, events};
 use es_store_sqlite::{OpenError, SqliteStore};
 use rusqlite::Connection;
@@ -271,8 +271,9 @@ pub(crate) fn a_locked_file_fails_in_time_and_goes_on_once_it_is_free(_: Effort)
     )
 }
 
-/// A backup is put in the place of a file that is open, or the file is deleted: what is written goes to a file without a name.
-pub(crate) fn a_file_that_was_replaced_takes_no_commits(_: Effort) -> String {
+/// A backup is put in the place of a file that is open, or the file is deleted: what is written goes to a file without a name, and what is read is
+/// that file's, so that a follower would wait for ever for what others write to the one that is there.
+pub(crate) fn a_file_that_was_replaced_is_neither_written_nor_read(_: Effort) -> String {
     let folder = tempfile::tempdir().expect("there is room");
     let (path, moved) = (folder.path().join("log.db"), folder.path().join("moved.db"));
     let replace = |with_another: bool| {
@@ -290,8 +291,16 @@ pub(crate) fn a_file_that_was_replaced_takes_no_commits(_: Effort) -> String {
             matches!(&refused, Err(AppendError::Failed(why)) if why.to_string().contains("replaced")),
             "{refused:?}"
         );
+        // The connection that read the head is there still.
+        let unread = pollster::block_on(store.head());
+        assert!(
+            matches!(&unread, Err(ReadError::Unavailable(why)) if why.to_string().contains("replaced")),
+            "{unread:?}"
+        );
         fs::rename(&moved, &path).expect("it is ours");
         pollster::block_on(store.commit(log::one(1, version + 1))).expect("it is back");
+        let head = pollster::block_on(store.head()).expect("it is back");
+        assert_eq!(head.get(), version + 2);
     };
     replace(true);
     replace(false);
@@ -303,5 +312,5 @@ pub(crate) fn a_file_that_was_replaced_takes_no_commits(_: Effort) -> String {
     std::env::set_current_dir(home).expect("it is there");
     pollster::block_on(store.commit(log::one(1, 0))).expect("it is stored");
     assert_eq!(log::whole(&store).commits.len(), 1);
-    "replaced 1, deleted 1, written to a file without a name = 0".to_owned()
+    "replaced 1, deleted 1, written to a file without a name = 0, read from one = 0".to_owned()
 }

@@ -50,8 +50,8 @@ const FAULTS: &[Fault] = &[
         disk::a_file_that_may_only_be_read_is_refused,
     ),
     (
-        "a file that was replaced takes no commits",
-        disk::a_file_that_was_replaced_takes_no_commits,
+        "a file that was replaced is neither written nor read",
+        disk::a_file_that_was_replaced_is_neither_written_nor_read,
     ),
     (
         "a locked file fails in time, and takes what was pending once it is free",
