@@ -1,7 +1,7 @@
 //! Exports and imports, to files and from them, or through the standard output and input.
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, BufReader, BufWriter, Seek, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use es_core::{Application, BoxError};
@@ -96,7 +96,14 @@ struct Replaced {
 impl Target {
     fn at(path: &Path) -> io::Result<Self> {
         let old = match path.metadata() {
-            Ok(metadata) if metadata.is_file() => Some(metadata.permissions()),
+            Ok(metadata) if metadata.is_file() => {
+                if is_a_database(path) {
+                    return Err(io::Error::other(
+                        "it is a database, which the export would take the place of; name another file",
+                    ));
+                }
+                Some(metadata.permissions())
+            }
             Ok(_) => {
                 let stream = OpenOptions::new().write(true).open(path)?;
                 return Ok(Self::Stream(stream));
@@ -157,6 +164,15 @@ const CANNOT_SYNC: [io::ErrorKind; 3] = [
     io::ErrorKind::PermissionDenied,
     io::ErrorKind::Unsupported,
 ];
+
+/// Whether a file is one of SQLite's: most likely the one that is exported. What may not be read is nobody's log here.
+fn is_a_database(path: &Path) -> bool {
+    const BEGINNING: &[u8] = b"SQLite format 3\0";
+    let mut found = [0; BEGINNING.len()];
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut found))
+        .is_ok_and(|()| found == BEGINNING)
+}
 
 fn is_of_folder(path: &Path) -> bool {
     path.to_string_lossy().ends_with(std::path::is_separator)

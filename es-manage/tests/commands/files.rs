@@ -15,6 +15,7 @@ pub(crate) const TESTS: &[Test] = tests![
     a_log_with_a_hole_is_not_exported,
     an_export_that_cannot_be_put_in_place_leaves_nothing_beside,
     an_export_touches_no_file_of_others,
+    a_database_is_not_replaced,
     exports_to_one_file_are_each_whole,
     the_mode_of_a_file_stays,
     behind_a_link_its_target_is_replaced,
@@ -121,6 +122,20 @@ fn an_export_touches_no_file_of_others() {
     let untouched = ["letter", "one.jsonl.part", "other.jsonl.part"]
         .map(|name| fs::read_to_string(place.path(name)).unwrap());
     assert_eq!(untouched, ["dear Alice", "of somebody", "dear Alice"]);
+}
+
+fn a_database_is_not_replaced() {
+    let place = Place::seeded();
+    symlink(place.path("school.db"), place.path("link")).unwrap();
+    for file in ["school.db", "office.db", "link"] {
+        let ended = export_to(&place, file);
+        let told = format!(
+            "error: cannot write `{file}`: it is a database, which the export would take the place of; name another file\n"
+        );
+        assert_eq!((ended.status, &*ended.out, ended.err), (2, "", told));
+    }
+    assert_eq!(place.run(["verify"]).status, 0);
+    assert_eq!(names(&place), ["link"]);
 }
 
 fn exports_to_one_file_are_each_whole() {
