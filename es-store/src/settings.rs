@@ -232,7 +232,8 @@ impl Settings {
             }
             #[cfg(feature = "postgres")]
             Location::Postgres(url) => {
-                let store = es_store_postgres::PostgresStore::connect(&url.0).await?;
+                let connected = es_store_postgres::PostgresStore::connect(&url.0).await;
+                let store = connected.map_err(|error| self.not_connected(error))?;
                 if self.migrate == Some(true) {
                     store.migrate().await?;
                 }
@@ -252,15 +253,31 @@ impl Settings {
         Ok(choices.told(Application::builder(store).name(name)))
     }
 
+    /// A URL that means no server is said with where it was found, as every other value that means nothing.
+    #[cfg(feature = "postgres")]
+    fn not_connected(&self, error: es_store_postgres::OpenError) -> OpenError {
+        match (error, self.url()) {
+            (es_store_postgres::OpenError::Url, Ok(Some(url))) => {
+                SettingsError::unknown_store(url).into()
+            }
+            (error, _) => error.into(),
+        }
+    }
+
+    /// The URL of the store, and where it was found.
+    fn url(&self) -> Result<Option<Found>, SettingsError> {
+        let prefix = Prefix::of(&self.name)?;
+        match &self.store {
+            Some(url) => Ok(Some(Found::new(Origin::Code { method: "store" }, url))),
+            None => self.sources.find(&prefix, &STORE),
+        }
+    }
+
     /// Where the store is.
     fn location(&self) -> Result<Location, SettingsError> {
         let prefix = Prefix::of(&self.name)?;
         self.sources.refuse_unknown(&prefix)?;
-        let url = match &self.store {
-            Some(url) => Some(Found::new(Origin::Code { method: "store" }, url)),
-            None => self.sources.find(&prefix, &STORE)?,
-        };
-        url.map_or_else(
+        self.url()?.map_or_else(
             || {
                 Err(SettingsError::Missing {
                     prefixed: prefix.with(&STORE),

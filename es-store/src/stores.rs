@@ -123,22 +123,26 @@ pub(crate) fn locate(url: Found) -> Result<Location, SettingsError> {
         },
         None => None,
     };
-    let value = url.shown(&STORE);
-    let origin = url.origin;
-    let accepted = accepted();
     Err(match absent {
         Some(store) => SettingsError::StoreNotBuiltIn {
-            origin,
-            value,
+            value: url.shown(&STORE),
+            origin: url.origin,
             store,
-            accepted,
+            accepted: accepted(),
         },
-        None => SettingsError::UnknownStore {
-            origin,
-            value,
-            accepted,
-        },
+        None => SettingsError::unknown_store(url),
     })
+}
+
+impl SettingsError {
+    /// A URL that means no store.
+    pub(crate) fn unknown_store(url: Found) -> Self {
+        Self::UnknownStore {
+            value: url.shown(&STORE),
+            origin: url.origin,
+            accepted: accepted(),
+        }
+    }
 }
 
 /// Which URLs this build accepts, for people.

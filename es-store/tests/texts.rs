@@ -254,13 +254,17 @@ async fn a_server_is_answered_in_its_own_words() -> Result<(), Box<dyn std::erro
         answer("postgresql:host=db password=SECRET").await,
         answer("postgres://").await,
         answer("postgres://es:SECRET@db:port/school").await,
+        answer("postgres://es:SECRET@db:99999/school?schema=office").await,
+        answer("postgres://es@db/school?sslmod=require&password=SECRET").await,
     ];
     check(
         &texts.join("\n"),
         &expect![[r#"
             `ES_STORE` in the map is `postgresql:***`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
             `ES_STORE` in the map is `postgres://`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
-            the URL of the Postgres server cannot be read; write postgres://USER:PASSWORD@HOST/DATABASE"#]],
+            `ES_STORE` in the map is `postgres://***@db:port/school`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
+            `ES_STORE` in the map is `postgres://***@db:99999/school?***`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
+            `ES_STORE` in the map is `postgres://***@db/school?***`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`"#]],
     );
 
     let log = TestLog::new().await?;
