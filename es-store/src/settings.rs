@@ -232,12 +232,8 @@ impl Settings {
             }
             #[cfg(feature = "postgres")]
             Location::Postgres(url) => {
-                let connected = es_store_postgres::PostgresStore::connect(&url.0).await;
+                let connected = self.connected(&url.0).await;
                 let store = connected.map_err(|error| self.not_connected(error))?;
-                if self.migrate == Some(true) {
-                    store.migrate().await?;
-                }
-                store.check().await?;
                 Ok(AnyStore::Postgres(store))
             }
         }
@@ -253,12 +249,35 @@ impl Settings {
         Ok(choices.told(Application::builder(store).name(name)))
     }
 
-    /// A URL that means no server is said with where it was found, as every other value that means nothing.
+    #[cfg(feature = "postgres")]
+    async fn connected(
+        &self,
+        url: &str,
+    ) -> Result<es_store_postgres::PostgresStore, es_store_postgres::OpenError> {
+        let store = es_store_postgres::PostgresStore::connect(url).await?;
+        if self.migrate == Some(true) {
+            store.migrate().await?;
+        }
+        store.check().await?;
+        Ok(store)
+    }
+
+    /// A URL that means no server is said with where it was found, as every other value that means nothing; and so is one where no log opens: a
+    /// program may have several.
     #[cfg(feature = "postgres")]
     fn not_connected(&self, error: es_store_postgres::OpenError) -> OpenError {
+        use es_store_postgres::OpenError::{Postgres, Url};
         match (error, self.url()) {
-            (es_store_postgres::OpenError::Url, Ok(Some(url))) => {
-                SettingsError::unknown_store(url).into()
+            (Url, Ok(Some(url))) => SettingsError::unknown_store(url).into(),
+            (Postgres(source), Ok(Some(url))) => {
+                let value = url.shown(&STORE);
+                let origin = url.origin;
+                let unopened = Unopened {
+                    origin,
+                    value,
+                    source,
+                };
+                Postgres(unopened.into()).into()
             }
             (error, _) => error.into(),
         }
@@ -315,6 +334,16 @@ impl Settings {
         };
         Ok((self.name, choices))
     }
+}
+
+/// Which of the stores that a program has does not open.
+#[cfg(feature = "postgres")]
+#[derive(Debug, thiserror::Error)]
+#[error("{origin} is `{value}`, and none opens there")]
+struct Unopened {
+    origin: Origin,
+    value: String,
+    source: es_core::BoxError,
 }
 
 /// The value of a variable, where it has one.

@@ -267,6 +267,12 @@ async fn a_server_is_answered_in_its_own_words() -> Result<(), Box<dyn std::erro
             `ES_STORE` in the map is `postgres://***@db/school?***`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`"#]],
     );
 
+    // Of several applications, each with a URL of its own, it is said which one finds no server.
+    let away = school().map([("SCHOOL_ES_STORE", "postgres://es:SECRET@127.0.0.1:1/school")]);
+    let away = text(&away.open().await.unwrap_err());
+    let named = "cannot open the log\n  `SCHOOL_ES_STORE` in the map is `postgres://***@127.0.0.1:1/school`, and none opens there\n  ";
+    assert!(away.starts_with(named), "{away}");
+
     let log = TestLog::new().await?;
     let at = log.url().replace("//es@", "//es:SECRET@");
     // A database in which nobody has migrated anything.
