@@ -84,7 +84,8 @@ pub enum StopReason {
     },
     /// The log is not the one that the checkpoint was taken of: it was restored to an earlier state.
     #[error(
-        "the log was restored: the checkpoint stands at position {position}, commit `{expected}`, and the log has {found} there; rebuild the follower"
+        "the log was restored: the checkpoint stands at position {position}, commit `{expected}`, and the log has {found} there; rebuild what a \
+         projection makes, or restore what a process manager writes to the same moment"
     )]
     LogRestored {
         /// Where the checkpoint stands.

@@ -414,12 +414,19 @@ fn a_read_model_is_made_as_it_was() {
 
 fn a_log_that_was_restored_is_noticed() {
     let place = Place::seeded();
-    fs::copy(place.path("school.db"), place.path("backup.db")).unwrap();
+    let copy = |from: &str, to: &str| {
+        fs::copy(place.path(from), place.path(to)).unwrap();
+    };
+    copy("school.db", "backup.db");
+    copy("office.db", "office-backup.db");
     place.learn(&["bow"]);
     assert_eq!(place.run(["sync-followers"]).status, 0);
     // Whoever had it open has closed it, so all is in the file.
-    fs::copy(place.path("backup.db"), place.path("school.db")).unwrap();
+    copy("backup.db", "school.db");
     let mut status = place.run(["status"]);
+    // It makes nothing that could be rebuilt.
+    let way_out = "or restore what a process manager writes to the same moment\n";
+    assert!(status.out.contains(way_out), "{status:?}");
     let why = "certificates: the log was restored: the checkpoint stands at position 8, commit `";
     assert!(status.out.contains(why), "{status:?}");
     let lines = status.out.lines();
@@ -450,6 +457,9 @@ fn a_log_that_was_restored_is_noticed() {
             .out
             .contains("certificates  school  log restored")
     );
+    copy("office-backup.db", "office.db");
+    let synced = place.run(["sync-followers"]);
+    assert_eq!(synced.status, 0, "{synced:?}");
 }
 
 fn a_revision_that_is_another_than_the_programs_is_told() {
