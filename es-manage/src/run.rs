@@ -168,7 +168,8 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
             let beside = until.zip(into);
             let beside = beside.as_ref().map(|(until, into)| (*until, &**into));
             let rebuilt = rebuild::rebuild(&system, &followers, beside, &bar);
-            let (report, broken_off) = parted(unless_interrupted(&system, rebuilt).await?);
+            let (report, broken_off) =
+                parted(unless_interrupted(&system, rebuilt, AND_BEGINS_AGAIN).await?);
             if broken_off.is_none() || !report.rebuilt.is_empty() {
                 print(&report)?;
             }
@@ -265,7 +266,7 @@ async fn sync(system: &System, arguments: SyncFollowers, screen: Screen) -> Ende
     let (report, broken_off) = parted(match options.dry_run {
         // It has no lease, and keeps nothing.
         true => synced.await,
-        false => unless_interrupted(system, synced).await?,
+        false => unless_interrupted(system, synced, AND_GOES_ON).await?,
     });
     let mut shown = Ok(());
     // Where nothing was done, why is all there is to say.
@@ -300,10 +301,17 @@ fn parted<R>(ended: Result<R, BrokenOff<R>>) -> (R, Option<Failure>) {
 /// How long giving leases back may take.
 const GIVING_BACK: Duration = Duration::from_secs(2);
 
+/// What becomes of followers that are interrupted.
+const AND_GOES_ON: &str = "what was done is kept, and the same command goes on from there";
+
+/// What becomes of read models whose making is interrupted: what was built beside is thrown away.
+const AND_BEGINS_AGAIN: &str = "what readers see is whole, and the same command begins again";
+
 /// Followers at work, unless somebody interrupts the program: then they give back their leases, so that nobody has to wait until those end.
 async fn unless_interrupted<T>(
     system: &System,
     work: impl Future<Output = T>,
+    outcome: &str,
 ) -> Result<T, Failure> {
     tokio::select! {
         biased;
@@ -320,7 +328,7 @@ async fn unless_interrupted<T>(
             };
             // A lease that cannot be given back ends by itself.
             drop(tokio::time::timeout(GIVING_BACK, all_given_back).await);
-            let error = "interrupted; what was done is kept, and the same command goes on from there";
+            let error = format!("interrupted; {outcome}");
             Err(Failure { status: Status::Failed, help: None, error: error.into() })
         }
         ended = work => Ok(ended),

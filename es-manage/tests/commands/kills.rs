@@ -185,9 +185,17 @@ fn who_is_interrupted_gives_back_its_leases() {
     let place = Place::seeded();
     tricks(&place, TRICKS);
     let school = Connection::open(place.path("school.db")).unwrap();
-    for (arguments, follower) in [
-        (&["sync-followers", "wall"][..], "wall"),
-        (&["rebuild", "wall"], "wall@again"),
+    for (arguments, follower, outcome) in [
+        (
+            &["sync-followers", "wall"][..],
+            "wall",
+            "what was done is kept, and the same command goes on from there",
+        ),
+        (
+            &["rebuild", "wall"],
+            "wall@again",
+            "what readers see is whole, and the same command begins again",
+        ),
     ] {
         let mut interrupted = 0;
         for signal in [Signal::INT, Signal::TERM, Signal::INT] {
@@ -205,8 +213,7 @@ fn who_is_interrupted_gives_back_its_leases() {
             let ended = place.ended(child.wait_with_output().unwrap());
             if ended.status != 0 {
                 assert_eq!(ended.status, 2, "{ended:?}");
-                let told = "error: interrupted; what was done is kept, and the same command goes on from there\n";
-                assert_eq!(ended.err, told);
+                assert_eq!(ended.err, format!("error: interrupted; {outcome}\n"));
                 interrupted += 1;
             }
             let held = "SELECT count(*) FROM es_checkpoints WHERE holder IS NOT NULL";
