@@ -67,7 +67,8 @@ pub enum FollowError {
     },
     /// The name is none for tables that are built alongside.
     #[error(
-        "`{name}` cannot be a part of the names of tables; use lower-case letters and digits, at most 20, a letter first"
+        "`{name}` cannot be a part of the names of tables; use lower-case letters and digits, at most 20, a letter first, and neither `again` nor `r` and \
+         a number, under which read models are made anew"
     )]
     Name {
         /// The name.
