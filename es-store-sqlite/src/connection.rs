@@ -19,6 +19,7 @@
 use std::cell::Cell;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -239,10 +240,6 @@ fn file(_: &Path) -> Option<(u64, u64)> {
 /// Opens a connection that only reads.
 pub(crate) fn reading(settings: &Settings, place: &Place) -> rusqlite::Result<Connection> {
     place.check()?;
-    open_to_read(settings)
-}
-
-fn open_to_read(settings: &Settings) -> rusqlite::Result<Connection> {
     let connection = open(settings, false)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
@@ -250,7 +247,7 @@ fn open_to_read(settings: &Settings) -> rusqlite::Result<Connection> {
 
 /// What readers read with.
 pub(crate) enum Readers {
-    OfTheirOwn(Idle),
+    OfTheirOwn(Box<Idle>),
     OneForAll(Pen),
 }
 
@@ -258,16 +255,24 @@ pub(crate) enum Readers {
 pub(crate) struct Idle {
     settings: Settings,
     place: Place,
+    opened: Instant,
+    /// When somebody looks again whether the file is there, in milliseconds after it was opened.
+    due: AtomicU64,
     idle: Mutex<Vec<Connection>>,
 }
 
+/// For how long a file that was there is taken to be there still by those who read: looking costs a tenth of what reading a snapshot does.
+const SEEN: Duration = Duration::from_millis(100);
+
 impl Readers {
     pub(crate) fn of_their_own(settings: Settings) -> Self {
-        Self::OfTheirOwn(Idle {
+        Self::OfTheirOwn(Box::new(Idle {
             place: Place::of(&settings.path),
+            opened: Instant::now(),
+            due: AtomicU64::new(0),
             settings,
             idle: Mutex::default(),
-        })
+        }))
     }
 
     pub(crate) fn take(&self) -> rusqlite::Result<Reader<'_>> {
@@ -284,11 +289,16 @@ impl Readers {
 impl Idle {
     /// A connection to the file that is there: an idle one would go on to read what was there before.
     fn take(&self) -> rusqlite::Result<Connection> {
-        self.place.check()?;
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let now = self.opened.elapsed();
+        if millis(now) >= self.due.load(Ordering::Relaxed) {
+            self.place.check()?;
+            self.due.store(millis(now + SEEN), Ordering::Relaxed);
+        }
         if let Some(connection) = self.connections().pop() {
             return Ok(connection);
         }
-        open_to_read(&self.settings)
+        reading(&self.settings, &self.place)
     }
 
     fn connections(&self) -> MutexGuard<'_, Vec<Connection>> {

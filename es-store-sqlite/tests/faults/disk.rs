@@ -10,6 +10,7 @@ use es_core::persistence::{AppendError, EventStore, Filter, ReadError, Span};
 use es_core::{Aggregate, Application, Position, Root, events};
 use es_store_sqlite::{OpenError, SqliteStore};
 use rusqlite::Connection;
+use trials::faults::lease::PATIENCE;
 use uuid::Uuid;
 
 use crate::{Effort, file, log, process};
@@ -291,8 +292,14 @@ pub(crate) fn a_file_that_was_replaced_is_neither_written_nor_read(_: Effort) ->
             matches!(&refused, Err(AppendError::Failed(why)) if why.to_string().contains("replaced")),
             "{refused:?}"
         );
-        // The connection that read the head is there still.
-        let unread = pollster::block_on(store.head());
+        // The connection that read the head is there still; readers look a few times a second.
+        let began = Instant::now();
+        let unread = loop {
+            match pollster::block_on(store.head()) {
+                Ok(_) if began.elapsed() < PATIENCE => {}
+                answered => break answered,
+            }
+        };
         assert!(
             matches!(&unread, Err(ReadError::Unavailable(why)) if why.to_string().contains("replaced")),
             "{unread:?}"
