@@ -1,7 +1,7 @@
 //! Who holds the lease of a follower and is frozen past it: what it writes once it goes on is refused.
 use std::process::Child;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use es_core::persistence::EventStore;
 use es_core::{Application, BoxError, Position, Projection, Recorded, System};
@@ -96,10 +96,15 @@ pub(crate) fn a_frozen_holder_is_refused(_: Effort) -> String {
         thread::spawn(|| lines.for_each(drop));
         let mut written = 0;
         let mut fenced = 0;
-        for _ in 0..3 {
+        // On a machine that is fast enough it is done with all before it is stopped.
+        for round in 1..=20 {
             events(&store, written, 300).await;
+            let began = Instant::now();
+            while file.noted().len() as u64 <= written {
+                assert!(began.elapsed() < PATIENCE, "the child notes nothing");
+                thread::sleep(Duration::from_micros(100));
+            }
             written += 300;
-            thread::sleep(Duration::from_millis(20));
             freeze(&child, &file);
             let unfinished = (file.noted().len() as u64) < written;
             let system = following(&store, false);
@@ -113,6 +118,9 @@ pub(crate) fn a_frozen_holder_is_refused(_: Effort) -> String {
             reached_by_one.expect("one of them gets there");
             running.stop().await.expect("it was told to");
             fenced += usize::from(unfinished && reached.is_ok());
+            if fenced > 0 && round >= 3 {
+                break;
+            }
         }
         process::signal(child.id(), "-KILL");
         child.wait().expect("it was killed");
@@ -122,5 +130,5 @@ pub(crate) fn a_frozen_holder_is_refused(_: Effort) -> String {
     let expected: Vec<_> = (1..=head).collect();
     assert_eq!(file.noted(), expected, "each event once, in order");
     assert!(fenced > 0, "nobody took over while the holder was frozen");
-    format!("frozen 3 times, taken over {fenced} times, events {head}, twice 0, missing 0")
+    format!("taken over {fenced} times while frozen, events {head}, twice 0, missing 0")
 }
