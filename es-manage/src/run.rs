@@ -7,6 +7,7 @@ use anstream::ColorChoice;
 use clap::error::ErrorKind;
 use clap::{ColorChoice as ClapColor, CommandFactory, FromArgMatches};
 use es_core::system::System;
+use es_store::Stores;
 use serde::Serialize;
 
 use crate::arguments::{Cli, Color, Command, Common, Events, Parked, Show, SyncFollowers};
@@ -140,16 +141,17 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
     let make = systems
         .choose(cli.common.system.as_deref())
         .map_err(Failure::usage)?;
-    let named: Vec<String> = stores.named().map(str::to_owned).collect();
     if matches!(cli.command, Command::Migrate) {
-        let report = migrate_made(make, stores).await.map_err(unopened)?;
+        let report = migrate_made(make, stores.clone()).await;
+        let report = report.map_err(unopened)?;
         print(&report)?;
-        all_known(&named, report.applications.iter().map(String::as_str))?;
+        all_heard(&stores, report.applications.iter().map(String::as_str))?;
         return Ok(Status::Well);
     }
-    let system = make(stores.migrate(false)).await.map_err(unopened)?;
-    all_known(
-        &named,
+    let made = make(stores.clone().migrate(false)).await;
+    let system = made.map_err(unopened)?;
+    all_heard(
+        &stores,
         system.applications().filter_map(|(app, _)| app.name()),
     )?;
     let bar = Bar::on_terminal();
@@ -219,16 +221,22 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
     }
 }
 
-/// Refuses names of applications that the system does not have: what was said of their stores was not heard.
-fn all_known<'a>(named: &[String], known: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+/// Refuses what was said of stores where nobody heard it: the command would be about others.
+fn all_heard<'a>(stores: &Stores, known: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    let Some(unheard) = stores.unheard().next() else {
+        return Ok(());
+    };
     let known: Vec<_> = known.collect();
-    match named.iter().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => Err(Failure::usage(format!(
-            "`--store {name}=..` names no application of the system; it has {}",
+    let said = unheard.map_or(String::new(), |name| format!("{name}="));
+    Err(Failure::usage(match unheard {
+        Some(name) if !known.contains(&name) => format!(
+            "`--store {said}..` names no application of the system; it has {}",
             known.join(", ")
-        ))),
-    }
+        ),
+        _ => format!(
+            "nobody asked for the store that `--store {said}..` says; have the system open it by `Stores::settings`, or leave it out"
+        ),
+    }))
 }
 
 /// Prints a report. That nobody reads it any more changes nothing of what it says, nor of the exit status.

@@ -1,6 +1,8 @@
 //! Which store each application of a program is kept in, as its command line says it.
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Settings;
 use crate::redacted::redacted;
@@ -26,9 +28,34 @@ use crate::redacted::redacted;
 /// ```
 #[derive(Clone, Default)]
 pub struct Stores {
-    all: Option<String>,
-    each: BTreeMap<String, String>,
+    all: Option<Said>,
+    each: BTreeMap<String, Said>,
     migrate: Option<bool>,
+}
+
+/// A URL that was said of a store, and whether anybody has asked for it.
+#[derive(Clone)]
+pub(crate) struct Said {
+    pub(crate) url: String,
+    heard: Arc<AtomicBool>,
+}
+
+impl Said {
+    pub(crate) fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            heard: Arc::default(),
+        }
+    }
+
+    pub(crate) fn hear(&self) -> &str {
+        self.heard.store(true, Ordering::Relaxed);
+        &self.url
+    }
+
+    fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
 }
 
 impl Stores {
@@ -41,20 +68,37 @@ impl Stores {
     /// Keeps the events of every application in the store of this URL, where nothing is said of the one alone.
     #[must_use]
     pub fn store(mut self, url: impl Into<String>) -> Self {
-        self.all = Some(url.into());
+        self.all = Some(Said::new(url));
         self
     }
 
     /// Keeps the events of the application of this name in the store of this URL.
     #[must_use]
     pub fn store_of(mut self, application: impl Into<String>, url: impl Into<String>) -> Self {
-        self.each.insert(application.into(), url.into());
+        self.each.insert(application.into(), Said::new(url));
         self
     }
 
-    /// The names of the applications of which something was said: one that is none of the system's was written wrongly.
-    pub fn named(&self) -> impl Iterator<Item = &str> {
-        self.each.keys().map(String::as_str)
+    /// Of which applications something was said that no [settings](Self::settings) have asked for, of this or of its clones, and whether of all:
+    /// `None`. Such an application does not exist, or opens its store without them, whatever was said.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), es_store::OpenError> {
+    /// # #[cfg(feature = "memory")] {
+    /// let stores = es_store::Stores::new().store("memory:").store_of("ofice", "memory:");
+    /// let school = stores.settings("school").open().await?;
+    /// assert_eq!(stores.unheard().collect::<Vec<_>>(), [Some("ofice")]);
+    /// # let _ = school;
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unheard(&self) -> impl Iterator<Item = Option<&str>> {
+        let each = self.each.iter().map(|(name, said)| (Some(&**name), said));
+        let all = self.all.iter().map(|said| (None, said));
+        let unheard = all.chain(each).filter(|(_, said)| !said.is_heard());
+        unheard.map(|(name, _)| name)
     }
 
     /// Whether the stores are made, or brought up to date, when they are opened: see [`Settings::migrate`].
@@ -67,10 +111,10 @@ impl Stores {
     /// The settings of the application of this name.
     pub fn settings(&self, application: impl Into<String>) -> Settings {
         let application = application.into();
-        let url = self.each.get(&application).or(self.all.as_ref()).cloned();
+        let said = self.each.get(&application).or(self.all.as_ref()).cloned();
         let mut settings = Settings::new(application);
-        if let Some(url) = url {
-            settings = settings.store(url);
+        if let Some(said) = said {
+            settings = settings.said(said);
         }
         if let Some(yes) = self.migrate {
             settings = settings.migrate(yes);
@@ -85,10 +129,10 @@ impl fmt::Debug for Stores {
         let each: BTreeMap<_, _> = self
             .each
             .iter()
-            .map(|(name, url)| (name, redacted(url)))
+            .map(|(name, said)| (name, redacted(&said.url)))
             .collect();
         f.debug_struct("Stores")
-            .field("all", &self.all.as_deref().map(redacted))
+            .field("all", &self.all.as_ref().map(|said| redacted(&said.url)))
             .field("each", &each)
             .field("migrate", &self.migrate)
             .finish()

@@ -7,6 +7,7 @@ use es_core::Application;
 use es_core::application::{ApplicationBuilder, OpenError as OwnerError, SnapshotPolicy};
 use es_core::persistence::{Compression, Store};
 
+use crate::program::Said;
 use crate::sources::{Found, Origin, Prefix, Sources};
 use crate::stores::{self, AnyStore, Location};
 use crate::values::{self, Keys, Unusable};
@@ -39,7 +40,7 @@ use crate::{OpenError, SettingsError};
 #[must_use = "`open` makes the application"]
 pub struct Settings {
     name: String,
-    store: Option<String>,
+    store: Option<Said>,
     migrate: Option<bool>,
     choices: Choices,
     sources: Sources,
@@ -93,8 +94,12 @@ impl Settings {
     }
 
     /// Keeps the events in the store of this URL.
-    pub fn store(mut self, url: impl Into<String>) -> Self {
-        self.store = Some(url.into());
+    pub fn store(self, url: impl Into<String>) -> Self {
+        self.said(Said::new(url))
+    }
+
+    pub(crate) fn said(mut self, said: Said) -> Self {
+        self.store = Some(said);
         self
     }
 
@@ -239,7 +244,8 @@ impl Settings {
         }
     }
 
-    /// As [`builder`](Self::builder), over a store that is open already; which one `ES_STORE` names is not looked at.
+    /// As [`builder`](Self::builder), over a store that is open already; which one `ES_STORE` names is not looked at: a store of your own is opened by
+    /// [`store_url`](Self::store_url).
     ///
     /// # Errors
     /// [`OpenError`]; nothing but the name was written.
@@ -268,8 +274,8 @@ impl Settings {
     fn not_connected(&self, error: es_store_postgres::OpenError) -> OpenError {
         use es_store_postgres::OpenError::{Postgres, Url};
         match (error, self.url()) {
-            (Url, Ok(Some(url))) => SettingsError::unknown_store(url).into(),
-            (Postgres(source), Ok(Some(url))) => {
+            (Url, Ok(url)) => SettingsError::unknown_store(url).into(),
+            (Postgres(source), Ok(url)) => {
                 let value = url.shown(&STORE);
                 let origin = url.origin;
                 let unopened = Unopened {
@@ -283,29 +289,44 @@ impl Settings {
         }
     }
 
+    /// The URL that is said of the store, for a store of your own that is opened by it. It may have a password in it.
+    ///
+    /// ```
+    /// use es_store::Settings;
+    ///
+    /// let settings = Settings::new("school").store("ledger:/var/school");
+    /// let url = settings.store_url()?;
+    /// assert_eq!(url.strip_prefix("ledger:"), Some("/var/school")); // where `builder_over` is given the store that is there
+    /// # Ok::<(), es_store::SettingsError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`], and what is wrong with the names of variables.
+    pub fn store_url(&self) -> Result<String, SettingsError> {
+        Ok(self.url()?.text)
+    }
+
     /// The URL of the store, and where it was found.
-    fn url(&self) -> Result<Option<Found>, SettingsError> {
+    fn url(&self) -> Result<Found, SettingsError> {
         let prefix = Prefix::of(&self.name)?;
-        match &self.store {
-            Some(url) => Ok(Some(Found::new(Origin::Code { method: "store" }, url))),
-            None => self.sources.find(&prefix, &STORE),
-        }
+        self.sources.refuse_unknown(&prefix)?;
+        let found = match &self.store {
+            Some(said) => {
+                let origin = Origin::Code { method: "store" };
+                Some(Found::new(origin, said.hear()))
+            }
+            None => self.sources.find(&prefix, &STORE)?,
+        };
+        found.ok_or_else(|| SettingsError::Missing {
+            prefixed: prefix.with(&STORE),
+            plain: STORE.name,
+            accepted: stores::accepted(),
+        })
     }
 
     /// Where the store is.
     fn location(&self) -> Result<Location, SettingsError> {
-        let prefix = Prefix::of(&self.name)?;
-        self.sources.refuse_unknown(&prefix)?;
-        self.url()?.map_or_else(
-            || {
-                Err(SettingsError::Missing {
-                    prefixed: prefix.with(&STORE),
-                    plain: STORE.name,
-                    accepted: stores::accepted(),
-                })
-            },
-            stores::locate,
-        )
+        stores::locate(self.url()?)
     }
 
     /// The application's name, and everything but the store.
@@ -421,7 +442,8 @@ fn with_keys(_: ApplicationBuilder, keys: Keys) -> ApplicationBuilder {
 /// Shows what was said in code, and the names that are in the map: its values may be secret.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let store = self.store.as_deref().map(crate::redacted::redacted);
+        let store = self.store.as_ref();
+        let store = store.map(|said| crate::redacted::redacted(&said.url));
         let names: Vec<_> = self.sources.map.keys().collect();
         f.debug_struct("Settings")
             .field("name", &self.name)

@@ -24,6 +24,7 @@ pub(crate) const TESTS: &[Test] = tests![
     a_log_that_was_restored_is_noticed,
     a_revision_that_is_another_than_the_programs_is_told,
     a_store_of_an_application_that_there_is_not_is_refused,
+    a_store_that_nobody_asked_for_is_refused,
     what_nobody_reads_any_more_changes_no_exit_status,
 ];
 
@@ -520,6 +521,25 @@ fn a_store_of_an_application_that_there_is_not_is_refused() {
         );
     }
     assert!(!place.path("copy.db").exists());
+}
+
+fn a_store_that_nobody_asked_for_is_refused() {
+    let place = Place::seeded();
+    for (command, said, told) in [
+        ("events", "sqlite:copy.db", ".."),
+        ("migrate", "sqlite:copy.db", ".."),
+        ("events", "school=sqlite:copy.db", "school=.."),
+    ] {
+        let mut command = place.command([command, "--store", said]);
+        let ended = place.ended(command.env("MANAGED", "of its own").output().unwrap());
+        let told = format!(
+            "error: nobody asked for the store that `--store {told}` says; have the system open it by `Stores::settings`, or leave it out\n"
+        );
+        assert_eq!((ended.status, ended.err), (1, told));
+    }
+    let mut command = place.command(["status"]);
+    let ended = place.ended(command.env("MANAGED", "of its own").output().unwrap());
+    assert_eq!(ended.status, 0, "{ended:?}");
 }
 
 fn what_nobody_reads_any_more_changes_no_exit_status() {

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
     match env::var("MANAGED").as_deref() {
         Ok("school") => return es_manage::main(school::system),
         Ok("without applications") => return es_manage::main(school::without_applications),
+        Ok("of its own") => return es_manage::main(school::of_its_own),
         #[cfg(feature = "postgres")]
         Ok("served") => return es_manage::main(served::system),
         Ok("two") => {

@@ -234,6 +234,13 @@ pub(crate) async fn without_applications(stores: Stores) -> Result<System, BoxEr
     Ok(System::new("school").follow(&school.build(), at_school.project(Wall)))
 }
 
+/// A system that opens its store by itself, whatever is said.
+pub(crate) async fn of_its_own(_: Stores) -> Result<System, BoxError> {
+    let store = SqliteStore::open("school.db").await?;
+    let school = Application::builder(store).name("school").build();
+    Ok(System::new("school").application(&school, |types| types.aggregate::<Dog>()))
+}
+
 async fn opened(
     stores: &Stores,
     name: &str,

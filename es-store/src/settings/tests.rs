@@ -63,7 +63,10 @@ fn settings(said: [Said; 3]) -> Settings {
         .map(map)
         .environment(move |name| environment.get(name).map(OsString::from));
     let [store, snapshots, cache] = said.map(|said| said[0]);
-    settings.store = store.map(VARIABLES[0].1);
+    let url = store.map(VARIABLES[0].1);
+    if let Some(url) = url {
+        settings = settings.store(url);
+    }
     settings.choices.snapshots = snapshots.map(every);
     settings.choices.cache = cache.map(usize::from);
     settings
