@@ -36,7 +36,15 @@ pub(crate) async fn exported(
         Target::File(target) => {
             let exported = async {
                 let beside = target.beside().map_err(unwritten)?;
-                written(app, after, beside, bar).await
+                let written = written(app, after, beside, bar).await;
+                written.map_err(|failure| Failure {
+                    error: Unexported {
+                        path: path.to_owned(),
+                        source: failure.error,
+                    }
+                    .into(),
+                    ..failure
+                })
             };
             let (report, beside) = tokio::select! {
                 // Before there is a file beside, it is heard who would break it off.
@@ -56,6 +64,14 @@ pub(crate) async fn exported(
     };
     screen.print(&report).map_err(unprinted)?;
     Ok(Status::Well)
+}
+
+/// A file that an export was to take the place of.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing is exported; `{path}` is what it was", path = .path.display())]
+struct Unexported {
+    path: PathBuf,
+    source: BoxError,
 }
 
 /// Writes an export, and hands back where it was written to.

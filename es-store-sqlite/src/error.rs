@@ -1,4 +1,5 @@
 //! Why a file cannot be opened, and what SQLite's errors mean to a reader or a writer.
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -117,14 +118,15 @@ pub enum OpenError {
     },
     /// The file, or its folder, may not be written to.
     #[error(
-        "this process may not write to `{path}`; give it the right to write to the file and to its folder, or open it with `read_only(true)`"
+        "this process may not write to `{path}`; give it the right to read and write the file and its folder, take a copy where it has that, or open it \
+         with `read_only(true)`"
     )]
     ReadOnly {
         /// The file.
         path: PathBuf,
     },
-    /// There is no room for the tables, or the file is as large as it may become.
-    #[error("there is no room for the tables in `{path}`; make room")]
+    /// There is no room for the file or what is beside it, or it is as large as it may become.
+    #[error("there is no room for `{path}`, or for what SQLite keeps beside it; make room")]
     Full {
         /// The file.
         path: PathBuf,
@@ -189,7 +191,7 @@ impl OpenError {
         let path = &settings.path;
         let may_not_write = source.sqlite_error_code() == Some(ErrorCode::CannotOpen)
             && !settings.read_only
-            && matches!(path.try_exists(), Ok(false));
+            && File::open(path).is_err();
         if may_not_write {
             return Self::ReadOnly { path: path.clone() };
         }

@@ -72,6 +72,8 @@ impl Desk {
 }
 
 pub fn pool(url: &str) -> Result<Pool, BoxError> {
-    let config: Config = url.parse()?;
+    let config: Result<Config, _> = url.parse();
+    let config =
+        config.map_err(|error| format!("`--store` is no URL of a Postgres database: {error}"))?;
     Ok(Pool::builder(Manager::new(config, NoTls)).build()?)
 }

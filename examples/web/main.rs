@@ -73,7 +73,8 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     }
     let (desk, system) = Desk::open(stores, pool).await?;
     let office = system.start();
-    let listener = TcpListener::bind(&arguments.listen).await?;
+    let listener = TcpListener::bind(&arguments.listen).await;
+    let listener = listener.map_err(|error| format!("`--listen {}`: {error}", arguments.listen))?;
     let mut told = serve::told_to_stop()?;
     println!("The school is at http://{}", listener.local_addr()?);
     // Requests that have begun are answered; then the application goes, and with it the store, which writes what it has accepted.

@@ -49,6 +49,9 @@ pub async fn export(
     progress: &dyn Progress,
 ) -> Result<ExportReport, PrintError> {
     let head = app.log().head().await?;
+    if after > head {
+        return Err(PrintError::Before { after, head });
+    }
     let mut written = 0;
     let failed = |written| move |source| PrintError::Output { written, source };
     let begin = Head {

@@ -74,6 +74,16 @@ pub enum PrintError {
         /// The first position that is missing.
         position: Position,
     },
+    /// The log ends before what is asked for begins: it is another one, or was restored.
+    #[error(
+        "the log ends at position {head}, before {after}: it is another log than was exported before, or was restored; export all of it"
+    )]
+    Before {
+        /// What was exported before, as is said.
+        after: Position,
+        /// Where the log ends.
+        head: Position,
+    },
     /// They could not be written to where they were to go.
     #[error("cannot write the output after {written} events; nothing of the log was changed")]
     Output {
@@ -96,6 +106,7 @@ impl Meaning for PrintError {
     fn status(&self) -> Status {
         match self {
             Self::Events(error) => error.status(),
+            Self::Before { .. } => Status::Usage,
             Self::Hole { .. } | Self::Output { .. } => Status::Failed,
         }
     }

@@ -187,6 +187,16 @@ fn an_import_goes_into_an_empty_log_or_behind_what_is_there() {
     "#]],
     );
 
+    let beyond = ["export", "--app", "school", "--after", "8"];
+    check(
+        &place.run(beyond),
+        1,
+        &expect![""],
+        &expect![[r#"
+            error: the log ends at position 7, before 8: it is another log than was exported before, or was restored; export all of it
+        "#]],
+    );
+
     // What came after a copy goes behind it; twice is once.
     let copy = Place::migrated();
     fs::write(copy.path("school.jsonl"), &first).unwrap();

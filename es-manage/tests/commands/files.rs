@@ -72,7 +72,7 @@ fn a_log_with_a_hole_is_not_exported() {
         connection.execute_batch(&delete).unwrap();
         let ended = export_to(&place, "school.jsonl");
         let told = format!(
-            "error: the log has no event at position {position}, and a part of a log is no export; `verify` tells what is missing\n"
+            "error: nothing is exported; `school.jsonl` is what it was\n  because: the log has no event at position {position}, and a part of a log is no export; `verify` tells what is missing\n"
         );
         assert_eq!((ended.status, &*ended.out, ended.err), (2, "", told));
         let old = fs::read_to_string(place.path("school.jsonl")).unwrap();

@@ -217,12 +217,17 @@ pub(crate) fn a_file_that_may_only_be_read_is_refused(_: Effort) -> String {
     said.push(run("refused"));
     allow(&path, 0o444);
     said.push(run("refused"));
-    assert!(before == fs::read(&path).expect("it is there"));
     allow(folder.path(), 0o777);
+    allow(&path, 0o000);
+    said.push(run("refused"));
     allow(&path, 0o666);
+    assert!(before == fs::read(&path).expect("it is there"));
     said.push(run("stored"));
     assert_eq!(log::whole(&file::open(&path)).commits.len(), 2);
-    format!("file, folder, both, neither: {}", said.join("; "))
+    format!(
+        "read alone the file, folder, both; not the file; all: {}",
+        said.join("; ")
+    )
 }
 
 /// The child: says `stored`, or `refused` where that was the error of its own.
