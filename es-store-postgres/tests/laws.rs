@@ -132,6 +132,8 @@ impl PostgresHarness {
 impl Harness for PostgresHarness {
     type Store = PostgresStore;
 
+    const WHOLE: bool = true;
+
     fn fresh() -> BoxFuture<'static, Self> {
         Box::pin(async {
             Self {

@@ -145,6 +145,8 @@ mod on_a_file {
     impl Harness for SqliteHarness {
         type Store = SqliteStore;
 
+        const WHOLE: bool = true;
+
         fn fresh() -> BoxFuture<'static, Self> {
             Box::pin(async { Self { folder: folder() } })
         }
@@ -221,6 +223,8 @@ mod on_a_connection_to_a_file {
 
     impl Harness for GivenHarness {
         type Store = SqliteStore;
+
+        const WHOLE: bool = true;
 
         fn fresh() -> BoxFuture<'static, Self> {
             Box::pin(async { Self { folder: folder() } })

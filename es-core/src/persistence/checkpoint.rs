@@ -48,7 +48,8 @@ pub struct Advance {
     pub from: Position,
     /// Where it goes: further on, or nowhere where only something parked is changed.
     pub to: Position,
-    /// The commit of the event at `to`, by which a log is known again that was restored from a backup.
+    /// The commit of the event at `to`, by which a log is known again that was restored from a backup. It is kept as it is said, also where the
+    /// checkpoint stays.
     pub stands_at: Option<CommitId>,
     /// The lease under which it is moved, where there is one.
     pub epoch: Option<Epoch>,
@@ -100,7 +101,8 @@ pub struct Standing {
     pub position: Position,
     /// The commit of the event at that position, where it is known.
     pub stands_at: Option<CommitId>,
-    /// Which revision of a projection made what there is; 0 where none did.
+    /// Which revision of a projection made what there is; 0 where none did. It is written by the followers of the store's own, and by nothing in
+    /// these traits.
     pub revision: u32,
     /// The newest lease.
     pub epoch: Epoch,

@@ -113,7 +113,8 @@ impl Commit {
 pub struct Append {
     /// The stream.
     pub stream: StreamId,
-    /// The version it must be at; the events take the versions after it.
+    /// The version it must be at; the events take the versions after it. Where a commit names the stream twice, that which the one before leaves it
+    /// at.
     pub expected: Version,
     /// The events, oldest first. Without any, the version is checked all the same.
     pub events: Vec<EncodedEvent>,

@@ -1,4 +1,22 @@
 //! How it is kept: what a store takes and gives, and the mapper between events and JSON, and the codecs between JSON and bytes.
+//!
+//! # A store of your own
+//!
+//! It implements [`EventStore`], [`CheckpointStore`] and [`SnapshotStore`], and passes the laws, which one line runs: `es_core::store_laws!` of the
+//! feature `testing`. They are the contract, and say what is to be mended; `es-store-memory` is the shortest store that keeps all of them, and
+//! `es-store-sql` has what stores on SQL databases share. In this order it is soon of use:
+//!
+//! 1. Commits, streams and the log. Everything of a [`Commit`] becomes visible at once, its checkpoint too, so all of it is best kept in one file
+//!    or transaction. Positions are given in the order in which commits become visible.
+//! 2. [`commit`](EventStore::commit) under an id that is kept, and [`outcome`](EventStore::outcome): an application whose connection was cut asks
+//!    for that, and sends the same commit again.
+//! 3. Checkpoints. [`Advance::refusal`] says whether one moves.
+//! 4. Leases, by [`LeaseRequest::granted`], [`LeaseRequest::since`] and [`Standing::at`], and what is parked. From here on followers of a
+//!    [`System`](crate::System) can keep their checkpoints there: process managers all of them, and projections by a [`Follower`](crate::Follower) of
+//!    the store's own, which writes what it makes in one transaction with the checkpoint.
+//!
+//! The futures are run wherever the caller is. A store that blocks the thread, as SQLite's does for microseconds, says so, and one that may wait for
+//! long has threads of its own.
 
 /// What the methods of stores, clocks and key providers return.
 pub use futures_core::future::BoxFuture;

@@ -4,7 +4,8 @@ use std::time::SystemTime;
 use super::{BoxError, FollowerId, ReadError};
 use crate::domain::{Position, StreamId};
 
-/// What a commit changes about a follower's parked events, together with its checkpoint.
+/// What a commit changes about a follower's parked events, together with its checkpoint. A store refuses what does not fit what it keeps, or what
+/// comes before it in the same commit, by [`AppendError::Parking`](super::AppendError::Parking).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parking {
     /// An event failed and is set aside; from here on the later ones of its stream wait behind it.
@@ -25,12 +26,12 @@ pub enum Parking {
         /// The event.
         position: Position,
     },
-    /// A parked event was handled after all.
+    /// A parked event was handled after all: the first of its stream, and no other.
     Handled {
         /// The event.
         position: Position,
     },
-    /// A parked event was tried again, and failed.
+    /// A parked event was tried again, and failed: the first of its stream, and no other. Nobody asks for it to be tried again any more.
     Failed {
         /// The event.
         position: Position,
@@ -67,7 +68,7 @@ pub struct Parked {
     pub attempts: u32,
     /// Since when.
     pub since: SystemTime,
-    /// Somebody asked for it to be tried again.
+    /// Somebody asked for it to be tried again. Of those behind the first of a stream it says nothing: they are tried once nothing is before them.
     pub retry: bool,
 }
 

@@ -29,7 +29,8 @@ pub trait EventStore: Send + Sync + 'static {
     ///
     /// The same commit sent again gives the first result and writes nothing: the same by its id, and by stream, version, name, schema and
     /// payload of its events. One without events is not kept: it is checked anew each time. Under the id of one that is kept it is another
-    /// commit, as any that differs; that is looked at before versions and checkpoint are.
+    /// commit, as any that differs; that is looked at before versions and checkpoint are. Which of several other errors is told is the store's
+    /// choice.
     ///
     /// # Errors
     /// [`AppendError`]; nothing of the commit is stored, except as [`Unavailable`](AppendError::Unavailable) says.

@@ -16,7 +16,7 @@ use crate::testing::block_on;
 ///
 /// What belongs to one log (a temporary folder, a schema on a server) lives as long as its harness, which a law drops last. The methods with a
 /// default are parts that a store may lack. A law says on standard error what it could not run without them, and a store that lacks one may
-/// not call itself durable.
+/// not call itself durable; with [`WHOLE`](Self::WHOLE) it fails.
 ///
 /// ```
 /// use es_core::testing::laws::Harness;
@@ -42,6 +42,10 @@ use crate::testing::block_on;
 pub trait Harness: Send + Sized + 'static {
     /// The store.
     type Store: Store;
+
+    /// Whether every law is to be run in all its parts: one that cannot be fails. For stores that lack nothing, so that a harness that loses a
+    /// part is noticed.
+    const WHOLE: bool = false;
 
     /// An empty log that nobody else has.
     fn fresh() -> BoxFuture<'static, Self>;
@@ -137,6 +141,7 @@ pub(super) fn not_run<H: Harness>(law: &str, part: &str, lack: &str) {
     let line = format!(
         "{law} not run {part}: the harness of `{store}` {lack}; such a store may not call itself durable\n"
     );
+    assert!(!H::WHOLE, "{line}");
     // Nobody listening is no reason to fail.
     let _ = io::stderr().write_all(line.as_bytes());
 }

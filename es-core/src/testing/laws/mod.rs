@@ -49,6 +49,9 @@
 //! 32. A checkpoint keeps the commit it stands at.
 //! 33. A panic or an error in a handler changes that follower alone; inside of a commit, that commit alone.
 //!
+//! What no law can see: whether a commit that was answered outlasts a power cut, and what a killed process leaves behind, half a record at the end
+//! of a file for example. Reopening is an orderly end. A durable store kills its writers in tests of its own, and cuts its files at every length.
+//!
 //! Without a number: the ids of a category are read page by page, and the first who asks owns the log.
 //!
 //! Two laws stand for all of them. Random histories are played on the store and on a [model](self::histories) that is plain enough to be
