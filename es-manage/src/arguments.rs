@@ -176,6 +176,9 @@ pub(crate) struct SyncFollowers {
     /// How long to wait for a follower that somebody else runs
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     pub(crate) wait: Duration,
+    /// End the leases of others, who are known to have gone; one that is at work still is refused what it writes
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) take_over: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -269,6 +269,7 @@ async fn sync(system: &System, arguments: SyncFollowers, screen: Screen) -> Ende
         followers: arguments.followers,
         dry_run: arguments.dry_run,
         wait: arguments.wait,
+        take_over: arguments.take_over,
     };
     let synced = sync_followers::sync_followers(system, &options, &bar);
     let (report, broken_off) = parted(match options.dry_run {

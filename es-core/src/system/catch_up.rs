@@ -99,6 +99,35 @@ impl FollowerHandle {
         Ok(ended?)
     }
 
+    /// Ends the lease that somebody has, and says who that was: for a holder that is known to have gone, under a lease that outlasts it, for instance
+    /// because a clock was ahead when it took it. Nothing is doubled where it is at work still: it renews its lease, or, where another has taken
+    /// that meanwhile, is refused what it writes.
+    ///
+    /// # Errors
+    /// [`FollowError::Held`] where another has just taken it; [`FollowError::Store`].
+    pub async fn end_lease(&self) -> Result<Option<String>> {
+        let followed = self.followed()?;
+        let follower = || followed.id.clone();
+        let standing = followed.store.standing(&followed.id).await;
+        let standing = standing.map_err(|source| FollowError::Store {
+            follower: follower(),
+            source,
+        })?;
+        let Some(holder) = standing.holder else {
+            return Ok(None);
+        };
+        match give_back(followed, &self.holder, &followed.id, standing.epoch).await {
+            true => Ok(Some(holder)),
+            false => Err(FollowError::Held {
+                follower: follower(),
+                holder,
+                held_for: None,
+                free_in: None,
+            }
+            .into()),
+        }
+    }
+
     /// Gives back the lease of a call that was dropped before its end, so that others need not wait until it ends by itself; nothing where there is
     /// none. Where the store does not answer, it does end by itself.
     ///

@@ -95,7 +95,7 @@ impl From<FollowError> for Error {
 
 fn held(held_for: &Option<Duration>) -> String {
     match held_for {
-        Some(held_for) => format!(", for {:.1} s so far", held_for.as_secs_f64()),
+        Some(held_for) => format!(", for {} so far", in_words(*held_for)),
         None => String::new(),
     }
 }
@@ -103,9 +103,19 @@ fn held(held_for: &Option<Duration>) -> String {
 fn free(free_in: &Option<Duration>) -> String {
     match free_in {
         Some(free_in) => format!(
-            ", under a lease that ends in {:.1} s unless it is renewed",
-            free_in.as_secs_f64()
+            ", under a lease that ends in {} unless it is renewed",
+            in_words(*free_in)
         ),
         None => String::new(),
+    }
+}
+
+/// As exactly as somebody who waits wants to know it.
+fn in_words(time: Duration) -> String {
+    const HOUR: f64 = 3_600.0;
+    match time.as_secs_f64() {
+        seconds if seconds < HOUR => format!("{seconds:.1} s"),
+        seconds if seconds < 48.0 * HOUR => format!("{:.0} h", seconds / HOUR),
+        seconds => format!("{:.0} days", seconds / (24.0 * HOUR)),
     }
 }

@@ -6,7 +6,7 @@ use es_core::persistence::{
 };
 use es_core::system::{Batch, HandleError, Output, State};
 use es_core::testing::VirtualClock;
-use es_core::{Application, Follower, Position, System};
+use es_core::{Application, ErrorKind, Follower, Position, System};
 use es_store_memory::MemoryStore;
 use pollster::block_on;
 use std::sync::Arc;
@@ -69,6 +69,37 @@ fn who_stood_still_past_its_lease_is_refused_and_says_so() {
         assert_eq!(
             store.view::<Wall>().unwrap().tricks[&dog(1)],
             ["sit", "bow"]
+        );
+    });
+}
+
+#[test]
+fn a_lease_that_is_ended_doubles_nothing_of_a_holder_that_is_at_work() {
+    block_on(async {
+        let (_, store, app) = clocked();
+        let follow = || System::new("school").follow(&app, store.project(Wall::default()));
+        let (one, other) = (follow(), follow());
+        let wall = other.follower("wall");
+        assert_eq!(wall.end_lease().await.unwrap(), None);
+        trained(&app, 1, &[]).await;
+        let running = one.start();
+        let sit = train(&app, 1, "sit").await;
+        wall.wait_for(sit, Duration::MAX).await.unwrap();
+        let held = wall
+            .catch_up(Duration::ZERO, &mut |_, _| {})
+            .await
+            .unwrap_err();
+        assert_eq!(held.kind(), ErrorKind::Busy, "{held}");
+        let holder = wall.end_lease().await.unwrap();
+        assert!(holder.is_some_and(|holder| holder.contains("school")));
+        train(&app, 1, "bow").await;
+        wall.catch_up(Duration::ZERO, &mut |_, _| {}).await.unwrap();
+        let roll = train(&app, 1, "roll").await;
+        wall.wait_for(roll, Duration::MAX).await.unwrap();
+        running.stop().await.unwrap();
+        assert_eq!(
+            store.view::<Wall>().unwrap().tricks[&dog(1)],
+            ["sit", "bow", "roll"]
         );
     });
 }

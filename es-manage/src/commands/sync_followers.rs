@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use es_core::system::{FollowError, FollowerHandle, State, System};
-use es_core::{Error, Position};
+use es_core::{Error, ErrorKind, Position};
 use serde::Serialize;
 
 use super::BrokenOff;
@@ -22,6 +22,8 @@ pub struct SyncOptions {
     pub dry_run: bool,
     /// How long to wait for a follower that somebody else runs.
     pub wait: Duration,
+    /// Whether leases are ended that somebody else has, who is known to have gone.
+    pub take_over: bool,
 }
 
 /// What [`sync_followers`] did.
@@ -158,7 +160,7 @@ pub async fn sync_followers(
     for follower in &chosen {
         let synced = match options.dry_run {
             true => rehearsed(follower).await,
-            false => synced(follower, options.wait, progress).await,
+            false => synced(follower, options, progress).await,
         };
         match synced {
             Ok(synced) => report.followers.push(synced),
@@ -252,15 +254,22 @@ fn is_away(error: &es_core::BoxError) -> bool {
 
 async fn synced(
     follower: &FollowerHandle,
-    wait: Duration,
+    options: &SyncOptions,
     progress: &dyn Progress,
 ) -> Result<Synced, Error> {
+    if options.take_over {
+        match follower.end_lease().await {
+            // Somebody was faster, and is told of below.
+            Err(error) if error.kind() == ErrorKind::Busy => {}
+            ended => drop(ended?),
+        }
+    }
     let before = follower.status().await?;
     progress.begin(follower.name(), Some(before.events_behind()));
     let from = before.position;
     let mut handled = 0;
     let ended = follower
-        .catch_up(wait, &mut |position, events| {
+        .catch_up(options.wait, &mut |position, events| {
             handled += events as u64;
             progress.at(position.get().saturating_sub(from.get()));
         })
@@ -288,6 +297,9 @@ async fn synced(
             synced.message = Some(match error.downcast_ref() {
                 // Which follower it is, is told already.
                 Some(FollowError::Stopped { source, .. }) => source.to_string(),
+                Some(FollowError::Held { .. }) => {
+                    format!("{error}, or end it by `--take-over` if its holder has gone")
+                }
                 _ => in_short(&*error),
             });
         }

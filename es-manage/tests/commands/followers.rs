@@ -307,7 +307,7 @@ fn a_lease_held_elsewhere_is_named_and_can_be_waited_for() {
         certificates  caught up        5
     "#]],
         &expect![[r#"
-        held: wall: `school` on another machine runs `wall` on the log of `school`, for … s so far, under a lease that ends in … s unless it is renewed; wait for its end
+        held: wall: `school` on another machine runs `wall` on the log of `school`, for … s so far, under a lease that ends in … s unless it is renewed; wait for its end, or end it by `--take-over` if its holder has gone
     "#]],
     );
     let rehearsed = place.run(["sync-followers", "--dry-run", "wall"]);
@@ -327,6 +327,15 @@ fn a_lease_held_elsewhere_is_named_and_can_be_waited_for() {
     );
     let held = wall["held_seconds"].as_f64().unwrap();
     assert!((0.0..600.0).contains(&held), "{held}");
+
+    // Where the holder is known to have gone, nobody waits for a lease that its clock let begin in years to come.
+    let place = Place::seeded();
+    take(&place, Duration::from_secs(20 * 365 * 24 * 3_600));
+    let held = place.run(["sync-followers", "wall"]);
+    assert!(held.err.contains("ends in 7300 days"), "{held:?}");
+    let taken = place.run(["sync-followers", "wall", "--take-over"]);
+    assert_eq!((taken.status, &*taken.err), (0, ""), "{taken:?}");
+    assert_eq!(place.run(["sync-followers", "wall"]).status, 0);
 
     let place = Place::seeded();
     take(&place, Duration::from_millis(300));
