@@ -63,6 +63,7 @@ pub(crate) struct Settings {
     pub(crate) poll_interval: Duration,
     pub(crate) migrate: bool,
     pub(crate) read_only: bool,
+    pub(crate) immutable: bool,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -88,6 +89,7 @@ impl Settings {
             poll_interval: Duration::from_millis(50),
             migrate: true,
             read_only: false,
+            immutable: false,
             clock: Arc::new(SystemClock),
         }
     }
@@ -152,9 +154,17 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// Opens a file that exists, to be read alone: commits fail.
+    /// Opens a file that exists, to be read alone: commits fail. Others may write to it, so SQLite keeps what they share in files beside it, which this
+    /// process must be able to write, unless others have made them.
     pub fn read_only(mut self, yes: bool) -> Self {
         self.settings.read_only = yes;
+        self
+    }
+
+    /// Opens a file that exists, to be read alone, and that nobody writes: a backup on a medium or in a folder where this process may not. What somebody
+    /// writes meanwhile is not seen, or makes reading fail.
+    pub fn immutable(mut self, yes: bool) -> Self {
+        self.settings.immutable = yes;
         self
     }
 
@@ -173,6 +183,7 @@ impl SqliteStoreBuilder {
         reason = "as with stores that are reached over a network"
     )]
     pub async fn open(mut self) -> Result<SqliteStore, OpenError> {
+        self.settings.read_only |= self.settings.immutable;
         let path = &mut self.settings.path;
         if path.to_str().is_some_and(|path| path.starts_with("file:")) {
             return Err(OpenError::Uri { path: path.clone() });

@@ -17,6 +17,7 @@
 //! On a log of 600 000, caches of 1, 2, 16 and 128 MiB do not differ either: the operating system has the pages that SQLite does not have. A cache
 //! that a long read fills is what a process keeps of it, so it is small. Pages mapped into memory are looked up anew after each commit.
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -155,7 +156,13 @@ pub(crate) fn open(settings: &Settings, create: bool) -> rusqlite::Result<Connec
         flags |= OpenFlags::SQLITE_OPEN_READ_WRITE;
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
     }
-    let connection = Connection::open_with_flags(&settings.path, flags)?;
+    let connection = match settings.immutable {
+        true => {
+            flags |= OpenFlags::SQLITE_OPEN_URI;
+            Connection::open_with_flags(immutable(&settings.path), flags)?
+        }
+        false => Connection::open_with_flags(&settings.path, flags)?,
+    };
     // SQLite is content with less, and would leave files beside this one that nobody may write to either.
     if !settings.read_only && connection.is_readonly(rusqlite::MAIN_DB)? {
         let read_only = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY);
@@ -163,6 +170,21 @@ pub(crate) fn open(settings: &Settings, create: bool) -> rusqlite::Result<Connec
     }
     set_up(&connection, settings)?;
     Ok(connection)
+}
+
+/// The URI of a file that nobody writes.
+fn immutable(path: &Path) -> PathBuf {
+    let mut uri = OsString::from("file:");
+    let path = path.as_os_str();
+    match path.to_str() {
+        Some(path) => {
+            let path = path.replace('%', "%25").replace('?', "%3f");
+            uri.push(path.replace('#', "%23"));
+        }
+        None => uri.push(path),
+    }
+    uri.push("?immutable=1");
+    uri.into()
 }
 
 /// Sets what every connection has.

@@ -118,8 +118,8 @@ pub enum OpenError {
     },
     /// The file, or its folder, may not be written to.
     #[error(
-        "this process may not write to `{path}`; give it the right to read and write the file and its folder, take a copy where it has that, or open it \
-         with `read_only(true)`"
+        "this process may not write to `{path}`; give it the right to read and write the file and its folder, or open it to be read alone, by \
+         `read_only(true)`, or by `immutable(true)` where nobody writes; in URLs of es-store by `?mode=ro` and `?immutable=1`"
     )]
     ReadOnly {
         /// The file.

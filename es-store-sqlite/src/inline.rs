@@ -82,6 +82,8 @@ impl SqliteStore {
     /// # }
     /// ```
     ///
+    /// Where the store is [read alone](crate::SqliteStoreBuilder::read_only) there are no commits to run it in, and nothing is done.
+    ///
     /// # Errors
     /// [`InlineError`]; it does not run, and nothing was changed.
     pub async fn inline<P: SqliteProjection>(
@@ -90,6 +92,9 @@ impl SqliteStore {
         projection: P,
     ) -> Result<(), InlineError> {
         let inlined = Inlined::new::<P>(app, self).await?;
+        if self.is_read_alone() {
+            return Ok(());
+        }
         let inline = self.shared.inline.clone();
         let clock = self.clock();
         let begun = self.alone(move |connection, sql| {

@@ -168,6 +168,10 @@ impl SqliteStore {
         self.read(verify::verify)
     }
 
+    pub(crate) fn is_read_alone(&self) -> bool {
+        self.shared.writer.is_none()
+    }
+
     /// Reads on this thread: SQLite answers from memory, mostly, and sooner than another thread would be awake.
     fn read<T>(
         &self,

@@ -9,6 +9,8 @@ use es_core::persistence::{Compression, Store};
 
 use crate::program::Said;
 use crate::sources::{Found, Origin, Prefix, Sources};
+#[cfg(feature = "sqlite")]
+use crate::stores::Mode;
 use crate::stores::{self, AnyStore, Location};
 use crate::values::{self, Keys, Unusable};
 use crate::variable::{CACHE, CIPHER_KEYS, COMPRESSION, SNAPSHOTS, STORE, Variable};
@@ -230,9 +232,12 @@ impl Settings {
             #[cfg(feature = "memory")]
             Location::Memory => Ok(AnyStore::Memory(es_store_memory::MemoryStore::new())),
             #[cfg(feature = "sqlite")]
-            Location::Sqlite(path) => {
+            Location::Sqlite(path, mode) => {
                 let store = es_store_sqlite::SqliteStore::builder(path);
                 let store = store.migrate(self.migrate.unwrap_or(true));
+                let store = store
+                    .read_only(mode == Mode::ReadOnly)
+                    .immutable(mode == Mode::Immutable);
                 Ok(AnyStore::Sqlite(store.open().await?))
             }
             #[cfg(feature = "postgres")]

@@ -13,10 +13,20 @@ pub(crate) enum Location {
     Memory,
     /// In a file.
     #[cfg(feature = "sqlite")]
-    Sqlite(std::path::PathBuf),
+    Sqlite(std::path::PathBuf, Mode),
     /// On a server, by its URL.
     #[cfg(feature = "postgres")]
     Postgres(Url),
+}
+
+/// What may be done to a file.
+#[cfg(feature = "sqlite")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Written,
+    ReadOnly,
+    /// By anybody.
+    Immutable,
 }
 
 /// A URL with a password in it, which is not shown.
@@ -74,19 +84,24 @@ static KNOWN: [Known; 3] = [
         feature: Some("sqlite"),
         #[cfg(feature = "sqlite")]
         locate: Some(|rest| {
+            let (rest, mode) = match rest.split_once('?') {
+                None => (rest, Mode::Written),
+                Some((rest, "mode=ro")) => (rest, Mode::ReadOnly),
+                Some((rest, "immutable=1" | "mode=ro&immutable=1")) => (rest, Mode::Immutable),
+                // Another parameter would do nothing, or become part of the file's name.
+                Some(_) => return None,
+            };
             // `sqlite://school.db` and `sqlite:///var/school.db` are written too.
             let path = rest.strip_prefix("//").unwrap_or(rest);
-            // No parameters, which would become part of the file's name, and no file of SQLite's own kinds; nor a user on a host, whose password a
-            // path would show.
+            // No file of SQLite's own kinds; nor a user on a host, whose password a path would show.
             let host = rest
                 .strip_prefix("//")
                 .and_then(|rest| rest.split('/').next());
             let has_password = host
                 .and_then(|host| host.split_once('@'))
                 .is_some_and(|(user, _)| user.contains(':'));
-            let is_path =
-                !path.is_empty() && !path.contains('?') && path != ":memory:" && !has_password;
-            is_path.then(|| Location::Sqlite(path.into()))
+            let is_path = !path.is_empty() && path != ":memory:" && !has_password;
+            is_path.then(|| Location::Sqlite(path.into(), mode))
         }),
         #[cfg(not(feature = "sqlite"))]
         locate: None,
@@ -171,7 +186,7 @@ mod tests {
         let located = |text: &str| {
             let origin = Origin::Code { method: "store" };
             locate(Found::new(origin, text)).map(|location| match location {
-                Location::Sqlite(path) => path,
+                Location::Sqlite(path, _) => path,
                 #[cfg(feature = "memory")]
                 Location::Memory => "in memory".into(),
                 #[cfg(feature = "postgres")]
@@ -184,6 +199,8 @@ mod tests {
             ("sqlite://school.db", "school.db"),
             ("sqlite:/var/school.db", "/var/school.db"),
             ("sqlite:///var/school.db", "/var/school.db"),
+            ("sqlite:school.db?mode=ro", "school.db"),
+            ("sqlite:school.db?mode=ro&immutable=1", "school.db"),
         ] {
             assert_eq!(located(url).unwrap(), std::path::Path::new(path));
         }
@@ -192,6 +209,9 @@ mod tests {
             "sqlite://",
             "sqlite::memory:",
             "sqlite:school.db?busy_timeout=1",
+            "sqlite:?mode=ro",
+            "sqlite:school.db?mode=rw",
+            "sqlite:school.db?mode=ro?mode=ro",
         ] {
             assert!(located(url).is_err(), "{url}");
         }

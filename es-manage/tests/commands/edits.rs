@@ -1,4 +1,6 @@
 //! Events are edited behind the store's back, and `verify` finds every one.
+use std::fs;
+
 use expect_test::expect;
 use fastrand::Rng;
 use rusqlite::Connection;
@@ -8,6 +10,7 @@ use crate::printed::refuses;
 use crate::{Test, effort};
 
 pub(crate) const TESTS: &[Test] = tests![
+    a_copy_that_may_only_be_read_is_looked_through,
     every_edit_behind_the_stores_back_is_found,
     what_no_application_is_named_for_is_not_said_to_be_well,
 ];
@@ -26,6 +29,44 @@ fn what_no_application_is_named_for_is_not_said_to_be_well() {
                 error: the system has no applications; name them, with the types of their aggregates, by `System::application`
             "#]],
         );
+    }
+}
+
+fn a_copy_that_may_only_be_read_is_looked_through() {
+    let place = Place::seeded();
+    let folder = place.path("copy 100%#1");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(place.path("school.db"), folder.join("school.db")).unwrap();
+    let url = |path: &str, how| format!("school=sqlite:{path}?{how}");
+    let copy = folder.join("school.db");
+    for said in [
+        url("school.db", "mode=ro"),
+        url("school.db", "immutable=1"),
+        url("copy 100%#1/school.db", "immutable=1"),
+    ] {
+        let run = |arguments: &[&str]| {
+            let said = ["--store", &said];
+            place.run(arguments.iter().copied().chain(said))
+        };
+        for command in [
+            &["status"][..],
+            &["verify"],
+            &["events", "--app", "school"],
+            &["export", "--app", "school"],
+        ] {
+            let ended = run(command);
+            assert_eq!((ended.status, &*ended.err), (0, ""), "{command:?}");
+        }
+        let before = fs::read(&copy).unwrap();
+        for command in [&["sync-followers", "wall"][..], &["rebuild", "wall"]] {
+            let ended = run(command);
+            assert!(ended.status > 0, "{command:?}: {ended:?}");
+            assert!(
+                ended.err.contains("the store was opened to be read alone"),
+                "{command:?}: {ended:?}"
+            );
+        }
+        assert!(before == fs::read(&copy).unwrap());
     }
 }
 

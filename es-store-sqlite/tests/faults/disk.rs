@@ -195,9 +195,9 @@ pub(crate) fn a_file_that_may_only_be_read_is_refused(_: Effort) -> String {
     let program = folder.path().join("program");
     fs::copy(std::env::current_exe().expect("it is a file"), &program).expect("there is room");
     allow(&program, 0o755);
-    let run = |expected: &str| {
+    let run = |task: &str, expected: &str| {
         let mut child = Command::new(&program);
-        child.args(["child", "may-write", path.to_str().expect("letters")]);
+        child.args(["child", task, path.to_str().expect("letters")]);
         if fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0)
         {
             child.uid(65_534).gid(65_534);
@@ -211,23 +211,38 @@ pub(crate) fn a_file_that_may_only_be_read_is_refused(_: Effort) -> String {
     let mut said = Vec::new();
     allow(folder.path(), 0o777);
     allow(&path, 0o444);
-    said.push(run("refused"));
+    said.push(run("may-write", "refused"));
     allow(folder.path(), 0o555);
     allow(&path, 0o666);
-    said.push(run("refused"));
+    said.push(run("may-write", "refused"));
     allow(&path, 0o444);
-    said.push(run("refused"));
+    said.push(run("may-write", "refused"));
+    // There SQLite cannot share it with others, unless it is told that there are none.
+    run("may-read", "read");
     allow(folder.path(), 0o777);
     allow(&path, 0o000);
-    said.push(run("refused"));
+    said.push(run("may-write", "refused"));
     allow(&path, 0o666);
     assert!(before == fs::read(&path).expect("it is there"));
-    said.push(run("stored"));
+    said.push(run("may-write", "stored"));
     assert_eq!(log::whole(&file::open(&path)).commits.len(), 2);
     format!(
         "read alone the file, folder, both; not the file; all: {}",
         said.join("; ")
     )
+}
+
+/// The child: says `read`, where it is, and nothing can be written.
+pub(crate) fn may_read(path: &Path) {
+    let opened = SqliteStore::builder(path).immutable(true).open();
+    let store = pollster::block_on(opened).expect("nobody writes to it");
+    let refused = pollster::block_on(store.commit(log::one(2, 0)));
+    assert!(
+        matches!(refused, Err(AppendError::Failed(_))),
+        "{refused:?}"
+    );
+    assert_eq!(log::whole(&store).commits.len(), 1);
+    process::say("read");
 }
 
 /// The child: says `stored`, or `refused` where that was the error of its own.

@@ -90,6 +90,7 @@ const PARTS: &[Part] = &[
     ("fill", |told| disk::fill(Path::new(told[0]))),
     ("fill-disk", |told| disk::fill_disk(Path::new(told[0]))),
     ("may-write", |told| disk::may_write(Path::new(told[0]))),
+    ("may-read", |told| disk::may_read(Path::new(told[0]))),
     ("load", |told| sizes::load(Path::new(told[0]))),
     ("follow", |told| sizes::follow(Path::new(told[0]))),
     ("history", |told| sizes::history(Path::new(told[0]))),
