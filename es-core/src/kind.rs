@@ -42,7 +42,8 @@ pub enum ErrorKind {
     Erased,
     /// Whether it is stored is not known. Saving the same aggregates again stores them once; a new request would do it twice.
     Unknown,
-    /// A store, or the keys, cannot be reached, or could not write. Nothing was stored; later it may work.
+    /// A store, or the keys, cannot be reached, or could not write. Nothing was stored; later it may work. So is every store that cannot be opened: what
+    /// is in the way of that says its own error, in [`Error::Open`], and `es_store::Reason::of` in one word.
     Unavailable,
     /// Another has what is asked for, or what was waited for has not come in time. Later it may work.
     Busy,
@@ -69,9 +70,8 @@ impl Error {
                 LogError::Store(error) => of_read(error),
             },
             Self::Snapshot(error) => match error {
-                SnapshotError::NotDeclared { .. }
-                | SnapshotError::Off
-                | SnapshotError::NotFaithful { .. } => ErrorKind::Misuse,
+                SnapshotError::NotDeclared { .. } | SnapshotError::Off => ErrorKind::Misuse,
+                SnapshotError::NotFaithful { .. } => ErrorKind::Invalid,
                 SnapshotError::Load(error) => of_load(error),
                 SnapshotError::Codec { source, .. } => of_writing(source),
                 SnapshotError::Drop(KeepError::Unavailable(_))
@@ -103,7 +103,6 @@ impl<E> UpdateError<E> {
     }
 }
 
-/// What a store says that cannot be opened is known where that store is.
 fn of_opening(error: &BoxError) -> ErrorKind {
     error.downcast_ref().map_or(ErrorKind::Unavailable, of_open)
 }
@@ -167,9 +166,10 @@ fn of_following(error: &FollowError) -> ErrorKind {
         }
         FollowError::Running { .. } | FollowError::Held { .. } => ErrorKind::Busy,
         FollowError::Stopped { .. } => ErrorKind::Failed,
-        FollowError::Unreachable { .. }
-        | FollowError::Away { .. }
-        | FollowError::Parked(ParkedError::Store(_)) => ErrorKind::Unavailable,
+        FollowError::Unreachable { .. } | FollowError::Away { .. } => ErrorKind::Unavailable,
+        FollowError::Parked(ParkedError::Store(error)) => {
+            error.downcast_ref().map_or(ErrorKind::Unavailable, of_read)
+        }
         FollowError::NotRebuilt { .. }
         | FollowError::Name { .. }
         | FollowError::Parked(ParkedError::Unsupported) => ErrorKind::Misuse,
@@ -205,6 +205,14 @@ fn of_writing(error: &CodecError) -> ErrorKind {
         CodecError::TooLargeToEncrypt { .. } => ErrorKind::Invalid,
         #[cfg(feature = "aes")]
         CodecError::NoRandomness { .. } => ErrorKind::Unavailable,
-        _ => ErrorKind::Misuse,
+        #[cfg(feature = "aes")]
+        CodecError::NotAuthentic { .. } | CodecError::Keys { .. } => ErrorKind::Misuse,
+        #[cfg(feature = "zstd")]
+        CodecError::Zstd { .. } => ErrorKind::Unavailable,
+        #[cfg(feature = "zstd")]
+        CodecError::TooLarge { .. } => ErrorKind::Misuse,
+        CodecError::Cut { .. } | CodecError::UnknownForm { .. } | CodecError::NotBuiltIn { .. } => {
+            ErrorKind::Misuse
+        }
     }
 }

@@ -112,14 +112,7 @@ struct Replaced {
 impl Target {
     fn at(path: &Path) -> io::Result<Self> {
         let old = match path.metadata() {
-            Ok(metadata) if metadata.is_file() => {
-                if is_a_database(path) {
-                    return Err(io::Error::other(
-                        "it is a database, which the export would take the place of; name another file",
-                    ));
-                }
-                Some(metadata.permissions())
-            }
+            Ok(metadata) if metadata.is_file() => Some(metadata.permissions()),
             Ok(_) => {
                 let stream = OpenOptions::new().write(true).open(path)?;
                 return Ok(Self::Stream(stream));
@@ -181,13 +174,29 @@ const CANNOT_SYNC: [io::ErrorKind; 3] = [
     io::ErrorKind::Unsupported,
 ];
 
-/// Whether a file is one of SQLite's: most likely the one that is exported. What may not be read is nobody's log here.
-fn is_a_database(path: &Path) -> bool {
+/// Refuses to put an export in the place of a file of SQLite's: most likely it is the one that is to be exported. What may not be read is nobody's
+/// log here.
+///
+/// To be asked before that is open: closing a file takes the locks away that SQLite has on it in this process.
+pub(crate) fn no_database(path: &Path) -> Result<(), Failure> {
     const BEGINNING: &[u8] = b"SQLite format 3\0";
+    if !path.is_file() {
+        return Ok(());
+    }
     let mut found = [0; BEGINNING.len()];
-    File::open(path)
-        .and_then(|mut file| file.read_exact(&mut found))
-        .is_ok_and(|()| found == BEGINNING)
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut found));
+    match read {
+        Ok(()) if found == BEGINNING => Err(Failure {
+            status: Status::Failed,
+            error: format!(
+                "cannot write `{}`: it is a database, which the export would take the place of; name another file",
+                path.display()
+            )
+            .into(),
+            help: None,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn is_of_folder(path: &Path) -> bool {

@@ -18,7 +18,7 @@ use crate::commands::{
     events, new_key, parked, rebuild, show, snapshot, status, sync_followers, verify,
 };
 use crate::failure::{Ended, Failure, program, unopened, unprinted};
-use crate::files::{exported, imported};
+use crate::files::{exported, imported, no_database};
 use crate::interrupts::interrupted;
 use crate::output::{Human, Screen, json_line};
 use crate::progress::Bar;
@@ -136,6 +136,9 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
             printed.map_err(unprinted)?;
             return Ok(Status::Well);
         }
+        Command::Export {
+            output: Some(path), ..
+        } => no_database(path)?,
         _ => {}
     }
     let make = systems
@@ -223,20 +226,20 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
 
 /// Refuses what was said of stores where nobody heard it: the command would be about others.
 fn all_heard<'a>(stores: &Stores, known: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
-    let Some(unheard) = stores.unheard().next() else {
-        return Ok(());
-    };
     let known: Vec<_> = known.collect();
-    let said = unheard.map_or(String::new(), |name| format!("{name}="));
-    Err(Failure::usage(match unheard {
-        Some(name) if !known.contains(&name) => format!(
-            "`--store {said}..` names no application of the system; it has {}",
+    if let Some(name) = stores.named().find(|name| !known.contains(name)) {
+        return Err(Failure::usage(format!(
+            "`--store {name}=..` names no application of the system; it has {}",
             known.join(", ")
-        ),
-        _ => format!(
-            "nobody asked for the store that `--store {said}..` says; have the system open it by `Stores::settings`, or leave it out"
-        ),
-    }))
+        )));
+    }
+    match known.iter().find(|name| stores.is_unheard(name)) {
+        None => Ok(()),
+        Some(name) => Err(Failure::usage(format!(
+            "`{name}` has its store from elsewhere than `--store` says; have the system ask for that, by `Stores::settings` and there by `builder_and_store` \
+             or `store_url`, or leave it out"
+        ))),
+    }
 }
 
 /// Prints a report. That nobody reads it any more changes nothing of what it says, nor of the exit status.

@@ -2,6 +2,7 @@
 use std::error::Error as StdError;
 use std::process::ExitCode;
 
+use es_core::application::{LoadError, SaveError};
 use es_core::{BoxError, Error, ErrorKind};
 use es_store::Reason;
 use serde::Serialize;
@@ -51,11 +52,22 @@ impl Meaning for Error {
             return of_opening(error);
         }
         match self.kind() {
+            // Nobody asked for that: it is the program that has to be corrected.
+            ErrorKind::Misuse if !is_of_settings(self) => Status::Failed,
             ErrorKind::NotFound | ErrorKind::Misuse => Status::Usage,
-            ErrorKind::Busy => Status::Held,
+            ErrorKind::Busy if !matches!(self, Self::Wait(_)) => Status::Held,
             ErrorKind::Unavailable | ErrorKind::Unknown => Status::Unreachable,
             _ => Status::Failed,
         }
+    }
+}
+
+/// Whether what was said by settings, or asked for, is in the way.
+fn is_of_settings(error: &Error) -> bool {
+    match error {
+        Error::Save(error) => matches!(error, SaveError::Open(_) | SaveError::WrongKeys(_)),
+        Error::Load(error) => matches!(error, LoadError::Open(_)),
+        _ => true,
     }
 }
 

@@ -1,5 +1,4 @@
 //! Why a file cannot be opened, and what SQLite's errors mean to a reader or a writer.
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -170,7 +169,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// SQLite could not open the file for another reason.
-    #[error("cannot open `{path}`")]
+    #[error("cannot open `{path}`; see whether this process may read and write it and its folder")]
     Sqlite {
         /// The file.
         path: PathBuf,
@@ -191,7 +190,7 @@ impl OpenError {
         let path = &settings.path;
         let may_not_write = source.sqlite_error_code() == Some(ErrorCode::CannotOpen)
             && !settings.read_only
-            && File::open(path).is_err();
+            && !matches!(path.try_exists(), Ok(true));
         if may_not_write {
             return Self::ReadOnly { path: path.clone() };
         }

@@ -136,7 +136,11 @@ impl Reason {
 
 impl From<OpenError> for es_core::Error {
     fn from(error: OpenError) -> Self {
-        Self::Open(error.into())
+        match error {
+            // The one that it knows.
+            OpenError::Owner(error) => Self::Open(error.into()),
+            error => Self::Open(error.into()),
+        }
     }
 }
 

@@ -1,8 +1,7 @@
 //! Which store each application of a program is kept in, as its command line says it.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Settings;
 use crate::redacted::redacted;
@@ -28,34 +27,41 @@ use crate::redacted::redacted;
 /// ```
 #[derive(Clone, Default)]
 pub struct Stores {
-    all: Option<Said>,
-    each: BTreeMap<String, Said>,
+    all: Option<String>,
+    each: BTreeMap<String, String>,
     migrate: Option<bool>,
+    heard: Heard,
 }
 
-/// A URL that was said of a store, and whether anybody has asked for it.
+/// What was said of the store of one application, and whether anybody has asked for it.
 #[derive(Clone)]
 pub(crate) struct Said {
     pub(crate) url: String,
-    heard: Arc<AtomicBool>,
+    application: String,
+    heard: Heard,
 }
 
+/// The applications whose stores were asked for.
+type Heard = Arc<Mutex<BTreeSet<String>>>;
+
 impl Said {
-    pub(crate) fn new(url: impl Into<String>) -> Self {
+    pub(crate) fn new(application: &str, url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
-            heard: Arc::default(),
+            application: application.to_owned(),
+            heard: Heard::default(),
         }
     }
 
     pub(crate) fn hear(&self) -> &str {
-        self.heard.store(true, Ordering::Relaxed);
+        heard(&self.heard).insert(self.application.clone());
         &self.url
     }
+}
 
-    fn is_heard(&self) -> bool {
-        self.heard.load(Ordering::Relaxed)
-    }
+/// A set is never left half changed, so a panic elsewhere does not spoil it.
+fn heard(heard: &Heard) -> MutexGuard<'_, BTreeSet<String>> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Stores {
@@ -68,37 +74,41 @@ impl Stores {
     /// Keeps the events of every application in the store of this URL, where nothing is said of the one alone.
     #[must_use]
     pub fn store(mut self, url: impl Into<String>) -> Self {
-        self.all = Some(Said::new(url));
+        self.all = Some(url.into());
         self
     }
 
     /// Keeps the events of the application of this name in the store of this URL.
     #[must_use]
     pub fn store_of(mut self, application: impl Into<String>, url: impl Into<String>) -> Self {
-        self.each.insert(application.into(), Said::new(url));
+        self.each.insert(application.into(), url.into());
         self
     }
 
-    /// Of which applications something was said that no [settings](Self::settings) have asked for, of this or of its clones, and whether of all:
-    /// `None`. Such an application does not exist, or opens its store without them, whatever was said.
+    /// The names of the applications of which something was said alone: one that is none of the system's was written wrongly.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.each.keys().map(String::as_str)
+    }
+
+    /// Whether something was said of the store of an application that nobody has asked for, by [`Settings`] of this or of its clones that were opened:
+    /// it has its store from elsewhere, whatever was said.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), es_store::OpenError> {
     /// # #[cfg(feature = "memory")] {
-    /// let stores = es_store::Stores::new().store("memory:").store_of("ofice", "memory:");
+    /// let stores = es_store::Stores::new().store("memory:");
     /// let school = stores.settings("school").open().await?;
-    /// assert_eq!(stores.unheard().collect::<Vec<_>>(), [Some("ofice")]);
+    /// assert!(stores.is_unheard("office") && !stores.is_unheard("school"));
     /// # let _ = school;
     /// # }
     /// # Ok(())
     /// # }
     /// ```
-    pub fn unheard(&self) -> impl Iterator<Item = Option<&str>> {
-        let each = self.each.iter().map(|(name, said)| (Some(&**name), said));
-        let all = self.all.iter().map(|said| (None, said));
-        let unheard = all.chain(each).filter(|(_, said)| !said.is_heard());
-        unheard.map(|(name, _)| name)
+    #[must_use]
+    pub fn is_unheard(&self, application: &str) -> bool {
+        let is_said = self.all.is_some() || self.each.contains_key(application);
+        is_said && !heard(&self.heard).contains(application)
     }
 
     /// Whether the stores are made, or brought up to date, when they are opened: see [`Settings::migrate`].
@@ -111,7 +121,12 @@ impl Stores {
     /// The settings of the application of this name.
     pub fn settings(&self, application: impl Into<String>) -> Settings {
         let application = application.into();
-        let said = self.each.get(&application).or(self.all.as_ref()).cloned();
+        let said = self.each.get(&application).or(self.all.as_ref());
+        let said = said.map(|url| Said {
+            url: url.clone(),
+            application: application.clone(),
+            heard: Arc::clone(&self.heard),
+        });
         let mut settings = Settings::new(application);
         if let Some(said) = said {
             settings = settings.said(said);
@@ -129,10 +144,10 @@ impl fmt::Debug for Stores {
         let each: BTreeMap<_, _> = self
             .each
             .iter()
-            .map(|(name, said)| (name, redacted(&said.url)))
+            .map(|(name, url)| (name, redacted(url)))
             .collect();
         f.debug_struct("Stores")
-            .field("all", &self.all.as_ref().map(|said| redacted(&said.url)))
+            .field("all", &self.all.as_deref().map(redacted))
             .field("each", &each)
             .field("migrate", &self.migrate)
             .finish()

@@ -97,7 +97,8 @@ impl Settings {
 
     /// Keeps the events in the store of this URL.
     pub fn store(self, url: impl Into<String>) -> Self {
-        self.said(Said::new(url))
+        let said = Said::new(&self.name, url);
+        self.said(said)
     }
 
     pub(crate) fn said(mut self, said: Said) -> Self {

@@ -26,18 +26,22 @@ impl Problem {
 
     /// Nothing that the client can mend: he is told so, and the operator is told why.
     fn ours(status: StatusCode, error: &dyn std::error::Error) -> Self {
-        let mut causes = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            causes = format!("{causes}: {error}");
-            cause = error.source();
-        }
-        eprintln!("{status}: {causes}");
+        eprintln!("{status}: {}", with_causes(error));
         Self {
             status,
             detail: "this is not your fault; try again later".to_owned(),
         }
     }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        told = format!("{told}: {error}");
+        cause = error.source();
+    }
+    told
 }
 
 /// What the client can mend is told as it is, for it names what to do.
@@ -62,7 +66,7 @@ impl From<Error> for Problem {
         };
         Self {
             status,
-            detail: error.to_string(),
+            detail: with_causes(&error),
         }
     }
 }

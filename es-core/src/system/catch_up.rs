@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use futures_lite::future;
 
-use super::engine::{Engine, Goal, Turn, give_back};
-use super::state::State;
+use super::engine::{Engine, Goal, Turn, followed_into, give_back};
+use super::state::{State, told};
 use super::{FollowError, FollowerHandle, StopReason, System};
 use crate::application::Result;
 use crate::domain::Position;
+use crate::persistence::{LeaseError, LeaseRequest};
 
 impl FollowerHandle {
     /// Has the follower handle what it has not seen, up to the end that the log has now, under one lease, which is given back. An event that fails
@@ -100,29 +101,43 @@ impl FollowerHandle {
     }
 
     /// Ends the lease that somebody has, and says who that was: for a holder that is known to have gone, under a lease that outlasts it, for instance
-    /// because a clock was ahead when it took it. Nothing is doubled where it is at work still: it renews its lease, or, where another has taken
-    /// that meanwhile, is refused what it writes.
+    /// because a clock was ahead when it took it. Where it is at work still, nothing that is stored is doubled: it renews its lease, or, where another
+    /// has taken that meanwhile, is refused what it writes.
     ///
     /// # Errors
-    /// [`FollowError::Held`] where another has just taken it; [`FollowError::Store`].
+    /// [`FollowError::Held`] where another has just taken it; [`FollowError::Store`], [`FollowError::Unreachable`].
     pub async fn end_lease(&self) -> Result<Option<String>> {
         let followed = self.followed()?;
         let follower = || followed.id.clone();
-        let standing = followed.store.standing(&followed.id).await;
-        let standing = standing.map_err(|source| FollowError::Store {
+        let unread = |source| FollowError::Store {
             follower: follower(),
             source,
-        })?;
+        };
+        let store = &followed.store;
+        let seen = store.standing(&followed.id).await.map_err(unread)?;
+        let (output, _) = followed_into(followed, seen.revision);
+        let standing = store.standing(&output.follower).await.map_err(unread)?;
         let Some(holder) = standing.holder else {
             return Ok(None);
         };
-        match give_back(followed, &self.holder, &followed.id, standing.epoch).await {
-            true => Ok(Some(holder)),
-            false => Err(FollowError::Held {
+        let request = LeaseRequest {
+            follower: output.follower,
+            holder: self.holder.clone(),
+            length: Duration::ZERO,
+            epoch: Some(standing.epoch),
+        };
+        match store.lease(request).await {
+            Ok(_) => Ok(Some(holder)),
+            Err(LeaseError::Fenced { .. }) => Err(FollowError::Held {
                 follower: follower(),
-                holder,
+                holder: "another process".to_owned(),
                 held_for: None,
                 free_in: None,
+            }
+            .into()),
+            Err(error) => Err(FollowError::Unreachable {
+                follower: follower(),
+                failure: told(&error),
             }
             .into()),
         }

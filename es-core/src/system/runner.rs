@@ -93,8 +93,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits until a follower stops by itself, and says which and why; the others go on. It does not end while none does, also where this is told
-    /// to stop: it stands in a `select!` beside the signals that end the program, for those who would rather have it ended, and begun anew, than
+    /// Waits until a follower stops by itself, and says which and why; the others go on. It does not end while none does: it stands in a `select!` beside the signals that end the program, for those who would rather have it ended, and begun anew, than
     /// a read model that stands still.
     ///
     /// One that stopped before is told of at once, and one that [is resumed](super::FollowerHandle::resume) is no longer. One that waits for what

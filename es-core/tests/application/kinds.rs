@@ -135,3 +135,22 @@ async fn what_the_program_does_wrong_is_misuse() -> Result<()> {
     assert_eq!(error.kind(), ErrorKind::Misuse, "{error}");
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_damaged_is_unreadable_and_what_does_not_open_is_unavailable() {
+    let damaged = ReadError::Damaged("a page".into());
+    let error = Error::from(LogError::Store(damaged));
+    assert_eq!(error.kind(), ErrorKind::Unreadable);
+    assert_eq!(Error::Open("no file".into()).kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn the_log_of_another_application_is_misuse() {
+    let store = MemoryStore::new();
+    let named = |name: &str| Application::builder(store.clone()).name(name).build();
+    named("school").claim().await.unwrap();
+    let error = named("office").get::<Lamp>(Uuid::nil()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Misuse, "{error}");
+    let error = named("school").snapshot::<Lamp>(Uuid::nil()).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Misuse);
+}

@@ -1,7 +1,9 @@
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use es_core::persistence::{CheckpointStore, FollowerId, LeaseRequest};
 use es_core::system::Until;
-use es_core::{BoxError, Position, Projection, Recorded, System};
+use es_core::{BoxError, ErrorKind, Position, Projection, Recorded, System};
 use es_store_memory::MemoryProjection;
 use pollster::block_on;
 
@@ -50,6 +52,30 @@ fn a_new_revision_is_built_beside_the_old_one_and_takes_its_place() {
             store.view::<Shouting>().unwrap().0.tricks[&dog(1)],
             ["SIT", "BOW"]
         );
+    });
+}
+
+#[test]
+fn the_lease_of_what_is_built_beside_can_be_ended() {
+    block_on(async {
+        let (store, school) = application("school");
+        trained(&school, 1, &["sit"]).await;
+        let old = System::new("old").follow(&school, store.project(Wall::default()));
+        old.settle().await.unwrap();
+        let gone = LeaseRequest {
+            follower: FollowerId::new("wall@r2", "school"),
+            holder: "gone".to_owned(),
+            length: Duration::MAX,
+            epoch: None,
+        };
+        store.lease(gone).await.unwrap();
+        let new = System::new("new").follow(&school, store.project(Shouting::default()));
+        let wall = new.follower("wall");
+        let held = wall.catch_up(Duration::ZERO, &mut |_, _| {}).await;
+        assert_eq!(held.unwrap_err().kind(), ErrorKind::Busy);
+        assert_eq!(wall.end_lease().await.unwrap().as_deref(), Some("gone"));
+        wall.catch_up(Duration::ZERO, &mut |_, _| {}).await.unwrap();
+        assert_eq!(store.view::<Shouting>().unwrap().0.tricks[&dog(1)], ["SIT"]);
     });
 }
 

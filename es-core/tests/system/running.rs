@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use es_core::system::{FollowError, OnFailure, State, StopReason};
 use es_core::{Error, ErrorKind, Follower, ProcessManager, System};
-use futures_lite::future::poll_once;
+use futures_lite::future::{or, poll_once};
 use pollster::block_on;
 
 use crate::school::{Certificate, Certificates, Members, Wall, application, dog, train, trained};
@@ -146,7 +146,12 @@ fn a_follower_that_stopped_goes_on_when_it_is_resumed() {
         assert!(poll_once(running.failed()).await.is_none());
         trained(&school, 1, &["impossible"]).await;
         let last = train(&school, 1, "sit").await;
-        let told = running.failed().await.to_string();
+        let failed = async { Some(running.failed().await) };
+        let in_vain = async {
+            futures_timer::Delay::new(PATIENCE).await;
+            None
+        };
+        let told = or(failed, in_vain).await.expect("it stops").to_string();
         let reason = "at position 2 failed 3 times";
         assert!(told.contains("wall"), "{told}");
         let FollowError::Stopped { source, .. } = running.failed().await else {

@@ -1,14 +1,15 @@
 //! Snapshots of all aggregates that can have any: for a scheduled job.
 use std::fmt::{self, Write as _};
 
-use es_core::application::AggregateType;
+use es_core::application::{AggregateType, LoadError, SnapshotError};
+use es_core::persistence::ReadError;
 use es_core::{Application, Error, Result, StreamId};
 use serde::Serialize;
 
 use super::PAGE;
 use super::events::in_short;
 use crate::output::{BAD, Human, Text, clean, counted, styled};
-use crate::{Meaning, Progress, Status};
+use crate::{Progress, Status};
 
 /// What [`snapshot`] did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -109,7 +110,22 @@ async fn of_type(
 
 /// Whether the next aggregate would fare no better.
 fn concerns_all(error: &Error) -> bool {
-    matches!(error.status(), Status::Usage | Status::Unreachable)
+    let load = match error {
+        Error::Snapshot(SnapshotError::Load(error)) | Error::Load(error) => error,
+        Error::Snapshot(SnapshotError::NotFaithful { .. } | SnapshotError::Codec { .. }) => {
+            return false;
+        }
+        _ => return true,
+    };
+    matches!(
+        load,
+        LoadError::Open(_)
+            | LoadError::CategoryTaken(_)
+            | LoadError::Store {
+                source: ReadError::Unavailable(_),
+                ..
+            }
+    )
 }
 
 impl Human for SnapshotReport {
@@ -134,5 +150,54 @@ impl Human for SnapshotReport {
             writeln!(text, "{failed}  {}: {}", clean(stream), clean(message))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use es_core::{Aggregate, Root, events};
+    use es_store_memory::MemoryStore;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    /// JSON has no word for a weight that is not a number.
+    #[derive(Aggregate, Serialize, Deserialize)]
+    #[aggregate("Parcel", snapshot_every = 100)]
+    struct Parcel {
+        root: Root<Self>,
+        weight: f64,
+    }
+
+    #[events]
+    impl Parcel {
+        #[event("Sent")]
+        fn send(known: bool) -> Self {
+            Self {
+                root: Root::new(),
+                weight: if known { 1.5 } else { f64::NAN },
+            }
+        }
+    }
+
+    #[test]
+    fn one_of_which_none_can_be_taken_keeps_no_other_from_its_own() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            let app = Application::new(MemoryStore::new());
+            let mut unfit = Parcel::send(false);
+            app.save(&mut unfit).await.unwrap();
+            for _ in 0..3 {
+                app.save(&mut Parcel::send(true)).await.unwrap();
+            }
+            let types = [AggregateType::of::<Parcel>()];
+            let report = snapshot(&app, &types, &()).await.unwrap();
+            assert_eq!(report.taken[0].snapshots, 3);
+            let [failed] = &report.failed[..] else {
+                panic!("{report:?}");
+            };
+            assert_eq!(failed.stream, format!("Parcel/{}", unfit.id()));
+            assert_eq!(report.status(), Status::Failed);
+        });
     }
 }

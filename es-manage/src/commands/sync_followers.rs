@@ -297,7 +297,7 @@ async fn synced(
             synced.message = Some(match error.downcast_ref() {
                 // Which follower it is, is told already.
                 Some(FollowError::Stopped { source, .. }) => source.to_string(),
-                Some(FollowError::Held { .. }) => {
+                Some(FollowError::Held { .. }) if !options.take_over => {
                     format!("{error}, or end it by `--take-over` if its holder has gone")
                 }
                 _ => in_short(&*error),

@@ -117,11 +117,7 @@ impl Engine<'_> {
                 Output::alongside(live.clone(), revision, tag.clone()),
                 *swap,
             ),
-            Goal::Follow if seen != 0 && seen < revision => {
-                let tag = format!("r{revision}");
-                (Output::alongside(live.clone(), revision, tag), true)
-            }
-            Goal::Follow => (Output::live(live.clone(), revision), false),
+            Goal::Follow => followed_into(self.followed, seen),
         };
         let request = |epoch| LeaseRequest {
             follower: output.follower.clone(),
@@ -191,6 +187,17 @@ impl Engine<'_> {
         run.parked = store.parked(&run.output.follower).await?;
         Ok(())
     }
+}
+
+/// What a follower of a log writes to where readers see a revision, and whether that takes its place: an older one is replaced by what is built
+/// alongside.
+pub(in crate::system) fn followed_into(followed: &Followed, seen: u32) -> (Output, bool) {
+    let (live, revision) = (followed.id.clone(), followed.revision);
+    if seen != 0 && seen < revision {
+        let tag = format!("r{revision}");
+        return (Output::alongside(live, revision, tag), true);
+    }
+    (Output::live(live, revision), false)
 }
 
 pub(super) fn outdated(live: u32, known: u32) -> Halt {
