@@ -2,6 +2,7 @@
 use std::env;
 use std::fmt::Display;
 use std::io::{self, BufRead, BufReader, Lines, Write};
+use std::ops::{Deref, DerefMut};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// This program as a child, told these arguments.
@@ -11,8 +12,33 @@ pub fn command(arguments: &[&str]) -> Command {
     command
 }
 
+/// A child, which is killed once nobody has it: what fails leaves none behind, not even one that is stopped.
+pub struct Started(Child);
+
+impl Deref for Started {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Started {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // One that has ended needs neither.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts a child whose lines are read.
-pub fn start(command: Command) -> (Child, Lines<BufReader<ChildStdout>>) {
+pub fn start(command: Command) -> (Started, Lines<BufReader<ChildStdout>>) {
     try_start(command).expect("a process can be started")
 }
 
@@ -20,13 +46,13 @@ pub fn start(command: Command) -> (Child, Lines<BufReader<ChildStdout>>) {
 ///
 /// # Errors
 /// The system's.
-pub fn try_start(mut command: Command) -> io::Result<(Child, Lines<BufReader<ChildStdout>>)> {
+pub fn try_start(mut command: Command) -> io::Result<(Started, Lines<BufReader<ChildStdout>>)> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;
     let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-    Ok((child, lines))
+    Ok((Started(child), lines))
 }
 
 /// Sends a process the signal of this name, such as `-KILL`.
