@@ -216,6 +216,10 @@ pub(crate) fn number(key: &Key, written: &Ident, input: ParseStream) -> syn::Res
     let literal: LitInt = value(key, written, input)?;
     match literal.base10_parse() {
         Ok(value) => Ok(Number { literal, value }),
+        Err(_) if literal.suffix().is_empty() => {
+            let fact = format!("`{}` takes a number up to {}", key.name, u32::MAX);
+            Err(error(literal, fact, Some(&format!("`{}`", key.example))))
+        }
         Err(_) => Err(wrong_value(key, literal)),
     }
 }

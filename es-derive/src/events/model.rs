@@ -5,8 +5,8 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{
-    Attribute, Expr, FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, LifetimeParam, LitStr, Pat,
-    PatType, Receiver, Token, Type, Visibility,
+    Attribute, Expr, FnArg, GenericArgument, Generics, ImplItem, ImplItemFn, ItemImpl, Lifetime,
+    LitStr, Pat, PatType, PathArguments, Receiver, Token, Type, Visibility,
 };
 
 use super::form::{self, Form};
@@ -31,9 +31,22 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// The first lifetime of the `impl`; an aggregate has none.
-    pub(super) fn lifetime(&self) -> Option<&LifetimeParam> {
-        self.header.generics.lifetimes().next()
+    /// The first lifetime of the `impl`, or of the type that it is for, as in `impl Dog<'_>`; an aggregate has none.
+    pub(super) fn lifetime(&self) -> Option<&Lifetime> {
+        let declared = self.header.generics.lifetimes().next();
+        declared.map(|declared| &declared.lifetime).or_else(|| {
+            let Type::Path(aggregate) = &*self.header.self_ty else {
+                return None;
+            };
+            let PathArguments::AngleBracketed(given) = &aggregate.path.segments.last()?.arguments
+            else {
+                return None;
+            };
+            given.args.iter().find_map(|argument| match argument {
+                GenericArgument::Lifetime(lifetime) => Some(lifetime),
+                _ => None,
+            })
+        })
     }
 }
 

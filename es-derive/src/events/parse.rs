@@ -1,5 +1,5 @@
 //! What is written: the `impl`, and which of its methods are marked with which arguments.
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
@@ -138,6 +138,7 @@ pub(super) fn read(
             }
             ImplItem::Fn(mut method) => {
                 misspelt(&mut method, diagnostics);
+                conditional(&mut method, diagnostics);
                 others.push((place, ImplItem::Fn(method)));
             }
             item => others.push((place, item)),
@@ -324,6 +325,36 @@ fn misspelt(method: &mut ImplItemFn, diagnostics: &mut Diagnostics) {
             written,
             format!("unknown attribute `{written}`"),
             format!("did you mean `{meant}`?"),
+        );
+        false
+    });
+}
+
+/// Refuses a mark that stands behind a condition: it is read before anybody knows whether that holds.
+fn conditional(method: &mut ImplItemFn, diagnostics: &mut Diagnostics) {
+    method.attrs.retain(|attribute| {
+        let Meta::List(list) = &attribute.meta else {
+            return true;
+        };
+        if !list.path.is_ident("cfg_attr") {
+            return true;
+        }
+        let is_comma =
+            |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
+        let behind = list
+            .tokens
+            .clone()
+            .into_iter()
+            .skip_while(|token| !is_comma(token));
+        let mark = behind.into_iter().find_map(|token| match token {
+            TokenTree::Ident(ident) if ident == "event" || ident == "upcast" => Some(ident),
+            _ => None,
+        });
+        let Some(mark) = mark else { return true };
+        diagnostics.error_with_help(
+            &mark,
+            format!("`#[{mark}]` cannot stand behind a condition of its own"),
+            format!("`#[{mark}(..)]` as it is, and `#[cfg(..)]` for the whole method"),
         );
         false
     });

@@ -1,7 +1,8 @@
 //! Calls of event methods in the body of an event.
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
+use syn::ext::IdentExt;
 use syn::visit::{self, Visit};
-use syn::{Block, Expr, ExprCall, ExprMethodCall, Item, Macro};
+use syn::{Block, Expr, ExprCall, ExprMethodCall, Item, Macro, PathSegment, Type};
 
 /// The names of event methods where the body calls them, as far as that can be seen.
 pub(super) fn of_events(body: &Block, aggregate: &Ident, methods: &[Ident]) -> Vec<Ident> {
@@ -23,7 +24,8 @@ struct Calls<'a> {
 
 impl Calls<'_> {
     fn is_event(&self, method: &Ident) -> bool {
-        self.methods.contains(method)
+        let method = method.unraw();
+        self.methods.iter().any(|event| event.unraw() == method)
     }
 
     fn in_tokens(&mut self, tokens: TokenStream) {
@@ -58,7 +60,11 @@ impl Calls<'_> {
 
 impl<'ast> Visit<'ast> for Calls<'_> {
     fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
-        if matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self"))
+        let mut receiver = &*call.receiver;
+        while let Expr::Paren(inner) = receiver {
+            receiver = &inner.expr;
+        }
+        if matches!(receiver, Expr::Path(path) if path.path.is_ident("self"))
             && self.is_event(&call.method)
         {
             self.found.push(call.method.clone());
@@ -68,17 +74,21 @@ impl<'ast> Visit<'ast> for Calls<'_> {
 
     fn visit_expr_call(&mut self, call: &'ast ExprCall) {
         if let Expr::Path(function) = &*call.func {
-            let segments: Vec<_> = function
-                .path
-                .segments
-                .iter()
-                .map(|segment| &segment.ident)
-                .collect();
-            if let [owner, method] = &segments[..]
-                && (**owner == "Self" || *owner == self.aggregate)
+            let ident = |segment: &'ast PathSegment| &segment.ident;
+            let segments: Vec<_> = function.path.segments.iter().map(ident).collect();
+            // `Self::bark`, or `<Self>::bark`; a longer path may lead to another type of that name.
+            let (owner, method) = match (&function.qself, &segments[..]) {
+                (None, [owner, method]) => (Some(*owner), *method),
+                (Some(owner), [method]) => match &*owner.ty {
+                    Type::Path(owner) => (owner.path.get_ident(), *method),
+                    _ => (None, *method),
+                },
+                _ => return visit::visit_expr_call(self, call),
+            };
+            if owner.is_some_and(|owner| owner == "Self" || owner == self.aggregate)
                 && self.is_event(method)
             {
-                self.found.push((*method).clone());
+                self.found.push(method.clone());
             }
         }
         visit::visit_expr_call(self, call);

@@ -64,7 +64,7 @@ fn some_event_creates(model: &Events, diagnostics: &mut Diagnostics) {
 fn nothing_is_borrowed(model: &mut Events, diagnostics: &mut Diagnostics) {
     if let Some(lifetime) = model.lifetime() {
         diagnostics.error_with_help(
-            &lifetime.lifetime,
+            lifetime,
             "an aggregate cannot borrow: it is rebuilt from stored events",
             "own the data: `String` instead of `&'a str`",
         );

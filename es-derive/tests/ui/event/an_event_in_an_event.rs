@@ -23,6 +23,9 @@ impl Dog {
         Self::bark(self);
         Dog::bark(self);
         println!("{:?} {:?}", self.bark(), trick);
+        self.r#bark();
+        (self).bark();
+        <Self>::bark(self);
         self.tricks.push(trick.to_owned());
     }
 

@@ -27,6 +27,9 @@ impl Dog {
 
     #[event(5)]
     fn stay(&mut self) {}
+
+    #[event(schema = 2)]
+    fn run(&mut self) {}
 }
 
 fn main() {}

@@ -23,6 +23,9 @@ impl Dog {
     #[event("C", schema = 0)]
     fn c(&mut self) {}
 
+    #[event("TooHigh", schema = 99999999999)]
+    fn c_large(&mut self) {}
+
     #[event("D", was = Old)]
     fn d(&mut self) {}
 
