@@ -50,8 +50,8 @@ pub(crate) struct Shared {
     pub(crate) changed: Event,
 }
 
-/// The largest payload that is taken unless another limit is set: what SQLite takes.
-const PAYLOAD_LIMIT: usize = 1_000_000_000;
+/// The largest payload that is taken unless another limit is set, in bytes: that of the other stores, so that a test sees what production refuses.
+const PAYLOAD_LIMIT: usize = 16 * 1024 * 1024;
 
 impl MemoryStore {
     /// An empty store.
@@ -64,7 +64,7 @@ impl MemoryStore {
         }
     }
 
-    /// The same store, refusing to take payloads of more than `bytes` bytes; 1 000 000 000 unless this is set.
+    /// The same store, refusing to take payloads of more than `bytes` bytes; 16 MiB unless this is set.
     #[must_use]
     pub fn payload_limit(self, bytes: usize) -> Self {
         Self {

@@ -3,7 +3,7 @@
 //! [`reading`] is where its pages come from, all of one log; [`halt`] says why a turn is broken off, [`leasing`] under which lease it is done,
 //! [`parking`] what becomes of events that fail.
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use futures_lite::future;
 use tracing::Instrument;
@@ -27,8 +27,8 @@ mod reading;
 
 pub(super) use halt::is_away;
 use halt::{Halt, stored};
+use leasing::outdated;
 pub(super) use leasing::{followed_into, give_back};
-use leasing::{outdated, renewed_after};
 use parking::{due, must_go_on};
 use reading::{commit_at, is_the_log, open, read};
 
@@ -92,7 +92,7 @@ pub(super) struct Engine<'a> {
 struct Run {
     output: Output,
     lease: Lease,
-    renewed: Instant,
+    renewed: SystemTime,
     position: Position,
     stands_at: Option<CommitId>,
     parked: Vec<Parked>,
@@ -227,14 +227,14 @@ impl<'a> Engine<'a> {
                 }
                 self.begin().await?;
             }
-            Some(run) if run.renewed.elapsed() > renewed_after(self.followed) => {
+            Some(run) if run.is_due(self.followed) => {
                 let request = LeaseRequest {
                     follower: run.output.follower.clone(),
                     holder: self.holder.to_owned(),
                     length: self.followed.settings.lease,
                     epoch: Some(run.lease.epoch),
                 };
-                run.renewed = Instant::now();
+                run.renewed = self.followed.clock.now();
                 run.lease = self.followed.store.lease(request).await?;
             }
             Some(_) => {}

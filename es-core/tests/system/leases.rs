@@ -77,6 +77,28 @@ fn who_stood_still_past_its_lease_is_refused_and_says_so() {
 }
 
 #[test]
+fn who_is_at_work_renews_its_lease_by_the_clock_that_it_waits_by() {
+    block_on(async {
+        let (clock, store, _) = clocked();
+        let app = Application::builder(store.clone()).name("school");
+        let app = app.clock(clock.clone()).build();
+        let system = System::new("school").follow(&app, store.project(Wall::default()));
+        let wall = system.follower("wall");
+        trained(&app, 1, &[]).await;
+        let running = system.start();
+        for _ in 0..12 {
+            let last = train(&app, 1, "sit").await;
+            wall.wait_for(last, Duration::MAX).await.unwrap();
+            let (_, until) = wall.status().await.unwrap().holder.expect("it is run");
+            let left = until.duration_since(clock.now()).unwrap();
+            assert!(left > Duration::from_secs(5), "{left:?}");
+            clock.advance(Duration::from_secs(1));
+        }
+        running.stop().await.unwrap();
+    });
+}
+
+#[test]
 fn a_lease_that_is_ended_doubles_nothing_of_a_holder_that_is_at_work() {
     block_on(async {
         let (store, app) = application("school");

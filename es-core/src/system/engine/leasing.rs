@@ -1,6 +1,6 @@
 //! The lease under which a follower is driven: taken, given back by whoever has nothing to do, and left to whoever drives it next.
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_lite::future;
 
@@ -52,7 +52,7 @@ impl Engine<'_> {
             return future::or(changed, followed.clock.sleep(LOOK_AGAIN)).await;
         }
         let (position, epoch) = (run.position, run.lease.epoch);
-        let left = renewed_after(followed).saturating_sub(run.renewed.elapsed());
+        let left = renewed_after(followed).saturating_sub(run.renewed_ago(followed));
         let mut moved = pin!(future::or(changed, followed.watch.moved_from(position)));
         let is_moved = async {
             moved.as_mut().await;
@@ -132,7 +132,7 @@ impl Engine<'_> {
             self.lost = None;
         }
         let lost = self.lost.as_ref().map(|lease| lease.epoch);
-        let renewed = Instant::now();
+        let renewed = self.followed.clock.now();
         let leased = match self.store().lease(request(lost)).await {
             Err(LeaseError::Fenced { .. }) if lost.is_some() => {
                 self.store().lease(request(None)).await
@@ -230,7 +230,20 @@ pub(in crate::system) async fn give_back(
     followed.store.lease(request).await.is_ok()
 }
 
+impl Run {
+    /// Whether its lease is to be renewed.
+    pub(super) fn is_due(&self, followed: &Followed) -> bool {
+        self.renewed_ago(followed) > renewed_after(followed)
+    }
+
+    /// For how long it has its lease; a clock that was set back says nothing of that, so it counts as long.
+    fn renewed_ago(&self, followed: &Followed) -> Duration {
+        let ago = followed.clock.now().duration_since(self.renewed);
+        ago.unwrap_or(followed.settings.lease)
+    }
+}
+
 /// After how long a lease is renewed.
-pub(super) fn renewed_after(followed: &Followed) -> Duration {
+fn renewed_after(followed: &Followed) -> Duration {
     followed.settings.lease / 3
 }
