@@ -41,7 +41,9 @@ impl<T: From<Uuid> + Into<Uuid> + Clone + Debug + Send + Sync + 'static> Aggrega
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an aggregate",
     label = "this struct has no `Root`",
-    note = "write `use es_core::Aggregate;`, then `#[derive(Aggregate)]` and `#[aggregate(\"{Self}\")]` above the struct"
+    note = "write `use es_core::Aggregate;`, then `#[derive(Aggregate)]` and `#[aggregate(\"{Self}\")]` above the struct",
+    note = "a generic struct that has both lacks what is asked of it: parameters that are `Send + Sync + 'static`, for `cached` that it is `Clone`, for \
+            `snapshot_every` that it is `Serialize` and `Deserialize`, and the same bounds above its `#[events] impl`"
 )]
 pub trait HasRoot: Sized + Send + Sync + 'static {
     /// The type of its ids.
