@@ -80,12 +80,12 @@
 //! | command | what it does | as a function |
 //! |---|---|---|
 //! | `status` | how each follower is: state, lag, lease and its age, parked events | [`status()`] |
-//! | `sync-followers` | lets followers handle what they have not seen, leaders first | [`sync_followers`] |
+//! | `sync-followers` | lets followers handle what they have not seen, leaders first; `--take-over` ends leases whose holder has gone | [`sync_followers`] |
 //! | `rebuild` | makes read models anew, beside those that readers see; or as they were, `--until` a position or time | [`rebuild`] |
 //! | `parked list`, `retry`, `drop` | what followers could not handle | [`parked`], [`retry_parked`], [`drop_parked`] |
 //! | `migrate` | makes the stores, or brings them up to date | [`migrate`] |
 //! | `snapshot` | takes snapshots, from a scheduled job | [`snapshot`] |
-//! | `events` | prints events, one JSON object per line | [`events`] |
+//! | `events` | prints events, one JSON object per line: of a type, an aggregate, an actor, a time .. | [`events`] |
 //! | `show` | an aggregate as it is or was, and what changed | [`show`] |
 //! | `verify` | whether the log is what was written, and can be read | [`verify`] |
 //! | `export`, `import` | all events as JSON Lines, and back | [`export()`], [`import`] |
