@@ -17,7 +17,6 @@
 //! On a log of 600 000, caches of 1, 2, 16 and 128 MiB do not differ either: the operating system has the pages that SQLite does not have. A cache
 //! that a long read fills is what a process keeps of it, so it is small. Pages mapped into memory are looked up anew after each commit.
 use std::cell::Cell;
-use std::ffi::OsString;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -173,18 +173,10 @@ pub(crate) fn open(settings: &Settings, create: bool) -> rusqlite::Result<Connec
 }
 
 /// The URI of a file that nobody writes.
-fn immutable(path: &Path) -> PathBuf {
-    let mut uri = OsString::from("file:");
-    let path = path.as_os_str();
-    match path.to_str() {
-        Some(path) => {
-            let path = path.replace('%', "%25").replace('?', "%3f");
-            uri.push(path.replace('#', "%23"));
-        }
-        None => uri.push(path),
-    }
-    uri.push("?immutable=1");
-    uri.into()
+fn immutable(path: &Path) -> String {
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/');
+    let path = percent_encode(path.as_os_str().as_encoded_bytes(), ESCAPED);
+    format!("file:{path}?immutable=1")
 }
 
 /// Sets what every connection has.
