@@ -33,34 +33,11 @@ pub struct Stores {
     heard: Heard,
 }
 
-/// What was said of the store of one application, and whether anybody has asked for it.
-#[derive(Clone)]
-pub(crate) struct Said {
-    pub(crate) url: String,
-    application: String,
-    heard: Heard,
-}
-
 /// The applications whose stores were asked for.
-type Heard = Arc<Mutex<BTreeSet<String>>>;
-
-impl Said {
-    pub(crate) fn new(application: &str, url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            application: application.to_owned(),
-            heard: Heard::default(),
-        }
-    }
-
-    pub(crate) fn hear(&self) -> &str {
-        heard(&self.heard).insert(self.application.clone());
-        &self.url
-    }
-}
+pub(crate) type Heard = Arc<Mutex<BTreeSet<String>>>;
 
 /// A set is never left half changed, so a panic elsewhere does not spoil it.
-fn heard(heard: &Heard) -> MutexGuard<'_, BTreeSet<String>> {
+pub(crate) fn heard(heard: &Heard) -> MutexGuard<'_, BTreeSet<String>> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -122,14 +99,9 @@ impl Stores {
     pub fn settings(&self, application: impl Into<String>) -> Settings {
         let application = application.into();
         let said = self.each.get(&application).or(self.all.as_ref());
-        let said = said.map(|url| Said {
-            url: url.clone(),
-            application: application.clone(),
-            heard: Arc::clone(&self.heard),
-        });
         let mut settings = Settings::new(application);
-        if let Some(said) = said {
-            settings = settings.said(said);
+        if let Some(url) = said {
+            settings = settings.store(url).heard_by(&self.heard);
         }
         if let Some(yes) = self.migrate {
             settings = settings.migrate(yes);

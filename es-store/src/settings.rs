@@ -7,7 +7,7 @@ use es_core::Application;
 use es_core::application::{ApplicationBuilder, OpenError as OwnerError, SnapshotPolicy};
 use es_core::persistence::{Compression, Store};
 
-use crate::program::Said;
+use crate::program::{Heard, heard};
 use crate::sources::{Found, Origin, Prefix, Sources};
 #[cfg(feature = "sqlite")]
 use crate::stores::Mode;
@@ -42,7 +42,9 @@ use crate::{OpenError, SettingsError};
 #[must_use = "`open` makes the application"]
 pub struct Settings {
     name: String,
-    store: Option<Said>,
+    store: Option<String>,
+    /// Where it is noted that the store was asked for.
+    heard: Heard,
     migrate: Option<bool>,
     choices: Choices,
     sources: Sources,
@@ -65,6 +67,7 @@ impl Settings {
         Self {
             name: name.into(),
             store: None,
+            heard: Heard::default(),
             migrate: None,
             choices: Choices::default(),
             sources: Sources::process(),
@@ -96,13 +99,15 @@ impl Settings {
     }
 
     /// Keeps the events in the store of this URL.
-    pub fn store(self, url: impl Into<String>) -> Self {
-        let said = Said::new(&self.name, url);
-        self.said(said)
+    pub fn store(mut self, url: impl Into<String>) -> Self {
+        self.store = Some(url.into());
+        // What was said before is not asked for any more.
+        self.heard = Heard::default();
+        self
     }
 
-    pub(crate) fn said(mut self, said: Said) -> Self {
-        self.store = Some(said);
+    pub(crate) fn heard_by(mut self, heard: &Heard) -> Self {
+        self.heard = Arc::clone(heard);
         self
     }
 
@@ -317,9 +322,9 @@ impl Settings {
         let prefix = Prefix::of(&self.name)?;
         self.sources.refuse_unknown(&prefix)?;
         let found = match &self.store {
-            Some(said) => {
-                let origin = Origin::Code { method: "store" };
-                Some(Found::new(origin, said.hear()))
+            Some(url) => {
+                heard(&self.heard).insert(self.name.clone());
+                Some(Found::new(Origin::Code { method: "store" }, url))
             }
             None => self.sources.find(&prefix, &STORE)?,
         };
@@ -448,8 +453,7 @@ fn with_keys(_: ApplicationBuilder, keys: Keys) -> ApplicationBuilder {
 /// Shows what was said in code, and the names that are in the map: its values may be secret.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let store = self.store.as_ref();
-        let store = store.map(|said| crate::redacted::redacted(&said.url));
+        let store = self.store.as_deref().map(crate::redacted::redacted);
         let names: Vec<_> = self.sources.map.keys().collect();
         f.debug_struct("Settings")
             .field("name", &self.name)
