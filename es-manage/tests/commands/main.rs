@@ -16,14 +16,17 @@ mod copies;
 mod edits;
 mod files;
 mod followers;
+mod imports;
 mod kills;
 mod parked;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod printed;
+mod rebuilds;
 mod school;
 #[cfg(feature = "postgres")]
 mod served;
+mod stores;
 mod terminal;
 mod told;
 
@@ -60,8 +63,11 @@ fn main() -> ExitCode {
         printed::TESTS,
         told::TESTS,
         followers::TESTS,
+        rebuilds::TESTS,
+        stores::TESTS,
         parked::TESTS,
         copies::TESTS,
+        imports::TESTS,
         files::TESTS,
         edits::TESTS,
         kills::TESTS,
