@@ -1,5 +1,6 @@
 //! The SQLite store keeps the laws of a store, whatever connection it was opened with.
 use std::fs;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -54,10 +55,6 @@ async fn cut_off(path: PathBuf) {
             fs::rename(away, path).expect("it is there");
         });
     }
-}
-
-fn folder() -> TempDir {
-    tempfile::tempdir().expect("there is room")
 }
 
 /// What a journal notes, in a table.
@@ -125,161 +122,110 @@ async fn noted_in(path: PathBuf, tag: Option<&str>) -> Vec<Noted> {
         .collect()
 }
 
-mod on_a_file {
+/// How a store comes to its file.
+trait Way: Send + Sync + 'static {
+    fn builder(path: PathBuf) -> SqliteStoreBuilder;
+}
+
+struct OnAFile<W> {
+    folder: TempDir,
+    way: PhantomData<W>,
+}
+
+impl<W: Way> OnAFile<W> {
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("log.db")
+    }
+
+    async fn store(&self) -> SqliteStore {
+        opened(W::builder(self.path())).await
+    }
+}
+
+impl<W: Way> Harness for OnAFile<W> {
+    type Store = SqliteStore;
+
+    const WHOLE: bool = true;
+
+    fn fresh() -> BoxFuture<'static, Self> {
+        Box::pin(async {
+            let folder = tempfile::tempdir().expect("there is room");
+            let way = PhantomData;
+            Self { folder, way }
+        })
+    }
+
+    fn open(&self) -> BoxFuture<'_, SqliteStore> {
+        Box::pin(self.store())
+    }
+
+    fn reopen(&mut self) -> Option<BoxFuture<'_, SqliteStore>> {
+        Some(Box::pin(self.store()))
+    }
+
+    fn disconnect<'a>(&'a self, _: &'a SqliteStore) -> Option<BoxFuture<'a, ()>> {
+        Some(Box::pin(cut_off(self.path())))
+    }
+
+    fn follow(&self, store: &SqliteStore, journal: Journal) -> Option<Box<dyn Follower>> {
+        Some(journal.follower(store.project(Pages(journal.clone()))))
+    }
+
+    fn inline<'a>(
+        &'a self,
+        store: &'a SqliteStore,
+        app: &'a Application,
+        journal: Journal,
+    ) -> Option<BoxFuture<'a, Result<(), InlineError>>> {
+        Some(Box::pin(store.inline(app, Pages(journal))))
+    }
+
+    fn end_inline<'a>(
+        &'a self,
+        store: &'a SqliteStore,
+        app: &'a Application,
+    ) -> Option<BoxFuture<'a, ()>> {
+        Some(Box::pin(async {
+            let ended = store.end_inline::<Pages>(app).await;
+            ended.expect("it can be written");
+        }))
+    }
+
+    fn noted<'a>(&'a self, _: &'a SqliteStore, tag: Option<&'a str>) -> BoxFuture<'a, Vec<Noted>> {
+        Box::pin(noted_in(self.path(), tag))
+    }
+
+    fn refused_payload(&self) -> Option<Bytes> {
+        refused()
+    }
+}
+
+mod by_its_path {
     use super::*;
 
-    struct SqliteHarness {
-        folder: TempDir,
-    }
+    struct ByItsPath;
 
-    impl SqliteHarness {
-        fn path(&self) -> PathBuf {
-            self.folder.path().join("log.db")
-        }
-
-        async fn store(&self) -> SqliteStore {
-            opened(SqliteStore::builder(self.path())).await
+    impl Way for ByItsPath {
+        fn builder(path: PathBuf) -> SqliteStoreBuilder {
+            SqliteStore::builder(path)
         }
     }
 
-    impl Harness for SqliteHarness {
-        type Store = SqliteStore;
-
-        const WHOLE: bool = true;
-
-        fn fresh() -> BoxFuture<'static, Self> {
-            Box::pin(async { Self { folder: folder() } })
-        }
-
-        fn open(&self) -> BoxFuture<'_, SqliteStore> {
-            Box::pin(self.store())
-        }
-
-        fn reopen(&mut self) -> Option<BoxFuture<'_, SqliteStore>> {
-            Some(Box::pin(self.store()))
-        }
-
-        fn disconnect<'a>(&'a self, _: &'a SqliteStore) -> Option<BoxFuture<'a, ()>> {
-            Some(Box::pin(cut_off(self.path())))
-        }
-
-        fn follow(&self, store: &SqliteStore, journal: Journal) -> Option<Box<dyn Follower>> {
-            Some(journal.follower(store.project(Pages(journal.clone()))))
-        }
-
-        fn inline<'a>(
-            &'a self,
-            store: &'a SqliteStore,
-            app: &'a Application,
-            journal: Journal,
-        ) -> Option<BoxFuture<'a, Result<(), InlineError>>> {
-            Some(Box::pin(store.inline(app, Pages(journal))))
-        }
-
-        fn end_inline<'a>(
-            &'a self,
-            store: &'a SqliteStore,
-            app: &'a Application,
-        ) -> Option<BoxFuture<'a, ()>> {
-            Some(Box::pin(async {
-                let ended = store.end_inline::<Pages>(app).await;
-                ended.expect("it can be written");
-            }))
-        }
-
-        fn noted<'a>(
-            &'a self,
-            _: &'a SqliteStore,
-            tag: Option<&'a str>,
-        ) -> BoxFuture<'a, Vec<Noted>> {
-            Box::pin(noted_in(self.path(), tag))
-        }
-
-        fn refused_payload(&self) -> Option<Bytes> {
-            refused()
-        }
-    }
-
-    es_core::store_laws!(SqliteHarness);
+    es_core::store_laws!(OnAFile<ByItsPath>);
 }
 
 mod on_a_connection_to_a_file {
     use super::*;
 
-    struct GivenHarness {
-        folder: TempDir,
-    }
+    struct OnAConnection;
 
-    impl GivenHarness {
-        fn path(&self) -> PathBuf {
-            self.folder.path().join("log.db")
-        }
-
-        async fn store(&self) -> SqliteStore {
-            let connection = Connection::open(self.path());
-            opened(SqliteStore::builder_on(connection.expect("it opens"))).await
+    impl Way for OnAConnection {
+        fn builder(path: PathBuf) -> SqliteStoreBuilder {
+            SqliteStore::builder_on(Connection::open(path).expect("it opens"))
         }
     }
 
-    impl Harness for GivenHarness {
-        type Store = SqliteStore;
-
-        const WHOLE: bool = true;
-
-        fn fresh() -> BoxFuture<'static, Self> {
-            Box::pin(async { Self { folder: folder() } })
-        }
-
-        fn open(&self) -> BoxFuture<'_, SqliteStore> {
-            Box::pin(self.store())
-        }
-
-        fn reopen(&mut self) -> Option<BoxFuture<'_, SqliteStore>> {
-            Some(Box::pin(self.store()))
-        }
-
-        fn disconnect<'a>(&'a self, _: &'a SqliteStore) -> Option<BoxFuture<'a, ()>> {
-            Some(Box::pin(cut_off(self.path())))
-        }
-
-        fn follow(&self, store: &SqliteStore, journal: Journal) -> Option<Box<dyn Follower>> {
-            Some(journal.follower(store.project(Pages(journal.clone()))))
-        }
-
-        fn inline<'a>(
-            &'a self,
-            store: &'a SqliteStore,
-            app: &'a Application,
-            journal: Journal,
-        ) -> Option<BoxFuture<'a, Result<(), InlineError>>> {
-            Some(Box::pin(store.inline(app, Pages(journal))))
-        }
-
-        fn end_inline<'a>(
-            &'a self,
-            store: &'a SqliteStore,
-            app: &'a Application,
-        ) -> Option<BoxFuture<'a, ()>> {
-            Some(Box::pin(async {
-                let ended = store.end_inline::<Pages>(app).await;
-                ended.expect("it can be written");
-            }))
-        }
-
-        fn noted<'a>(
-            &'a self,
-            _: &'a SqliteStore,
-            tag: Option<&'a str>,
-        ) -> BoxFuture<'a, Vec<Noted>> {
-            Box::pin(noted_in(self.path(), tag))
-        }
-
-        fn refused_payload(&self) -> Option<Bytes> {
-            refused()
-        }
-    }
-
-    es_core::store_laws!(GivenHarness);
+    es_core::store_laws!(OnAFile<OnAConnection>);
 }
 
 /// What was in memory is gone with its connection, and no other process can have it, so nothing is reopened or cut off: such a store is not durable,
