@@ -146,27 +146,32 @@ pub fn record<A: Events>(aggregate: &mut A, event: A::Event, apply: impl FnOnce(
 #[diagnostic::on_unimplemented(message = "`{Self}` is not an aggregate")]
 pub trait Aggregate: Events {
     /// Its id.
+    #[must_use]
     fn id(&self) -> Self::Id {
         Self::Id::from_uuid(self.root().id())
     }
 
     /// The version of this state: the number of events that made it, pending ones included. In the body of an event, that one is not counted
     /// yet, neither when it is recorded nor when it is replayed.
+    #[must_use]
     fn version(&self) -> Version {
         self.root().version()
     }
 
     /// The events that were recorded and not saved yet, oldest first.
+    #[must_use]
     fn pending(&self) -> &[Self::Event] {
         self.root().pending()
     }
 
     /// When its first event was saved, in microseconds; `None` before that.
+    #[must_use]
     fn created_at(&self) -> Option<SystemTime> {
         self.root().created_at()
     }
 
     /// When its newest saved event was saved, in microseconds; `None` before that.
+    #[must_use]
     fn modified_at(&self) -> Option<SystemTime> {
         self.root().modified_at()
     }

@@ -9,7 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use proc_macro2::Ident;
 use quote::ToTokens;
-use syn::{GenericParam, LitStr, ReceiverKind, ReturnType, Safety, Type};
+use syn::ext::IdentExt;
+use syn::{GenericParam, ImplItem, ImplItemFn, LitStr, ReceiverKind, ReturnType, Safety, Type};
 
 use super::model::{Event, Events, is_condition};
 use crate::arguments::Name;
@@ -33,6 +34,7 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
         schema(event, diagnostics);
         plain_function(event, diagnostics);
         receiver(event, &aggregate, diagnostics);
+        named_for_itself(&event.method, diagnostics);
         if return_type(event, &aggregate, diagnostics) {
             event.gives_up = !its_body_cannot_fail(event, diagnostics);
         }
@@ -44,6 +46,11 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
         one_event_for_each_name(event, &mut names, diagnostics);
         event.unlisted |= is_another_variant(event, &mut variants);
         event.broken |= event.unlisted || diagnostics.count() > errors;
+    }
+    for (_, other) in &model.others {
+        if let ImplItem::Fn(method) = other {
+            named_for_itself(method, diagnostics);
+        }
     }
     upcasters::all(model, diagnostics);
 }
@@ -208,6 +215,25 @@ fn receiver(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) {
         format!("`{method}` takes `{written}`, but an event changes state"),
         "`&mut self`",
     );
+}
+
+/// What the trait `Aggregate` brings to every aggregate by `&self`.
+const OF_ALL: [&str; 5] = ["id", "version", "pending", "created_at", "modified_at"];
+
+/// A call on an aggregate that is no reference finds what takes `&self` before what takes `&mut self`: nothing would be recorded, and no word said.
+fn named_for_itself(method: &ImplItemFn, diagnostics: &mut Diagnostics) {
+    let name = method.sig.ident.unraw();
+    let changes = method.sig.receiver().is_some_and(|receiver| {
+        matches!(&receiver.kind, ReceiverKind::Reference(_, _, Some(_)))
+            || matches!(&receiver.kind, ReceiverKind::Typed(_, ty) if matches!(&**ty, Type::Reference(to) if to.mutability.is_some()))
+    });
+    if changes && OF_ALL.iter().any(|of_all| name == of_all) {
+        diagnostics.error_with_help(
+            &method.sig.ident,
+            format!("`{name}` is a method of every aggregate, which a call would find instead of this one"),
+            format!("another name, such as `set_{name}`"),
+        );
+    }
 }
 
 /// Whether it returns what an event does.
