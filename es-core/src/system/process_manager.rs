@@ -110,7 +110,7 @@ pub struct Reactions<M> {
 
 impl<M> Reactions<M> {
     /// Gives it another name than the process manager's own, for one that follows several logs of a system: once by its own name, then by others.
-    /// The checkpoint is kept under that name, so it must stay.
+    /// The checkpoint is kept under that name, so it must stay: one whose `NAME` changed goes on by its old name.
     ///
     /// ```
     /// # use es_core::{Application, ProcessManager, System};

@@ -198,11 +198,22 @@ impl SchemaGuard {
             .filter(|category| !now.contains_key(*category))
         {
             findings.broken.push(format!(
-                "`{category}` is gone: give its samples, or take it out of the file by hand if no store has one"
+                "`{category}` is gone: give its samples; streams are stored under it, so it cannot be renamed. \
+                 If no store has one, take it out of the file by hand"
             ));
         }
         now
     }
+}
+
+/// What happened to an event since its samples were written down.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    None,
+    /// What it reads as is another thing, and meant.
+    NewSchema,
+    /// It was an event of its own, and another one takes its place.
+    TakenOver,
 }
 
 /// What differs between the code and the file.
@@ -256,17 +267,37 @@ impl Declared {
         let before: Vec<_> = names(shape)
             .filter_map(|name| Some((name, before.get(name)?)))
             .collect();
-        if before.is_empty() {
-            findings.new.insert(format!("{event} is new"));
+        let is_of_a_new_schema = before
+            .first()
+            .is_some_and(|(_, before)| before.schema != shape.schema);
+        match before.first() {
+            None => {
+                findings.new.insert(format!("{event} is new"));
+            }
+            Some((_, before)) if shape.schema > before.schema => {
+                findings.new.insert(format!(
+                    "{event} has schema {} instead of {}",
+                    shape.schema, before.schema
+                ));
+            }
+            Some(_) => {}
         }
-        for (name, before) in before {
+        // The event itself, as it was called before, then others that it takes the place of.
+        for (place, (name, before)) in before.into_iter().enumerate() {
+            let change = match place {
+                _ if is_of_a_new_schema => Change::NewSchema,
+                0 => Change::None,
+                _ => Change::TakenOver,
+            };
             if name != shape.name {
                 findings.new.insert(format!("{event} was `{name}`"));
             }
             compare_shapes(&event, shape.name, before, &now, findings);
             let carried = before.samples.iter().filter_map(|sample| {
                 let stored_as = sample.name.as_deref().unwrap_or(name);
-                self.old_sample(&event, shape, before, stored_as, sample, findings)
+                // That a name is missing has been told.
+                names(shape).find(|name| *name == stored_as)?;
+                self.old_sample(&event, shape, change, stored_as, sample, findings)
             });
             now.samples.extend(carried);
         }
@@ -289,12 +320,16 @@ impl Declared {
         &self,
         event: &str,
         shape: &EventShape,
-        before: &WrittenEvent,
+        change: Change,
         stored_as: &str,
         sample: &Sample,
         findings: &mut Findings,
     ) -> Option<Sample> {
-        let payload = text(&sample.payload);
+        let is_its_own = stored_as == shape.name;
+        let mut payload = text(&sample.payload);
+        if !is_its_own {
+            payload += &format!(" under the name `{stored_as}`");
+        }
         let now = match (self.rewrite)(stored_as, sample.schema, &sample.payload) {
             Ok(now) => now,
             Err(error) => {
@@ -307,21 +342,33 @@ impl Declared {
             }
         };
         let expected = sample.now.as_ref().unwrap_or(&sample.payload);
-        if shape.schema == before.schema && now != *expected {
-            if !keeps_fields(expected, &now) {
-                findings.broken.push(format!(
-                    "{event}, stored as {payload}, would read as {}; {}",
-                    text(&now),
-                    way_out(shape, sample.schema)
-                ));
-                return None;
+        if now != *expected {
+            let reads_as = text(&now);
+            match change {
+                Change::NewSchema => {
+                    let told = format!("{event}, stored as {payload}, reads as {reads_as}");
+                    findings.new.insert(told);
+                }
+                _ if keeps_fields(expected, &now) => {
+                    let told = format!("{event} has more fields than {payload}");
+                    findings.new.insert(told);
+                }
+                _ => {
+                    let way_out = match change {
+                        Change::TakenOver => {
+                            format!("keep `{stored_as}` as an event of its own, marked `retired`")
+                        }
+                        _ => way_out(shape, sample.schema),
+                    };
+                    findings.broken.push(format!(
+                        "{event}, stored as {payload}, would read as {reads_as}; {way_out}"
+                    ));
+                    return None;
+                }
             }
-            findings
-                .new
-                .insert(format!("{event} has more fields than {payload}"));
         }
         Some(Sample {
-            name: (stored_as != shape.name).then(|| stored_as.to_owned()),
+            name: (!is_its_own).then(|| stored_as.to_owned()),
             now: (now != sample.payload).then_some(now),
             ..sample.clone()
         })
@@ -371,11 +418,6 @@ fn compare_shapes(
         findings.broken.push(format!(
             "{event} went back from schema {} to {}, but there may be stored ones of {0}; write `schema = {0}`",
             before.schema, now.schema
-        ));
-    } else if now.schema > before.schema {
-        findings.new.insert(format!(
-            "{event} has schema {} instead of {}",
-            now.schema, before.schema
         ));
     }
     if now.creates != before.creates {

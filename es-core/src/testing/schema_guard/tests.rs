@@ -171,6 +171,7 @@ fn a_renamed_event_is_refused_without_its_old_name() {
         &said,
         "`Lowered` of `Lamp` was stored as `Dimmed` before; write `was = \"Dimmed\"`",
     );
+    assert!(!said.contains("upcast"), "{said}");
 }
 
 #[test]
@@ -188,6 +189,34 @@ fn an_event_that_takes_the_place_of_two_reads_the_samples_of_both() {
     two_other_events::guard(&file).compare(true).unwrap();
     let said = one_event_for_both::guard(&file).compare(true).unwrap_err();
     assert_says(&said, "missing field `steps`");
+}
+
+#[test]
+fn an_event_that_goes_through_the_upcasters_of_another_is_refused() {
+    let file = File::new();
+    dimmed_and_powered::guard(&file).compare(true).unwrap();
+    let said = powered_as_dimmed::guard(&file).compare(true).unwrap_err();
+    assert_says(
+        &said,
+        r#"`Dimmed` of `Lamp`, stored as {"watts":30} under the name `Powered`, would read as {"watts":3}"#,
+    );
+    assert_says(
+        &said,
+        "keep `Powered` as an event of its own, marked `retired`",
+    );
+    assert!(!said.contains("instead of"), "{said}");
+
+    // What is merged by the same change that brings the upcaster goes through it as the event itself does, and is told.
+    let file = File::new();
+    dimmed_and_powered_at_first::guard(&file)
+        .compare(true)
+        .unwrap();
+    let said = powered_as_dimmed::guard(&file).compare(false).unwrap_err();
+    assert_says(&said, "still read");
+    for under in ["", " under the name `Powered`"] {
+        let told = format!(r#"stored as {{"watts":30}}{under}, reads as {{"watts":3}}"#);
+        assert_says(&said, &told);
+    }
 }
 
 #[test]
@@ -285,6 +314,10 @@ fn an_aggregate_that_is_not_given_is_missed() {
     let file = File::with_the_first_lamp();
     let said = schema_guard(&file.0).compare(true).unwrap_err();
     assert_says(&said, "`Lamp` is gone");
+    assert_says(
+        &said,
+        "streams are stored under it, so it cannot be renamed",
+    );
 }
 
 #[test]

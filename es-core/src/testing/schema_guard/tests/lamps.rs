@@ -251,3 +251,44 @@ lamp!(with_an_old_name, [Dimmed { percent: 50 }], {
     #[event("Dimmed", was = "Lowered")]
     fn dim(&mut self, percent: u8) {}
 });
+
+lamp!(
+    dimmed_and_powered,
+    [Dimmed { watts: 30 }, Powered { watts: 30 }],
+    {
+        #[event("Dimmed", schema = 2)]
+        fn dim(&mut self, watts: u8) {}
+
+        #[upcast("Dimmed", from = 1)]
+        fn from_deciwatts(payload: &mut es_core::JsonMap) {
+            let deciwatts = payload["watts"].as_u64().unwrap_or_default();
+            payload.insert("watts".to_owned(), (deciwatts / 10).into());
+        }
+
+        #[event("Powered")]
+        fn power(&mut self, watts: u8) {}
+    }
+);
+
+lamp!(powered_as_dimmed, [Dimmed { watts: 30 }], {
+    #[event("Dimmed", schema = 2, was = "Powered")]
+    fn dim(&mut self, watts: u8) {}
+
+    #[upcast("Dimmed", from = 1)]
+    fn from_deciwatts(payload: &mut es_core::JsonMap) {
+        let deciwatts = payload["watts"].as_u64().unwrap_or_default();
+        payload.insert("watts".to_owned(), (deciwatts / 10).into());
+    }
+});
+
+lamp!(
+    dimmed_and_powered_at_first,
+    [Dimmed { watts: 30 }, Powered { watts: 30 }],
+    {
+        #[event("Dimmed")]
+        fn dim(&mut self, watts: u8) {}
+
+        #[event("Powered")]
+        fn power(&mut self, watts: u8) {}
+    }
+);
