@@ -19,7 +19,7 @@ use crate::system::FollowError;
 /// fn status(error: &Error) -> u16 {
 ///     match error.kind() {
 ///         ErrorKind::NotFound => 404,
-///         ErrorKind::Conflict => 409,
+///         ErrorKind::Conflict | ErrorKind::AlreadyExists => 409,
 ///         ErrorKind::Erased => 410,
 ///         ErrorKind::Refused | ErrorKind::Invalid => 422,
 ///         ErrorKind::Unavailable | ErrorKind::Busy | ErrorKind::Unknown => 503,
@@ -32,8 +32,10 @@ use crate::system::FollowError;
 pub enum ErrorKind {
     /// It is not there: an aggregate, a version, a state before the first event, a follower, a parked event.
     NotFound,
-    /// Somebody else was faster, or what was to be created exists. Nothing was stored: get it again, and decide again.
+    /// Somebody else was faster. Nothing was stored: get it again, and decide again.
     Conflict,
+    /// What was to be created is there. Nothing was stored, and trying again ends no other way.
+    AlreadyExists,
     /// The domain said no, in the closure of an update. Nothing was stored.
     Refused,
     /// What was given cannot be stored: it is too large or too deep, or would not be read again as it is. Nothing was stored.
@@ -117,7 +119,8 @@ fn of_open(error: &OpenError) -> ErrorKind {
 fn of_save(error: &SaveError) -> ErrorKind {
     match error {
         SaveError::Open(error) => of_open(error),
-        SaveError::AlreadyExists { .. } | SaveError::Conflict { .. } => ErrorKind::Conflict,
+        SaveError::AlreadyExists { .. } => ErrorKind::AlreadyExists,
+        SaveError::Conflict { .. } => ErrorKind::Conflict,
         SaveError::NotCreated { .. }
         | SaveError::Panicked { .. }
         | SaveError::Replaced { .. }

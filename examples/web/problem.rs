@@ -49,7 +49,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let status = match error.kind() {
             ErrorKind::NotFound => StatusCode::NOT_FOUND,
-            ErrorKind::Conflict => StatusCode::CONFLICT,
+            ErrorKind::Conflict | ErrorKind::AlreadyExists => StatusCode::CONFLICT,
             ErrorKind::Erased => StatusCode::GONE,
             ErrorKind::Refused | ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             // Whether it is stored is not known. The same request sent again must not do it twice, so nobody is told to.

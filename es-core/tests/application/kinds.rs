@@ -59,6 +59,17 @@ async fn who_comes_second_has_a_conflict() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_is_created_twice_exists_already() -> Result<()> {
+    let app = app();
+    let mut lamp = Lamp::mount("kitchen");
+    let mut again = lamp.clone();
+    app.save(&mut lamp).await?;
+    let error = app.save(&mut again).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_the_domain_refuses_is_refused() -> Result<()> {
     let app = app();
     let mut purse = Purse::open(1);

@@ -28,7 +28,8 @@ use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use es_core::application::{
-    LoadError, LogError, OpenError, Retry, SaveError, SnapshotError, SnapshotPolicy, WaitError,
+    LoadError, LogError, OpenError, Retry, Save, SaveError, SnapshotError, SnapshotPolicy,
+    WaitError,
 };
 use es_core::persistence::{
     Advance, Append, AppendError, Commit, CommitId, DecodeError, EncodedEvent, EventStore, Filter,

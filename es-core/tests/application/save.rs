@@ -107,12 +107,22 @@ async fn many_aggregates_are_saved_in_every_form() -> Result<()> {
         app.save(five.iter_mut().collect::<Vec<_>>()).await?.version,
         [Version::FIRST; 2]
     );
+    let (mut six, mut purse) = (lamps(), Purse::open(1));
+    let mut batch: Vec<Box<dyn Save<Versions = Version> + '_>> = vec![Box::new(&mut purse)];
+    for lamp in &mut six {
+        batch.push(Box::new(lamp));
+    }
+    let saved = app.save(batch).await?;
+    assert_eq!(saved.version, [Version::FIRST; 3]);
+    let purse = purse.id();
+    assert_eq!(app.get::<Purse>(purse).await?.version(), Version::FIRST);
     for lamp in one
         .iter()
         .chain(&two)
         .chain(&three)
         .chain(&four)
         .chain(&five)
+        .chain(&six)
     {
         assert_eq!(app.get::<Lamp>(lamp.id()).await?, *lamp);
     }

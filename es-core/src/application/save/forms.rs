@@ -4,7 +4,21 @@ use crate::domain::{Aggregate, Version};
 
 /// What [`Application::save`](crate::application::Application::save) takes: `&mut A`, and tuples, arrays and `Vec`s of what it takes; also `&mut` to a slice, an array or a `Vec` of aggregates.
 ///
-/// Tuples have up to six members and may be nested.
+/// Tuples have up to six members and may be nested. How many aggregates of which types there are may be known when the program runs alone:
+///
+/// ```
+/// use es_core::application::Save;
+/// use es_core::{Aggregate, Application, Result, Version};
+///
+/// # async fn save<Dog: Aggregate, Cat: Aggregate>(app: Application, mut dog: Dog, mut cats: Vec<Cat>) -> Result<()> {
+/// let mut batch: Vec<Box<dyn Save<Versions = Version> + '_>> = vec![Box::new(&mut dog)];
+/// for cat in &mut cats {
+///     batch.push(Box::new(cat));
+/// }
+/// app.save(batch).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be saved",
     note = "save an aggregate by `&mut dog`, several by `(&mut from, &mut to)`, or by `&mut dogs[..]`"
@@ -96,6 +110,18 @@ impl<S: Save> Save for Vec<S> {
         for member in self {
             member.each(visit);
         }
+    }
+}
+
+impl<S: Save + ?Sized> Save for Box<S> {
+    type Versions = S::Versions;
+
+    fn versions(&self) -> Self::Versions {
+        (**self).versions()
+    }
+
+    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn Unsaved)) {
+        (**self).each(visit);
     }
 }
 
