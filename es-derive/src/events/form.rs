@@ -3,7 +3,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{GenericArgument, Path, PathArguments, Token, Type, TypeParamBound};
+use syn::{GenericArgument, Path, PathArguments, Token, Type, TypeParamBound, TypeReference};
 
 use crate::{source, types};
 
@@ -104,14 +104,7 @@ pub(super) fn of(ty: &Type) -> Result<Form, (TokenStream, String)> {
     let ty = types::ungrouped(ty);
     match ty {
         Type::Reference(reference) if reference.mutability.is_some() => {
-            let text = |ty: &Type| source::text(ty.to_token_stream());
-            let owned = match types::ungrouped(&reference.elem) {
-                Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
-                Type::Path(path) if is_unsized(&path.path) => format!("&{}", text(&reference.elem)),
-                Type::Slice(slice) => format!("Vec<{}>", text(&slice.elem)),
-                inner => text(inner),
-            };
-            Err((quote!(#ty), format!("`{owned}`")))
+            Err((quote!(#ty), instead_of(reference)))
         }
         Type::Reference(reference) => {
             let form = match types::ungrouped(&reference.elem) {
@@ -135,6 +128,23 @@ pub(super) fn of(ty: &Type) -> Result<Form, (TokenStream, String)> {
             None => Err((quote!(#ty), "an owned type, or `impl Into<T>`".to_owned())),
         },
         _ => Ok(Form::Owned(owned(ty)?)),
+    }
+}
+
+/// What to write instead of a reference where it cannot stand.
+fn instead_of(reference: &TypeReference) -> String {
+    let text = |ty: &Type| source::text(ty.to_token_stream());
+    match types::ungrouped(&reference.elem) {
+        Type::Path(path) if path.path.is_ident("str") => "`String`".to_owned(),
+        Type::Path(path) if is_unsized(&path.path) => {
+            let owned = text(&reference.elem)
+                .replace("Path", "PathBuf")
+                .replace("OsStr", "OsString")
+                .replace("CStr", "CString");
+            format!("`{owned}`")
+        }
+        Type::Slice(slice) => format!("`Vec<{}>`", text(&slice.elem)),
+        inner => format!("`{}`", text(inner)),
     }
 }
 
@@ -186,8 +196,10 @@ struct Borrowed(Option<(TokenStream, String)>);
 impl Visit<'_> for Borrowed {
     fn visit_type(&mut self, ty: &Type) {
         let help = match ty {
-            Type::Reference(_) => {
-                "an owned type inside: `Option<String>` instead of `Option<&str>`"
+            Type::Reference(reference) => {
+                let found = || (quote!(#ty), instead_of(reference));
+                self.0.get_or_insert_with(found);
+                return;
             }
             Type::ImplTrait(_) => "a concrete type; `impl Into<T>` stands alone",
             Type::TraitObject(_) => "a concrete type, or an enum of those that may occur",

@@ -42,6 +42,9 @@ impl Dog {
 
     #[event("Unsized")]
     fn without_size(&mut self, a: &mut str, b: &mut [u8], c: &mut std::path::Path) {}
+
+    #[event("Inside")]
+    fn inside(&mut self, a: (&str, u8), b: &[&str], c: Vec<&[u8]>, d: Option<&std::path::Path>) {}
 }
 
 fn main() {}
