@@ -1,6 +1,10 @@
 //! `#[serde(..)]` as the user wrote it: read for what it means to what is stored, and left to serde for the rest.
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, Token};
+use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, Token, Type};
+
+use crate::source;
 
 pub(crate) fn is_serde(attribute: &Attribute) -> bool {
     attribute.path().is_ident("serde")
@@ -36,4 +40,23 @@ pub(crate) fn text(key: &Meta) -> Option<&LitStr> {
         },
         Meta::Path(_) | Meta::List(_) => None,
     }
+}
+
+/// Writes out `Self` in `default = "Self::euro"`: on a field of the events it would be another type.
+pub(crate) fn name_self(attribute: &mut Attribute, self_type: &Type) {
+    let Meta::List(list) = &mut attribute.meta else {
+        return;
+    };
+    let named = |token: TokenTree| match syn::parse2::<LitStr>(token.to_token_stream()) {
+        Ok(text) => match text.value().strip_prefix("Self::") {
+            Some(function) => {
+                let owner = source::text(self_type.to_token_stream());
+                LitStr::new(&format!("<{owner}>::{function}"), text.span()).to_token_stream()
+            }
+            None => token.into(),
+        },
+        Err(_) => token.into(),
+    };
+    let tokens = std::mem::take(&mut list.tokens);
+    list.tokens = tokens.into_iter().map(named).collect::<TokenStream>();
 }

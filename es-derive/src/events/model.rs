@@ -230,8 +230,12 @@ fn parameter(
     self_type: &Type,
     diagnostics: &mut Diagnostics,
 ) -> Option<Parameter> {
-    let (field_attributes, rest) = input.attrs.drain(..).partition(serde_attributes::is_serde);
+    let (mut field_attributes, rest): (Vec<_>, _) =
+        input.attrs.drain(..).partition(serde_attributes::is_serde);
     input.attrs = rest;
+    for attribute in &mut field_attributes {
+        serde_attributes::name_self(attribute, self_type);
+    }
     if let Some(condition) = input.attrs.iter().find(|attribute| is_condition(attribute)) {
         diagnostics.error_with_help(
             condition,

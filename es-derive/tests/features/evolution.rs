@@ -203,3 +203,32 @@ fn upcasters_may_stand_under_conditions() -> es_core::Result<()> {
     assert_eq!(cat.lives, 5);
     Ok(())
 }
+
+#[derive(Aggregate, Debug, PartialEq)]
+#[aggregate("Price")]
+struct Price {
+    root: Root<Self>,
+    currency: String,
+}
+
+#[events]
+impl Price {
+    fn euro() -> String {
+        "EUR".to_owned()
+    }
+
+    #[event("Set")]
+    fn set(#[serde(default = "Self::euro")] currency: String) -> Self {
+        Self {
+            root: Root::new(),
+            currency,
+        }
+    }
+}
+
+#[test]
+fn the_default_of_a_parameter_may_be_a_function_of_the_aggregate() -> es_core::Result<()> {
+    let price: Price = load(&[("Set", 1, "{}")])?;
+    assert_eq!(price.currency, "EUR");
+    Ok(())
+}
