@@ -93,7 +93,7 @@ pub trait ParameterStoredWith<const PLACE: usize> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be recorded",
     label = "this has no stored form",
-    note = "derive `Serialize` and `Deserialize` for it"
+    note = "derive `Serialize` and `Deserialize` for it; a type of another crate goes into a struct of yours that has them"
 )]
 pub trait Storable {}
 
@@ -104,7 +104,8 @@ impl<T: Serialize + serde::de::DeserializeOwned> Storable for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of an event",
     label = "an event can be printed, copied, compared and sent to another thread",
-    note = "derive `Debug`, `Clone` and `PartialEq` for it; it is `Send` and `Sync` where all its parts are"
+    note = "derive `Debug`, `Clone` and `PartialEq` for it; it is `Send` and `Sync` where all its parts are",
+    note = "a type of another crate that lacks them goes into a struct of yours that has them"
 )]
 pub trait Fact {}
 
