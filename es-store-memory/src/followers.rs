@@ -53,6 +53,12 @@ impl Followers {
         kept.map(|kept| kept.standing.clone()).unwrap_or_default()
     }
 
+    /// Those of whom something is kept, but for projections inside of commits.
+    pub(crate) fn known(&self) -> Vec<FollowerId> {
+        let kept = self.kept.iter().filter(|(_, kept)| !kept.inline);
+        kept.map(|(follower, _)| follower.clone()).collect()
+    }
+
     pub(crate) fn parked(&self, follower: &FollowerId) -> Vec<Parked> {
         let kept = self.kept.get(follower);
         kept.map(|kept| kept.parked.clone()).unwrap_or_default()

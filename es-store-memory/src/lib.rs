@@ -196,6 +196,10 @@ impl CheckpointStore for MemoryStore {
         Box::pin(async move { Ok(self.log().followers.standing(follower).at(self.now())) })
     }
 
+    fn followers(&self) -> BoxFuture<'_, Result<Vec<FollowerId>, ReadError>> {
+        Box::pin(async move { Ok(self.log().followers.known()) })
+    }
+
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
         Box::pin(async move {
             self.log_to_write()

@@ -236,6 +236,15 @@ pub(crate) async fn parked(
     parked.collect()
 }
 
+pub(crate) async fn known(client: &ClientWrapper, sql: &Sql) -> Result<Vec<FollowerId>, Fault> {
+    let statement = client.prepare_cached(&sql.read_followers).await?;
+    let rows = client.query(&statement, &[]).await?;
+    let known = rows
+        .iter()
+        .map(|row| Ok(FollowerId::new(name(row, 0)?, name(row, 1)?)));
+    known.collect()
+}
+
 pub(crate) async fn dropped(
     client: &ClientWrapper,
     sql: &Sql,

@@ -123,6 +123,8 @@ pub(crate) struct Sql {
     pub(crate) renew_lease: String,
     pub(crate) move_checkpoint: String,
     pub(crate) read_begun: String,
+    /// Without projections inside of commits.
+    pub(crate) read_followers: String,
     pub(crate) read_output: String,
     pub(crate) write_output: String,
     /// For a projection inside of commits, which begins anew where it is another revision, and leaves who had a lease fenced.
@@ -283,6 +285,11 @@ impl Sql {
                  AND ($6::int8 IS NULL OR epoch = $6) AND {BEGUN} = $7::int8 AND ($8::int8 IS NULL OR revision = $8)"
             )),
             read_begun: format!("SELECT {BEGUN}"),
+            read_followers: named(
+                "SELECT follower, log FROM {checkpoints} \
+                 WHERE output IS NULL OR NOT coalesce((output::jsonb ->> 'inline')::boolean, FALSE)"
+                    .to_owned(),
+            ),
             read_output: named(
                 "SELECT output FROM {checkpoints} WHERE follower = $1 AND log = $2".to_owned(),
             ),

@@ -138,6 +138,17 @@ pub(crate) fn advance(
     Ok(())
 }
 
+pub(crate) fn known(connection: &Connection, sql: &Sql) -> Result<Vec<FollowerId>> {
+    let mut statement = connection.prepare_cached(&sql.read_followers)?;
+    let rows = statement.query_map((), |row| {
+        Ok(FollowerId::new(
+            row.get::<_, String>(0)?,
+            row.get::<_, String>(1)?,
+        ))
+    })?;
+    rows.collect()
+}
+
 pub(crate) fn parked(
     connection: &Connection,
     sql: &Sql,

@@ -14,6 +14,8 @@ pub(crate) struct Sql {
     pub(crate) read_events_of_commit: String,
     pub(crate) read_checkpoint: String,
     pub(crate) write_checkpoint: String,
+    /// Without projections inside of commits.
+    pub(crate) read_followers: String,
     pub(crate) read_standing: String,
     pub(crate) write_lease: String,
     pub(crate) read_output: String,
@@ -121,6 +123,9 @@ impl Sql {
             write_checkpoint: format!(
                 "INSERT INTO {p}checkpoints (follower, log, position, commit_id) VALUES (?1, ?2, ?3, ?4) \
                  ON CONFLICT (follower, log) DO UPDATE SET position = excluded.position, commit_id = excluded.commit_id"
+            ),
+            read_followers: format!(
+                "SELECT follower, log FROM {p}checkpoints WHERE output IS NULL OR NOT coalesce(output ->> 'inline', FALSE)"
             ),
             read_standing: format!(
                 "SELECT position, commit_id, revision, epoch, holder, since, until FROM {p}checkpoints WHERE follower = ?1 AND log = ?2"

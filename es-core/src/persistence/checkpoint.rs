@@ -155,6 +155,14 @@ pub trait CheckpointStore: Send + Sync + 'static {
         })
     }
 
+    /// Those of whom something is kept, in any order: also those that no program follows any more, and without projections that run inside of commits.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn followers(&self) -> BoxFuture<'_, Result<Vec<FollowerId>, ReadError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// Takes a lease by raising its epoch, where it is free; renews it without raising it; or gives it back. All by the clock of the store.
     ///
     /// # Errors

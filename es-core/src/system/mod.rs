@@ -23,6 +23,7 @@ mod state;
 mod steps;
 mod traced;
 mod types;
+mod unknown;
 mod watch;
 
 use std::fmt;
@@ -41,6 +42,7 @@ pub use runner::Running;
 pub use state::{State, Status, StopReason};
 pub use steps::Stepped;
 pub use types::Types;
+pub use unknown::UnknownFollower;
 
 use crate::application::{AggregateType, Application};
 use followed::Followed;

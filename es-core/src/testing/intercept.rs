@@ -125,6 +125,11 @@ pub trait Intercept: Send + Sync + 'static {
         self.store().standing(follower)
     }
 
+    /// See [`CheckpointStore::followers`].
+    fn followers(&self) -> BoxFuture<'_, Result<Vec<FollowerId>, ReadError>> {
+        self.store().followers()
+    }
+
     /// See [`CheckpointStore::lease`].
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
         self.store().lease(request)
@@ -252,6 +257,10 @@ impl<I: Intercept> CheckpointStore for Intercepted<I> {
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Standing, ReadError>> {
         self.0.standing(follower)
+    }
+
+    fn followers(&self) -> BoxFuture<'_, Result<Vec<FollowerId>, ReadError>> {
+        self.0.followers()
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {

@@ -14,3 +14,4 @@ mod running;
 mod school;
 mod stepping;
 mod traced;
+mod unknown;

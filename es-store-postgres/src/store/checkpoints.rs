@@ -64,6 +64,11 @@ impl CheckpointStore for PostgresStore {
         })
     }
 
+    fn followers(&self) -> BoxFuture<'_, Result<Vec<FollowerId>, ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move { reading!(shared, client, followers::known(&client, &shared.sql)) })
+    }
+
     fn parked<'a>(
         &'a self,
         follower: &'a FollowerId,

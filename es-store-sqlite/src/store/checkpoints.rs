@@ -30,6 +30,10 @@ impl CheckpointStore for SqliteStore {
         })
     }
 
+    fn followers(&self) -> BoxFuture<'_, Result<Vec<FollowerId>, ReadError>> {
+        Box::pin(async move { self.read(followers::known) })
+    }
+
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
         Box::pin(async move {
             let clock = Arc::clone(&self.shared.clock);

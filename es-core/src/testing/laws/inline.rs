@@ -70,6 +70,8 @@ pub async fn a_projection_inside_of_commits_is_never_behind<H: Harness>(mut harn
     }
     let of_a_follower = advance(&FollowerId::new("other", "laws"), 0, 5, []);
     store.commit(of_a_follower).await.expect("it is stored");
+    let known = store.followers().await.expect("it can be read");
+    assert!(!known.contains(&id()), "it is no follower of a system");
     // Written where it does not run; handled by the next commit where it does.
     write(&other, [append(&stream(1), 3, 2)]).await;
     write(&store, [append(&stream(2), 3, 1), append(&stream(3), 0, 2)]).await;

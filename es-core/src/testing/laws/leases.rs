@@ -327,6 +327,8 @@ pub async fn what_is_parked_waits_in_order_and_leaves_a_record_when_dropped<H: H
     let dropped = store.decide(&follower(), &two, drop_it(5)).await;
     dropped.expect("it is the first of its stream");
     let store = reopened("law 29", &mut harness, store).await;
+    let known = store.followers().await.expect("it can be read");
+    assert_eq!(known, [follower()], "nobody else has anything here");
     assert_eq!(parked(&store).await, [all[1], all[3]]);
     let dropped = store.dropped(&follower()).await.expect("it can be read");
     assert_eq!(dropped.len(), 1);
