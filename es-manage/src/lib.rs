@@ -133,7 +133,7 @@ pub use commands::parked::{
 pub use commands::rebuild::{RebuildReport, Rebuilt, rebuild};
 pub use commands::show::{At, Change, FieldChange, ShowReport, show};
 pub use commands::snapshot::{NotTaken, SnapshotReport, Taken, snapshot};
-pub use commands::status::{FollowerState, FollowerStatus, StatusReport, status};
+pub use commands::status::{FollowerState, FollowerStatus, StatusReport, UnknownStatus, status};
 pub use commands::sync_followers::{
     SyncError, SyncOptions, SyncOutcome, SyncReport, Synced, sync_followers,
 };

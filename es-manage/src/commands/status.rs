@@ -6,7 +6,7 @@ use es_core::system::{FollowerHandle, State, StopReason, System};
 use es_core::{Position, Result};
 use serde::Serialize;
 
-use crate::output::{BAD, Cell, GOOD, Human, QUIET, Text, WORTH_A_LOOK, clean};
+use crate::output::{BAD, Cell, GOOD, Human, QUIET, Text, WORTH_A_LOOK, clean, counted};
 use crate::{Status, time};
 
 /// What [`status`](crate::status()) found.
@@ -17,6 +17,9 @@ pub struct StatusReport {
     pub system: String,
     /// Its followers, leaders first.
     pub followers: Vec<FollowerStatus>,
+    /// Those who followed its applications and are none of its followers: of another program, or taken away or renamed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<UnknownStatus>,
 }
 
 impl StatusReport {
@@ -70,6 +73,22 @@ pub struct FollowerStatus {
     pub known_revision: u32,
 }
 
+/// What is kept of a follower that the system does not have.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct UnknownStatus {
+    /// Its name.
+    pub follower: String,
+    /// The application whose log it followed.
+    pub log: String,
+    /// The last position that it has seen.
+    pub position: Position,
+    /// How many events are set aside, or wait behind one that is.
+    pub parked: u64,
+    /// Who runs it.
+    pub holder: Option<String>,
+}
+
 /// What a follower does, as far as its store knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -89,7 +108,7 @@ pub enum FollowerState {
     LogRestored,
 }
 
-/// How each follower is: what it does, how far it is, who runs it, what it has set aside.
+/// How each follower is: what it does, how far it is, who runs it, what it has set aside; and what is kept of followers that the system does not have.
 ///
 /// # Errors
 /// [`Error`](es_core::Error), where a store cannot be read.
@@ -98,9 +117,18 @@ pub async fn status(system: &System) -> Result<StatusReport> {
     for follower in system.leaders_first() {
         followers.push(of_one(&follower).await?);
     }
+    let unknown = system.unknown_followers().await?.into_iter();
+    let unknown = unknown.map(|unknown| UnknownStatus {
+        follower: unknown.follower.name.into_owned(),
+        log: unknown.follower.log.into_owned(),
+        position: unknown.position,
+        parked: unknown.parked as u64,
+        holder: unknown.holder,
+    });
     Ok(StatusReport {
         system: system.name().to_owned(),
         followers,
+        unknown: unknown.collect(),
     })
 }
 
@@ -150,20 +178,33 @@ async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
 
 impl Human for StatusReport {
     fn human(&self, text: &mut Text) -> fmt::Result {
-        if self.followers.is_empty() {
-            return writeln!(text, "{} has no followers", self.system);
-        }
         let rows: Vec<_> = self.followers.iter().map(FollowerStatus::row).collect();
-        text.table(
-            [
-                "follower", "log", "state", "behind", "waiting", "parked", "run by",
-            ],
-            &rows,
-        )?;
+        match rows.is_empty() {
+            true => writeln!(text, "{} has no followers", self.system)?,
+            false => text.table(
+                [
+                    "follower", "log", "state", "behind", "waiting", "parked", "run by",
+                ],
+                &rows,
+            )?,
+        }
         for follower in &self.followers {
             if let Some(reason) = &follower.reason {
                 writeln!(text, "{}: {}", follower.follower, clean(reason))?;
             }
+        }
+        for unknown in &self.unknown {
+            writeln!(
+                text,
+                "{} on the log of {} is no follower of this system; it stands at position {}{}",
+                clean(&unknown.follower),
+                clean(&unknown.log),
+                unknown.position,
+                match unknown.parked {
+                    0 => String::new(),
+                    parked => format!(", with {} set aside", counted(parked, "event")),
+                }
+            )?;
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[Test] = tests![
     silence_prints_errors_still,
     a_lease_held_elsewhere_is_named_and_can_be_waited_for,
     what_nobody_reads_any_more_changes_no_exit_status,
+    who_is_no_follower_any_more_is_told_with_what_it_set_aside,
 ];
 
 /// All rows of all tables, and the tables.
@@ -265,6 +266,28 @@ fn silence_prints_errors_still() {
         "#]],
     );
     assert_eq!(place.run(["sync-followers", "-v", "4"]).status, 1);
+}
+
+fn who_is_no_follower_any_more_is_told_with_what_it_set_aside() {
+    let place = Place::seeded();
+    assert_eq!(place.run(["sync-followers"]).status, 0);
+    let connection = Connection::open(place.path("school.db")).unwrap();
+    let renamed = "UPDATE es_checkpoints SET follower = 'pinboard' WHERE follower = 'wall'";
+    assert_eq!(connection.execute(renamed, []).unwrap(), 1);
+    let parked = "INSERT INTO es_parked (follower, log, position, category, stream, failure, attempts, since, retry) \
+         VALUES ('pinboard', 'school', 7, 'Dog', zeroblob(16), 'no pin', 1, 0, 0)";
+    assert_eq!(connection.execute(parked, []).unwrap(), 1);
+
+    let status = place.run(["status"]);
+    let told = "pinboard on the log of school is no follower of this system; it stands at position 7, with 1 event set aside";
+    assert_eq!(status.out.lines().last(), Some(told), "{status:?}");
+    assert_eq!(status.status, 0, "it may be of another program");
+    let status = place.run(["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
+    assert_eq!(
+        status["unknown"],
+        serde_json::json!([{"follower": "pinboard", "log": "school", "position": 7, "parked": 1, "holder": null}])
+    );
 }
 
 fn take(place: &Place, length: Duration) {
