@@ -71,15 +71,16 @@ pub enum StopReason {
         /// Why it failed, with the causes.
         failure: String,
     },
-    /// An event was written by newer code, or its declaration was taken away; it is the one at hand, or of an aggregate that its handler asked for.
-    /// That is no fault of the event, so it is neither tried again nor set aside.
+    /// An event was written by newer code, its declaration was taken away, or it takes a key or a feature of `es-core` that this program lacks; it
+    /// is the one at hand, or of an aggregate that its handler asked for or saves. That is no fault of the event, so it is neither tried again nor
+    /// set aside.
     #[error(
-        "at position {position} this program meets an event that it does not know: {failure}; run the program that wrote it, or declare it, `retired` if it is of the past"
+        "at position {position} this program meets an event that it does not know or cannot open: {failure}; mend that, or run the program that wrote it"
     )]
     NotKnown {
         /// The event.
         position: Position,
-        /// What is not known, with the causes.
+        /// What is not known or cannot be opened, with the causes, and how that is mended.
         failure: String,
     },
     /// The log is not the one that the checkpoint was taken of: it was restored to an earlier state.

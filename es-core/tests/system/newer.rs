@@ -1,6 +1,8 @@
 //! Events of a newer program, while the older one still runs: they are no failure of their handler.
 use std::sync::atomic::Ordering;
 
+use es_core::application::LoadError;
+use es_core::persistence::{CodecError, DecodeError};
 use es_core::system::{OnFailure, State, StopReason};
 use es_core::{
     Aggregate, Application, BoxError, Follower, Position, ProcessManager, Projection, Recorded,
@@ -167,4 +169,114 @@ fn an_event_that_is_not_known_yet_is_left_to_the_program_that_knows_it() {
         let status = newer.follower("wall").status().await.unwrap();
         assert_eq!(status.events_behind(), 0);
     });
+}
+
+/// Needs what only a program has that was built with more features.
+#[derive(Clone)]
+struct Plainly;
+
+impl Projection for Plainly {
+    const NAME: &'static str = "wall";
+    type Events = DogEvent;
+}
+
+impl MemoryProjection for Plainly {
+    fn handle(&mut self, event: Recorded<DogEvent>) -> Result<(), BoxError> {
+        let source = CodecError::NotBuiltIn { feature: "zstd" };
+        Err(Box::new(LoadError::from(DecodeError::Codec {
+            stream: event.stream,
+            version: event.version,
+            event: "Registered".to_owned(),
+            source,
+        })))
+    }
+}
+
+#[test]
+fn what_takes_a_feature_that_this_program_lacks_is_left_to_the_program_that_has_it() {
+    block_on(async {
+        let (store, app) = application("school");
+        trained(&app, 1, &["sit"]).await;
+        let follower = store.project(Plainly).on_failure(OnFailure::park());
+        let older = System::new("older").follow(&app, follower);
+        let said = meets(&older, "wall", 1).await;
+        assert!(said.contains("the feature `zstd`"), "{said}");
+        let status = older.follower("wall").status().await.unwrap();
+        assert_eq!((status.position, status.parked), (Position::START, 0));
+    });
+}
+
+#[cfg(feature = "aes")]
+mod keys {
+    use es_core::persistence::{Key, Keys};
+    use es_store_memory::MemoryStore;
+
+    use super::*;
+    use crate::school::{Certificate, dog};
+
+    fn over(store: &MemoryStore, name: &str, keys: &Keys) -> Application {
+        let app = Application::builder(store.clone()).keys(keys.clone());
+        app.name(name).build()
+    }
+
+    /// Those of a process that was not told of the rotation, and those of the one that began it.
+    fn rotated() -> (Keys, Keys) {
+        let drawn = || Key::generate().expect("there is randomness");
+        let (first, second) = (drawn(), drawn());
+        let newer = Keys::new(2, second).and(1, first.clone());
+        let newer = newer.expect("they are two");
+        (Keys::new(1, first), newer)
+    }
+
+    #[test]
+    fn an_event_under_a_key_that_was_not_given_is_left_to_the_program_that_has_it() {
+        block_on(async {
+            let store = MemoryStore::new();
+            let (old, new) = rotated();
+            let (before, later) = (over(&store, "school", &old), over(&store, "school", &new));
+            let follower = store.project(Wall::default());
+            let older =
+                System::new("older").follow(&before, follower.on_failure(OnFailure::park()));
+            trained(&before, 1, &["sit"]).await;
+            trained(&later, 2, &["bow"]).await;
+            let said = meets(&older, "wall", 3).await;
+            for part in [
+                "at position 3",
+                &stream(2).to_string(),
+                "at version 1",
+                "`Registered`",
+                "there is no key 2; give the program the key",
+            ] {
+                assert!(said.contains(part), "{said}");
+            }
+            let status = older.follower("wall").status().await.unwrap();
+            assert_eq!((status.position, status.parked), (Position::from(2), 0));
+
+            let newer = System::new("newer").follow(&later, store.project(Wall::default()));
+            newer.settle().await.unwrap();
+            assert_eq!(tricks(&store, 2), ["bow"]);
+        });
+    }
+
+    #[test]
+    fn a_process_manager_without_the_keys_of_what_it_writes_to_leaves_that_to_the_program_that_has_them()
+     {
+        block_on(async {
+            let store = MemoryStore::new();
+            let (old, new) = rotated();
+            let later = over(&store, "office", &new);
+            later.save(&mut Certificate::open(dog(1))).await.unwrap();
+            // The first finds the certificate, the second none, and may not write one beside it.
+            for number in [1, 2] {
+                let (_, school) = application("school");
+                trained(&school, number, &["sit"]).await;
+                let before = over(&store, "office", &old);
+                let follower = Certificates.onto(&before).named(format!("of {number}"));
+                let follower = follower.on_failure(OnFailure::park());
+                let older = System::new("older").follow(&school, follower);
+                let said = meets(&older, &format!("of {number}"), 2).await;
+                assert!(said.contains("there is no key 2"), "{said}");
+            }
+        });
+    }
 }

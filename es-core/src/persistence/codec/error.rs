@@ -97,6 +97,18 @@ impl CodecError {
         false
     }
 
+    /// Whether another program may open it, which was given the key, or built with the feature.
+    pub(crate) fn is_lacking(&self) -> bool {
+        match self {
+            Self::NotBuiltIn { .. } => true,
+            #[cfg(feature = "aes")]
+            Self::Keys {
+                source: KeyError::Unknown { .. },
+            } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the keys cannot be reached, which says nothing about them.
     pub(crate) fn is_away(&self) -> bool {
         #[cfg(feature = "aes")]

@@ -9,7 +9,8 @@ use crate::domain::StreamId;
 
 /// Keys by id, the same for all streams: the first encrypts, all decrypt.
 ///
-/// To rotate, put a new key in front and keep the old ones for as long as there are payloads that they encrypted:
+/// To rotate, first give all programs the new key as a second one, and start them anew; then put it in front. A program that does not have it by
+/// then cannot read what the others write, and its followers stop there. Keep the old keys for as long as there are payloads that they encrypted:
 ///
 /// ```
 /// use es_core::persistence::{Key, Keys};

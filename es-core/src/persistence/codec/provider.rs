@@ -99,7 +99,8 @@ pub enum KeyError {
         "the key was destroyed on purpose; what it encrypted cannot be read any more, and nothing can be added to it"
     )]
     Destroyed,
-    /// There is no key of that id.
+    /// There is no key of that id. Another program may have it, as while keys are rotated, so followers stop there and set nothing aside: of a key
+    /// that nobody has any more, [`Destroyed`](Self::Destroyed) is the answer.
     #[error(
         "there is no key {id}; give the program the key that had this id when the payload was written"
     )]

@@ -73,7 +73,7 @@ pub enum EncodeError {
 pub enum DecodeError {
     /// The code declares no event of that name.
     #[error(
-        "`{stream}` has an unknown event `{event}` at version {version}; declare it, if only as an old name"
+        "`{stream}` has an unknown event `{event}` at version {version}; declare it, if only as an old name or as `retired`"
     )]
     UnknownEvent {
         /// The stream.

@@ -38,18 +38,20 @@ pub(in crate::system) fn is_away(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-/// Whether an error comes of what this program does not know and another does, which wrote it: the event itself, or one of an aggregate that its
-/// handler asked for.
+/// Whether an error comes of what this program does not know or lacks, and another has, which wrote it: the event itself, or one of an aggregate
+/// that its handler asked for or saves.
 pub(super) fn is_not_known(error: &(dyn StdError + 'static)) -> bool {
-    causes(error).filter_map(not_decoded).any(|error| {
-        matches!(
-            error,
-            DecodeError::UnknownEvent { .. } | DecodeError::FutureSchema { .. }
-        )
-    })
+    causes(error)
+        .filter_map(not_decoded)
+        .any(|error| match error {
+            DecodeError::UnknownEvent { .. } | DecodeError::FutureSchema { .. } => true,
+            DecodeError::Codec { source, .. } => source.is_lacking(),
+            _ => false,
+        })
 }
 
-/// What could not be decoded. The errors of an application are transparent, so what they hold is no cause of theirs.
+/// What could not be decoded. The errors of an application are transparent, so what they hold is no cause of theirs; what keeps from saving is kept
+/// in a box.
 fn not_decoded<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e DecodeError> {
     if let Some(Error::Load(LoadError::Decode(error)) | Error::Log(LogError::Decode(error))) =
         error.downcast_ref()
@@ -60,6 +62,9 @@ fn not_decoded<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e DecodeErro
         return Some(error);
     }
     if let Some(LogError::Decode(error)) = error.downcast_ref() {
+        return Some(error);
+    }
+    if let Some(error) = error.downcast_ref::<Box<DecodeError>>() {
         return Some(error);
     }
     error.downcast_ref()
