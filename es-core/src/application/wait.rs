@@ -13,7 +13,8 @@ use crate::persistence::{FollowerId, ReadError};
 pub enum WaitError {
     /// The follower did not get there in time.
     #[error(
-        "{follower} has reached position {reached} after {waited:?}, not {awaited}; is it running?"
+        "{follower} has reached position {reached} after {waited:?}, not {awaited}; {}",
+        in_the_way(.state)
     )]
     TimedOut {
         /// The follower.
@@ -24,6 +25,8 @@ pub enum WaitError {
         reached: Position,
         /// How long it was waited for.
         waited: Duration,
+        /// What it does in this process, in words, with what failed; nothing where it was not started here.
+        state: Option<String>,
     },
     /// The follower could not handle just that event, and set it aside: what was written is not in what it makes.
     #[error(
@@ -81,7 +84,15 @@ pub(super) async fn wait_for(
             awaited,
             reached,
             waited: at_most,
+            state: None,
         }),
         Err(error) => Err(error),
+    }
+}
+
+fn in_the_way(state: &Option<String>) -> String {
+    match state {
+        Some(state) => format!("in this process it is {state}"),
+        None => "is it running?".to_owned(),
     }
 }

@@ -99,9 +99,10 @@ impl FollowerHandle {
     /// wrote. Ends at once where it has, or where there is no position to wait for.
     ///
     /// # Errors
-    /// [`WaitError`], as [`Error::Wait`](crate::Error::Wait); [`WaitError::TimedOut`] after `at_most`, and [`WaitError::Parked`] where it could
-    /// not handle just that event and set it aside. [`FollowError::Stopped`] as soon as it stopped in this system at an event that it cannot handle,
-    /// and nobody else has its lease.
+    /// [`WaitError`], as [`Error::Wait`](crate::Error::Wait); [`WaitError::TimedOut`] after `at_most`, with what it does in this system, and
+    /// [`WaitError::Parked`] where it could not handle just that event and set it aside. [`FollowError::Stopped`] as soon as it stopped in this system
+    /// for a reason that somebody has to mend, and nobody else has its lease. One that was told to stop, or that leaves its work to a newer program,
+    /// is waited for.
     pub async fn wait_for<P: Into<Option<Position>>>(
         &self,
         position: P,
@@ -120,11 +121,9 @@ impl FollowerHandle {
                     if reached >= awaited {
                         return Ok::<_, ReadError>(Waited::Reached);
                     }
-                    // Another process may be past that event, or try it.
+                    // Another process may try it.
                     if let State::Stopped(reason) = state
-                        && let StopReason::Failed { position, .. }
-                        | StopReason::NotKnown { position, .. } = reason
-                        && reached < position
+                        && is_in_vain(&reason, reached)
                         && followed
                             .store
                             .standing(&followed.id)
@@ -155,11 +154,13 @@ impl FollowerHandle {
                 return Err(FollowError::Stopped { follower, source }.into());
             }
             Waited::InVain => {
+                let state = Some(followed.state()).filter(|state| *state != State::Idle);
                 return Err(WaitError::TimedOut {
                     follower,
                     awaited,
                     reached,
                     waited: at_most,
+                    state: state.map(|state| state.to_string()),
                 }
                 .into());
             }
@@ -268,6 +269,19 @@ impl fmt::Debug for FollowerHandle {
         f.debug_struct("FollowerHandle")
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+/// Whether one that stopped here gets no further: nobody has taken it on from there, and nobody will before somebody mends something.
+fn is_in_vain(reason: &StopReason, reached: Position) -> bool {
+    match reason {
+        StopReason::Failed { position, .. } | StopReason::NotKnown { position, .. } => {
+            reached < *position
+        }
+        StopReason::LogRestored { position, .. } => reached == *position,
+        StopReason::Incomplete { .. } | StopReason::NameTaken | StopReason::Unable { .. } => true,
+        // It may be started again, and whoever made the newer revision goes on with that.
+        StopReason::Told | StopReason::Outdated { .. } => false,
     }
 }
 

@@ -15,3 +15,4 @@ mod school;
 mod stepping;
 mod traced;
 mod unknown;
+mod waiting;

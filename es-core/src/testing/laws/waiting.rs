@@ -134,6 +134,7 @@ pub async fn waiting_ends_by_time_out_otherwise(harness: impl Harness) {
             awaited,
             reached,
             waited,
+            ..
         })) => assert_eq!(
             (named, awaited.get(), reached.get(), waited),
             (follower(), 5, 3, AT_MOST)

@@ -1,0 +1,152 @@
+//! Who waits for a follower is told what is in the way.
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use es_core::application::WaitError;
+use es_core::system::{FollowError, FollowerHandle, OnFailure, State, StopReason};
+use es_core::{Error, Follower, Position, Projection, Recorded, System};
+use es_store_memory::{MemoryProjection, MemoryStore};
+use pollster::block_on;
+
+use crate::school::{DogEvent, Wall, application, trained};
+
+const LONG: Duration = Duration::from_secs(2);
+
+async fn stopped(handle: &FollowerHandle, awaited: u64) -> StopReason {
+    let waited = handle.wait_for(Position::from(awaited), LONG).await;
+    let Err(Error::Follow(error)) = waited else {
+        panic!("{waited:?}");
+    };
+    match error.downcast::<FollowError>().map(|error| *error) {
+        Ok(FollowError::Stopped { source, .. }) => *source,
+        error => panic!("{error:?}"),
+    }
+}
+
+async fn timed_out(handle: &FollowerHandle, awaited: u64) -> String {
+    let waited = handle.wait_for(Position::from(awaited), Duration::ZERO);
+    match waited.await {
+        Err(error @ Error::Wait(WaitError::TimedOut { .. })) => error.to_string(),
+        waited => panic!("{waited:?}"),
+    }
+}
+
+#[test]
+fn who_waits_for_a_follower_of_a_log_that_was_restored_is_told_so_at_once() {
+    block_on(async {
+        let (_, app) = application("school");
+        let output = MemoryStore::new();
+        trained(&app, 1, &["sit", "bow"]).await;
+        let follow = |app| System::new("school").follow(app, output.project(Wall::default()));
+        follow(&app).settle().await.unwrap();
+
+        let (_, restored) = application("school");
+        trained(&restored, 1, &["sit"]).await;
+        trained(&restored, 2, &["sit"]).await;
+        let system = follow(&restored);
+        system.settle().await.unwrap_err();
+        let reason = stopped(&system.follower("wall"), 4).await;
+        assert!(
+            matches!(reason, StopReason::LogRestored { .. }),
+            "{reason:?}"
+        );
+    });
+}
+
+#[test]
+fn who_waits_for_a_follower_that_cannot_run_is_told_so_at_once() {
+    block_on(async {
+        let (store, app) = application("school");
+        let system = System::new("school")
+            .follow(&app, store.project(Wall::default()))
+            .follow(&app, store.project(Wall::default()));
+        trained(&app, 1, &["sit"]).await;
+        let second = system.followers().nth(1).unwrap();
+        assert_eq!(stopped(&second, 2).await, StopReason::NameTaken);
+    });
+}
+
+#[test]
+fn a_wait_that_ends_in_time_tells_what_the_follower_does_in_this_process() {
+    block_on(async {
+        let (store, app) = application("school");
+        let wall = Wall::default();
+        wall.faults.failing.store(true, Ordering::SeqCst);
+        let failing = Arc::clone(&wall.faults.failing);
+        let follower = store.project(wall).on_failure(OnFailure::stop().retries(9));
+        let system = System::new("school").follow(&app, follower);
+        trained(&app, 1, &["impossible"]).await;
+        let handle = system.follower("wall");
+        let said = timed_out(&handle, 2).await;
+        assert!(said.ends_with("not 2; is it running?"), "{said}");
+
+        while !matches!(handle.status().await.unwrap().state, State::Retrying { .. }) {
+            system.step().await.unwrap();
+        }
+        let said = timed_out(&handle, 2).await;
+        assert!(
+            said.ends_with(
+                "not 2; in this process it is retrying the event at position 2, which failed once: no dog can do that"
+            ),
+            "{said}"
+        );
+        failing.store(false, Ordering::SeqCst);
+        system.settle().await.unwrap();
+        handle.wait_for(Position::from(2), LONG).await.unwrap();
+    });
+}
+
+/// What a newer program makes of the same.
+#[derive(Debug, Clone, Default)]
+struct Newer;
+
+impl Projection for Newer {
+    const NAME: &'static str = "wall";
+    const REVISION: u32 = 2;
+    type Events = DogEvent;
+}
+
+impl MemoryProjection for Newer {
+    fn handle(&mut self, _: Recorded<DogEvent>) -> Result<(), es_core::BoxError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_older_program_waits_for_what_the_newer_one_makes() {
+    block_on(async {
+        let (store, app) = application("school");
+        trained(&app, 1, &["sit"]).await;
+        let newer = System::new("newer").follow(&app, store.project(Newer));
+        newer.settle().await.unwrap();
+        let older = System::new("older").follow(&app, store.project(Wall::default()));
+        older.settle().await.unwrap_err();
+        trained(&app, 2, &["sit"]).await;
+        let handle = older.follower("wall");
+        let said = timed_out(&handle, 4).await;
+        assert!(said.contains("is of revision 2 already"), "{said}");
+        newer.settle().await.unwrap();
+        handle.wait_for(Position::from(4), LONG).await.unwrap();
+    });
+}
+
+#[test]
+fn a_follower_that_was_told_to_stop_may_be_started_again_for_those_who_wait() {
+    block_on(async {
+        let (store, app) = application("school");
+        let system = System::new("school").follow(&app, store.project(Wall::default()));
+        let handle = system.follower("wall");
+        let running = system.start();
+        trained(&app, 1, &["sit"]).await;
+        handle.wait_for(Position::from(2), LONG).await.unwrap();
+        running.stop().await.unwrap();
+
+        trained(&app, 2, &["sit"]).await;
+        let said = timed_out(&handle, 4).await;
+        assert!(said.contains("stopped: it was told to stop"), "{said}");
+        let running = system.start();
+        handle.wait_for(Position::from(4), LONG).await.unwrap();
+        running.stop().await.unwrap();
+    });
+}
