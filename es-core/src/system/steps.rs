@@ -23,9 +23,19 @@ impl System {
     /// The leases are taken for the step and given back at its end, so that several systems may step in turn.
     ///
     /// # Errors
-    /// [`FollowError`], where a follower is run by [`start`](System::start), or a store cannot be reached. An event that fails is none: it
-    /// changes the state of its follower and nothing else.
+    /// [`FollowError`], where a follower is run by [`start`](System::start), or a store cannot be reached: those behind it have taken no batch then.
+    /// [`FollowError::Stopped`] in the step in which a follower stops, of the first that does; the others have taken theirs, and the next steps go on
+    /// with those. An event that fails and will be tried again is no error.
     pub async fn step(&self) -> Result<Stepped> {
+        match self.take_step().await? {
+            (_, Some(stopped)) => Err(stopped.into()),
+            (stepped, None) => Ok(stepped),
+        }
+    }
+
+    /// Says which follower stopped beside what was done.
+    async fn take_step(&self) -> Result<(Stepped, Option<FollowError>)> {
+        let mut newly = None;
         let mut stepped = Stepped {
             events: 0,
             idle: true,
@@ -51,27 +61,26 @@ impl System {
                     stepped.idle = false;
                 }
                 Turn::Retry(_) | Turn::Fenced => stepped.idle = false,
-                Turn::CaughtUp
-                | Turn::Built
-                | Turn::Standby { .. }
-                | Turn::Away(_)
-                | Turn::Stopped => {}
+                Turn::CaughtUp | Turn::Built | Turn::Standby { .. } | Turn::Away(_) => {}
+                Turn::Stopped => newly = newly.or_else(|| stopped(followed)),
                 Turn::Unreachable(failure) => {
                     let follower = followed.id.clone();
-                    return Err(FollowError::Unreachable { follower, failure }.into());
+                    let unreachable = FollowError::Unreachable { follower, failure };
+                    // That is said by the next step, too.
+                    return Err(newly.unwrap_or(unreachable).into());
                 }
             }
         }
-        Ok(stepped)
+        Ok((stepped, newly))
     }
 
     /// Steps until no follower has anything to do; for ever where followers answer each other for ever.
     ///
     /// # Errors
-    /// As [`step`](System::step), and [`FollowError::Stopped`] or [`FollowError::Away`] where a follower did not get to the end, once the others
-    /// did.
+    /// As [`step`](System::step), but [`FollowError::Stopped`] or [`FollowError::Away`], where a follower did not get to the end, once the others
+    /// did, also where it stopped before.
     pub async fn settle(&self) -> Result<()> {
-        while !self.step().await?.idle {}
+        while !self.take_step().await?.0.idle {}
         none_failed(&self.followed)
     }
 }

@@ -61,6 +61,41 @@ fn a_follower_stops_at_an_event_that_it_cannot_handle_and_goes_on_from_there_onc
 }
 
 #[test]
+fn the_step_in_which_a_follower_stops_says_so_and_the_others_go_on() {
+    block_on(async {
+        let (store, app) = application("school");
+        let wall = Wall::default();
+        wall.faults.failing.store(true, Ordering::SeqCst);
+        let follower = store.project(wall).on_failure(OnFailure::stop().retries(1));
+        let system = System::new("school")
+            .follow(&app, follower)
+            .follow(&app, store.project(Members::default()));
+        trained(&app, 1, &["impossible"]).await;
+        let mut known = 1;
+        let stopped = loop {
+            match system.step().await {
+                Err(Error::Follow(stopped)) => break stopped,
+                stepped => assert!(!stepped.unwrap().idle, "it stops"),
+            }
+            known += 1;
+            assert!(known < 10, "no step says that it stopped");
+            trained(&app, known, &["sit"]).await;
+        };
+        assert!(
+            matches!(stopped.downcast_ref(), Some(FollowError::Stopped { follower, .. }) if follower.name == "wall"),
+            "{stopped:?}"
+        );
+        let dogs = || store.view::<Members>().unwrap().dogs;
+        assert_eq!(u128::from(dogs()), known, "the other goes on in that step");
+        trained(&app, known + 1, &["sit"]).await;
+        assert_eq!(system.step().await.unwrap().events, 2, "it is told once");
+        assert_eq!(u128::from(dogs()), known + 1);
+        assert!(system.step().await.unwrap().idle);
+        system.settle().await.unwrap_err();
+    });
+}
+
+#[test]
 fn a_panic_of_a_handler_stops_that_follower_and_nothing_else() {
     block_on(async {
         let (store, app) = application("school");

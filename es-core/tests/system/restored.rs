@@ -305,7 +305,7 @@ fn whenever_a_log_is_replaced_what_is_handled_is_of_one_log() {
                 let follower = system.follower("told");
                 for number in 3..=4 {
                     if step_by_step {
-                        while !system.step().await.unwrap().idle {}
+                        let _ = system.settle().await;
                     } else {
                         let _ = follower.catch_up(Duration::ZERO, &mut |_, _| {}).await;
                     }
