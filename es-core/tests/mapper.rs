@@ -66,6 +66,68 @@ impl Box_ {
     }
 }
 
+/// As it was stored before.
+#[derive(Aggregate)]
+#[aggregate("Jar")]
+struct Jar {
+    root: Root<Self>,
+}
+
+#[events]
+impl Jar {
+    #[event("Blown", id = *id)]
+    fn blow(id: Uuid) -> Self {
+        let _ = id;
+        Self { root: Root::new() }
+    }
+}
+
+mod with_a_bug {
+    use super::*;
+
+    #[derive(Aggregate, Debug)]
+    #[aggregate("Jar")]
+    pub(super) struct Jar {
+        root: Root<Self>,
+    }
+
+    #[events]
+    impl Jar {
+        #[event("Blown", schema = 2)]
+        fn blow(volume: u32) -> Self {
+            let _ = volume;
+            Self { root: Root::new() }
+        }
+
+        #[upcast("Blown", from = 1)]
+        fn volume(payload: &mut es_core::JsonMap) {
+            let volume = payload["volume"].clone();
+            payload.insert("volume".to_owned(), volume);
+        }
+    }
+}
+
+#[test]
+fn an_upcaster_that_panics_is_an_error_that_names_the_event_and_the_step() {
+    block_on(async {
+        let store = MemoryStore::new();
+        let id = Uuid::from_u128(1);
+        let app = Application::new(store.clone());
+        app.save(&mut Jar::blow(id)).await.unwrap();
+        let later = Application::new(store);
+        let error = later.get::<with_a_bug::Jar>(id).await.unwrap_err();
+        let said = format!("{error:?}");
+        let stream = StreamId::new("Jar", id);
+        for part in [
+            &format!("`Blown` of `{stream}` at version 1 cannot be brought from schema 1 to 2"),
+            "the upcaster of `Blown` from schema 1 failed",
+            "it panicked: ",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+    });
+}
+
 /// Any float that JSON has a form for, down to the bit.
 fn finite() -> impl Strategy<Value = f64> {
     any::<u64>()

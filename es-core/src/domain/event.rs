@@ -82,14 +82,14 @@ pub enum UpcastError {
         /// The schema version of the payload.
         from: u32,
     },
-    /// The upcaster could not make sense of the payload.
+    /// The upcaster could not make sense of the payload, or panicked.
     #[error("the upcaster of `{event}` from schema {from} failed")]
     Failed {
         /// The event's stored name.
         event: &'static str,
         /// The schema version of the payload.
         from: u32,
-        /// What it answered.
+        /// What it answered, or said when it panicked.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

@@ -4,6 +4,7 @@ mod aggregate;
 mod counter;
 mod event;
 mod outcome;
+mod panicked;
 mod replay;
 mod root;
 mod state;
@@ -13,6 +14,7 @@ pub use aggregate::{Aggregate, AggregateId, Declares, Events, HasRoot, record, r
 pub use counter::{Position, Version};
 pub use event::{Event, EventOf, EventShape, FieldShape, JsonMap, Misplaced, UpcastError};
 pub use outcome::Outcome;
+pub(crate) use panicked::what_it_said;
 pub(crate) use replay::Replay;
 pub use replay::ReplayError;
 #[doc(hidden)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::OnFailure;
 use crate::application::Rehearsal;
-use crate::domain::Position;
+use crate::domain::{Position, what_it_said};
 use crate::persistence::{
     Advance, AppendError, BoxError, BoxFuture, CommitId, Epoch, Filter, FollowerId, Parking,
     Record, Standing, Store,
@@ -303,10 +303,8 @@ impl HandlerPanicked {
     /// From what was caught.
     #[must_use]
     pub fn new(payload: &(dyn Any + Send)) -> Self {
-        let text = payload.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         Self {
-            message: text.unwrap_or("without a message").to_owned(),
+            message: what_it_said(payload).to_owned(),
         }
     }
 }

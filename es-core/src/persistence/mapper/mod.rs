@@ -10,12 +10,13 @@ pub use misfit::Misfit;
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use plain::Plain;
 
 use super::{CodecError, EncodedEvent, Record, StoredEvent};
-use crate::domain::{Event, EventShape, JsonMap, StreamId, UpcastError, Version};
+use crate::domain::{Event, EventShape, JsonMap, StreamId, UpcastError, Version, what_it_said};
 
 /// An event that cannot be stored. Nothing was written; the event is pending still.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +100,7 @@ pub enum DecodeError {
         /// The highest schema version the code reads.
         known: u32,
     },
-    /// An upcaster is missing or failed.
+    /// An upcaster is missing, failed or panicked.
     #[error(
         "`{event}` of `{stream}` at version {version} cannot be brought from schema {found} to {known}"
     )]
@@ -321,16 +322,31 @@ fn shape<E: Event>(name: &str) -> Option<&'static EventShape> {
     now.or_else(|| E::SHAPES.iter().find(|shape| shape.was.contains(&name)))
 }
 
-/// Brings a payload to the schema version of the code, step by step.
+/// Brings a payload to the schema version of the code, step by step. An upcaster that panics has failed: what it left of the payload is thrown away.
 fn upcast<E: Event>(
     shape: &EventShape,
     found: u32,
     mut payload: JsonMap,
 ) -> Result<JsonMap, UpcastError> {
     for from in found..shape.schema {
-        E::upcast(shape.name, from, &mut payload)?;
+        let step = AssertUnwindSafe(|| E::upcast(shape.name, from, &mut payload));
+        catch_unwind(step).unwrap_or_else(|panic| {
+            let message = what_it_said(&*panic).to_owned();
+            Err(UpcastError::Failed {
+                event: shape.name,
+                from,
+                source: UpcasterPanicked { message }.into(),
+            })
+        })?;
     }
     Ok(payload)
+}
+
+/// What an upcaster said when it panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("it panicked: {message}")]
+struct UpcasterPanicked {
+    message: String,
 }
 
 /// Names a record in an error.

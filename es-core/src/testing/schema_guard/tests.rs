@@ -289,6 +289,10 @@ fn a_new_schema_is_accepted_where_its_upcasters_read_the_old_samples() {
         &refused(new_schema_whose_upcaster_fails::guard),
         "too dark; mend its upcasters",
     );
+    assert_says(
+        &refused(new_schema_whose_upcaster_panics::guard),
+        "it panicked: no such lamp; mend its upcasters",
+    );
 
     let said = first::guard(&file).compare(true).unwrap_err();
     assert_says(&said, "went back from schema 2 to 1");

@@ -170,6 +170,16 @@ lamp!(new_schema_whose_upcaster_fails, [Dimmed { watts: 30 }], {
     }
 });
 
+lamp!(new_schema_whose_upcaster_panics, [Dimmed { watts: 30 }], {
+    #[event("Dimmed", schema = 2)]
+    fn dim(&mut self, watts: u32) {}
+
+    #[upcast("Dimmed", from = 1)]
+    fn percent_to_watts(_: &mut es_core::JsonMap) {
+        panic!("no such lamp")
+    }
+});
+
 lamp!(
     lossy,
     [
