@@ -156,6 +156,15 @@ pub enum SettingsError {
         /// The name.
         name: String,
     },
+    /// A URL or a path in the place of the application's name, which would look for a store under that name alone. No password is in it.
+    #[error(
+        "the application's name is `{name}`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in \
+         `ES_STORE` or by `Settings::new(name).store(url)`"
+    )]
+    NotAName {
+        /// What was given, without password.
+        name: String,
+    },
     /// Nothing says where the events are kept.
     #[error(
         "no store is chosen; set `{prefixed}` or `{plain}` to a URL (this build of es-store accepts {accepted})"

@@ -95,6 +95,8 @@ use es_core::Application;
 
 /// Opens an application by what the environment says, and claims its log under this name.
 ///
+/// It takes no URL: `Settings::new("school").store("sqlite:school.db").open()` opens by one.
+///
 /// # Errors
 /// [`OpenError`]; nothing was written but what migrating writes, and the name.
 pub async fn open(name: impl Into<String>) -> Result<Application, OpenError> {

@@ -62,7 +62,8 @@ struct Choices {
 impl Settings {
     /// The settings of the application of this name, from the environment until something else is said.
     ///
-    /// The log is claimed under the name, which is also what may stand in front of the variables: `SCHOOL_ES_STORE`.
+    /// The log is claimed under the name, which is also what may stand in front of the variables: `SCHOOL_ES_STORE`. The URL of the store is said by
+    /// [`store`](Self::store), or by the variable: where one stands for the name, opening is refused.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -456,7 +457,7 @@ impl fmt::Debug for Settings {
         let store = self.store.as_deref().map(crate::redacted::redacted);
         let names: Vec<_> = self.sources.map.keys().collect();
         f.debug_struct("Settings")
-            .field("name", &self.name)
+            .field("name", &crate::redacted::redacted(&self.name))
             .field("store", &store)
             .field("migrate", &self.migrate)
             .field("compression", &self.choices.compression)

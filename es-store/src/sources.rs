@@ -74,6 +74,11 @@ pub(crate) struct Prefix(String);
 
 impl Prefix {
     pub(crate) fn of(name: &str) -> Result<Self, SettingsError> {
+        if name.contains([':', '/']) {
+            return Err(SettingsError::NotAName {
+                name: redacted(name),
+            });
+        }
         let mut prefix = String::new();
         let mut before = ' ';
         for letter in name.chars() {

@@ -349,6 +349,30 @@ fn a_name_that_makes_no_prefix_is_refused() {
 }
 
 #[test]
+fn a_url_or_a_path_for_the_name_of_an_application_is_refused() {
+    // Where the environment has a store, it would be opened in the place of the one that was meant.
+    let named = |name| opened(Settings::new(name).environment(|_| Some("memory:".into())));
+    let texts = [
+        named("sqlite:important.db"),
+        named("postgres://es:SECRET@db/school"),
+        named("data/school.db"),
+        opened_over(Settings::new("sqlite:important.db").environment(|_| None)),
+        text(&Settings::new("memory:").store_url().unwrap_err()),
+    ];
+    check(
+        &texts.join("\n"),
+        &expect![[r#"
+        the application's name is `sqlite:important.db`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`
+        the application's name is `postgres://***@db/school`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`
+        the application's name is `data/school.db`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`
+        the application's name is `sqlite:important.db`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`
+        the application's name is `memory:`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`"#]],
+    );
+    let misnamed = Settings::new("postgres://es:SECRET@db/school");
+    assert!(!format!("{misnamed:?}").contains("SECRET"), "{misnamed:?}");
+}
+
+#[test]
 fn debug_shows_neither_keys_nor_passwords() {
     let settings = school()
         .map([
