@@ -1,6 +1,6 @@
 //! What a store can be told when it is opened.
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ pub enum Durability {
     /// checkpoint of the write-ahead log, though they were answered. The file stays sound.
     LosesCommitsOnPowerCut,
 }
+
+/// SQLite's name for a database in memory: this and no other.
+const IN_MEMORY: &str = ":memory:";
 
 /// How large a value may be, in bytes: SQLite's `SQLITE_MAX_LENGTH`.
 const SQLITE_TAKES: usize = 1_000_000_000;
@@ -188,8 +191,16 @@ impl SqliteStoreBuilder {
         if path.to_str().is_some_and(|path| path.starts_with("file:")) {
             return Err(OpenError::Uri { path: path.clone() });
         }
-        // Readers open the file too, later, when the process may be in another folder. What SQLite takes for no file stays what it is.
-        if ![Path::new(""), Path::new(":memory:")].contains(&&**path)
+        if path.as_os_str() == IN_MEMORY && self.given.is_none() {
+            if self.settings.read_only || !self.settings.migrate {
+                return Err(OpenError::InMemory);
+            }
+            let opened = Connection::open_in_memory();
+            self.given = Some(opened.map_err(|source| OpenError::of_file(path, source))?);
+        }
+        // Readers open the file too, later, when the process may be in another folder. Where one was handed in, it knows its file.
+        if self.given.is_none()
+            && !path.as_os_str().is_empty()
             && let Ok(absolute) = std::path::absolute(&*path)
         {
             *path = absolute;

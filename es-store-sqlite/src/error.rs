@@ -63,6 +63,12 @@ pub enum OpenError {
         /// What was given.
         path: PathBuf,
     },
+    /// A database in memory was to be read alone, or not to be migrated.
+    #[error(
+        "`:memory:` is empty at each opening, and nobody else sees what is in it, so there is nothing to read or to migrate; name a file, or open it \
+         to be written, without `migrate(false)`"
+    )]
+    InMemory,
     /// The table prefix is not a name.
     #[error(
         "`{prefix}` cannot begin the names of tables; use at most 32 letters, digits and underscores, a letter first"
@@ -73,8 +79,8 @@ pub enum OpenError {
     },
     /// The file system does not support what makes commits durable and readers undisturbed.
     #[error(
-        "`{path}` cannot have a write-ahead log, its journal stays `{mode}`; put it on a local disk, or, to keep it in memory, open it by \
-         `builder_on(Connection::open_in_memory()?)`"
+        "`{path}` cannot have a write-ahead log, its journal stays `{mode}`; put it on a local disk, or, to keep it in memory, open \
+         `:memory:`"
     )]
     NoWriteAheadLog {
         /// The file.

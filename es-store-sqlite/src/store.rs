@@ -52,13 +52,16 @@ pub(crate) struct Shared {
 impl SqliteStore {
     /// Opens a file, which is created where there is none, and brings its tables up to date.
     ///
+    /// By the name `:memory:`, which is SQLite's for that, each opening is a log of its own in memory, as if it were on a connection that
+    /// [`builder_on`](Self::builder_on) was given: nobody else sees it, and it is gone with the last clone of the store.
+    ///
     /// # Errors
     /// [`OpenError`]; the file is what it was.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::builder(path).open().await
     }
 
-    /// A store of which more is said before it is opened.
+    /// A store of which more is said before it is opened; the path is what [`open`](Self::open) takes.
     pub fn builder(path: impl AsRef<Path>) -> SqliteStoreBuilder {
         SqliteStoreBuilder::new(path.as_ref().to_owned(), None)
     }

@@ -125,10 +125,10 @@ impl Reason {
 
     #[cfg(feature = "sqlite")]
     fn of_sqlite(error: &es_store_sqlite::OpenError) -> Self {
-        use es_store_sqlite::OpenError::{Missing, Prefix, Unmigrated};
+        use es_store_sqlite::OpenError::{InMemory, Missing, Prefix, Unmigrated};
         match error {
             Unmigrated { .. } | Missing { .. } => Self::Unmigrated,
-            Prefix { .. } => Self::Settings,
+            InMemory | Prefix { .. } => Self::Settings,
             _ => Self::Unreachable,
         }
     }

@@ -70,7 +70,7 @@
 //! | feature | what comes with it |
 //! |---|---|
 //! | `memory` (default) | `memory:`, an empty store at each opening, gone with the application |
-//! | `sqlite` (default) | `sqlite:PATH`, a file that is created where there is none; by `?mode=ro` it is read alone, and by `?immutable=1` one that nobody writes, as on a medium that may only be read |
+//! | `sqlite` (default) | `sqlite:PATH`, a file that is created where there is none; by `?mode=ro` it is read alone, and by `?immutable=1` one that nobody writes, as on a medium that may only be read; `sqlite::memory:`, a database in memory at each opening, gone with the application |
 //! | `postgres` | `postgres://..` and `postgresql://..`, a database whose tables are migrated already, in its schema `public` or in that of `?schema=NAME`; needs a tokio runtime |
 //! | `rustls` | encrypted connections to that server |
 //! | `zstd` | `ES_COMPRESSION=zstd` |

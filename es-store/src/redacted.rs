@@ -42,6 +42,10 @@ fn plain(rest: &str) -> Option<String> {
         return without_query(place).map(|place| format!("***@{place}"));
     }
     let place = without_query(rest)?;
+    // SQLite's name for a database in memory, and nobody's password.
+    if place.trim_end_matches("?***") == ":memory:" {
+        return Some(place);
+    }
     let authority = place.split('/').next()?;
     match authority.rsplit_once(':') {
         Some((_, port)) if !is_number(port) => None, // `user:password`, where the host was forgotten
@@ -72,6 +76,8 @@ mod tests {
     fn passwords_and_queries_are_hidden_and_the_rest_is_shown() {
         let shown = [
             ("memory:", "memory:"),
+            ("sqlite::memory:", "sqlite::memory:"),
+            ("sqlite::memory:?cache=shared", "sqlite::memory:?***"),
             ("zstd:23", "zstd:23"),
             ("many", "many"),
             ("school.db", "school.db"),

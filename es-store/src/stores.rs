@@ -11,7 +11,7 @@ pub(crate) enum Location {
     /// In memory: an empty one.
     #[cfg(feature = "memory")]
     Memory,
-    /// In a file.
+    /// In a file, or in memory by SQLite's name for that.
     #[cfg(feature = "sqlite")]
     Sqlite(std::path::PathBuf, Mode),
     /// On a server, by its URL.
@@ -93,14 +93,14 @@ static KNOWN: [Known; 3] = [
             };
             // `sqlite://school.db` and `sqlite:///var/school.db` are written too.
             let path = rest.strip_prefix("//").unwrap_or(rest);
-            // No file of SQLite's own kinds; nor a user on a host, whose password a path would show.
+            // No user on a host, whose password a path would show.
             let host = rest
                 .strip_prefix("//")
                 .and_then(|rest| rest.split('/').next());
             let has_password = host
                 .and_then(|host| host.split_once('@'))
                 .is_some_and(|(user, _)| user.contains(':'));
-            let is_path = !path.is_empty() && path != ":memory:" && !has_password;
+            let is_path = !path.is_empty() && !has_password;
             is_path.then(|| Location::Sqlite(path.into(), mode))
         }),
         #[cfg(not(feature = "sqlite"))]
@@ -201,13 +201,15 @@ mod tests {
             ("sqlite:///var/school.db", "/var/school.db"),
             ("sqlite:school.db?mode=ro", "school.db"),
             ("sqlite:school.db?mode=ro&immutable=1", "school.db"),
+            ("sqlite::memory:", ":memory:"),
+            ("sqlite://:memory:", ":memory:"),
         ] {
             assert_eq!(located(url).unwrap(), std::path::Path::new(path));
         }
         for url in [
             "sqlite:",
             "sqlite://",
-            "sqlite::memory:",
+            "sqlite::memory:?cache=shared",
             "sqlite:school.db?busy_timeout=1",
             "sqlite:?mode=ro",
             "sqlite:school.db?mode=rw",

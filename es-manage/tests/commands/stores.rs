@@ -5,6 +5,7 @@ use crate::child::Place;
 pub(crate) const TESTS: &[Test] = tests![
     a_store_of_an_application_that_there_is_not_is_refused,
     a_store_that_nobody_asked_for_is_refused,
+    a_store_of_another_process_in_memory_is_refused,
 ];
 
 fn a_store_of_an_application_that_there_is_not_is_refused() {
@@ -49,4 +50,14 @@ fn a_store_that_nobody_asked_for_is_refused() {
     let mut command = place.command(["status"]);
     let ended = place.ended(command.env("MANAGED", "of its own").output().unwrap());
     assert_eq!(ended.status, 0, "{ended:?}");
+}
+
+fn a_store_of_another_process_in_memory_is_refused() {
+    let place = Place::seeded();
+    for command in ["status", "verify", "migrate"] {
+        let ended = place.run([command, "--store", "sqlite::memory:"]);
+        let told = "error: `:memory:` is empty at each opening, and nobody else sees what is in it, so there is nothing to read or to migrate; \
+            name a file, or open it to be written, without `migrate(false)`\n";
+        assert_eq!((ended.status, &*ended.err), (1, told));
+    }
 }
