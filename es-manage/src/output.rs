@@ -85,6 +85,14 @@ fn width() -> Option<usize> {
     terminal_size::terminal_size().map(|(terminal_size::Width(columns), _)| columns.into())
 }
 
+/// What a report says, where lines may be as long as they are.
+#[cfg(test)]
+pub(crate) fn said(report: &impl Human) -> String {
+    let mut text = Text::new(None);
+    report.human(&mut text).expect("a string takes all");
+    text.text
+}
+
 /// Text for people, in the making.
 #[derive(Debug)]
 pub(crate) struct Text {

@@ -3,12 +3,12 @@ use std::fmt::{self, Write as _};
 
 use es_core::application::{AggregateType, LoadError, SnapshotError};
 use es_core::persistence::ReadError;
-use es_core::{Application, Error, Result, StreamId};
+use es_core::{Application, Error, ErrorKind, Result, StreamId};
 use serde::Serialize;
 
 use super::PAGE;
 use super::events::in_short;
-use crate::output::{BAD, Human, Text, clean, counted, styled};
+use crate::output::{BAD, Human, Text, clean, counted, grouped, styled};
 use crate::{Progress, Status};
 
 /// What [`snapshot`] did.
@@ -31,6 +31,8 @@ pub struct Taken {
     pub category: String,
     /// How many.
     pub snapshots: u64,
+    /// Of how many aggregates none was taken, because nobody can read their events any more: their key was destroyed on purpose. That is no failure.
+    pub erased: u64,
 }
 
 /// An aggregate of which no snapshot could be taken. It is what it was.
@@ -55,7 +57,8 @@ impl SnapshotReport {
     }
 }
 
-/// Takes a snapshot of each aggregate of these types as it is now. One of which none can be taken does not keep the others from theirs.
+/// Takes a snapshot of each aggregate of these types as it is now. One of which none can be taken does not keep the others from theirs, and one that
+/// was erased on purpose is passed over.
 ///
 /// # Errors
 /// [`Error`], where a type cannot have snapshots, the application does not use them, or the store cannot be reached. What was taken is kept.
@@ -73,10 +76,7 @@ pub async fn snapshot(
         progress.begin(ty.category, None);
         let taken = of_type(app, ty, &mut report.failed, progress).await;
         progress.end();
-        report.taken.push(Taken {
-            category: ty.category.to_owned(),
-            snapshots: taken?,
-        });
+        report.taken.push(taken?);
     }
     Ok(report)
 }
@@ -86,20 +86,26 @@ async fn of_type(
     ty: &AggregateType,
     failed: &mut Vec<NotTaken>,
     progress: &dyn Progress,
-) -> Result<u64> {
-    let (mut after, mut taken) = (None, 0);
+) -> Result<Taken> {
+    let mut after = None;
+    let mut taken = Taken {
+        category: ty.category.to_owned(),
+        snapshots: 0,
+        erased: 0,
+    };
     loop {
         let ids = ty.ids(app, after, PAGE).await?;
         for id in &ids {
             match ty.snapshot(app, *id).await {
-                Ok(_) => taken += 1,
+                Ok(_) => taken.snapshots += 1,
+                Err(error) if error.kind() == ErrorKind::Erased => taken.erased += 1,
                 Err(error) if concerns_all(&error) => return Err(error),
                 Err(error) => failed.push(NotTaken {
                     stream: StreamId::new(ty.category, *id).to_string(),
                     message: in_short(&error),
                 }),
             }
-            progress.at(taken);
+            progress.at(taken.snapshots);
         }
         after = ids.last().copied();
         if ids.len() < PAGE {
@@ -133,13 +139,18 @@ impl Human for SnapshotReport {
         for Taken {
             category,
             snapshots,
+            erased,
         } in &self.taken
         {
-            writeln!(
+            write!(
                 text,
                 "{category}: {} taken",
                 counted(*snapshots, "snapshot")
             )?;
+            if *erased > 0 {
+                write!(text, " ({} erased on purpose)", grouped(*erased))?;
+            }
+            writeln!(text)?;
         }
         if self.taken.is_empty() {
             let name = self.application.as_deref().unwrap_or("the application");
@@ -155,9 +166,14 @@ impl Human for SnapshotReport {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex};
+
+    use es_core::persistence::{BoxFuture, Key, KeyError, KeyId, KeyProvider};
     use es_core::{Aggregate, Root, events};
     use es_store_memory::MemoryStore;
     use serde::{Deserialize, Serialize};
+    use uuid::Uuid;
 
     use super::*;
 
@@ -198,6 +214,65 @@ mod tests {
             };
             assert_eq!(failed.stream, format!("Parcel/{}", unfit.id()));
             assert_eq!(report.status(), Status::Failed);
+        });
+    }
+
+    /// One key for all, and streams whose own is destroyed.
+    #[derive(Clone)]
+    struct Destroyable {
+        key: Key,
+        destroyed: Arc<Mutex<BTreeSet<Uuid>>>,
+    }
+
+    impl KeyProvider for Destroyable {
+        fn current<'a>(
+            &'a self,
+            stream: &'a StreamId,
+        ) -> BoxFuture<'a, std::result::Result<(KeyId, Key), KeyError>> {
+            let id = KeyId::from(1);
+            Box::pin(async move { Ok((id, self.key(stream, id).await?)) })
+        }
+
+        fn key<'a>(
+            &'a self,
+            stream: &'a StreamId,
+            _: KeyId,
+        ) -> BoxFuture<'a, std::result::Result<Key, KeyError>> {
+            let is_destroyed = self.destroyed.lock().unwrap().contains(&stream.id);
+            Box::pin(async move {
+                (!is_destroyed)
+                    .then(|| self.key.clone())
+                    .ok_or(KeyError::Destroyed)
+            })
+        }
+    }
+
+    #[test]
+    fn one_that_was_erased_on_purpose_is_no_failure() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            let keys = Destroyable {
+                key: Key::generate().unwrap(),
+                destroyed: Arc::default(),
+            };
+            let app = Application::builder(MemoryStore::new()).keys(keys.clone());
+            let app = app.build();
+            let mut erased = Parcel::send(true);
+            app.save(&mut erased).await.unwrap();
+            app.save(&mut Parcel::send(true)).await.unwrap();
+            keys.destroyed.lock().unwrap().insert(erased.id());
+            let types = [AggregateType::of::<Parcel>()];
+            let report = snapshot(&app, &types, &()).await.unwrap();
+            assert_eq!(report.failed, []);
+            assert_eq!(report.status(), Status::Well);
+            assert_eq!(
+                serde_json::to_value(&report).unwrap()["taken"],
+                serde_json::json!([{"category": "Parcel", "snapshots": 1, "erased": 1}])
+            );
+            assert_eq!(
+                crate::output::said(&report),
+                "Parcel: 1 snapshot taken (1 erased on purpose)\n"
+            );
         });
     }
 }

@@ -399,7 +399,7 @@ fn snapshots_are_taken_of_what_can_have_any() {
     prints(
         &place.run(["snapshot", "--app", "school", "Trainer", "--json"]),
         &expect![[r#"
-            {"application":"school","taken":[{"category":"Trainer","snapshots":1}],"failed":[]}
+            {"application":"school","taken":[{"category":"Trainer","snapshots":1,"erased":0}],"failed":[]}
         "#]],
     );
     refuses(
