@@ -119,6 +119,8 @@ pub(crate) enum Command {
         app: App,
     },
     /// Write all events as JSON Lines; what is encrypted stays encrypted
+    ///
+    /// Checkpoints are not in it, nor read models and snapshots: followers of a log that it is imported into begin with the first event.
     Export {
         #[command(flatten)]
         app: App,
@@ -130,6 +132,9 @@ pub(crate) enum Command {
         after: Position,
     },
     /// Store the events of an export; broken off and run again, it goes on where it was
+    ///
+    /// Followers begin with the first event of what is imported: a process manager does again what it did, effects outside included, unless its
+    /// handlers pass by what is old.
     Import {
         #[command(flatten)]
         app: App,

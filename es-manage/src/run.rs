@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::arguments::{Cli, Color, Command, Common, Events, Parked, Show, SyncFollowers};
 use crate::choice::{having, members, of_categories, one};
+use crate::commands::import::Imported;
 use crate::commands::migrate::migrate_made;
 use crate::commands::sync_followers::AtLevel;
 use crate::commands::{
@@ -217,7 +218,7 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
         } => {
             let (app, _) = one(&system, &app)?;
             let imported = imported(app, input.as_deref(), append, from.as_deref(), &bar);
-            print(&imported.await?)?;
+            print(&Imported::into(&system, imported.await?).await)?;
             Ok(Status::Well)
         }
         Command::Migrate | Command::NewKey | Command::Completions { .. } => Ok(Status::Well),

@@ -4,12 +4,13 @@ use std::io::{self, BufRead};
 
 use es_core::application::SaveError;
 use es_core::persistence::{Append, AppendError, Commit, CommitId, Record, Span};
+use es_core::system::System;
 use es_core::{Application, Error, Position, StreamId, Version};
 use serde::Serialize;
 
 use super::PAGE;
 use super::line::{End, FORM, Head, Line, encoded};
-use crate::output::{Human, Text, counted};
+use crate::output::{Human, Text, clean, counted};
 use crate::{Meaning, Progress, Status};
 
 /// How an import meets events that are in the log already.
@@ -143,6 +144,9 @@ impl Meaning for ImportError {
 ///
 /// Each commit is stored whole, and durably before the next; killed and run again it goes on where it was, with nothing lost and nothing twice.
 /// Nobody else should write to the log meanwhile.
+///
+/// Checkpoints are not in an export, so followers begin with the first event of the imported log: read models are made again, and process managers do
+/// again what they did, effects outside as mails and fees included, unless their handlers pass by what is old.
 ///
 /// An export of an application that the log is not of is refused, unless `from` is its name. Where the export or the log has no name, nothing is
 /// compared.
@@ -401,6 +405,49 @@ impl Lines<'_> {
             source,
         })?;
         Ok(text)
+    }
+}
+
+/// What was imported, and who has yet to handle it.
+#[derive(Serialize)]
+pub(crate) struct Imported {
+    #[serde(flatten)]
+    report: ImportReport,
+    /// The followers that have not seen all of the log.
+    followers_behind: Vec<String>,
+}
+
+impl Imported {
+    pub(crate) async fn into(system: &System, report: ImportReport) -> Self {
+        let mut followers_behind = Vec::new();
+        for follower in system.leaders_first() {
+            // How one is whose store is away cannot be told; what is imported is.
+            if let Ok(status) = follower.status().await
+                && report.application.as_deref() == Some(&*status.follower.log)
+                && status.position < status.head
+            {
+                followers_behind.push(follower.name().to_owned());
+            }
+        }
+        Self {
+            report,
+            followers_behind,
+        }
+    }
+}
+
+impl Human for Imported {
+    fn human(&self, text: &mut Text) -> fmt::Result {
+        self.report.human(text)?;
+        if self.report.events > 0 && !self.followers_behind.is_empty() {
+            writeln!(
+                text,
+                "{} will handle what was imported from its first event on; a process manager does again what it did, effects outside included, unless its handlers \
+                 pass by what is old",
+                clean(&self.followers_behind.join(", "))
+            )?;
+        }
+        Ok(())
     }
 }
 

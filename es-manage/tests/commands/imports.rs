@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[Test] = tests![
     an_export_of_another_application_is_taken_where_it_is_named,
     what_is_no_whole_export_is_refused_by_its_line,
     an_import_is_read_from_a_pipe_with_a_name,
+    who_handles_what_was_imported_once_more_is_told,
     an_import_beside_another_writer_says_where_they_met,
 ];
 
@@ -89,8 +90,9 @@ fn an_import_goes_into_an_empty_log_or_behind_what_is_there() {
         &copy.run(append),
         0,
         &expect![[r#"
-        2 events imported, up to position 9
-    "#]],
+            2 events imported, up to position 9
+            wall, certificates will handle what was imported from its first event on; a process manager does again what it did, effects outside included, unless its handlers pass by what is old
+        "#]],
         &expect![""],
     );
     check(
@@ -123,6 +125,33 @@ fn an_import_goes_into_an_empty_log_or_behind_what_is_there() {
     );
 }
 
+fn who_handles_what_was_imported_once_more_is_told() {
+    let place = Place::seeded();
+    let export = ["export", "--app", "school", "-o", "school.jsonl"];
+    assert_eq!(place.run(export).status, 0);
+    let copy = Place::migrated();
+    fs::copy(place.path("school.jsonl"), copy.path("school.jsonl")).unwrap();
+    let told = "wall, certificates will handle what was imported from its first event on; a process manager does again what it did, effects outside included, unless its \
+        handlers pass by what is old\n";
+    let import = ["import", "--app", "school", "school.jsonl"];
+    let ended = copy.run(import);
+    assert_eq!(
+        (ended.status, ended.out.ends_with(told)),
+        (0, true),
+        "{ended:?}"
+    );
+    // Nothing is imported any more, so nothing is told of it.
+    let ended = copy.run(import);
+    assert_eq!(
+        (ended.status, ended.out.lines().count()),
+        (0, 1),
+        "{ended:?}"
+    );
+    let help = |command| copy.run([command, "--help"]).out;
+    assert!(help("import").contains("does again what it did"));
+    assert!(help("export").contains("Checkpoints"));
+}
+
 fn an_export_of_another_application_is_taken_where_it_is_named() {
     let place = Place::seeded();
     fs::write(place.path("school.jsonl"), exported(&place)).unwrap();
@@ -140,6 +169,7 @@ fn an_export_of_another_application_is_taken_where_it_is_named() {
         &place.run(named),
         &expect![[r#"
             7 events imported, up to position 7
+            annals will handle what was imported from its first event on; a process manager does again what it did, effects outside included, unless its handlers pass by what is old
         "#]],
     );
     // It says of whom its copies are.

@@ -275,6 +275,9 @@ fn a_bar_is_drawn_and_taken_away() {
     );
     expect![[r#"
         2 007 events imported, up to position 2007
+        wall, certificates will handle what was imported from its first event on; a proc
+        ess manager does again what it did, effects outside included, unless its handler
+        s pass by what is old
     "#]]
     .assert_eq(&screen(&written, 80));
     // Where nobody looks, none is drawn.
