@@ -79,7 +79,7 @@ async fn a_log_is_claimed_when_it_is_opened() {
     assert_eq!(
         error.to_string(),
         "the log belongs to the application `school`, not to `office`; \
-         give `office` a store of its own, for instance by a table prefix"
+         give `office` a store of its own, for instance by a table prefix, or the name that the log has"
     );
     over(&store, []).await; // again, by its owner
 }

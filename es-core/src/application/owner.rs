@@ -9,7 +9,8 @@ use crate::persistence::{ReadError, Store};
 pub enum OpenError {
     /// The log belongs to another application.
     #[error(
-        "the log belongs to the application `{owner}`, not to `{name}`; give `{name}` a store of its own, for instance by a table prefix"
+        "the log belongs to the application `{owner}`, not to `{name}`; give `{name}` a store of its own, for instance by a table prefix, or the name that \
+         the log has"
     )]
     Foreign {
         /// The name of this application.

@@ -198,7 +198,8 @@ pub enum InlineError {
     },
     /// What readers see was made by newer code.
     #[error(
-        "what {follower} makes is of revision {live} already, and this program makes revision {known}; use the newer program"
+        "what {follower} makes is of revision {live} already, and this program makes revision {known}; use the newer program, or give this one a \
+         `REVISION` above {live}, which makes it anew"
     )]
     Outdated {
         /// Under which name its checkpoint is kept.

@@ -97,13 +97,11 @@ pub enum StopReason {
         found: String,
     },
     /// What readers see was made by newer code.
-    #[error(
-        "what it makes is of revision {live} already, and this program makes revision {known}; use the newer program"
-    )]
+    #[error("{}", outdated(*live, *known))]
     Outdated {
         /// The revision that readers see.
         live: u32,
-        /// The revision of this program.
+        /// The revision of this program; 0 where it makes nothing that readers see, as a process manager.
         known: u32,
     },
     /// What was built beside lacks aggregates that readers see.
@@ -268,4 +266,17 @@ pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     line
+}
+
+/// What it means that readers see what is newer than what this program makes.
+fn outdated(live: u32, known: u32) -> String {
+    match known {
+        0 => format!(
+            "its name belongs to a read model, of revision {live}, and it makes none; take another `NAME`"
+        ),
+        known => format!(
+            "what it makes is of revision {live} already, and this program makes revision {known}; use the newer program, or give this one a `REVISION` \
+             above {live}, which makes it anew"
+        ),
+    }
 }

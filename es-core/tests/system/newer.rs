@@ -6,7 +6,7 @@ use es_core::persistence::{CodecError, DecodeError};
 use es_core::system::{OnFailure, State, StopReason};
 use es_core::{
     Aggregate, Application, BoxError, Follower, Position, ProcessManager, Projection, Recorded,
-    Root, System, events,
+    Root, System, UnitOfWork, events,
 };
 use es_store_memory::MemoryProjection;
 use pollster::block_on;
@@ -168,6 +168,70 @@ fn an_event_that_is_not_known_yet_is_left_to_the_program_that_knows_it() {
         assert_eq!(store.view::<Groomed>().unwrap().0, 1);
         let status = newer.follower("wall").status().await.unwrap();
         assert_eq!(status.events_behind(), 0);
+    });
+}
+
+/// Makes what is of a newer revision than the program's.
+#[derive(Debug, Clone, Default)]
+struct NewerWall;
+
+impl Projection for NewerWall {
+    const NAME: &'static str = "wall";
+    const REVISION: u32 = 2;
+    type Events = DogEvent;
+}
+
+impl MemoryProjection for NewerWall {
+    fn handle(&mut self, _: Recorded<DogEvent>) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// Has the name of a read model.
+struct Namesake;
+
+impl ProcessManager for Namesake {
+    const NAME: &'static str = "wall";
+    type Events = DogEvent;
+
+    async fn react(&mut self, _: Recorded<DogEvent>, _: &mut UnitOfWork) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_readers_see_of_newer_code_is_told_with_the_ways_out() {
+    block_on(async {
+        let (store, app) = application("school");
+        trained(&app, 1, &["sit"]).await;
+        let newer = System::new("newer").follow(&app, store.project(NewerWall));
+        newer.settle().await.unwrap();
+        let stopped = async |system: System| {
+            system.settle().await.expect_err("it does not go on");
+            let status = system.follower("wall").status().await;
+            match status.expect("it is there").state {
+                State::Stopped(reason) => reason.to_string(),
+                state => panic!("{state}"),
+            }
+        };
+        let older = System::new("older").follow(&app, store.project(Wall::default()));
+        assert_eq!(
+            stopped(older).await,
+            "what it makes is of revision 2 already, and this program makes revision 1; use the newer program, or give this one a `REVISION` above 2, \
+             which makes it anew"
+        );
+        let inline = store.inline(&app, Wall::default()).await.unwrap_err();
+        assert!(
+            inline.to_string().ends_with(
+                "; use the newer program, or give this one a `REVISION` above 2, which makes it anew"
+            ),
+            "{inline}"
+        );
+        let namesake = System::new("namesake").follow(&app, Namesake.onto(&app));
+        assert_eq!(
+            stopped(namesake).await,
+            "its name belongs to a read model, of revision 2, and it makes none; take another `NAME`"
+        );
     });
 }
 

@@ -237,7 +237,7 @@ fn wrong_settings_are_usage_errors() {
         &place.run(["status", "--store", "sqlite:school.db"]),
         1,
         &expect![[r#"
-        error: the log belongs to the application `school`, not to `office`; give `office` a store of its own, for instance by a table prefix
+        error: the log belongs to the application `school`, not to `office`; give `office` a store of its own, for instance by a table prefix, or the name that the log has
     "#]],
     );
     let apart = [
@@ -359,7 +359,7 @@ fn what_the_code_does_not_know_is_found() {
         &expect![[r#"
             school: 13 events read, 6 findings
               the system names no type of aggregate that is stored as `Cat`
-              `Dog/00000000-0000-0000-0000-000000000002` has an unknown event `Stolen` at version 1; declare it, if only as an old name or as `retired`
+              `Dog/00000000-0000-0000-0000-000000000002` has an unknown event `Stolen` at version 1; use the program that wrote it, or declare it, if only as an old name or as `retired`
               `TrickAdded` at version 1 of `Dog/00000000-0000-0000-0000-000000000003` does not create a `Dog`
               `Registered` of `Dog/00000000-0000-0000-0000-000000000004` at version 1 has schema 2, but this program reads 1 at most; upgrade it
               `Registered` of `Dog/00000000-0000-0000-0000-000000000005` at version 1 cannot be read; its payload does not fit the event's fields: missing field `name` at line 1 column 13

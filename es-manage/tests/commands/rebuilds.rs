@@ -178,6 +178,6 @@ fn a_revision_that_is_another_than_the_programs_is_told() {
     assert_eq!(outdated.status, 2, "{outdated:?}");
     expect![[r#"
         wall          school  outdated          0                 0
-        wall: what it makes is of revision 3 already, and this program makes revision 2; use the newer program
+        wall: what it makes is of revision 3 already, and this program makes revision 2; use the newer program, or give this one a `REVISION` above 3, which makes it anew
     "#]].assert_eq(&of_the_wall(&outdated));
 }

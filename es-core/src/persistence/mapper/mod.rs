@@ -74,7 +74,8 @@ pub enum EncodeError {
 pub enum DecodeError {
     /// The code declares no event of that name.
     #[error(
-        "`{stream}` has an unknown event `{event}` at version {version}; declare it, if only as an old name or as `retired`"
+        "`{stream}` has an unknown event `{event}` at version {version}; use the program that wrote it, or declare it, if only as an \
+         old name or as `retired`"
     )]
     UnknownEvent {
         /// The stream.
