@@ -155,7 +155,7 @@ fn of_load(error: &LoadError) -> ErrorKind {
         LoadError::NotFound { .. } | LoadError::NoSuchVersion { .. } | LoadError::NotYet { .. } => {
             ErrorKind::NotFound
         }
-        LoadError::Broken { .. } | LoadError::Replay { .. } => ErrorKind::Unreadable,
+        LoadError::Broken { .. } | LoadError::Replay(_) => ErrorKind::Unreadable,
         LoadError::CategoryTaken(_) => ErrorKind::Misuse,
         LoadError::Decode(error) => of_decode(error),
         LoadError::Ids { source, .. } | LoadError::Store { source, .. } => of_read(source),

@@ -66,11 +66,7 @@ impl Rehearsal {
                 payload: &event.payload,
                 time,
             };
-            let pushed = replay.push_saved(decode_stored(stream, stored)?, time);
-            pushed.map_err(|source| LoadError::Replay {
-                stream: stream.clone(),
-                source,
-            })?;
+            replay.push_saved(decode_stored(stream, stored)?, time)?;
         }
         Ok(replay.finish())
     }

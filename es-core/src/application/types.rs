@@ -234,11 +234,7 @@ impl<A: Aggregate> Teller for Replay<A> {
 
     fn replay(&mut self, record: &Record) -> Result<(), LoadError> {
         let event = decode(record)?;
-        self.push_saved(event, record.time)
-            .map_err(|source| LoadError::Replay {
-                stream: record.stream.clone(),
-                source,
-            })
+        Ok(self.push_saved(event, record.time)?)
     }
 
     fn state(&self) -> Vec<FieldState> {

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use uuid::Uuid;
 
 use super::root::{Applying, Root};
-use super::{Event, Misplaced, Replay, ReplayError, Show, Snapshots, Version};
+use super::{Event, Misplaced, Replay, ReplayError, Show, Snapshots, StreamId, Version};
 
 /// An id that names one aggregate of its type: [`Uuid`], or a newtype that converts from and to it.
 ///
@@ -186,8 +186,8 @@ pub trait Aggregate: Events {
     ) -> Result<Self, ReplayError> {
         let mut replay = Replay::new(id.to_uuid());
         replay.extend(events)?;
-        replay.finish().ok_or(ReplayError::NoEvents {
-            category: Self::CATEGORY,
+        replay.finish().ok_or_else(|| ReplayError::NoEvents {
+            stream: StreamId::of::<Self>(&id),
         })
     }
 }

@@ -3,31 +3,33 @@ use std::time::SystemTime;
 
 use uuid::Uuid;
 
-use super::{Events, Misplaced, Version};
+use super::{Events, Misplaced, StreamId, Version};
 
 /// Why events do not fold into an aggregate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
     /// There were no events.
-    #[error("no events, so no `{category}`; begin with an event that creates one")]
+    #[error("there are no events of `{stream}`; begin with one that creates it")]
     NoEvents {
-        /// The aggregate's stored name.
-        category: &'static str,
+        /// The stream.
+        stream: StreamId,
     },
     /// The first event does not create an aggregate.
-    #[error("`{event}` at version 1 does not create a `{category}`; begin with an event that does")]
+    #[error(
+        "`{event}` of `{stream}` at version 1 does not create it; begin with an event that does"
+    )]
     NotCreated {
-        /// The aggregate's stored name.
-        category: &'static str,
+        /// The stream.
+        stream: StreamId,
         /// The event's stored name.
         event: &'static str,
     },
     /// A later event creates the aggregate a second time.
-    #[error("`{event}` at version {version} creates a `{category}` that exists already")]
+    #[error("`{event}` of `{stream}` at version {version} creates it, and it exists already")]
     CreatedTwice {
-        /// The aggregate's stored name.
-        category: &'static str,
+        /// The stream.
+        stream: StreamId,
         /// The event's stored name.
         event: &'static str,
         /// Where it stands.
@@ -97,7 +99,7 @@ impl<A: Events> Replay<A> {
         for event in events {
             version = version.next();
             if let Err(misplaced) = state.apply(event) {
-                return Err(created_twice::<A>(misplaced, version));
+                return Err(created_twice::<A>(misplaced, id, version));
             }
             state.root_mut().replayed(id, version);
         }
@@ -109,7 +111,7 @@ impl<A: Events> Replay<A> {
     #[inline(never)]
     fn create(&mut self, event: A::Event) -> Result<(), ReplayError> {
         let mut state = A::create(event).map_err(|misplaced| ReplayError::NotCreated {
-            category: A::CATEGORY,
+            stream: StreamId::new(A::CATEGORY, self.id),
             event: misplaced.event,
         })?;
         state.root_mut().replayed(self.id, Version::FIRST);
@@ -132,7 +134,7 @@ impl<A: Events> Replay<A> {
             Some(state) => {
                 let version = self.version.next();
                 if let Err(misplaced) = state.apply(event) {
-                    return Err(created_twice::<A>(misplaced, version));
+                    return Err(created_twice::<A>(misplaced, self.id, version));
                 }
                 state.root_mut().replayed(self.id, version);
                 self.version = version;
@@ -153,9 +155,9 @@ impl<A: Events> Replay<A> {
 }
 
 #[cold]
-fn created_twice<A: Events>(misplaced: Misplaced, version: Version) -> ReplayError {
+fn created_twice<A: Events>(misplaced: Misplaced, id: Uuid, version: Version) -> ReplayError {
     ReplayError::CreatedTwice {
-        category: A::CATEGORY,
+        stream: StreamId::new(A::CATEGORY, id),
         event: misplaced.event,
         version,
     }

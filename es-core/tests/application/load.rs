@@ -225,11 +225,11 @@ async fn events_in_the_wrong_order_are_no_aggregate() {
     for (events, message) in [
         (
             vec![switched, switched],
-            "`Switched` at version 1 does not create",
+            "`Switched` of `Lamp/00000000-0000-0000-0000-000000000001` at version 1 does not create it; begin with an event that does",
         ),
         (
             vec![mounted, switched, mounted],
-            "`Mounted` at version 3 creates",
+            "`Mounted` of `Lamp/00000000-0000-0000-0000-000000000001` at version 3 creates it, and it exists already",
         ),
     ] {
         let store = MemoryStore::new();
@@ -239,9 +239,13 @@ async fn events_in_the_wrong_order_are_no_aggregate() {
             .get::<Lamp>(stream.id)
             .await
             .unwrap_err();
-        let Error::Load(LoadError::Replay { source, .. }) = error else {
-            panic!("{error:?}");
-        };
-        assert!(source.to_string().contains(message), "{source}");
+        assert!(matches!(error, Error::Load(LoadError::Replay(_))));
+        // As it is told with its causes.
+        assert_eq!(format!("{error:?}"), message);
     }
+    let nothing = Lamp::replay(Uuid::from_u128(1), []).unwrap_err();
+    assert_eq!(
+        nothing.to_string(),
+        "there are no events of `Lamp/00000000-0000-0000-0000-000000000001`; begin with one that creates it"
+    );
 }

@@ -342,12 +342,8 @@ impl<A: Aggregate, B: Fn(SystemTime) -> bool> Replaying<'_, A, B> {
 
     #[inline(always)]
     fn push(&mut self, event: StoredEvent<'_>) -> Result<(), LoadError> {
-        self.replay
-            .push_saved(decode_stored(self.stream, event)?, event.time)
-            .map_err(|source| LoadError::Replay {
-                stream: self.stream.clone(),
-                source,
-            })
+        let decoded = decode_stored(self.stream, event)?;
+        Ok(self.replay.push_saved(decoded, event.time)?)
     }
 }
 

@@ -59,13 +59,8 @@ pub enum LoadError {
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// The events do not begin with one that creates, or have another one later.
-    #[error("the events of `{stream}` do not fold into an aggregate")]
-    Replay {
-        /// The stream.
-        stream: StreamId,
-        /// Which event is in the wrong place.
-        source: ReplayError,
-    },
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// The ids of a category could not be read.
     #[error("cannot read the ids of `{category}`")]
     Ids {
