@@ -37,7 +37,8 @@ impl FollowerHandle {
     ///
     /// # Errors
     /// [`FollowError`]; what readers see is what it was. So it is where an aggregate that they see would be missing, because it was set aside
-    /// meanwhile ([`Incomplete`](StopReason::Incomplete)). What was given up on in what they see is given up on again.
+    /// meanwhile ([`Incomplete`](StopReason::Incomplete)). What was given up on in what they see is given up on again, where it fails
+    /// again; that somebody decided so stays on record where it does not.
     pub async fn rebuild(&self) -> Result<()> {
         self.build(Goal::Build {
             tag: AGAIN.to_owned(),

@@ -53,7 +53,7 @@ pub struct ParkedEvent {
     pub retry: bool,
 }
 
-/// An event that was given up on.
+/// An event that was given up on: who decided so, when and why. It stays on record also where a rebuild could handle the event since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct DroppedEvent {
