@@ -68,6 +68,11 @@
 //! # fn main() -> std::process::ExitCode { es_manage::main(system) }
 //! ```
 //!
+//! Followers do nothing until they are run, so the function may name them for every command. What it does itself is done under every command, also
+//! under one that only reads: `store.inline(..)` makes its table at once, and where its `REVISION` was raised, older programs that run are refused
+//! from then on. So call that where the program that writes starts, and not in this function, and deploy a raised revision with the older programs
+//! stopped.
+//!
 //! ```text
 //! $ school migrate
 //! school: migrated

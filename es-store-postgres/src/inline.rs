@@ -50,6 +50,11 @@ impl PostgresStore {
     /// once ([`NotAtOnce`](es_core::system::NotAtOnce)). No follower can have its name, in no process, until
     /// [`end_inline`](PostgresStore::end_inline).
     ///
+    /// It does its work at once, whoever calls it: under a command that only reads, too, a program with a raised
+    /// [`REVISION`](es_core::Projection::REVISION) replaces the table, and the commits of older programs that run are refused from then on. So call
+    /// it where the program that writes starts, not in the function that its management commands share, and deploy a raised revision with the older
+    /// programs stopped.
+    ///
     /// ```
     /// # use es_core::{Aggregate, Application, BoxError, Projection, Recorded, Root, events};
     /// # use es_store_postgres::{PostgresProjection, Tables};
