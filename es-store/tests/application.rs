@@ -95,6 +95,24 @@ async fn each_opening_of_memory_is_an_empty_store() {
     assert_eq!(second.find::<Diary>(diary.id()).await.unwrap(), None);
 }
 
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn each_opening_of_sqlite_in_memory_is_an_empty_store() {
+    let opened = || settings("school", [("ES_STORE", "sqlite::memory:")]).open();
+    let first = opened().await.unwrap();
+    let diary = saved(&first, "dear").await;
+    assert_eq!(first.get::<Diary>(diary.id()).await.unwrap(), diary);
+    let second = opened().await.unwrap();
+    assert_eq!(second.find::<Diary>(diary.id()).await.unwrap(), None);
+    let read = settings("school", [("ES_STORE", "sqlite::memory:?mode=ro")]).open();
+    let error = read.await.unwrap_err();
+    assert_eq!(
+        es_store::Reason::of(&error),
+        Some(es_store::Reason::Settings),
+        "{error:?}"
+    );
+}
+
 #[tokio::test]
 async fn payloads_are_plain_unless_something_else_is_set() {
     let store = MemoryStore::new();
