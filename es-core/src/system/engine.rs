@@ -265,7 +265,7 @@ impl<'a> Engine<'a> {
             .before()
             .filter(|before| *before > run.position);
         let bound = before.unwrap_or(Position::MAX).min(until);
-        let limit = run.size.get();
+        let limit = self.followed.at_once(run.size.get());
         let ahead = Ahead::take(&mut run.ahead, run.position, bound, limit);
         let Ahead { page, read_at, .. } = match ahead {
             Some(ahead) => {
@@ -279,11 +279,13 @@ impl<'a> Engine<'a> {
         // What is behind a page that is not full is not there yet.
         let mut behind = None;
         if page.records.len() == limit {
-            run.size.learn(&page.records);
+            if limit == run.size.get() {
+                run.size.learn(&page.records);
+            }
             if run.ahead.is_none() && !self.once {
                 let last = page.records.last();
                 let last = last.filter(|last| last.position == page.read_to);
-                behind = last.map(|last| (last.commit, run.size.get()));
+                behind = last.map(|last| (last.commit, self.followed.at_once(run.size.get())));
             }
         }
         if page.read_to <= run.position {
@@ -324,6 +326,7 @@ impl<'a> Engine<'a> {
         if batch.records.is_empty() {
             let advance = batch.advance(0, 0);
             self.advance(advance).await?;
+            self.followed.widen();
             return Ok(Turn::Moved(0));
         }
         let batch = Arc::new(batch);
@@ -339,6 +342,7 @@ impl<'a> Engine<'a> {
             Ok(handled) => {
                 let advance = batch.advance(0, handled);
                 self.followed.forget_failure();
+                self.followed.widen();
                 self.moved(&advance);
                 let mut batch = Arc::unwrap_or_clone(batch);
                 let left = batch.records.split_off(handled.min(batch.records.len()));
@@ -361,6 +365,7 @@ impl<'a> Engine<'a> {
             Err(HandleError::Event { place, .. }) => {
                 let last = batch.records.get(place - 1);
                 self.followed.set_before(last.map(|record| record.position));
+                self.followed.narrow_to(place);
                 Ok(Turn::Moved(0))
             }
             Err(error) => Err(stored(error)),

@@ -1,5 +1,6 @@
 //! One follower of a system: what it follows, where it keeps what it makes, and how it is.
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_listener::Event;
@@ -33,6 +34,8 @@ pub(super) struct Followed {
     failing: Mutex<Failing>,
     /// The lease of an engine that was dropped before it gave it back.
     left: Mutex<Option<Lease>>,
+    /// How many events are read at once at most since one failed.
+    narrowed: AtomicUsize,
     /// An event behind this one failed: what comes before it is handled first.
     before: Mutex<Option<Position>>,
     /// Its state was changed, or it is to look again.
@@ -70,6 +73,7 @@ impl Followed {
             follower: Mutex::new(Some(follower)),
             state: Mutex::new(state),
             failing: Mutex::default(),
+            narrowed: AtomicUsize::new(usize::MAX),
             left: Mutex::default(),
             before: Mutex::default(),
             told: Event::new(),
@@ -130,6 +134,24 @@ impl Followed {
     /// How often the event at a position has failed, this time included.
     pub(super) fn count_failure(&self, position: Position) -> u32 {
         locked(&self.failing).again(position)
+    }
+
+    /// How many events are read at once, where so many would be.
+    pub(super) fn at_once(&self, limit: usize) -> usize {
+        limit.min(self.narrowed.load(Ordering::Relaxed))
+    }
+
+    /// An event failed with so many before it on its page: what is read is to be of the order of what is handled, however many events fail, and
+    /// however often.
+    pub(super) fn narrow_to(&self, handled: usize) {
+        self.narrowed.fetch_min(handled.max(1), Ordering::Relaxed);
+    }
+
+    /// What was read was handled: twice as many may follow.
+    pub(super) fn widen(&self) {
+        let narrowed = self.narrowed.load(Ordering::Relaxed);
+        let twice = narrowed.saturating_mul(2);
+        self.narrowed.store(twice, Ordering::Relaxed);
     }
 
     pub(super) fn before(&self) -> Option<Position> {

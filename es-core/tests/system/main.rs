@@ -8,6 +8,7 @@ mod failures;
 mod idle;
 mod leases;
 mod newer;
+mod reading;
 mod rebuilding;
 mod restored;
 mod running;

@@ -45,6 +45,7 @@ impl Engine<'_> {
             let position = record.position;
             return Err(Halt::Stop(StopReason::NotKnown { position, failure }));
         }
+        self.followed.narrow_to(1);
         let attempts = self.followed.count_failure(record.position);
         let policy = self.followed.settings.on_failure;
         if attempts <= policy.retries {
