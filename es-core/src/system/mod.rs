@@ -100,7 +100,9 @@ impl System {
         self
     }
 
-    /// Lets a follower follow the log of an application. One that has the name of another is never run, and says so.
+    /// Lets a follower follow the log of an application. One that has the name of another is never run, and says so, also where they follow different
+    /// logs: their checkpoints would be told apart, but whoever asks a system for [a follower](System::follower), or a management command for one,
+    /// has its name alone. A process manager follows several logs under [a name for each](Reactions::named).
     #[must_use]
     pub fn follow(mut self, application: &Application, follower: impl Follower) -> Self {
         let taken = self
