@@ -1,8 +1,7 @@
 //! `#[serde(..)]` as the user wrote it: read for what it means to what is stored, and left to serde for the rest.
-use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, Token, Type};
+use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, Token, Type, parse_quote};
 
 use crate::source;
 
@@ -44,19 +43,24 @@ pub(crate) fn text(key: &Meta) -> Option<&LitStr> {
 
 /// Writes out `Self` in `default = "Self::euro"`: on a field of the events it would be another type.
 pub(crate) fn name_self(attribute: &mut Attribute, self_type: &Type) {
-    let Meta::List(list) = &mut attribute.meta else {
-        return;
-    };
-    let named = |token: TokenTree| match syn::parse2::<LitStr>(token.to_token_stream()) {
-        Ok(text) => match text.value().strip_prefix("Self::") {
-            Some(function) => {
-                let owner = source::text(self_type.to_token_stream());
-                LitStr::new(&format!("<{owner}>::{function}"), text.span()).to_token_stream()
-            }
-            None => token.into(),
-        },
-        Err(_) => token.into(),
-    };
-    let tokens = std::mem::take(&mut list.tokens);
-    list.tokens = tokens.into_iter().map(named).collect::<TokenStream>();
+    let mut keys = keys(std::slice::from_ref(attribute));
+    let mut is_named = false;
+    for key in &mut keys {
+        let names_a_function = ["default", "serialize_with", "deserialize_with"]
+            .iter()
+            .any(|function| key.path().is_ident(function));
+        let Some(text) = text(key).filter(|_| names_a_function) else {
+            continue;
+        };
+        if let Some(function) = text.value().strip_prefix("Self::") {
+            let owner = source::text(self_type.to_token_stream());
+            let named = LitStr::new(&format!("<{owner}>::{function}"), text.span());
+            let path = key.path();
+            *key = parse_quote!(#path = #named);
+            is_named = true;
+        }
+    }
+    if is_named {
+        *attribute = parse_quote!(#[serde(#(#keys),*)]);
+    }
 }

@@ -218,7 +218,7 @@ impl Price {
     }
 
     #[event("Set")]
-    fn set(#[serde(default = "Self::euro")] currency: String) -> Self {
+    fn set(#[serde(rename = "Self::currency", default = "Self::euro")] currency: String) -> Self {
         Self {
             root: Root::new(),
             currency,
@@ -228,7 +228,9 @@ impl Price {
 
 #[test]
 fn the_default_of_a_parameter_may_be_a_function_of_the_aggregate() -> es_core::Result<()> {
-    let price: Price = load(&[("Set", 1, "{}")])?;
-    assert_eq!(price.currency, "EUR");
+    for (payload, currency) in [("{}", "EUR"), (r#"{"Self::currency":"NZD"}"#, "NZD")] {
+        let price: Price = load(&[("Set", 1, payload)])?;
+        assert_eq!(price.currency, currency);
+    }
     Ok(())
 }
