@@ -46,9 +46,14 @@ pub(crate) fn name_self(attribute: &mut Attribute, self_type: &Type) {
     let mut keys = keys(std::slice::from_ref(attribute));
     let mut is_named = false;
     for key in &mut keys {
-        let names_a_function = ["default", "serialize_with", "deserialize_with"]
-            .iter()
-            .any(|function| key.path().is_ident(function));
+        let names_a_function = [
+            "default",
+            "serialize_with",
+            "deserialize_with",
+            "skip_serializing_if",
+        ]
+        .iter()
+        .any(|function| key.path().is_ident(function));
         let Some(text) = text(key).filter(|_| names_a_function) else {
             continue;
         };

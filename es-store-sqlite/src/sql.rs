@@ -125,7 +125,7 @@ impl Sql {
                  ON CONFLICT (follower, log) DO UPDATE SET position = excluded.position, commit_id = excluded.commit_id"
             ),
             read_followers: format!(
-                "SELECT follower, log FROM {p}checkpoints WHERE output IS NULL OR NOT coalesce(output ->> 'inline', FALSE)"
+                "SELECT follower, log FROM {p}checkpoints WHERE output IS NULL OR NOT coalesce(json_extract(output, '$.inline'), FALSE)"
             ),
             read_standing: format!(
                 "SELECT position, commit_id, revision, epoch, holder, since, until FROM {p}checkpoints WHERE follower = ?1 AND log = ?2"

@@ -156,10 +156,10 @@ pub enum SettingsError {
         /// The name.
         name: String,
     },
-    /// A URL or a path in the place of the application's name, which would look for a store under that name alone. No password is in it.
+    /// The URL of a store in the place of the application's name, which would look for another store under that name. No password is in it.
     #[error(
-        "the application's name is `{name}`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in \
-         `ES_STORE` or by `Settings::new(name).store(url)`"
+        "`{name}` stands where the application's name is said, and is the URL of a store; write a name there, and the URL in `ES_STORE` or by \
+         `Settings::new(name).store(url)`"
     )]
     NotAName {
         /// What was given, without password.

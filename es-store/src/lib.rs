@@ -55,7 +55,7 @@
 //!
 //! To write with a new key, first give it to all programs as a second one: `ES_CIPHER_KEYS=1:OLD,2:NEW`. Once each of them was started so, put it in
 //! front: `2:NEW,1:OLD`. A program that does not have it by then cannot read what the others write, and its followers stop there. The old key stays
-//! for as long as there are payloads that it encrypted.
+//! for as long as there are payloads that it encrypted; where it is gone, `1:destroyed` says so, and what it encrypted reads as erased.
 //!
 //! A map may be a whole configuration: names that do not begin with `ES_` or `SCHOOL_ES_` are ignored there, and others that are not in the
 //! table, such as `ES_SNAPSHOT`, are refused. In the environment they are left alone.

@@ -68,13 +68,20 @@ fn shown(variable: &Variable, text: &str) -> String {
     }
 }
 
+/// Whether what stands for a name is a URL of a store.
+fn names_a_store(name: &str) -> bool {
+    let schemes = ["memory", "sqlite", "postgres", "postgresql", "file"];
+    let scheme = name.split_once(':').map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| schemes.contains(&scheme))
+}
+
 /// What stands in front of a variable for one application alone: its name in upper snake case, and `_`.
 #[derive(Debug, Clone)]
 pub(crate) struct Prefix(String);
 
 impl Prefix {
     pub(crate) fn of(name: &str) -> Result<Self, SettingsError> {
-        if name.contains([':', '/']) {
+        if names_a_store(name) {
             return Err(SettingsError::NotAName {
                 name: redacted(name),
             });

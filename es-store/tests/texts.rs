@@ -349,13 +349,12 @@ fn a_name_that_makes_no_prefix_is_refused() {
 }
 
 #[test]
-fn a_url_or_a_path_for_the_name_of_an_application_is_refused() {
+fn a_url_for_the_name_of_an_application_is_refused() {
     // Where the environment has a store, it would be opened in the place of the one that was meant.
     let named = |name| opened(Settings::new(name).environment(|_| Some("memory:".into())));
     let texts = [
         named("sqlite:important.db"),
         named("postgres://es:SECRET@db/school"),
-        named("data/school.db"),
         opened_over(Settings::new("sqlite:important.db").environment(|_| None)),
         text(&Settings::new("memory:").store_url().unwrap_err()),
     ];
@@ -364,7 +363,6 @@ fn a_url_or_a_path_for_the_name_of_an_application_is_refused() {
         &expect![[r#"
         the application's name is `sqlite:important.db`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`
         the application's name is `postgres://***@db/school`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`
-        the application's name is `data/school.db`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`
         the application's name is `sqlite:important.db`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`
         the application's name is `memory:`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`"#]],
     );

@@ -8,9 +8,8 @@ use crate::application::retry::Pauses;
 /// sets the event aside.
 ///
 /// A store or keys that cannot be reached meanwhile say nothing of the event: where the last attempt ends so, it neither stops nor sets anything
-/// aside, and goes on once they can be reached. Nor does an event that this program does not
-/// know, or lacks a key or a feature of `es-core` for: there it stops at once ([`NotKnown`](super::StopReason::NotKnown)), so that the newer program
-/// that wrote it takes over.
+/// aside, and goes on once they can be reached. Nor does an event that this program does not know, where it stops at once, or lacks a key or a
+/// feature of `es-core` for, where it stops after the last attempt ([`NotKnown`](super::StopReason::NotKnown)): the program that wrote it takes over.
 ///
 /// Unless set otherwise there are 5 more attempts, with pauses of up to 50 ms, doubling to 10 s at most, and then it stops.
 ///

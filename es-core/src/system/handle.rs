@@ -101,8 +101,8 @@ impl FollowerHandle {
     /// # Errors
     /// [`WaitError`], as [`Error::Wait`](crate::Error::Wait); [`WaitError::TimedOut`] after `at_most`, with what it does in this system, and
     /// [`WaitError::Parked`] where it could not handle just that event and set it aside. [`FollowError::Stopped`] as soon as it stopped in this system
-    /// for a reason that somebody has to mend, and nobody else has its lease. One that was told to stop, or that leaves its work to a newer program,
-    /// is waited for.
+    /// at an event, or because the log was restored, and nobody else has its lease. One that stopped for another reason is waited for: another
+    /// process may run it.
     pub async fn wait_for<P: Into<Option<Position>>>(
         &self,
         position: P,
@@ -139,7 +139,7 @@ impl FollowerHandle {
             },
             async {
                 followed.clock.sleep(at_most).await;
-                Ok(Waited::InVain)
+                Ok(Waited::TimedOut)
             },
         );
         let unread = |source| WaitError::Store {
@@ -153,8 +153,14 @@ impl FollowerHandle {
                 let source = Box::new(reason);
                 return Err(FollowError::Stopped { follower, source }.into());
             }
-            Waited::InVain => {
-                let state = Some(followed.state()).filter(|state| *state != State::Idle);
+            Waited::TimedOut => {
+                // What was last done in a step says nothing of whether anybody goes on.
+                let state = Some(followed.state()).filter(|state| {
+                    !matches!(
+                        state,
+                        State::Idle | State::Running | State::Rebuilding | State::CaughtUp
+                    )
+                });
                 return Err(WaitError::TimedOut {
                     follower,
                     awaited,
@@ -279,9 +285,12 @@ fn is_in_vain(reason: &StopReason, reached: Position) -> bool {
             reached < *position
         }
         StopReason::LogRestored { position, .. } => reached == *position,
-        StopReason::Incomplete { .. } | StopReason::NameTaken | StopReason::Unable { .. } => true,
-        // It may be started again, and whoever made the newer revision goes on with that.
-        StopReason::Told | StopReason::Outdated { .. } => false,
+        // Who runs it elsewhere has no lease while there is nothing to do.
+        StopReason::Told
+        | StopReason::Outdated { .. }
+        | StopReason::Incomplete { .. }
+        | StopReason::NameTaken
+        | StopReason::Unable { .. } => false,
     }
 }
 
@@ -289,5 +298,5 @@ fn is_in_vain(reason: &StopReason, reached: Position) -> bool {
 enum Waited {
     Reached,
     Stopped(StopReason),
-    InVain,
+    TimedOut,
 }

@@ -72,8 +72,8 @@ pub enum StopReason {
         failure: String,
     },
     /// An event was written by newer code, its declaration was taken away, or it takes a key or a feature of `es-core` that this program lacks; it
-    /// is the one at hand, or of an aggregate that its handler asked for or saves. That is no fault of the event, so it is neither tried again nor
-    /// set aside.
+    /// is the one at hand, or of an aggregate that its handler asked for or saves. That is no fault of the event, so it is not set aside; keys may
+    /// come late, so that alone is tried again.
     #[error(
         "at position {position} this program meets an event that it does not know or cannot open: {failure}; mend that, or run the program that wrote it"
     )]

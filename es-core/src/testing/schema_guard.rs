@@ -208,12 +208,12 @@ impl SchemaGuard {
 
 /// What happened to an event since its samples were written down.
 #[derive(Debug, Clone, Copy)]
-enum Change {
+enum Change<'a> {
     None,
     /// What it reads as is another thing, and meant.
     NewSchema,
-    /// It was an event of its own, and another one takes its place.
-    TakenOver,
+    /// It had this name, and none of the upcasters of the event that takes its place.
+    TakenOver(&'a str),
 }
 
 /// What differs between the code and the file.
@@ -267,27 +267,24 @@ impl Declared {
         let before: Vec<_> = names(shape)
             .filter_map(|name| Some((name, before.get(name)?)))
             .collect();
-        let is_of_a_new_schema = before
-            .first()
-            .is_some_and(|(_, before)| before.schema != shape.schema);
-        match before.first() {
+        let newest = before.iter().map(|(_, before)| before.schema).max();
+        match newest {
             None => {
                 findings.new.insert(format!("{event} is new"));
             }
-            Some((_, before)) if shape.schema > before.schema => {
+            Some(newest) if shape.schema > newest => {
                 findings.new.insert(format!(
-                    "{event} has schema {} instead of {}",
-                    shape.schema, before.schema
+                    "{event} has schema {} instead of {newest}",
+                    shape.schema
                 ));
             }
             Some(_) => {}
         }
-        // The event itself, as it was called before, then others that it takes the place of.
-        for (place, (name, before)) in before.into_iter().enumerate() {
-            let change = match place {
-                _ if is_of_a_new_schema => Change::NewSchema,
-                0 => Change::None,
-                _ => Change::TakenOver,
+        for (name, before) in before {
+            let change = match Some(before.schema) {
+                schema if schema != newest => Change::TakenOver(name),
+                _ if before.schema == shape.schema => Change::None,
+                _ => Change::NewSchema,
             };
             if name != shape.name {
                 findings.new.insert(format!("{event} was `{name}`"));
@@ -320,7 +317,7 @@ impl Declared {
         &self,
         event: &str,
         shape: &EventShape,
-        change: Change,
+        change: Change<'_>,
         stored_as: &str,
         sample: &Sample,
         findings: &mut Findings,
@@ -355,8 +352,8 @@ impl Declared {
                 }
                 _ => {
                     let way_out = match change {
-                        Change::TakenOver => {
-                            format!("keep `{stored_as}` as an event of its own, marked `retired`")
+                        Change::TakenOver(other) => {
+                            format!("keep `{other}` as an event of its own, marked `retired`")
                         }
                         _ => way_out(shape, sample.schema),
                     };

@@ -272,7 +272,11 @@ fn what_takes_a_feature_that_this_program_lacks_is_left_to_the_program_that_has_
 
 #[cfg(feature = "aes")]
 mod keys {
-    use es_core::persistence::{Key, Keys};
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use es_core::persistence::{BoxFuture, Key, KeyError, KeyId, KeyProvider, Keys};
+    use es_core::{ErrorKind, StreamId};
     use es_store_memory::MemoryStore;
 
     use super::*;
@@ -341,6 +345,72 @@ mod keys {
                 let said = meets(&older, &format!("of {number}"), 2).await;
                 assert!(said.contains("there is no key 2"), "{said}");
             }
+        });
+    }
+
+    /// Keys that others draw, of which this program hears late.
+    #[derive(Clone)]
+    struct Late {
+        keys: Keys,
+        deaf_for: Arc<AtomicUsize>,
+    }
+
+    impl KeyProvider for Late {
+        fn current<'a>(
+            &'a self,
+            stream: &'a StreamId,
+        ) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+            self.keys.current(stream)
+        }
+
+        fn key<'a>(
+            &'a self,
+            stream: &'a StreamId,
+            id: KeyId,
+        ) -> BoxFuture<'a, Result<Key, KeyError>> {
+            let deaf = |left: usize| left.checked_sub(1);
+            if self
+                .deaf_for
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, deaf)
+                .is_ok()
+            {
+                return Box::pin(async move { Err(KeyError::Unknown { id }) });
+            }
+            self.keys.key(stream, id)
+        }
+    }
+
+    #[test]
+    fn a_key_that_comes_late_is_waited_for_as_long_as_an_event_is_tried() {
+        block_on(async {
+            let store = MemoryStore::new();
+            let (_, keys) = rotated();
+            trained(&over(&store, "school", &keys), 1, &["sit"]).await;
+            let deaf_for = Arc::new(AtomicUsize::new(3));
+            let late = Application::builder(store.clone()).keys(Late { keys, deaf_for });
+            let late = late.name("school").build();
+            let system = System::new("late").follow(&late, store.project(Wall::default()));
+            system.settle().await.unwrap();
+            assert_eq!(tricks(&store, 1), ["sit"]);
+        });
+    }
+
+    #[test]
+    fn what_a_key_that_is_gone_had_encrypted_is_passed_over() {
+        block_on(async {
+            let store = MemoryStore::new();
+            let (old, _) = rotated();
+            trained(&over(&store, "school", &old), 1, &["sit"]).await;
+            let drawn = Key::generate().expect("there is randomness");
+            let rest = Keys::new(2, drawn).destroyed(1).expect("they are two");
+            let after = over(&store, "school", &rest);
+            trained(&after, 2, &["bow"]).await;
+            let system = System::new("after").follow(&after, store.project(Wall::default()));
+            system.settle().await.unwrap();
+            assert_eq!(tricks(&store, 2), ["bow"]);
+            assert!(tricks(&store, 1).is_empty());
+            let erased = after.get::<crate::school::Dog>(dog(1)).await.err();
+            assert_eq!(erased.map(|error| error.kind()), Some(ErrorKind::Erased));
         });
     }
 }

@@ -55,7 +55,7 @@ fn who_waits_for_a_follower_of_a_log_that_was_restored_is_told_so_at_once() {
 }
 
 #[test]
-fn who_waits_for_a_follower_that_cannot_run_is_told_so_at_once() {
+fn who_waits_for_a_follower_that_another_process_may_run_is_told_so_in_time() {
     block_on(async {
         let (store, app) = application("school");
         let system = System::new("school")
@@ -63,7 +63,11 @@ fn who_waits_for_a_follower_that_cannot_run_is_told_so_at_once() {
             .follow(&app, store.project(Wall::default()));
         trained(&app, 1, &["sit"]).await;
         let second = system.followers().nth(1).unwrap();
-        assert_eq!(stopped(&second, 2).await, StopReason::NameTaken);
+        let said = timed_out(&second, 2).await;
+        assert!(
+            said.contains("in this process it is stopped: another follower"),
+            "{said}"
+        );
     });
 }
 

@@ -217,8 +217,19 @@ impl Price {
         "EUR".to_owned()
     }
 
+    fn is_euro(currency: &str) -> bool {
+        currency == Self::euro()
+    }
+
     #[event("Set")]
-    fn set(#[serde(rename = "Self::currency", default = "Self::euro")] currency: String) -> Self {
+    fn set(
+        #[serde(
+            rename = "Self::currency",
+            default = "Self::euro",
+            skip_serializing_if = "Self::is_euro"
+        )]
+        currency: String,
+    ) -> Self {
         Self {
             root: Root::new(),
             currency,

@@ -414,6 +414,7 @@ pub(crate) struct Imported {
     #[serde(flatten)]
     report: ImportReport,
     /// The followers that have not seen all of the log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     followers_behind: Vec<String>,
 }
 
@@ -423,7 +424,7 @@ impl Imported {
         for follower in system.leaders_first() {
             // How one is whose store is away cannot be told; what is imported is.
             if let Ok(status) = follower.status().await
-                && report.application.as_deref() == Some(&*status.follower.log)
+                && report.application.as_deref().unwrap_or_default() == status.follower.log
                 && status.position < status.head
             {
                 followers_behind.push(follower.name().to_owned());

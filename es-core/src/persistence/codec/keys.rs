@@ -23,11 +23,18 @@ use crate::domain::StreamId;
 /// assert_eq!(format!("{keys:?}"), "Keys([2, 1])");
 /// # Ok::<(), es_core::BoxError>(())
 /// ```
+///
+/// Of a key that is gone, by intent or not, [`destroyed`](Self::destroyed) says so, in a setting `1:destroyed`: what it encrypted reads as erased, and
+/// followers pass by it.
 #[derive(Clone)]
 pub struct Keys {
     first: (KeyId, Key),
-    others: Vec<(KeyId, Key)>,
+    /// Without a key where it was destroyed.
+    others: Vec<(KeyId, Option<Key>)>,
 }
+
+/// What stands in a setting for a key that is gone.
+const DESTROYED: &str = "destroyed";
 
 impl Keys {
     /// The key that encrypts.
@@ -43,22 +50,40 @@ impl Keys {
     ///
     /// # Errors
     /// [`KeysError::Twice`] where the id has a key already.
-    pub fn and(mut self, id: impl Into<KeyId>, key: Key) -> Result<Self, KeysError> {
-        let id = id.into();
-        if self.find(id).is_some() {
+    pub fn and(self, id: impl Into<KeyId>, key: Key) -> Result<Self, KeysError> {
+        self.with(id.into(), Some(key))
+    }
+
+    /// A key that is gone: what was encrypted with it is [`Erased`](super::super::DecodeError::Erased).
+    ///
+    /// # Errors
+    /// [`KeysError::Twice`] where the id has a key already.
+    pub fn destroyed(self, id: impl Into<KeyId>) -> Result<Self, KeysError> {
+        self.with(id.into(), None)
+    }
+
+    fn with(mut self, id: KeyId, key: Option<Key>) -> Result<Self, KeysError> {
+        if self.ids().any(|known| known == id) {
             return Err(KeysError::Twice { id });
         }
         self.others.push((id, key));
         Ok(self)
     }
 
-    fn find(&self, id: KeyId) -> Option<&Key> {
-        self.iter()
-            .find_map(|(known, key)| (*known == id).then_some(key))
+    fn find(&self, id: KeyId) -> Result<Key, KeyError> {
+        if self.first.0 == id {
+            return Ok(self.first.1.clone());
+        }
+        match self.others.iter().find(|(known, _)| *known == id) {
+            Some((_, Some(key))) => Ok(key.clone()),
+            Some((_, None)) => Err(KeyError::Destroyed),
+            None => Err(KeyError::Unknown { id }),
+        }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &(KeyId, Key)> {
-        std::iter::once(&self.first).chain(&self.others)
+    fn ids(&self) -> impl Iterator<Item = KeyId> {
+        let others = self.others.iter().map(|(id, _)| *id);
+        std::iter::once(self.first.0).chain(others)
     }
 }
 
@@ -68,7 +93,7 @@ impl KeyProvider for Keys {
     }
 
     fn key<'a>(&'a self, _: &'a StreamId, id: KeyId) -> BoxFuture<'a, Result<Key, KeyError>> {
-        Box::pin(async move { self.find(id).cloned().ok_or(KeyError::Unknown { id }) })
+        Box::pin(async move { self.find(id) })
     }
 }
 
@@ -76,7 +101,7 @@ impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keys(")?;
         f.debug_list()
-            .entries(self.iter().map(|(id, _)| id.get()))
+            .entries(self.ids().map(KeyId::get))
             .finish()?;
         f.write_str(")")
     }
@@ -85,7 +110,7 @@ impl fmt::Debug for Keys {
 impl FromStr for Keys {
     type Err = KeysError;
 
-    /// Reads `ID:KEY`, or several separated by commas: the id a number, the key as [`Key::from_base64`] reads it.
+    /// Reads `ID:KEY`, or several separated by commas: the id a number, the key as [`Key::from_base64`] reads it, or `destroyed`.
     fn from_str(setting: &str) -> Result<Self, KeysError> {
         if setting.trim().is_empty() {
             return Err(KeysError::Empty);
@@ -95,14 +120,15 @@ impl FromStr for Keys {
             return Err(KeysError::Empty);
         };
         let (id, key) = first?;
+        let key = key.ok_or(KeysError::FirstDestroyed { id })?;
         entries.try_fold(Self::new(id, key), |keys, entry| {
             let (id, key) = entry?;
-            keys.and(id, key)
+            keys.with(id, key)
         })
     }
 }
 
-fn parse_entry((entry, place): (&str, usize)) -> Result<(KeyId, Key), KeysError> {
+fn parse_entry((entry, place): (&str, usize)) -> Result<(KeyId, Option<Key>), KeysError> {
     let (id, key) = entry.split_once(':').ok_or(KeysError::NoId { place })?;
     // The text is not repeated: it may be a key in the wrong place.
     let id = id
@@ -110,8 +136,11 @@ fn parse_entry((entry, place): (&str, usize)) -> Result<(KeyId, Key), KeysError>
         .parse::<u32>()
         .map_err(|_| KeysError::IdNotANumber { place })?;
     let id = KeyId::from(id);
+    if key.trim() == DESTROYED {
+        return Ok((id, None));
+    }
     let key = Key::from_base64(key).map_err(|source| KeysError::Key { id, source })?;
-    Ok((id, key))
+    Ok((id, Some(key)))
 }
 
 /// Why keys do not go together, or a setting does not name any.
@@ -146,6 +175,14 @@ pub enum KeysError {
         id: KeyId,
         /// Why.
         source: ParseKeyError,
+    },
+    /// The first key is gone.
+    #[error(
+        "key {id} is destroyed, and stands where the key does that encrypts; put another in front"
+    )]
+    FirstDestroyed {
+        /// Its id.
+        id: KeyId,
     },
     /// Two keys have one id.
     #[error("two keys have the id {id}; give the new one an id that was never used")]

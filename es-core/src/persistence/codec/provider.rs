@@ -100,9 +100,9 @@ pub enum KeyError {
     )]
     Destroyed,
     /// There is no key of that id. Another program may have it, as while keys are rotated, so followers stop there and set nothing aside: of a key
-    /// that nobody has any more, [`Destroyed`](Self::Destroyed) is the answer.
+    /// that nobody has any more, [`Destroyed`](Self::Destroyed) is the answer. Who keeps keys that others draw looks for new ones first.
     #[error(
-        "there is no key {id}; give the program the key that had this id when the payload was written"
+        "there is no key {id}; give the program the key that had this id when the payload was written, or say that it is destroyed"
     )]
     Unknown {
         /// The id that the payload names.

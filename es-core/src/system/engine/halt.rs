@@ -38,16 +38,23 @@ pub(in crate::system) fn is_away(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-/// Whether an error comes of what this program does not know or lacks, and another has, which wrote it: the event itself, or one of an aggregate
-/// that its handler asked for or saves.
+/// Whether an error comes of what this program does not know and another does, which wrote it: the event itself, or one of an aggregate that its
+/// handler asked for.
 pub(super) fn is_not_known(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).filter_map(not_decoded).any(|error| {
+        matches!(
+            error,
+            DecodeError::UnknownEvent { .. } | DecodeError::FutureSchema { .. }
+        )
+    })
+}
+
+/// Whether an error comes of a key or a feature that this program does not have, and another may: of the event itself, or of an aggregate that its
+/// handler asked for or saves. Keys may come late, so it is tried again.
+pub(super) fn is_lacking(error: &(dyn StdError + 'static)) -> bool {
     causes(error)
         .filter_map(not_decoded)
-        .any(|error| match error {
-            DecodeError::UnknownEvent { .. } | DecodeError::FutureSchema { .. } => true,
-            DecodeError::Codec { source, .. } => source.is_lacking(),
-            _ => false,
-        })
+        .any(|error| matches!(error, DecodeError::Codec { source, .. } if source.is_lacking()))
 }
 
 /// What could not be decoded. The errors of an application are transparent, so what they hold is no cause of theirs; what keeps from saving is kept

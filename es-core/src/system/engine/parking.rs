@@ -2,7 +2,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::halt::{Halt, is_away, is_not_known, stored};
+use super::halt::{Halt, is_away, is_lacking, is_not_known, stored};
 use super::reading::is_the_log;
 use super::{Engine, Run, Turn};
 use crate::domain::{Position, StreamId};
@@ -59,6 +59,10 @@ impl Engine<'_> {
         self.followed.forget_failure();
         if is_away(error) {
             return Err(Halt::Away(failure));
+        }
+        if is_lacking(error) {
+            let position = record.position;
+            return Err(Halt::Stop(StopReason::NotKnown { position, failure }));
         }
         match policy.then {
             Then::Stop => Err(Halt::Stop(StopReason::Failed {
@@ -165,7 +169,9 @@ impl Engine<'_> {
             }
             Err(error) if is_away(&*error) => Err(Halt::Away(told(&*error))),
             // One that only waited has not failed, and does not now.
-            Err(error) if due.failure.is_none() && is_not_known(&*error) => {
+            Err(error)
+                if due.failure.is_none() && (is_not_known(&*error) || is_lacking(&*error)) =>
+            {
                 Err(Halt::Stop(StopReason::NotKnown {
                     position: due.position,
                     failure: told(&*error),

@@ -206,6 +206,14 @@ fn an_event_that_goes_through_the_upcasters_of_another_is_refused() {
     );
     assert!(!said.contains("instead of"), "{said}");
 
+    for merged in [lit::guard, lit_of_a_new_schema::guard] {
+        let said = merged(&file).compare(true).unwrap_err();
+        assert_says(
+            &said,
+            r#"`Lit` of `Lamp`, stored as {"watts":30} under the name `Powered`, would read as {"watts":3}; keep `Powered`"#,
+        );
+    }
+
     // What is merged by the same change that brings the upcaster goes through it as the event itself does, and is told.
     let file = File::new();
     dimmed_and_powered_at_first::guard(&file)

@@ -118,7 +118,12 @@ fn keys_are_read_from_a_setting() {
     assert_eq!(format!("{keys:?}"), "Keys([2, 1])");
     assert_eq!(sealed(&encrypting(keys.clone()))[1..5], [0, 0, 0, 2]);
     let old = sealed(&encrypting(Keys::new(1, key(1))));
-    assert_eq!(opened(&encrypting(keys), old).unwrap(), PAYLOAD);
+    assert_eq!(opened(&encrypting(keys), old.clone()).unwrap(), PAYLOAD);
+
+    let gone: Keys = format!("2:{},1: destroyed", *text(2)).parse().unwrap();
+    assert_eq!(format!("{gone:?}"), "Keys([2, 1])");
+    let error = opened(&encrypting(gone), old).unwrap_err();
+    assert!(error.is_erased(), "{error:?}");
 }
 
 #[test]
@@ -142,6 +147,14 @@ fn what_is_wrong_with_a_setting_is_told() {
     );
     assert_eq!(parse("1:KEY,1:KEY"), KeysError::Twice { id: one });
     assert_eq!(parse("1:KEY,2:KEY,2:KEY"), KeysError::Twice { id: two });
+    assert_eq!(
+        parse("1:KEY,2:destroyed,2:KEY"),
+        KeysError::Twice { id: two }
+    );
+    assert_eq!(
+        parse("1:destroyed,2:KEY"),
+        KeysError::FirstDestroyed { id: one }
+    );
     let source = ParseKeyError::Length { found: 3 };
     assert_eq!(parse("1:KEY,2:AAAA"), KeysError::Key { id: two, source });
     let source = ParseKeyError::NotBase64;

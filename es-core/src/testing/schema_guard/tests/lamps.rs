@@ -302,3 +302,28 @@ lamp!(
         fn power(&mut self, watts: u8) {}
     }
 );
+
+lamp!(lit, [Lit { watts: 30 }], {
+    #[event("Lit", schema = 2, was = ["Powered", "Dimmed"])]
+    fn light(&mut self, watts: u8) {}
+
+    #[upcast("Lit", from = 1)]
+    fn from_deciwatts(payload: &mut es_core::JsonMap) {
+        let deciwatts = payload["watts"].as_u64().unwrap_or_default();
+        payload.insert("watts".to_owned(), (deciwatts / 10).into());
+    }
+});
+
+lamp!(lit_of_a_new_schema, [Lit { watts: 30 }], {
+    #[event("Lit", schema = 3, was = ["Powered", "Dimmed"])]
+    fn light(&mut self, watts: u8) {}
+
+    #[upcast("Lit", from = 1)]
+    fn from_deciwatts(payload: &mut es_core::JsonMap) {
+        let deciwatts = payload["watts"].as_u64().unwrap_or_default();
+        payload.insert("watts".to_owned(), (deciwatts / 10).into());
+    }
+
+    #[upcast("Lit", from = 2)]
+    fn as_it_was(_: &mut es_core::JsonMap) {}
+});
