@@ -361,10 +361,10 @@ fn a_url_for_the_name_of_an_application_is_refused() {
     check(
         &texts.join("\n"),
         &expect![[r#"
-        the application's name is `sqlite:important.db`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`
-        the application's name is `postgres://***@db/school`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`
-        the application's name is `sqlite:important.db`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`
-        the application's name is `memory:`, which has a colon or a slash, as a URL or a path has; write a name there, and the URL of the store in `ES_STORE` or by `Settings::new(name).store(url)`"#]],
+            `sqlite:important.db` stands where the application's name is said, and is the URL of a store; write a name there, and the URL in `ES_STORE` or by `Settings::new(name).store(url)`
+            `postgres://***@db/school` stands where the application's name is said, and is the URL of a store; write a name there, and the URL in `ES_STORE` or by `Settings::new(name).store(url)`
+            `sqlite:important.db` stands where the application's name is said, and is the URL of a store; write a name there, and the URL in `ES_STORE` or by `Settings::new(name).store(url)`
+            `memory:` stands where the application's name is said, and is the URL of a store; write a name there, and the URL in `ES_STORE` or by `Settings::new(name).store(url)`"#]],
     );
     let misnamed = Settings::new("postgres://es:SECRET@db/school");
     assert!(!format!("{misnamed:?}").contains("SECRET"), "{misnamed:?}");
