@@ -101,4 +101,6 @@ pub use projection::{PostgresFollower, PostgresProjection};
 pub use schema::Migrated;
 pub use store::PostgresStore;
 pub use tables::Tables;
+/// The driver of which handlers and transactions are: by this name, always of the version that the store is built with.
+pub use tokio_postgres;
 pub use transaction::UserTransaction;

@@ -46,5 +46,7 @@ pub use es_core::persistence::{Finding, Verification};
 pub use es_store_sql::Appended;
 use es_store_sql::{checksum, names};
 pub use projection::{SqliteFollower, SqliteProjection};
+/// The driver of which handlers and transactions are: by this name, always of the version that the store is built with.
+pub use rusqlite;
 pub use store::SqliteStore;
 pub use tables::Tables;
