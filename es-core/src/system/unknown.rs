@@ -22,9 +22,9 @@ pub struct UnknownFollower {
 }
 
 impl System {
-    /// Those who followed its applications and are none of its followers, by name: they are of another program, or were taken away or renamed,
-    /// in which case their successors begin with the first event, and what they set aside waits for nobody. They are looked for in the stores of its applications and
-    /// followers.
+    /// Those who followed its applications and are none of its followers, by name. They are of another program, or were taken away or renamed: then
+    /// whoever took their place began with the first event, and what they set aside waits for nobody. They are looked for in the stores of the
+    /// applications and of the followers.
     ///
     /// # Errors
     /// [`Error::Log`](crate::Error::Log) and [`FollowError::Store`], as [`Error::Follow`](crate::Error::Follow).
