@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::SettingsError;
 use crate::redacted::redacted;
+use crate::stores::is_url;
 use crate::variable::{ALL, Variable};
 
 /// Where a value was found.
@@ -68,20 +69,13 @@ fn shown(variable: &Variable, text: &str) -> String {
     }
 }
 
-/// Whether what stands for a name is a URL of a store.
-fn names_a_store(name: &str) -> bool {
-    let schemes = ["memory", "sqlite", "postgres", "postgresql", "file"];
-    let scheme = name.split_once(':').map(|(scheme, _)| scheme);
-    scheme.is_some_and(|scheme| schemes.contains(&scheme))
-}
-
 /// What stands in front of a variable for one application alone: its name in upper snake case, and `_`.
 #[derive(Debug, Clone)]
 pub(crate) struct Prefix(String);
 
 impl Prefix {
     pub(crate) fn of(name: &str) -> Result<Self, SettingsError> {
-        if names_a_store(name) {
+        if is_url(name) {
             return Err(SettingsError::NotAName {
                 name: redacted(name),
             });

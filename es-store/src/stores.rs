@@ -121,15 +121,24 @@ static KNOWN: [Known; 3] = [
     },
 ];
 
+/// The store of which a text is the URL, and what follows the colon.
+fn known(text: &str) -> Option<(&'static Known, &str)> {
+    let (scheme, rest) = text.split_once(':')?;
+    let scheme = scheme.to_ascii_lowercase();
+    let mut known = KNOWN.iter();
+    let known = known.find(|known| known.schemes.contains(&scheme.as_str()))?;
+    Some((known, rest))
+}
+
+/// Whether a text begins as the URL of a store does.
+pub(crate) fn is_url(text: &str) -> bool {
+    known(text).is_some()
+}
+
 /// Reads the URL of a store.
 pub(crate) fn locate(url: Found) -> Result<Location, SettingsError> {
-    let (scheme, rest) = url.text.split_once(':').unwrap_or_default();
-    let scheme = scheme.to_ascii_lowercase();
-    let known = KNOWN
-        .iter()
-        .find(|known| known.schemes.contains(&scheme.as_str()));
-    let absent = match known {
-        Some(Known { name, locate, .. }) => match locate {
+    let absent = match known(&url.text) {
+        Some((Known { name, locate, .. }, rest)) => match locate {
             Some(locate) => match locate(rest) {
                 Some(location) => return Ok(location),
                 None => None,

@@ -25,7 +25,7 @@ pub enum WaitError {
         reached: Position,
         /// How long it was waited for.
         waited: Duration,
-        /// What it does in this process, in words, with what failed; nothing where it was not started here.
+        /// What keeps it in this process, in words; nothing where that is not known.
         state: Option<String>,
     },
     /// The follower could not handle just that event, and set it aside: what was written is not in what it makes.

@@ -25,8 +25,8 @@ impl System {
     /// # Errors
     /// [`FollowError`], where a follower is run by [`start`](System::start), or a store cannot be reached: those behind it have taken no batch then.
     /// [`FollowError::Stopped`] in the step in which a follower stops, of the first that does; the others have taken theirs, and the next steps go on
-    /// with those. An event that fails and will be tried again is no error, and one whose name is taken
-    /// from the beginning is told by [`settle`](System::settle) alone.
+    /// with those. An event that fails and will be tried again is no error, and a follower whose name another has is told by
+    /// [`settle`](System::settle) alone.
     pub async fn step(&self) -> Result<Stepped> {
         match self.take_step().await? {
             (_, Some(stopped)) => Err(stopped.into()),

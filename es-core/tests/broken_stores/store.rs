@@ -10,7 +10,7 @@ use es_core::persistence::{
     ReadError, Record, Slice, Snapshot, Span, Standing, Verdict, Visit,
 };
 use es_core::testing::Intercept;
-use es_core::testing::laws::Noted;
+use es_core::testing::laws::{JOURNAL, Noted};
 use es_core::{Position, StreamId, Version};
 use es_store_memory::MemoryStore;
 use futures_core::future::BoxFuture;
@@ -229,6 +229,18 @@ impl Intercept for Broken {
                 position,
                 ..standing
             })
+        })
+    }
+
+    fn followers(&self) -> BoxFuture<'_, Result<Vec<FollowerId>, ReadError>> {
+        Box::pin(async move {
+            let mut known = self.store.followers().await?;
+            match self.fault {
+                KnowsNoFollowers => known.clear(),
+                TakesWhatRunsInsideForAFollower => known.push(FollowerId::new(JOURNAL, "laws")),
+                _ => {}
+            }
+            Ok(known)
         })
     }
 

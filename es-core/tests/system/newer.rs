@@ -173,7 +173,7 @@ fn an_event_that_is_not_known_yet_is_left_to_the_program_that_knows_it() {
 
 /// Makes what is of a newer revision than the program's.
 #[derive(Debug, Clone, Default)]
-struct NewerWall;
+pub(crate) struct NewerWall;
 
 impl Projection for NewerWall {
     const NAME: &'static str = "wall";

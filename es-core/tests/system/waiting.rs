@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use es_core::application::WaitError;
 use es_core::system::{FollowError, FollowerHandle, OnFailure, State, StopReason};
-use es_core::{Error, Follower, Position, Projection, Recorded, System};
-use es_store_memory::{MemoryProjection, MemoryStore};
+use es_core::{Error, Follower, Position, System};
+use es_store_memory::MemoryStore;
 use pollster::block_on;
 
-use crate::school::{DogEvent, Wall, application, trained};
+use crate::newer::NewerWall;
+use crate::school::{Wall, application, trained};
 
 const LONG: Duration = Duration::from_secs(2);
 
@@ -101,28 +102,12 @@ fn a_wait_that_ends_in_time_tells_what_the_follower_does_in_this_process() {
     });
 }
 
-/// What a newer program makes of the same.
-#[derive(Debug, Clone, Default)]
-struct Newer;
-
-impl Projection for Newer {
-    const NAME: &'static str = "wall";
-    const REVISION: u32 = 2;
-    type Events = DogEvent;
-}
-
-impl MemoryProjection for Newer {
-    fn handle(&mut self, _: Recorded<DogEvent>) -> Result<(), es_core::BoxError> {
-        Ok(())
-    }
-}
-
 #[test]
 fn an_older_program_waits_for_what_the_newer_one_makes() {
     block_on(async {
         let (store, app) = application("school");
         trained(&app, 1, &["sit"]).await;
-        let newer = System::new("newer").follow(&app, store.project(Newer));
+        let newer = System::new("newer").follow(&app, store.project(NewerWall));
         newer.settle().await.unwrap();
         let older = System::new("older").follow(&app, store.project(Wall::default()));
         older.settle().await.unwrap_err();

@@ -166,14 +166,10 @@ impl Human for SnapshotReport {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::sync::{Arc, Mutex};
-
-    use es_core::persistence::{BoxFuture, Key, KeyError, KeyId, KeyProvider};
+    use es_core::persistence::{Key, Keys};
     use es_core::{Aggregate, Root, events};
     use es_store_memory::MemoryStore;
     use serde::{Deserialize, Serialize};
-    use uuid::Uuid;
 
     use super::*;
 
@@ -217,50 +213,17 @@ mod tests {
         });
     }
 
-    /// One key for all, and streams whose own is destroyed.
-    #[derive(Clone)]
-    struct Destroyable {
-        key: Key,
-        destroyed: Arc<Mutex<BTreeSet<Uuid>>>,
-    }
-
-    impl KeyProvider for Destroyable {
-        fn current<'a>(
-            &'a self,
-            stream: &'a StreamId,
-        ) -> BoxFuture<'a, std::result::Result<(KeyId, Key), KeyError>> {
-            let id = KeyId::from(1);
-            Box::pin(async move { Ok((id, self.key(stream, id).await?)) })
-        }
-
-        fn key<'a>(
-            &'a self,
-            stream: &'a StreamId,
-            _: KeyId,
-        ) -> BoxFuture<'a, std::result::Result<Key, KeyError>> {
-            let is_destroyed = self.destroyed.lock().unwrap().contains(&stream.id);
-            Box::pin(async move {
-                (!is_destroyed)
-                    .then(|| self.key.clone())
-                    .ok_or(KeyError::Destroyed)
-            })
-        }
-    }
-
     #[test]
     fn one_that_was_erased_on_purpose_is_no_failure() {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {
-            let keys = Destroyable {
-                key: Key::generate().unwrap(),
-                destroyed: Arc::default(),
-            };
-            let app = Application::builder(MemoryStore::new()).keys(keys.clone());
-            let app = app.build();
-            let mut erased = Parcel::send(true);
-            app.save(&mut erased).await.unwrap();
+            let store = MemoryStore::new();
+            let over = |keys: Keys| Application::builder(store.clone()).keys(keys).build();
+            let drawn = || Key::generate().unwrap();
+            let before = over(Keys::new(1, drawn()));
+            before.save(&mut Parcel::send(true)).await.unwrap();
+            let app = over(Keys::new(2, drawn()).destroyed(1).unwrap());
             app.save(&mut Parcel::send(true)).await.unwrap();
-            keys.destroyed.lock().unwrap().insert(erased.id());
             let types = [AggregateType::of::<Parcel>()];
             let report = snapshot(&app, &types, &()).await.unwrap();
             assert_eq!(report.failed, []);
