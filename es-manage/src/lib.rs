@@ -84,7 +84,7 @@
 //!
 //! | command | what it does | as a function |
 //! |---|---|---|
-//! | `status` | how each follower is: state, lag, lease and its age, parked events | [`status()`] |
+//! | `status` | how each follower is: state, lag, lease and its age, parked events, why it stopped where it ran | [`status()`] |
 //! | `sync-followers` | lets followers handle what they have not seen, leaders first; `--take-over` ends leases whose holder has gone | [`sync_followers`] |
 //! | `rebuild` | makes read models anew, beside those that readers see; or as they were, `--until` a position or time | [`rebuild`] |
 //! | `parked list`, `retry`, `drop` | what followers could not handle | [`parked`], [`retry_parked`], [`drop_parked`] |

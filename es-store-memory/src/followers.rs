@@ -203,7 +203,7 @@ impl Followers {
             kept.inline = true;
             kept.standing.epoch = kept.standing.epoch.next();
             (kept.standing.holder, kept.standing.until) = (None, None);
-            kept.standing.since = None;
+            (kept.standing.since, kept.standing.stopped) = (None, None);
         }
         kept.standing.revision = inlined.revision();
     }
@@ -250,6 +250,7 @@ impl Followers {
             holder: None,
             since: None,
             until: None,
+            stopped: None,
             ..kept.standing
         };
         kept.dropped.splice(0..0, before.dropped);
@@ -269,7 +270,7 @@ impl Followers {
                 follower: request.follower,
             });
         }
-        let is_kept = !request.gives_back();
+        let (is_kept, stopped) = (!request.gives_back(), request.stop(now));
         self.kept
             .entry(request.follower.clone())
             .or_default()
@@ -278,6 +279,7 @@ impl Followers {
             since: is_kept.then(|| request.since(&standing, now)),
             holder: is_kept.then_some(request.holder),
             until: is_kept.then_some(lease.until),
+            stopped,
             ..standing
         };
         Ok(lease)

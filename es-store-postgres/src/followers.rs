@@ -4,11 +4,12 @@
 //! over. So nobody holds it while handlers run.
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::time::SystemTime;
 
 use deadpool_postgres::ClientWrapper;
 use es_core::persistence::{
     Advance, AppendError, CommitId, Dropped, Epoch, FollowerId, Lease, LeaseError, LeaseRequest,
-    Parked, ParkedError, Parking, Standing, Verdict,
+    Parked, ParkedError, Parking, Standing, Stopped, Verdict,
 };
 use es_core::{Position, StreamId};
 use tokio_postgres::types::ToSql;
@@ -31,20 +32,28 @@ pub(crate) fn key(follower: &FollowerId) -> [Cow<'_, str>; 2] {
 /// A row of what is kept of a follower.
 pub(crate) fn standing_of(row: &Row) -> Result<(FollowerId, Standing), Fault> {
     let follower = FollowerId::new(name(row, 0)?, name(row, 1)?);
-    let holder = match column::<Option<&str>>(row, 6)? {
-        Some(_) => Some(name(row, 6)?),
-        None => None,
-    };
     let standing = Standing {
         position: Position::from(counter(row, 2)?),
         stands_at: column::<Option<Uuid>>(row, 3)?.map(CommitId::from),
         revision: schema(row, 4)?,
         epoch: Epoch::from(counter(row, 5)?),
-        holder,
+        holder: text(row, 6)?,
         since: column::<Option<i64>>(row, 7)?.map(time),
         until: column::<Option<i64>>(row, 8)?.map(time),
+        stopped: stopped(row)?,
     };
     Ok((follower, standing))
+}
+
+fn stopped(row: &Row) -> Result<Option<Stopped>, Fault> {
+    let Some(reason) = text(row, 9)? else {
+        return Ok(None);
+    };
+    Ok(Some(Stopped {
+        reason,
+        by: name(row, 10)?,
+        at: time(column(row, 11)?),
+    }))
 }
 
 /// All that is kept of a follower.
@@ -227,7 +236,7 @@ pub(crate) async fn parked(
         Ok(Parked {
             position: Position::from(ordinal(row, 0)?),
             stream: StreamId::new(self::name(row, 1)?, column(row, 2)?),
-            failure: failure(row, 3)?,
+            failure: text(row, 3)?,
             attempts: schema(row, 4)?,
             since: time(column(row, 5)?),
             retry: column(row, 6)?,
@@ -257,7 +266,7 @@ pub(crate) async fn dropped(
         Ok(Dropped {
             position: Position::from(ordinal(row, 0)?),
             stream: StreamId::new(self::name(row, 1)?, column(row, 2)?),
-            failure: failure(row, 3)?,
+            failure: text(row, 3)?,
             by: self::name(row, 4)?,
             reason: self::name(row, 5)?,
             time: time(column(row, 6)?),
@@ -266,7 +275,7 @@ pub(crate) async fn dropped(
     dropped.collect()
 }
 
-fn failure(row: &Row, place: usize) -> Result<Option<String>, Fault> {
+fn text(row: &Row, place: usize) -> Result<Option<String>, Fault> {
     match column::<Option<&str>>(row, place)? {
         Some(_) => Ok(Some(name(row, place)?)),
         None => Ok(None),
@@ -284,12 +293,15 @@ pub(crate) async fn renew(
     };
     let [name, log] = key(&request.follower);
     let length = i64::try_from(request.lasts().as_micros()).map_err(|_| Full)?;
-    let values: [&(dyn ToSql + Sync); 5] = [
+    // The time is the server's.
+    let stopped = request.stop(SystemTime::UNIX_EPOCH);
+    let values: [&(dyn ToSql + Sync); 6] = [
         &name,
         &log,
         &bound(epoch.get()),
         &length,
         &written(&request.holder),
+        &stopped.as_ref().map(|stopped| written(&stopped.reason)),
     ];
     let Some(row) = reads::row(client, &sql.renew_lease, &values).await? else {
         return Ok(None);
@@ -323,15 +335,19 @@ pub(crate) async fn lease(
             follower: follower.clone(),
         }));
     }
-    let is_kept = !request.gives_back();
+    let (is_kept, stopped) = (!request.gives_back(), request.stop(now));
+    let stopped = stopped.as_ref();
     let [name, log] = key(follower);
-    let values: [&(dyn ToSql + Sync); 6] = [
+    let values: [&(dyn ToSql + Sync); 9] = [
         &name,
         &log,
         &stored(lease.epoch.get())?,
         &is_kept.then(|| written(&request.holder)),
         &is_kept.then(|| microseconds(request.since(&standing, now))),
         &is_kept.then(|| microseconds(lease.until)),
+        &stopped.map(|stopped| written(&stopped.reason)),
+        &stopped.map(|stopped| written(&stopped.by)),
+        &stopped.map(|stopped| microseconds(stopped.at)),
     ];
     client.execute(&sql.write_lease, &values).await?;
     Ok(Ok(lease))

@@ -10,12 +10,13 @@ use crate::records::column;
 use crate::sql::{Location, quoted};
 
 /// The version that this program writes.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// The steps, each from the version before it to its own.
 const STEPS: [&str; VERSION as usize] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/2.sql"),
+    include_str!("../migrations/3.sql"),
 ];
 
 /// What the laws rest on, with the version that brought it, so that its absence is noticed: without its indexes a log would take a version twice.

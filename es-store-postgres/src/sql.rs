@@ -177,7 +177,8 @@ const VERSION: &str = "coalesce((SELECT e.version FROM {events} AS e \
      WHERE e.category = s.category AND e.stream = s.stream ORDER BY e.version DESC LIMIT 1), 0)";
 
 /// What is kept of a follower.
-const STANDING: &str = "c.position, c.commit_id, c.revision, c.epoch, c.holder, c.since, c.until";
+const STANDING: &str = "c.position, c.commit_id, c.revision, c.epoch, c.holder, c.since, c.until, \
+     c.stopped, c.stopped_by, c.stopped_at";
 
 /// The server's clock, in microseconds since 1970: that of now, not of when the transaction began.
 const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::int8";
@@ -256,7 +257,8 @@ impl Sql {
             ),
             // Nobody has a lease that has ended.
             read_standing: named(format!(
-                "SELECT c.follower, c.log, c.position, c.commit_id, c.revision, c.epoch, lease.holder, lease.since, lease.until \
+                "SELECT c.follower, c.log, c.position, c.commit_id, c.revision, c.epoch, lease.holder, lease.since, lease.until, \
+                     c.stopped, c.stopped_by, c.stopped_at \
                  FROM {{checkpoints}} AS c \
                  LEFT JOIN LATERAL (SELECT c.holder, c.since, c.until WHERE c.until > {NOW}) AS lease ON true \
                  WHERE c.follower = $1 AND c.log = $2"
@@ -269,7 +271,8 @@ impl Sql {
                 "SELECT c.follower, c.log, {STANDING} FROM {{checkpoints}} AS c WHERE c.follower = $1 AND c.log = $2 FOR UPDATE"
             )),
             write_lease: named(
-                "UPDATE {checkpoints} SET epoch = $3, holder = $4, since = $5, until = $6 WHERE follower = $1 AND log = $2"
+                "UPDATE {checkpoints} SET epoch = $3, holder = $4, since = $5, until = $6, stopped = $7, stopped_by = $8, stopped_at = $9 \
+                 WHERE follower = $1 AND log = $2"
                     .to_owned(),
             ),
             // Nothing where it is not as its writer believed, or where this is another transaction than the one that began then.
@@ -277,7 +280,8 @@ impl Sql {
             renew_lease: named(format!(
                 "UPDATE {{checkpoints}} SET holder = CASE WHEN $4::int8 > 0 THEN $5::text END, \
                      since = CASE WHEN $4::int8 > 0 THEN coalesce(since, {NOW}) END, \
-                     until = CASE WHEN $4::int8 > 0 THEN {NOW} + $4::int8 END \
+                     until = CASE WHEN $4::int8 > 0 THEN {NOW} + $4::int8 END, stopped = $6::text, \
+                     stopped_by = CASE WHEN $6::text IS NOT NULL THEN $5::text END, stopped_at = CASE WHEN $6::text IS NOT NULL THEN {NOW} END \
                  WHERE follower = $1 AND log = $2 AND epoch = $3 RETURNING coalesce(until, {NOW})"
             )),
             move_checkpoint: named(format!(
@@ -299,6 +303,7 @@ impl Sql {
             ),
             write_inline: named(
                 "UPDATE {checkpoints} SET revision = $3, output = $4, epoch = $5, holder = NULL, since = NULL, until = NULL, \
+                     stopped = NULL, stopped_by = NULL, stopped_at = NULL, \
                      position = CASE WHEN revision = $3 THEN position ELSE 0 END, commit_id = CASE WHEN revision = $3 THEN commit_id END \
                  WHERE follower = $1 AND log = $2"
                     .to_owned(),
@@ -370,7 +375,8 @@ impl Sql {
             swap_checkpoints: [
                 named("DELETE FROM {checkpoints} WHERE follower = $1 AND log = $2".to_owned()),
                 named(
-                    "UPDATE {checkpoints} SET follower = $1, epoch = $4, holder = NULL, since = NULL, until = NULL \
+                    "UPDATE {checkpoints} SET follower = $1, epoch = $4, holder = NULL, since = NULL, until = NULL, \
+                         stopped = NULL, stopped_by = NULL, stopped_at = NULL \
                      WHERE follower = $3 AND log = $2"
                         .to_owned(),
                 ),

@@ -225,7 +225,7 @@ async fn connecting_touches_no_table_and_says_nothing_of_passwords() {
             unmigrated,
             OpenError::Unmigrated {
                 found: 0,
-                needed: 2,
+                needed: 3,
                 ..
             }
         ),

@@ -4,10 +4,10 @@ use std::time::SystemTime;
 
 use es_core::persistence::{
     Advance, AppendError, CommitId, Dropped, Epoch, FollowerId, Lease, LeaseError, LeaseRequest,
-    Parked, ParkedError, Parking, Standing, Verdict,
+    Parked, ParkedError, Parking, Standing, Stopped, Verdict,
 };
 use es_core::{Position, StreamId};
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use uuid::Uuid;
 
 use crate::records::{counter, microseconds, stored, time};
@@ -30,9 +30,21 @@ pub(crate) fn standing(
             holder: row.get(4)?,
             since: row.get::<_, Option<i64>>(5)?.map(time),
             until: row.get::<_, Option<i64>>(6)?.map(time),
+            stopped: stopped(row)?,
         })
     });
     Ok(standing.optional()?.unwrap_or_default())
+}
+
+fn stopped(row: &Row<'_>) -> Result<Option<Stopped>> {
+    let Some(reason) = row.get(7)? else {
+        return Ok(None);
+    };
+    Ok(Some(Stopped {
+        reason,
+        by: row.get(8)?,
+        at: time(row.get(9)?),
+    }))
 }
 
 /// Why a checkpoint cannot be moved, before anything is written.
@@ -208,7 +220,7 @@ pub(crate) fn lease(
             follower: follower.clone(),
         }));
     }
-    let is_kept = !request.gives_back();
+    let (is_kept, stopped) = (!request.gives_back(), request.stop(now));
     let mut statement = connection.prepare_cached(&sql.write_lease)?;
     statement.execute(params![
         follower.name,
@@ -216,7 +228,10 @@ pub(crate) fn lease(
         stored(lease.epoch.get())?,
         is_kept.then_some(&request.holder),
         is_kept.then(|| microseconds(request.since(&standing, now))),
-        is_kept.then(|| microseconds(lease.until))
+        is_kept.then(|| microseconds(lease.until)),
+        stopped.as_ref().map(|stopped| &stopped.reason),
+        stopped.as_ref().map(|stopped| &stopped.by),
+        stopped.as_ref().map(|stopped| microseconds(stopped.at))
     ])?;
     Ok(Ok(lease))
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use crate::OpenError;
 
 /// The version that this program writes.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// What the laws rest on, with the version that brought it, so that its absence is noticed: without its indexes a log would take a version twice.
 pub(crate) const PARTS: [(u32, &str); 9] = [
@@ -110,6 +110,12 @@ fn step(version: u32, prefix: &str) -> String {
                  PRIMARY KEY (follower, log, position)
              ) STRICT, WITHOUT ROWID;
              UPDATE {p}log SET version = 2;"
+        ),
+        3 => format!(
+            "ALTER TABLE {p}checkpoints ADD COLUMN stopped TEXT;
+             ALTER TABLE {p}checkpoints ADD COLUMN stopped_by TEXT;
+             ALTER TABLE {p}checkpoints ADD COLUMN stopped_at INTEGER;
+             UPDATE {p}log SET version = 3;"
         ),
         _ => String::new(),
     }

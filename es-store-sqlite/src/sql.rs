@@ -128,12 +128,15 @@ impl Sql {
                 "SELECT follower, log FROM {p}checkpoints WHERE output IS NULL OR NOT coalesce(json_extract(output, '$.inline'), FALSE)"
             ),
             read_standing: format!(
-                "SELECT position, commit_id, revision, epoch, holder, since, until FROM {p}checkpoints WHERE follower = ?1 AND log = ?2"
+                "SELECT position, commit_id, revision, epoch, holder, since, until, stopped, stopped_by, stopped_at FROM {p}checkpoints \
+                 WHERE follower = ?1 AND log = ?2"
             ),
             write_lease: format!(
-                "INSERT INTO {p}checkpoints (follower, log, position, epoch, holder, since, until) VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6) \
+                "INSERT INTO {p}checkpoints (follower, log, position, epoch, holder, since, until, stopped, stopped_by, stopped_at) \
+                 VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
                  ON CONFLICT (follower, log) \
-                 DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder, since = excluded.since, until = excluded.until"
+                 DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder, since = excluded.since, until = excluded.until, \
+                     stopped = excluded.stopped, stopped_by = excluded.stopped_by, stopped_at = excluded.stopped_at"
             ),
             read_output: format!(
                 "SELECT output FROM {p}checkpoints WHERE follower = ?1 AND log = ?2"
@@ -145,7 +148,8 @@ impl Sql {
             write_inline: format!(
                 "INSERT INTO {p}checkpoints (follower, log, position, epoch, revision, output) VALUES (?1, ?2, 0, ?5, ?3, ?4) \
                  ON CONFLICT (follower, log) DO UPDATE SET revision = excluded.revision, output = excluded.output, epoch = excluded.epoch, \
-                     holder = NULL, since = NULL, until = NULL, position = CASE WHEN revision = ?3 THEN position ELSE 0 END, \
+                     holder = NULL, since = NULL, until = NULL, stopped = NULL, stopped_by = NULL, stopped_at = NULL, \
+                     position = CASE WHEN revision = ?3 THEN position ELSE 0 END, \
                      commit_id = CASE WHEN revision = ?3 THEN commit_id END"
             ),
             read_parked: format!(
@@ -196,7 +200,8 @@ impl Sql {
                     "DELETE FROM {p}checkpoints WHERE follower = ?1 AND log = ?2 AND ?3 = ?3 AND ?4 = ?4"
                 ),
                 format!(
-                    "UPDATE {p}checkpoints SET follower = ?1, epoch = ?4, holder = NULL, since = NULL, until = NULL WHERE follower = ?3 AND log = ?2"
+                    "UPDATE {p}checkpoints SET follower = ?1, epoch = ?4, holder = NULL, since = NULL, until = NULL, \
+                         stopped = NULL, stopped_by = NULL, stopped_at = NULL WHERE follower = ?3 AND log = ?2"
                 ),
             ],
             forget: [

@@ -200,6 +200,12 @@ impl Repository {
         })
     }
 
+    /// Why a follower does not go on, in words, as far as its store knows.
+    pub(super) async fn stopped(&self, follower: &FollowerId) -> Option<String> {
+        let standing = self.store().await.ok()?.standing(follower).await;
+        Some(standing.ok()?.stopped?.to_string())
+    }
+
     pub(super) fn now(&self) -> SystemTime {
         self.shared.clock.now()
     }

@@ -25,7 +25,7 @@ pub enum WaitError {
         reached: Position,
         /// How long it was waited for.
         waited: Duration,
-        /// What keeps it in this process, in words; nothing where that is not known.
+        /// What keeps it in this process, or why it stopped elsewhere, in words; nothing where that is not known.
         state: Option<String>,
     },
     /// The follower could not handle just that event, and set it aside: what was written is not in what it makes.
@@ -80,19 +80,19 @@ pub(super) async fn wait_for(
     match in_time.await {
         Ok(true) => Ok(reached),
         Ok(false) => Err(WaitError::TimedOut {
+            state: repository.stopped(&follower).await,
             follower,
             awaited,
             reached,
             waited: at_most,
-            state: None,
         }),
         Err(error) => Err(error),
     }
 }
 
-fn in_the_way(state: &Option<String>) -> String {
+fn in_the_way(state: &Option<String>) -> &str {
     match state {
-        Some(state) => format!("in this process it is {state}"),
-        None => "is it running?".to_owned(),
+        Some(state) => state,
+        None => "is it running?",
     }
 }

@@ -112,6 +112,25 @@ pub struct Standing {
     pub since: Option<SystemTime>,
     /// When the lease ends, by the clock of the store.
     pub until: Option<SystemTime>,
+    /// Why whoever had the last lease did not go on, where it gave that back for a reason; nothing since the lease was taken again.
+    pub stopped: Option<Stopped>,
+}
+
+/// That a follower does not go on before somebody mends something, as whoever ran it said when it stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// Why, in words for a person.
+    pub reason: String,
+    /// Who ran it.
+    pub by: String,
+    /// When it stopped, by the clock of the store.
+    pub at: SystemTime,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} stopped: {}", self.by, self.reason)
+    }
 }
 
 impl Standing {

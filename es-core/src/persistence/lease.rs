@@ -2,7 +2,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use super::{BoxError, FollowerId, ReadError, Standing};
+use super::{BoxError, FollowerId, ReadError, Standing, Stopped};
 
 /// Counts how often a lease was taken: 1, 2, 3 …; a write under an older epoch is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -48,6 +48,8 @@ pub struct LeaseRequest {
     pub length: Duration,
     /// The epoch of a lease to be renewed; `None` takes it anew.
     pub epoch: Option<Epoch>,
+    /// Why the holder does not go on, where it gives the lease back for a reason that somebody has to mend.
+    pub stopped: Option<String>,
 }
 
 impl LeaseRequest {
@@ -97,6 +99,17 @@ impl LeaseRequest {
     #[must_use]
     pub fn lasts(&self) -> Duration {
         self.length.min(LONGEST)
+    }
+
+    /// What is kept of the follower's last stop from now on: nothing where the lease is taken or renewed.
+    #[must_use]
+    pub fn stop(&self, now: SystemTime) -> Option<Stopped> {
+        let reason = self.stopped.as_ref().filter(|_| self.gives_back())?;
+        Some(Stopped {
+            reason: reason.clone(),
+            by: self.holder.clone(),
+            at: now,
+        })
     }
 
     /// Whether the lease is given back, so that nobody holds it.

@@ -125,6 +125,7 @@ impl FollowerHandle {
             holder: self.holder.clone(),
             length: Duration::ZERO,
             epoch: Some(standing.epoch),
+            stopped: None,
         };
         match store.lease(request).await {
             Ok(_) => Ok(Some(holder)),

@@ -149,7 +149,7 @@ impl<'a> Engine<'a> {
         };
         match halt {
             Halt::Stop(reason) => {
-                self.release().await;
+                self.release_for(&reason).await;
                 self.followed.set(State::Stopped(reason));
                 Turn::Stopped
             }
@@ -233,6 +233,7 @@ impl<'a> Engine<'a> {
                     holder: self.holder.to_owned(),
                     length: self.followed.settings.lease,
                     epoch: Some(run.lease.epoch),
+                    stopped: None,
                 };
                 run.renewed = self.followed.clock.now();
                 run.lease = self.followed.store.lease(request).await?;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use futures_lite::future;
 
+use super::engine::followed_into;
 use super::followed::Followed;
 use super::{FollowError, State, Status, StopReason};
 use crate::application::{Result, WaitError};
 use crate::domain::{Position, StreamId};
-use crate::persistence::{Dropped, Filter, Parked, ReadError, Span, Verdict};
+use crate::persistence::{Dropped, Filter, Parked, ReadError, Span, Standing, Stopped, Verdict};
 
 /// After how long somebody who waits looks whether something changed.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -57,6 +58,7 @@ impl FollowerHandle {
             .standing(&followed.id)
             .await
             .map_err(unread)?;
+        let stopped = last_stop(followed, &standing).await.map_err(unread)?;
         let parked = followed.store.parked(&followed.id).await.map_err(unread)?;
         let log = followed.app.log().only(Filter::everything());
         let head = log.head().await?;
@@ -90,6 +92,7 @@ impl FollowerHandle {
             parked: parked.len(),
             since: standing.since,
             holder: standing.holder.zip(standing.until),
+            stopped,
             revision: standing.revision,
             known: followed.revision,
         })
@@ -99,8 +102,8 @@ impl FollowerHandle {
     /// wrote. Ends at once where it has, or where there is no position to wait for.
     ///
     /// # Errors
-    /// [`WaitError`], as [`Error::Wait`](crate::Error::Wait); [`WaitError::TimedOut`] after `at_most`, with what it does in this system, and
-    /// [`WaitError::Parked`] where it could not handle just that event and set it aside. [`FollowError::Stopped`] as soon as it stopped in this system
+    /// [`WaitError`], as [`Error::Wait`](crate::Error::Wait); [`WaitError::TimedOut`] after `at_most`, with what it does in this system or why
+    /// it stopped in another process, and [`WaitError::Parked`] where it could not handle just that event and set it aside. [`FollowError::Stopped`] as soon as it stopped in this system
     /// at an event, or because the log was restored, and nobody else has its lease. One that stopped for another reason is waited for: another
     /// process may run it.
     pub async fn wait_for<P: Into<Option<Position>>>(
@@ -154,19 +157,21 @@ impl FollowerHandle {
                 return Err(FollowError::Stopped { follower, source }.into());
             }
             Waited::TimedOut => {
-                // What was last done in a step says nothing of whether anybody goes on.
-                let state = Some(followed.state()).filter(|state| {
-                    !matches!(
-                        state,
-                        State::Idle | State::Running | State::Rebuilding | State::CaughtUp
-                    )
-                });
+                let state = match followed.state() {
+                    // What was last done in a step says nothing of whether anybody goes on.
+                    State::Idle | State::Running | State::Rebuilding | State::CaughtUp => {
+                        let standing = followed.store.standing(&followed.id).await;
+                        let stopped = standing.ok().and_then(|standing| standing.stopped);
+                        stopped.map(|stopped| stopped.to_string())
+                    }
+                    state => Some(format!("in this process it is {state}")),
+                };
                 return Err(WaitError::TimedOut {
                     follower,
                     awaited,
                     reached,
                     waited: at_most,
-                    state: state.map(|state| state.to_string()),
+                    state,
                 }
                 .into());
             }
@@ -275,6 +280,19 @@ impl fmt::Debug for FollowerHandle {
         f.debug_struct("FollowerHandle")
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+/// Why nobody goes on with what is to be made: where readers see an older revision, that is built beside.
+async fn last_stop(followed: &Followed, seen: &Standing) -> Result<Option<Stopped>, ReadError> {
+    let (output, _) = followed_into(followed, seen.revision);
+    if output.follower == followed.id {
+        return Ok(seen.stopped.clone());
+    }
+    let beside = followed.store.standing(&output.follower).await?;
+    match beside.holder {
+        Some(_) => Ok(None),
+        None => Ok(beside.stopped.or_else(|| seen.stopped.clone())),
     }
 }
 

@@ -3,7 +3,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::domain::{Position, StreamId};
-use crate::persistence::{CommitId, Epoch, FollowerId};
+use crate::persistence::{CommitId, Epoch, FollowerId, Stopped};
 
 /// What a follower does, as the process says that asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,6 +211,8 @@ pub struct Status {
     pub holder: Option<(String, SystemTime)>,
     /// Since when, by the clock of its store.
     pub since: Option<SystemTime>,
+    /// Why whoever ran it last, here or elsewhere, did not go on; nothing where it was told to stop, and since somebody took it up again.
+    pub stopped: Option<Stopped>,
     /// The revision that readers see; 0 where there is none.
     pub revision: u32,
     /// The revision that this program makes.
@@ -234,6 +236,11 @@ impl Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.follower, self.state)?;
+        if let Some(stopped) = &self.stopped
+            && !matches!(self.state, State::Stopped(_))
+        {
+            write!(f, ", {stopped}")?;
+        }
         if self.events_behind() > 0 {
             let (events, seconds) = (self.events_behind(), self.behind.as_secs_f64());
             write!(f, ", behind by {events} events and {seconds:.1} s")?;

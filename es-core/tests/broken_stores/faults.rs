@@ -122,6 +122,7 @@ faults! {
 
     RenewsByRaising: a_lease_is_taken_by_raising_its_epoch_and_renewed_without,
     NamesWhoHadALease: nobody_has_a_lease_that_has_ended,
+    ForgetsWhyOneStopped: why_a_follower_stopped_is_kept_until_its_lease_is_taken_again,
     LeasesWhatSomebodyHas: a_lease_is_taken_by_raising_its_epoch_and_renewed_without,
     IgnoresEpochs: a_write_under_an_older_epoch_is_refused,
     ForgetsWhereACheckpointStands: a_checkpoint_keeps_the_commit_it_stands_at,

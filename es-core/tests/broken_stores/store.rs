@@ -225,6 +225,9 @@ impl Intercept for Broken {
             if self.fault == NamesWhoHadALease && standing.holder.is_none() {
                 standing.holder = Some("whoever had it".to_owned());
             }
+            if self.fault == ForgetsWhyOneStopped {
+                standing.stopped = None;
+            }
             Ok(Standing {
                 position,
                 ..standing

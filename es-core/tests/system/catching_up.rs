@@ -106,6 +106,7 @@ fn a_lease_that_another_has_is_waited_for_as_long_as_is_said() {
             holder: "another".to_owned(),
             length: Duration::from_secs(5),
             epoch: None,
+            stopped: None,
         };
         store.lease(request).await.unwrap();
         let system = System::new("school").follow(&app, store.project(Wall::default()));

@@ -169,6 +169,7 @@ async fn built_with_an_event_set_aside(store: &MemoryStore, app: &Application) {
         holder: "ann".to_owned(),
         length: PATIENCE,
         epoch: None,
+        stopped: None,
     };
     let lease = store.lease(request).await.expect("nobody has it");
     output.epoch = Some(lease.epoch);

@@ -29,6 +29,7 @@ fn request(holder: &str) -> LeaseRequest {
         holder: holder.to_owned(),
         length: Duration::from_secs(10),
         epoch: None,
+        stopped: None,
     }
 }
 

@@ -1,9 +1,10 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use es_core::persistence::{CheckpointStore, FollowerId, LeaseRequest};
-use es_core::system::Until;
-use es_core::{BoxError, ErrorKind, Position, Projection, Recorded, System};
+use es_core::system::{OnFailure, Until};
+use es_core::{BoxError, ErrorKind, Follower, Position, Projection, Recorded, System};
 use es_store_memory::MemoryProjection;
 use pollster::block_on;
 
@@ -55,6 +56,52 @@ fn a_new_revision_is_built_beside_the_old_one_and_takes_its_place() {
     });
 }
 
+/// The second edition of the wall, which is not printed as long as there is no paper.
+#[derive(Clone)]
+struct Refusing(Arc<AtomicBool>);
+
+impl Projection for Refusing {
+    const NAME: &'static str = "wall";
+    const REVISION: u32 = 2;
+    type Events = DogEvent;
+}
+
+impl MemoryProjection for Refusing {
+    fn handle(&mut self, _: Recorded<DogEvent>) -> Result<(), BoxError> {
+        match self.0.load(Ordering::SeqCst) {
+            true => Err("there is no paper".into()),
+            false => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn another_process_is_told_why_what_is_built_beside_does_not_go_on() {
+    block_on(async {
+        let (store, school) = application("school");
+        trained(&school, 1, &["sit"]).await;
+        let old = System::new("old").follow(&school, store.project(Wall::default()));
+        old.settle().await.unwrap();
+        let fails = Arc::new(AtomicBool::new(true));
+        let newer = || {
+            let refusing = store.project(Refusing(Arc::clone(&fails)));
+            refusing.on_failure(OnFailure::stop().retries(0))
+        };
+        let failing = System::new("failing").follow(&school, newer());
+        failing.settle().await.unwrap_err();
+
+        let new = System::new("new").follow(&school, newer());
+        let wall = new.follower("wall");
+        let stopped = wall.status().await.unwrap().stopped.unwrap();
+        assert!(stopped.reason.contains("there is no paper"), "{stopped}");
+        let seen = old.follower("wall").status().await.unwrap();
+        assert_eq!(seen.stopped, None, "what readers see goes on");
+        fails.store(false, Ordering::SeqCst);
+        new.settle().await.unwrap();
+        assert_eq!(wall.status().await.unwrap().stopped, None);
+    });
+}
+
 #[test]
 fn the_lease_of_what_is_built_beside_can_be_ended() {
     block_on(async {
@@ -67,6 +114,7 @@ fn the_lease_of_what_is_built_beside_can_be_ended() {
             holder: "gone".to_owned(),
             length: Duration::MAX,
             epoch: None,
+            stopped: None,
         };
         store.lease(gone).await.unwrap();
         let new = System::new("new").follow(&school, store.project(Shouting::default()));

@@ -10,7 +10,7 @@ use es_store_memory::MemoryStore;
 use pollster::block_on;
 
 use crate::newer::NewerWall;
-use crate::school::{Wall, application, trained};
+use crate::school::{Wall, application, stream, trained};
 
 const LONG: Duration = Duration::from_secs(2);
 
@@ -98,6 +98,49 @@ fn a_wait_that_ends_in_time_tells_what_the_follower_does_in_this_process() {
         );
         failing.store(false, Ordering::SeqCst);
         system.settle().await.unwrap();
+        handle.wait_for(Position::from(2), LONG).await.unwrap();
+    });
+}
+
+#[test]
+fn a_wait_that_ends_in_time_tells_why_the_follower_stopped_elsewhere() {
+    block_on(async {
+        let (store, app) = application("school");
+        let wall = Wall::default();
+        let faults = wall.faults.clone();
+        faults.failing.store(true, Ordering::SeqCst);
+        let failing = store.project(wall).on_failure(OnFailure::stop().retries(0));
+        let elsewhere = System::new("elsewhere").follow(&app, failing);
+        let system = System::new("school").follow(&app, store.project(Wall::default()));
+        trained(&app, 1, &["impossible"]).await;
+        elsewhere.settle().await.unwrap_err();
+
+        let handle = system.follower("wall");
+        let told = format!(
+            "stopped: `TrickAdded` of `{}` at position 2 failed once: no dog can do that; mend the handler and start it again",
+            stream(1)
+        );
+        let stopped = handle.status().await.unwrap().stopped.unwrap();
+        assert!(stopped.by.contains("elsewhere"), "{stopped:?}");
+        assert_eq!(stopped.to_string(), format!("{} {told}", stopped.by));
+        for said in [
+            handle.status().await.unwrap().to_string(),
+            timed_out(&handle, 2).await,
+            app.wait_for(
+                handle.status().await.unwrap().follower,
+                Position::from(2),
+                Duration::ZERO,
+            )
+            .await
+            .unwrap_err()
+            .to_string(),
+        ] {
+            assert!(said.contains(&told), "{said}");
+        }
+
+        faults.failing.store(false, Ordering::SeqCst);
+        system.settle().await.unwrap();
+        assert_eq!(handle.status().await.unwrap().stopped, None);
         handle.wait_for(Position::from(2), LONG).await.unwrap();
     });
 }

@@ -2,6 +2,7 @@
 use std::fmt::{self, Write as _};
 use std::time::{Duration, SystemTime};
 
+use es_core::persistence::Stopped;
 use es_core::system::{FollowerHandle, State, StopReason, System};
 use es_core::{Position, Result};
 use serde::Serialize;
@@ -23,10 +24,14 @@ pub struct StatusReport {
 }
 
 impl StatusReport {
-    /// The exit status: a follower has failed that set something aside, whose log was restored, or that is older than what it made.
+    /// The exit status: a follower has failed that stopped, set something aside, whose log was restored, or that is older than what it made.
     #[must_use]
     pub fn status(&self) -> Status {
-        let cannot_run = [FollowerState::LogRestored, FollowerState::Outdated];
+        let cannot_run = [
+            FollowerState::Stopped,
+            FollowerState::LogRestored,
+            FollowerState::Outdated,
+        ];
         let is_well = |follower: &FollowerStatus| {
             follower.parked == 0 && !cannot_run.contains(&follower.state)
         };
@@ -100,6 +105,8 @@ pub enum FollowerState {
     CaughtUp,
     /// Nobody runs it, and there is something that it has not seen.
     NotRunning,
+    /// Whoever ran it last stopped for a reason that somebody has to mend.
+    Stopped,
     /// What it made is of an older revision than this program makes: whoever runs it next, or does so now, builds the new one beside it.
     NewRevision,
     /// What it made is of a newer revision than this program makes, which cannot run it.
@@ -144,6 +151,7 @@ async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
         (State::Stopped(StopReason::LogRestored { .. }), _) => FollowerState::LogRestored,
         (State::Stopped(StopReason::Outdated { .. }), _) => FollowerState::Outdated,
         (_, Some(_)) => FollowerState::Running,
+        (_, None) if status.stopped.is_some() => FollowerState::Stopped,
         (_, None) if status.is_to_be_replaced() => FollowerState::NewRevision,
         (_, None) if behind == 0 => FollowerState::CaughtUp,
         (_, None) => FollowerState::NotRunning,
@@ -154,6 +162,7 @@ async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
         state,
         reason: match &status.state {
             State::Stopped(reason) => Some(reason.to_string()),
+            _ if state == FollowerState::Stopped => status.stopped.as_ref().map(said),
             _ if status.is_to_be_replaced() => Some(format!(
                 "readers see revision {}; `sync-followers` builds revision {} beside it and puts it in its place",
                 status.revision, status.known
@@ -174,6 +183,11 @@ async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
         revision: status.revision,
         known_revision: status.known,
     })
+}
+
+/// What whoever ran a follower last said.
+fn said(stopped: &Stopped) -> String {
+    format!("{}, at {}", stopped, time::text(stopped.at))
 }
 
 impl Human for StatusReport {
@@ -216,6 +230,7 @@ impl FollowerStatus {
             FollowerState::Running => Cell::new("running").style(GOOD),
             FollowerState::CaughtUp => Cell::new("caught up").style(GOOD),
             FollowerState::NotRunning => Cell::new("not running").style(WORTH_A_LOOK),
+            FollowerState::Stopped => Cell::new("stopped").style(BAD),
             FollowerState::NewRevision => Cell::new("new revision").style(WORTH_A_LOOK),
             FollowerState::Outdated => Cell::new("outdated").style(BAD),
             FollowerState::LogRestored => Cell::new("log restored").style(BAD),

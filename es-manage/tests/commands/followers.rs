@@ -218,8 +218,15 @@ fn a_follower_that_fails_keeps_its_progress_and_nobody_else_back() {
     let wall = &status["followers"][0];
     assert_eq!(
         (&wall["state"], &wall["events_behind"]),
-        (&"not-running".into(), &2.into())
+        (&"stopped".into(), &2.into())
     );
+    let reason = wall["reason"].as_str().unwrap();
+    let told =
+        "at position 9 failed once: no dog can do that; mend the handler and start it again, at 20";
+    assert!(reason.contains(told), "{reason}");
+    let status = place.run(["status"]);
+    assert_eq!(status.status, 2, "{status:?}");
+    assert!(status.out.contains(told), "{status:?}");
 }
 
 fn what_was_done_before_a_store_broke_is_told() {
@@ -296,6 +303,7 @@ fn take(place: &Place, length: Duration) {
         holder: "`school` on another machine".to_owned(),
         length,
         epoch: None,
+        stopped: None,
     };
     block_on(async {
         let store = SqliteStore::open(place.path("school.db")).await.unwrap();

@@ -52,6 +52,7 @@ async fn nobody_waits_for_a_handler_neither_writers_nor_who_takes_over() {
         holder: "another".to_owned(),
         length: Duration::from_secs(60),
         epoch: None,
+        stopped: None,
     };
     let meanwhile = async {
         reached.notified().await;
@@ -123,6 +124,7 @@ async fn overtake(store: &PostgresStore, follower: &FollowerId) {
         holder: "another".to_owned(),
         length: Duration::from_millis(1),
         epoch: None,
+        stopped: None,
     };
     while store.lease(other.clone()).await.is_err() {}
 }

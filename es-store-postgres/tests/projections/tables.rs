@@ -94,15 +94,15 @@ async fn a_dump_of_schema_1_is_brought_up_to_date_with_all_that_is_in_it() {
             refused,
             OpenError::Unmigrated {
                 found: 1,
-                needed: 2,
+                needed: 3,
                 ..
             }
         ),
         "{refused:?}"
     );
     let migrated = store.migrate().await.unwrap();
-    assert_eq!((migrated.from, migrated.to), (1, 2));
-    assert_eq!(store.migrate().await.unwrap().from, 2);
+    assert_eq!((migrated.from, migrated.to), (1, 3));
+    assert_eq!(store.migrate().await.unwrap().from, 3);
     assert!(store.verify().await.unwrap().findings.is_empty());
     assert_eq!(store.head().await.unwrap(), Position::from(9));
     let stream = StreamId::new("Dog", Uuid::from_u128(1));

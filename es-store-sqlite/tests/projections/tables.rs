@@ -20,7 +20,7 @@ fn a_file_of_schema_1_is_brought_up_to_date_with_all_that_is_in_it() {
         assert_eq!(
             refused.err().unwrap().to_string(),
             format!(
-                "the tables in `{}` have version 1, and this program needs 2; call \
+                "the tables in `{}` have version 1, and this program needs 3; call \
                  `SqliteStore::builder(path).migrate(true).open()` once",
                 path.display()
             )
@@ -35,6 +35,7 @@ fn a_file_of_schema_1_is_brought_up_to_date_with_all_that_is_in_it() {
             (Position::from(4), None)
         );
         assert_eq!((standing.revision, standing.epoch.get()), (0, 0));
+        assert_eq!((standing.holder, standing.stopped), (None, None));
 
         // Its follower goes on from there.
         let app = Application::builder(store.clone()).name("school").build();

@@ -21,11 +21,24 @@ const FIRST: usize = 1_000;
 impl Engine<'_> {
     /// Gives the lease back, so that another need not wait for its end.
     pub(in crate::system) async fn release(&mut self) {
+        self.end(None).await;
+    }
+
+    /// Gives the lease back, and leaves with it why nobody goes on, for those who look at it elsewhere.
+    pub(super) async fn release_for(&mut self, reason: &StopReason) {
+        self.end(Some(reason.to_string())).await;
+    }
+
+    async fn end(&mut self, stopped: Option<String>) {
         // Kept until it is given back, so that it is known though this may be dropped here.
         self.lose();
         if let Some(lease) = &self.lost {
             // Where that fails it ends by itself.
-            let _ = give_back(self.followed, self.holder, &lease.follower, lease.epoch).await;
+            let request = LeaseRequest {
+                stopped,
+                ..given_back(self.holder, &lease.follower, lease.epoch)
+            };
+            let _ = self.store().lease(request).await;
         }
         self.lost = None;
     }
@@ -124,6 +137,7 @@ impl Engine<'_> {
             holder: self.holder.to_owned(),
             length: self.followed.settings.lease,
             epoch,
+            stopped: None,
         };
         if let Some(lease) = &self.lost
             && lease.follower != output.follower
@@ -221,13 +235,18 @@ pub(in crate::system) async fn give_back(
     follower: &FollowerId,
     epoch: Epoch,
 ) -> bool {
-    let request = LeaseRequest {
+    let request = given_back(holder, follower, epoch);
+    followed.store.lease(request).await.is_ok()
+}
+
+fn given_back(holder: &str, follower: &FollowerId, epoch: Epoch) -> LeaseRequest {
+    LeaseRequest {
         follower: follower.clone(),
         holder: holder.to_owned(),
         length: Duration::ZERO,
         epoch: Some(epoch),
-    };
-    followed.store.lease(request).await.is_ok()
+        stopped: None,
+    }
 }
 
 impl Run {

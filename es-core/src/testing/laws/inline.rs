@@ -205,6 +205,7 @@ pub async fn nobody_follows_under_the_name_of_a_projection_inside_of_commits<H: 
         holder: "somebody".to_owned(),
         length: std::time::Duration::from_secs(60),
         epoch,
+        stopped: None,
     };
     let other = harness.open().await;
     for store in [&store, &other] {

@@ -5,7 +5,7 @@ use super::{Harness, advance, append, checkpoint, not_run, reopened, stream, wri
 use crate::domain::{Position, StreamId};
 use crate::persistence::{
     Advance, AppendError, CheckpointStore, Commit, Epoch, EventStore, FollowerId, Lease,
-    LeaseError, LeaseRequest, ParkedError, Parking, Verdict,
+    LeaseError, LeaseRequest, ParkedError, Parking, Stopped, Verdict,
 };
 
 fn follower() -> FollowerId {
@@ -18,6 +18,7 @@ fn request(holder: &str, length: Duration, epoch: Option<Epoch>) -> LeaseRequest
         holder: holder.to_owned(),
         length,
         epoch,
+        stopped: None,
     }
 }
 
@@ -115,6 +116,55 @@ pub async fn a_lease_is_taken_by_raising_its_epoch_and_renewed_without<H: Harnes
         Err(LeaseError::Held { until, .. }) => assert_eq!(until, for_ever.until),
         other => panic!("somebody has it, so not {other:?}"),
     }
+}
+
+/// Law 27.
+pub async fn why_a_follower_stopped_is_kept_until_its_lease_is_taken_again<H: Harness>(
+    mut harness: H,
+) {
+    let store = harness.open().await;
+    let Some(_) = leased::<H>("law 27", &store, "first").await else {
+        return;
+    };
+    let stopped = async |store: &H::Store| {
+        let standing = store.standing(&follower()).await.expect("it can be read");
+        let stopped = standing.stopped;
+        stopped.map(|Stopped { reason, by, .. }| (reason, by))
+    };
+    let taken = async |store: &H::Store, holder: &str| {
+        let lease = store.lease(request(holder, LONG, None)).await;
+        lease.expect("it is free").epoch
+    };
+    let given_back = |holder: &str, epoch, reason: Option<&str>| LeaseRequest {
+        stopped: reason.map(str::to_owned),
+        ..request(holder, Duration::ZERO, Some(epoch))
+    };
+    assert_eq!(stopped(&store).await, None);
+    let epoch = taken(&store, "second").await;
+    let renewed = LeaseRequest {
+        stopped: Some("a lease that is kept has no stop".to_owned()),
+        ..request("second", LONG, Some(epoch))
+    };
+    store.lease(renewed).await.expect("it is renewed");
+    assert_eq!(stopped(&store).await, None);
+    let reason = "`TrickAdded` failed 3 times: it's \"no\" trick";
+    let with_reason = given_back("second", epoch, Some(reason));
+    store.lease(with_reason).await.expect("it is given back");
+
+    let store = reopened("law 27", &mut harness, store).await;
+    let standing = store.standing(&follower()).await.expect("it can be read");
+    assert_eq!((standing.holder, standing.epoch), (None, epoch));
+    let said = Some((reason.to_owned(), "second".to_owned()));
+    assert_eq!(stopped(&store).await, said);
+    let moved = store.commit(advance(&follower(), 0, 1, [])).await;
+    moved.expect("nobody has a lease");
+    assert_eq!(stopped(&store).await, said, "a commit says nothing of it");
+
+    let epoch = taken(&store, "third").await;
+    assert_eq!(stopped(&store).await, None);
+    let without = given_back("third", epoch, None);
+    store.lease(without).await.expect("it is given back");
+    assert_eq!(stopped(&store).await, None, "it was told to");
 }
 
 /// Law 27.

@@ -115,6 +115,7 @@ macro_rules! each_law {
             checkpoints::checkpoints_are_kept_per_follower_and_log
             leases::a_lease_is_taken_by_raising_its_epoch_and_renewed_without
             leases::nobody_has_a_lease_that_has_ended
+            leases::why_a_follower_stopped_is_kept_until_its_lease_is_taken_again
             leases::a_write_under_an_older_epoch_is_refused
             leases::what_is_parked_waits_in_order_and_leaves_a_record_when_dropped
             leases::a_checkpoint_keeps_the_commit_it_stands_at
