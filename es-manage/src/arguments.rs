@@ -99,6 +99,23 @@ pub(crate) enum Command {
     /// List, retry or give up on what followers could not handle
     #[command(subcommand)]
     Parked(Parked),
+    /// Forget a follower that is none of this program's any more, as `status` names it
+    ///
+    /// What it had set aside is given up on, and stays on record. Should it come back, it begins with the first event; tables that it made are there
+    /// still.
+    Forget {
+        /// Which follower
+        follower: String,
+        /// The application whose log it followed, where there are several of that name
+        #[arg(long, value_name = "NAME")]
+        log: Option<String>,
+        /// Why, for those who ask later
+        #[arg(long, value_parser = reason)]
+        reason: String,
+        /// Who decides
+        #[arg(long, env = "USER", hide_env_values = true, value_parser = by)]
+        by: String,
+    },
     /// Make the stores, or bring them up to date
     Migrate,
     /// Take snapshots of all aggregates that can have any

@@ -88,6 +88,7 @@
 //! | `sync-followers` | lets followers handle what they have not seen, leaders first; `--take-over` ends leases whose holder has gone | [`sync_followers`] |
 //! | `rebuild` | makes read models anew, beside those that readers see; or as they were, `--until` a position or time | [`rebuild`] |
 //! | `parked list`, `retry`, `drop` | what followers could not handle | [`parked`], [`retry_parked`], [`drop_parked`] |
+//! | `forget` | has a follower that was renamed or taken away named no more, with what it had set aside | [`forget`] |
 //! | `migrate` | makes the stores, or brings them up to date | [`migrate`] |
 //! | `snapshot` | takes snapshots, from a scheduled job | [`snapshot`] |
 //! | `events` | prints events, one JSON object per line: of a type, an aggregate, an actor, a time .. | [`events`] |
@@ -129,6 +130,7 @@ mod time;
 
 pub use commands::events::{EventLine, EventsQuery, EventsReport, events};
 pub use commands::export::{ExportReport, export};
+pub use commands::forget::{ForgetError, Forgotten, forget};
 pub use commands::import::{ImportError, ImportInto, ImportReport, import};
 pub use commands::migrate::{MigrateReport, migrate};
 pub use commands::new_key::{NewKey, new_key};

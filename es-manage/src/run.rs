@@ -16,7 +16,7 @@ use crate::commands::import::Imported;
 use crate::commands::migrate::migrate_made;
 use crate::commands::sync_followers::AtLevel;
 use crate::commands::{
-    events, new_key, parked, rebuild, show, snapshot, status, sync_followers, verify,
+    events, forget, new_key, parked, rebuild, show, snapshot, status, sync_followers, verify,
 };
 use crate::failure::{Ended, Failure, program, unopened, unprinted};
 use crate::files::{exported, imported, no_database};
@@ -182,6 +182,16 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
             broken_off.map_or(Ok(Status::Well), Err)
         }
         Command::Parked(arguments) => decide(&system, arguments, &print).await,
+        Command::Forget {
+            follower,
+            log,
+            reason,
+            by,
+        } => {
+            let forgotten = forget::forget(&system, &follower, log.as_deref(), &by, &reason);
+            print(&forgotten.await?)?;
+            Ok(Status::Well)
+        }
         Command::Snapshot { app, categories } => {
             let mut worst = Status::Well;
             for (app, types) in members(&system, &app)? {

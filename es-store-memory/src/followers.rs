@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use es_core::persistence::{
-    Advance, AppendError, CommitId, Dropped, FollowerId, Lease, LeaseError, LeaseRequest, Parked,
-    ParkedError, Parking, Standing, Verdict,
+    Advance, AppendError, CommitId, Dropped, Epoch, FollowerId, Lease, LeaseError, LeaseRequest,
+    Parked, ParkedError, Parking, Standing, Verdict,
 };
 use es_core::system::{HandleError, Inlined, Output};
 use es_core::{Position, StreamId};
@@ -35,6 +35,15 @@ impl Kept {
         self.parked.iter().find(|parked| parked.stream == *stream)
     }
 
+    /// Whether nothing is kept but the epoch.
+    fn is_forgotten(&self) -> bool {
+        let nothing = Standing {
+            epoch: self.standing.epoch,
+            ..Standing::default()
+        };
+        self.standing == nothing && self.parked.is_empty()
+    }
+
     /// Whether the event is the first parked one of its stream.
     fn is_first(&self, position: Position) -> bool {
         let parked = self
@@ -55,7 +64,10 @@ impl Followers {
 
     /// Those of whom something is kept, but for projections inside of commits.
     pub(crate) fn known(&self) -> Vec<FollowerId> {
-        let kept = self.kept.iter().filter(|(_, kept)| !kept.inline);
+        let kept = self
+            .kept
+            .iter()
+            .filter(|(_, kept)| !kept.inline && !kept.is_forgotten());
         kept.map(|(follower, _)| follower.clone()).collect()
     }
 
@@ -283,6 +295,25 @@ impl Followers {
             ..standing
         };
         Ok(lease)
+    }
+
+    pub(crate) fn forget(&mut self, follower: &FollowerId, epoch: Epoch) -> Result<(), LeaseError> {
+        let actual = self.standing(follower).epoch;
+        let fenced = || LeaseError::Fenced {
+            follower: follower.clone(),
+            epoch,
+            actual,
+        };
+        let kept = self.kept.get_mut(follower).ok_or_else(fenced)?;
+        if actual != epoch {
+            return Err(fenced());
+        }
+        kept.standing = Standing {
+            epoch,
+            ..Standing::default()
+        };
+        kept.view = None;
+        Ok(())
     }
 
     pub(crate) fn decide(

@@ -20,8 +20,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use es_core::persistence::{
-    AppendError, CheckpointStore, Clock, Commit, CommitId, Committed, Dropped, EventStore, Filter,
-    FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
+    AppendError, CheckpointStore, Clock, Commit, CommitId, Committed, Dropped, Epoch, EventStore,
+    Filter, FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
     ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, SystemClock, Verdict, Visit,
 };
 use es_core::{Position, StreamId, Version};
@@ -198,6 +198,14 @@ impl CheckpointStore for MemoryStore {
 
     fn followers(&self) -> BoxFuture<'_, Result<Vec<FollowerId>, ReadError>> {
         Box::pin(async move { Ok(self.log().followers.known()) })
+    }
+
+    fn forget_follower<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        epoch: Epoch,
+    ) -> BoxFuture<'a, Result<(), LeaseError>> {
+        Box::pin(async move { self.log_to_write().followers.forget(follower, epoch) })
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {

@@ -353,6 +353,25 @@ pub(crate) async fn lease(
     Ok(Ok(lease))
 }
 
+/// Leaves nothing of a follower but its epoch and what was given up on, in a transaction.
+pub(crate) async fn forget(
+    client: &Transaction<'_>,
+    sql: &Sql,
+    follower: &FollowerId,
+    epoch: Epoch,
+) -> Result<Result<(), LeaseError>, Fault> {
+    let [name, log] = key(follower);
+    let values: [&(dyn ToSql + Sync); 3] = [&name, &log, &stored(epoch.get())?];
+    if client.execute(&sql.forget_follower, &values).await? == 1 {
+        return Ok(Ok(()));
+    }
+    Ok(Err(LeaseError::Fenced {
+        follower: follower.clone(),
+        epoch,
+        actual: locked(client, sql, follower).await?.epoch,
+    }))
+}
+
 /// Decides about parked events, in a transaction; who follows finds it once it is committed.
 pub(crate) async fn decide(
     client: &impl GenericClient,

@@ -125,6 +125,7 @@ pub(crate) struct Sql {
     pub(crate) read_begun: String,
     /// Without projections inside of commits.
     pub(crate) read_followers: String,
+    pub(crate) forget_follower: String,
     pub(crate) read_output: String,
     pub(crate) write_output: String,
     /// For a projection inside of commits, which begins anew where it is another revision, and leaves who had a lease fenced.
@@ -290,8 +291,15 @@ impl Sql {
             )),
             read_begun: format!("SELECT {BEGUN}"),
             read_followers: named(
-                "SELECT follower, log FROM {checkpoints} \
-                 WHERE output IS NULL OR NOT coalesce((output::jsonb ->> 'inline')::boolean, FALSE)"
+                "SELECT c.follower, c.log FROM {checkpoints} AS c \
+                 WHERE (c.position > 0 OR c.revision > 0 OR c.holder IS NOT NULL OR c.stopped IS NOT NULL \
+                     OR EXISTS (SELECT FROM {parked} AS p WHERE p.follower = c.follower AND p.log = c.log)) \
+                 AND (c.output IS NULL OR NOT coalesce((c.output::jsonb ->> 'inline')::boolean, FALSE))"
+                    .to_owned(),
+            ),
+            forget_follower: named(
+                "UPDATE {checkpoints} SET position = 0, commit_id = NULL, revision = 0, output = NULL, holder = NULL, since = NULL, until = NULL, \
+                     stopped = NULL, stopped_by = NULL, stopped_at = NULL WHERE follower = $1 AND log = $2 AND epoch = $3"
                     .to_owned(),
             ),
             read_output: named(

@@ -236,6 +236,25 @@ pub(crate) fn lease(
     Ok(Ok(lease))
 }
 
+/// Leaves nothing of a follower but its epoch and what was given up on, under the write lock.
+pub(crate) fn forget(
+    connection: &Connection,
+    sql: &Sql,
+    follower: &FollowerId,
+    epoch: Epoch,
+) -> Result<std::result::Result<(), LeaseError>> {
+    let mut statement = connection.prepare_cached(&sql.forget_follower)?;
+    let of = params![follower.name, follower.log, stored(epoch.get())?];
+    if statement.execute(of)? == 1 {
+        return Ok(Ok(()));
+    }
+    Ok(Err(LeaseError::Fenced {
+        follower: follower.clone(),
+        epoch,
+        actual: standing(connection, sql, follower)?.epoch,
+    }))
+}
+
 /// Decides about parked events, under the write lock.
 pub(crate) fn decide(
     connection: &Connection,

@@ -18,6 +18,7 @@ pub(crate) struct Sql {
     pub(crate) read_followers: String,
     pub(crate) read_standing: String,
     pub(crate) write_lease: String,
+    pub(crate) forget_follower: String,
     pub(crate) read_output: String,
     pub(crate) write_output: String,
     /// For a projection inside of commits, which begins anew where it is another revision, and leaves who had a lease fenced.
@@ -125,7 +126,10 @@ impl Sql {
                  ON CONFLICT (follower, log) DO UPDATE SET position = excluded.position, commit_id = excluded.commit_id"
             ),
             read_followers: format!(
-                "SELECT follower, log FROM {p}checkpoints WHERE output IS NULL OR NOT coalesce(json_extract(output, '$.inline'), FALSE)"
+                "SELECT follower, log FROM {p}checkpoints AS c \
+                 WHERE (position > 0 OR revision > 0 OR holder IS NOT NULL OR stopped IS NOT NULL \
+                     OR EXISTS (SELECT 1 FROM {p}parked AS p WHERE p.follower = c.follower AND p.log = c.log)) \
+                 AND (output IS NULL OR NOT coalesce(json_extract(output, '$.inline'), FALSE))"
             ),
             read_standing: format!(
                 "SELECT position, commit_id, revision, epoch, holder, since, until, stopped, stopped_by, stopped_at FROM {p}checkpoints \
@@ -137,6 +141,10 @@ impl Sql {
                  ON CONFLICT (follower, log) \
                  DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder, since = excluded.since, until = excluded.until, \
                      stopped = excluded.stopped, stopped_by = excluded.stopped_by, stopped_at = excluded.stopped_at"
+            ),
+            forget_follower: format!(
+                "UPDATE {p}checkpoints SET position = 0, commit_id = NULL, revision = 0, output = NULL, holder = NULL, since = NULL, until = NULL, \
+                     stopped = NULL, stopped_by = NULL, stopped_at = NULL WHERE follower = ?1 AND log = ?2 AND epoch = ?3"
             ),
             read_output: format!(
                 "SELECT output FROM {p}checkpoints WHERE follower = ?1 AND log = ?2"

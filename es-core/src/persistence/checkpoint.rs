@@ -174,12 +174,28 @@ pub trait CheckpointStore: Send + Sync + 'static {
         })
     }
 
-    /// Those of whom something is kept, in any order: also those that no program follows any more, and without projections that run inside of commits.
+    /// Those of whom something is kept besides an epoch, in any order: also those that no program follows any more, and without projections that run
+    /// inside of commits.
     ///
     /// # Errors
     /// [`ReadError`].
     fn followers(&self) -> BoxFuture<'_, Result<Vec<FollowerId>, ReadError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Forgets where a follower stands, under a lease, which is given back by it: it is named by [`followers`](Self::followers) no more, where nothing
+    /// of its is parked, and stands at the start. Its epoch stays, so that whoever had an earlier lease is refused still; what of its events was
+    /// given up on stays on record, and so do the tables that it made.
+    ///
+    /// # Errors
+    /// [`LeaseError`]; nothing was changed.
+    fn forget_follower<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        epoch: Epoch,
+    ) -> BoxFuture<'a, Result<(), LeaseError>> {
+        let _ = (follower, epoch);
+        Box::pin(async { Err(LeaseError::Unsupported) })
     }
 
     /// Takes a lease by raising its epoch, where it is free; renews it without raising it; or gives it back. All by the clock of the store.

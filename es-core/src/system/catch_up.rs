@@ -6,11 +6,11 @@ use std::time::Duration;
 use futures_lite::future;
 
 use super::engine::{Engine, Goal, Turn, followed_into, give_back};
-use super::state::{State, told};
+use super::state::State;
 use super::{FollowError, FollowerHandle, StopReason, System};
 use crate::application::Result;
 use crate::domain::Position;
-use crate::persistence::{LeaseError, LeaseRequest};
+use crate::persistence::LeaseRequest;
 
 impl FollowerHandle {
     /// Has the follower handle what it has not seen, up to the end that the log has now, under one lease, which is given back. An event that fails
@@ -127,21 +127,9 @@ impl FollowerHandle {
             epoch: Some(standing.epoch),
             stopped: None,
         };
-        match store.lease(request).await {
-            Ok(_) => Ok(Some(holder)),
-            Err(LeaseError::Fenced { .. }) => Err(FollowError::Held {
-                follower: follower(),
-                holder: "another process".to_owned(),
-                held_for: None,
-                free_in: None,
-            }
-            .into()),
-            Err(error) => Err(FollowError::Unreachable {
-                follower: follower(),
-                failure: told(&error),
-            }
-            .into()),
-        }
+        let ended = store.lease(request).await;
+        ended.map_err(|error| FollowError::of_lease(&followed.id, error))?;
+        Ok(Some(holder))
     }
 
     /// Gives back the lease of a call that was dropped before its end, so that others need not wait until it ends by itself; nothing where there is

@@ -2,8 +2,9 @@
 use std::time::Duration;
 
 use super::StopReason;
+use super::state::told;
 use crate::application::Error;
-use crate::persistence::{FollowerId, ParkedError, ReadError};
+use crate::persistence::{FollowerId, LeaseError, ParkedError, ReadError};
 
 /// Why a follower did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,36 @@ pub enum FollowError {
         /// Why.
         source: ReadError,
     },
+}
+
+impl FollowError {
+    /// That a follower's lease cannot be had, or ended.
+    pub(super) fn of_lease(follower: &FollowerId, error: LeaseError) -> Self {
+        let follower = follower.clone();
+        match error {
+            LeaseError::Held {
+                holder,
+                held_for,
+                free_in,
+                ..
+            } => Self::Held {
+                follower,
+                holder,
+                held_for,
+                free_in: Some(free_in),
+            },
+            LeaseError::Fenced { .. } => Self::Held {
+                follower,
+                holder: "another process".to_owned(),
+                held_for: None,
+                free_in: None,
+            },
+            error => Self::Unreachable {
+                follower,
+                failure: told(&error),
+            },
+        }
+    }
 }
 
 impl From<FollowError> for Error {

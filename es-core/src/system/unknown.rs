@@ -1,11 +1,12 @@
 //! Followers of the applications of a system that the system does not have.
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{FollowError, System};
 use crate::application::{LogError, Result};
 use crate::domain::Position;
-use crate::persistence::{FollowerId, Store};
+use crate::persistence::{FollowerId, LeaseRequest, Store, Verdict};
 
 /// What is kept of a follower that a system does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,15 @@ impl System {
     /// # Errors
     /// [`Error::Log`](crate::Error::Log) and [`FollowError::Store`], as [`Error::Follow`](crate::Error::Follow).
     pub async fn unknown_followers(&self) -> Result<Vec<UnknownFollower>> {
+        let mut unknown = Vec::new();
+        for (follower, store) in self.unknown().await? {
+            unknown.push(kept(&*store, follower).await?);
+        }
+        Ok(unknown)
+    }
+
+    /// Each with the store that keeps it.
+    async fn unknown(&self) -> Result<Vec<(FollowerId, Arc<dyn Store>)>> {
         let members = self.members.iter().map(|member| &member.application);
         let followed = self.followed.iter().map(|followed| &followed.app);
         let applications: Vec<_> = members.chain(followed).collect();
@@ -38,18 +48,62 @@ impl System {
             .followed
             .iter()
             .map(|followed| Arc::clone(&followed.store));
-        let mut unknown: Vec<UnknownFollower> = Vec::new();
+        let mut unknown: Vec<(FollowerId, Arc<dyn Store>)> = Vec::new();
         for store in stores.chain(outputs) {
             for follower in store.followers().await.map_err(LogError::from)? {
-                let is_met = unknown.iter().any(|met| met.follower == follower);
-                if is_met || !logs.contains(&*follower.log) || self.has(&follower) {
-                    continue;
+                let is_met = unknown.iter().any(|(met, _)| *met == follower);
+                if !is_met && logs.contains(&*follower.log) && !self.has(&follower) {
+                    unknown.push((follower, Arc::clone(&store)));
                 }
-                unknown.push(kept(&*store, follower).await?);
             }
         }
-        unknown.sort_by(|one, other| one.follower.cmp(&other.follower));
+        unknown.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(unknown)
+    }
+
+    /// Forgets one of the [unknown followers](Self::unknown_followers), which is named no more then, and says whether there was one. What it had set
+    /// aside is given up on, with a record of who decided so and why. Should it come back, it begins with the first event; tables that it made
+    /// are there still, for whoever drops them, and would be in its way.
+    ///
+    /// # Errors
+    /// [`FollowError::Held`] where somebody runs it, [`FollowError::Parked`], [`FollowError::Unreachable`], and those of
+    /// [`unknown_followers`](Self::unknown_followers). What of its events was given up on before stays so, and the same call again goes on from there.
+    pub async fn forget(
+        &self,
+        follower: &FollowerId,
+        by: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Result<bool> {
+        let unknown = self.unknown().await?;
+        let Some((follower, store)) = unknown.into_iter().find(|(id, _)| id == follower) else {
+            return Ok(false);
+        };
+        let (by, reason) = (by.into(), reason.into());
+        let request = LeaseRequest {
+            follower: follower.clone(),
+            holder: self.holder.clone(),
+            length: AT_MOST,
+            epoch: None,
+            stopped: None,
+        };
+        let refused = |error| FollowError::of_lease(&follower, error);
+        let epoch = store.lease(request).await.map_err(refused)?.epoch;
+        let unread = |source| FollowError::Store {
+            follower: follower.clone(),
+            source,
+        };
+        for parked in store.parked(&follower).await.map_err(unread)? {
+            let verdict = Verdict::Drop {
+                position: parked.position,
+                by: by.clone(),
+                reason: reason.clone(),
+            };
+            let dropped = store.decide(&follower, &parked.stream, verdict).await;
+            dropped.map_err(FollowError::from)?;
+        }
+        let forgotten = store.forget_follower(&follower, epoch).await;
+        forgotten.map_err(refused)?;
+        Ok(true)
     }
 
     /// Whether it is one of its followers, or what one of them builds beside.
@@ -61,6 +115,9 @@ impl System {
         })
     }
 }
+
+/// For how long a follower that is being forgotten is kept from others, where this process ends midway.
+const AT_MOST: Duration = Duration::from_secs(60);
 
 async fn kept(store: &dyn Store, follower: FollowerId) -> Result<UnknownFollower> {
     let failed = |source| FollowError::Store {

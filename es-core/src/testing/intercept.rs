@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{
-    AppendError, CheckpointStore, Commit, CommitId, Committed, Dropped, EventStore, Filter,
+    AppendError, CheckpointStore, Commit, CommitId, Committed, Dropped, Epoch, EventStore, Filter,
     FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
     ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, Store, Verdict, Visit, show,
 };
@@ -128,6 +128,15 @@ pub trait Intercept: Send + Sync + 'static {
     /// See [`CheckpointStore::followers`].
     fn followers(&self) -> BoxFuture<'_, Result<Vec<FollowerId>, ReadError>> {
         self.store().followers()
+    }
+
+    /// See [`CheckpointStore::forget_follower`].
+    fn forget_follower<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        epoch: Epoch,
+    ) -> BoxFuture<'a, Result<(), LeaseError>> {
+        self.store().forget_follower(follower, epoch)
     }
 
     /// See [`CheckpointStore::lease`].
@@ -261,6 +270,14 @@ impl<I: Intercept> CheckpointStore for Intercepted<I> {
 
     fn followers(&self) -> BoxFuture<'_, Result<Vec<FollowerId>, ReadError>> {
         self.0.followers()
+    }
+
+    fn forget_follower<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        epoch: Epoch,
+    ) -> BoxFuture<'a, Result<(), LeaseError>> {
+        self.0.forget_follower(follower, epoch)
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {

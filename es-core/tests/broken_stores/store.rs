@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use es_core::persistence::{
-    AppendError, CheckpointStore, Commit, CommitId, Committed, Dropped, EventStore, Filter,
+    AppendError, CheckpointStore, Commit, CommitId, Committed, Dropped, Epoch, EventStore, Filter,
     FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
     ReadError, Record, Slice, Snapshot, Span, Standing, Verdict, Visit,
 };
@@ -244,6 +244,22 @@ impl Intercept for Broken {
                 _ => {}
             }
             Ok(known)
+        })
+    }
+
+    fn forget_follower<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        epoch: Epoch,
+    ) -> BoxFuture<'a, Result<(), LeaseError>> {
+        Box::pin(async move {
+            let follower = self.kept_for(follower);
+            let epoch = match self.fault {
+                ForgetsNobody => return Ok(()),
+                ForgetsUnderAnyEpoch => self.store.standing(&follower).await?.epoch,
+                _ => epoch,
+            };
+            self.store.forget_follower(&follower, epoch).await
         })
     }
 

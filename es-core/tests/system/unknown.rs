@@ -1,9 +1,11 @@
 //! Followers that a system does not have, and somebody had.
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use es_core::persistence::FollowerId;
+use es_core::persistence::{CheckpointStore, FollowerId, LeaseRequest};
 use es_core::system::{OnFailure, Until};
-use es_core::{Follower, Position, ProcessManager, System};
+use es_core::{ErrorKind, Follower, Position, ProcessManager, System};
+use es_store_memory::MemoryStore;
 use pollster::block_on;
 
 use crate::school::{Certificates, Wall, application, trained};
@@ -47,6 +49,40 @@ fn who_is_no_follower_any_more_is_found_with_what_it_set_aside() {
             ]
         );
         assert!(unknown.iter().all(|one| one.holder.is_none()));
+
+        // One is forgotten, with what it set aside, and is nobody's name then.
+        let forget = async |name| renamed.forget(&id(name), "ann", "renamed").await;
+        assert!(forget("wall").await.unwrap());
+        assert!(!forget("wall").await.unwrap(), "it was");
+        assert!(!forget("diplomas").await.unwrap(), "it is one of its own");
+        let dropped = store.dropped(&id("wall")).await.unwrap();
+        let told: Vec<_> = dropped
+            .iter()
+            .map(|one| (one.position.get(), &*one.by, &*one.reason))
+            .collect();
+        assert_eq!(told, [(3, "ann", "renamed")]);
+        let names = async || {
+            let unknown = renamed.unknown_followers().await.unwrap().into_iter();
+            unknown.map(|one| one.follower).collect::<Vec<_>>()
+        };
+        assert_eq!(names().await, [id("certificates"), id("wall@early")]);
+        let elsewhere = LeaseRequest {
+            follower: id("wall@early"),
+            holder: "another".to_owned(),
+            length: Duration::from_secs(60),
+            epoch: None,
+            stopped: None,
+        };
+        store.lease(elsewhere).await.unwrap();
+        let held = forget("wall@early").await.unwrap_err();
+        assert_eq!(held.kind(), ErrorKind::Busy);
+
+        // Who comes back under that name begins with the first event, and is known again.
+        let tricks = |store: &MemoryStore| store.view::<Wall>().unwrap().tricks.len();
+        let back = System::new("school").follow(&school, store.project(Wall::default()));
+        back.settle().await.unwrap();
+        assert_eq!(tricks(&store), 1);
+        assert!(names().await.contains(&id("wall")));
 
         // Of a log that is none of the system's it says nothing.
         let (_, other) = application("other");

@@ -2,6 +2,7 @@
 
 pub(crate) mod events;
 pub(crate) mod export;
+pub(crate) mod forget;
 pub(crate) mod import;
 pub(crate) mod line;
 pub(crate) mod migrate;

@@ -210,7 +210,7 @@ impl Human for StatusReport {
         for unknown in &self.unknown {
             writeln!(
                 text,
-                "{} on the log of {} is no follower of this system; it stands at position {}{}",
+                "{} on the log of {} is no follower of this system; it stands at position {}{}; `forget` it, unless it is of another program",
                 clean(&unknown.follower),
                 clean(&unknown.log),
                 unknown.position,

@@ -286,7 +286,7 @@ fn who_is_no_follower_any_more_is_told_with_what_it_set_aside() {
     assert_eq!(connection.execute(parked, []).unwrap(), 1);
 
     let status = place.run(["status"]);
-    let told = "pinboard on the log of school is no follower of this system; it stands at position 7, with 1 event set aside";
+    let told = "pinboard on the log of school is no follower of this system; it stands at position 7, with 1 event set aside; `forget` it, unless it is of another program";
     assert_eq!(status.out.lines().last(), Some(told), "{status:?}");
     assert_eq!(status.status, 0, "it may be of another program");
     let status = place.run(["status", "--json"]);
@@ -295,6 +295,29 @@ fn who_is_no_follower_any_more_is_told_with_what_it_set_aside() {
         status["unknown"],
         serde_json::json!([{"follower": "pinboard", "log": "school", "position": 7, "parked": 1, "holder": null}])
     );
+
+    let forget = |name: &str| place.run(["forget", name, "--reason", "renamed", "--by", "ann"]);
+    let of_its_own = forget("certificates");
+    assert_eq!(of_its_own.status, 1, "{of_its_own:?}");
+    let told = "no follower `certificates` is unknown to this system; there are `pinboard` on the log of `school`";
+    assert!(of_its_own.err.contains(told), "{of_its_own:?}");
+    check(
+        &forget("pinboard"),
+        0,
+        &expect![[r#"
+            forgot pinboard on the log of school, which stood at position 7, and 1 event that it had set aside; tables that it made are there still
+        "#]],
+        &expect![""],
+    );
+    let given_up = "SELECT dropped_by || ': ' || reason FROM es_dropped WHERE follower = 'pinboard' AND position = 7";
+    let given_up: String = connection
+        .query_row(given_up, (), |row| row.get(0))
+        .unwrap();
+    assert_eq!(given_up, "ann: renamed");
+    assert_eq!(rows(&place, "school.db", "es_parked"), 0);
+    let status = place.run(["status"]);
+    assert!(!status.out.contains("pinboard"), "{status:?}");
+    assert_eq!(forget("pinboard").status, 1);
 }
 
 fn take(place: &Place, length: Duration) {

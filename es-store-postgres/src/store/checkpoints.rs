@@ -1,8 +1,8 @@
 //! What a store keeps of followers.
 use deadpool_postgres::Object;
 use es_core::persistence::{
-    BoxFuture, CheckpointStore, Dropped, FollowerId, Lease, LeaseError, LeaseRequest, Parked,
-    ParkedError, ReadError, Standing, Verdict,
+    BoxFuture, CheckpointStore, Dropped, Epoch, FollowerId, Lease, LeaseError, LeaseRequest,
+    Parked, ParkedError, ReadError, Standing, Verdict,
 };
 use es_core::{Position, StreamId};
 use tokio_postgres::{IsolationLevel, Transaction};
@@ -61,6 +61,25 @@ impl CheckpointStore for PostgresStore {
         Box::pin(async move {
             let failed = |fault: Fault| Err(LeaseError::Store(fault.explained()));
             leasing.await.unwrap_or_else(failed)
+        })
+    }
+
+    fn forget_follower<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        epoch: Epoch,
+    ) -> BoxFuture<'a, Result<(), LeaseError>> {
+        let shared = &*self.shared;
+        let forgetting = self.on_its_runtime(async move {
+            altering!(
+                shared,
+                transaction,
+                followers::forget(transaction, &shared.sql, follower, epoch)
+            )
+        });
+        Box::pin(async move {
+            let failed = |fault: Fault| Err(LeaseError::Store(fault.explained()));
+            forgetting.await.unwrap_or_else(failed)
         })
     }
 

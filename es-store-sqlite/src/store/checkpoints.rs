@@ -2,8 +2,8 @@
 use std::sync::Arc;
 
 use es_core::persistence::{
-    CheckpointStore, Dropped, FollowerId, Lease, LeaseError, LeaseRequest, Parked, ParkedError,
-    ReadError, Standing, Verdict,
+    CheckpointStore, Dropped, Epoch, FollowerId, Lease, LeaseError, LeaseRequest, Parked,
+    ParkedError, ReadError, Standing, Verdict,
 };
 use es_core::{Position, StreamId};
 use futures_core::future::BoxFuture;
@@ -45,6 +45,26 @@ impl CheckpointStore for SqliteStore {
             });
             match taken.await {
                 Ok(Ok(taken)) => taken,
+                Ok(Err(error)) => Err(LeaseError::Store(explained(&Arc::new(error)))),
+                Err(error) => Err(LeaseError::Store(error.into())),
+            }
+        })
+    }
+
+    fn forget_follower<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+        epoch: Epoch,
+    ) -> BoxFuture<'a, Result<(), LeaseError>> {
+        Box::pin(async move {
+            let follower = follower.clone();
+            let forgotten = self.alone(move |connection, sql| {
+                committed(connection, |tx| {
+                    followers::forget(tx, sql, &follower, epoch)
+                })
+            });
+            match forgotten.await {
+                Ok(Ok(forgotten)) => forgotten,
                 Ok(Err(error)) => Err(LeaseError::Store(explained(&Arc::new(error)))),
                 Err(error) => Err(LeaseError::Store(error.into())),
             }

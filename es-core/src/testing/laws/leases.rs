@@ -5,7 +5,7 @@ use super::{Harness, advance, append, checkpoint, not_run, reopened, stream, wri
 use crate::domain::{Position, StreamId};
 use crate::persistence::{
     Advance, AppendError, CheckpointStore, Commit, Epoch, EventStore, FollowerId, Lease,
-    LeaseError, LeaseRequest, ParkedError, Parking, Stopped, Verdict,
+    LeaseError, LeaseRequest, ParkedError, Parking, Standing, Stopped, Verdict,
 };
 
 fn follower() -> FollowerId {
@@ -228,6 +228,63 @@ pub async fn a_write_under_an_older_epoch_is_refused<H: Harness>(harness: H) {
     );
     store.commit(of_the_new).await.expect("it has the lease");
     assert_eq!(checkpoint(&store, &follower()).await, 2);
+}
+
+/// Law 29.
+pub async fn of_a_follower_that_is_forgotten_its_epoch_and_what_was_dropped_are_kept<H: Harness>(
+    mut harness: H,
+) {
+    let store = harness.open().await;
+    if leased::<H>("law 29", &store, "any").await.is_none() {
+        return;
+    }
+    let known = async |store: &H::Store| {
+        let known = store.followers().await.expect("it can be read");
+        known.contains(&follower())
+    };
+    assert!(!known(&store).await, "an epoch alone says nothing");
+    let moved = store.commit(parking(0, 3, [aside(&stream(1), 2)])).await;
+    moved.expect("it is parked");
+    let lease = store.lease(request("second", LONG, None)).await;
+    let lease = lease.expect("it is free");
+    let verdict = Verdict::Drop {
+        position: Position::from(2),
+        by: "ann".to_owned(),
+        reason: "nobody follows any more".to_owned(),
+    };
+    let decided = store.decide(&follower(), &stream(1), verdict).await;
+    decided.expect("it is the first that is parked");
+    let other = FollowerId::new("certificates", "office");
+    let elsewhere = store.commit(advance(&other, 0, 2, [])).await;
+    elsewhere.expect("it is another's");
+
+    let earlier = Epoch::from(1);
+    match store.forget_follower(&follower(), earlier).await {
+        Err(LeaseError::Fenced { epoch, actual, .. }) => {
+            assert_eq!((epoch, actual), (earlier, lease.epoch));
+        }
+        other => panic!("somebody else has the lease, so not {other:?}"),
+    }
+    assert!(known(&store).await);
+    let forgotten = store.forget_follower(&follower(), lease.epoch).await;
+    forgotten.expect("it has the lease");
+
+    let store = reopened("law 29", &mut harness, store).await;
+    assert!(!known(&store).await);
+    let standing = store.standing(&follower()).await.expect("it can be read");
+    let nothing = Standing {
+        epoch: lease.epoch,
+        ..Standing::default()
+    };
+    assert_eq!(standing, nothing);
+    let dropped = store.dropped(&follower()).await.expect("it can be read");
+    assert_eq!(dropped.len(), 1, "what was given up on stays on record");
+    assert_eq!(checkpoint(&store, &other).await, 2);
+    let late = under(earlier, advance(&follower(), 0, 1, []));
+    match store.commit(late).await {
+        Err(AppendError::Fenced { .. }) => {}
+        other => panic!("that lease is long past, so not {other:?}"),
+    }
 }
 
 /// Law 32.
