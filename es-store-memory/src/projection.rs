@@ -125,10 +125,8 @@ impl MemoryStore {
                 let mut state: P = value(view.as_ref()).unwrap_or_else(|| projection.clone());
                 for record in records {
                     let admits = opener.filter();
-                    if admits.admits(&record.stream.category, &record.event)
-                        && let Some(event) = opener.event(record)?
-                    {
-                        handle(&mut state, event)?;
+                    if admits.admits(&record.stream.category, &record.event) {
+                        handle(&mut state, || Ok(opener.event(record)?))?;
                     }
                 }
                 Ok(Arc::new(state))
@@ -218,8 +216,7 @@ impl<P: MemoryProjection> Follower for MemoryFollower<P> {
             let view = self.store.log().followers.view(follower);
             let mut state: P = value(view.as_ref()).unwrap_or_else(|| self.begin.clone());
             for (place, record) in batch.records.iter().enumerate() {
-                let event = Recorded::of(record).map_err(BoxError::from);
-                let handled = event.and_then(|event| handle(&mut state, event));
+                let handled = handle(&mut state, || Ok(Some(Recorded::of(record)?)));
                 handled.map_err(|source| HandleError::Event { place, source })?;
             }
             let handled = batch.records.len();
@@ -247,11 +244,16 @@ impl<P: MemoryProjection> Follower for MemoryFollower<P> {
     }
 }
 
-fn handle<P: MemoryProjection>(state: &mut P, event: Recorded<P::Events>) -> Result<(), BoxError> {
-    match catch_unwind(AssertUnwindSafe(|| state.handle(event))) {
-        Ok(handled) => handled,
-        Err(panic) => Err(HandlerPanicked::new(&*panic).into()),
-    }
+/// Handles an event, unless there is none. A panic is an error, of whoever reads the event too: its types may be the program's own.
+fn handle<P: MemoryProjection>(
+    state: &mut P,
+    read: impl FnOnce() -> Result<Option<Recorded<P::Events>>, BoxError>,
+) -> Result<(), BoxError> {
+    let handled = catch_unwind(AssertUnwindSafe(|| match read()? {
+        Some(event) => state.handle(event),
+        None => Ok(()),
+    }));
+    handled.unwrap_or_else(|panic| Err(HandlerPanicked::new(&*panic).into()))
 }
 
 /// A copy of what a projection made, to be changed.

@@ -10,11 +10,11 @@ use tracing::Instrument;
 
 use super::ahead::Ahead;
 use super::followed::Followed;
-use super::follower::{Batch, Follower, HandleError, Output};
+use super::follower::{Batch, Follower, HandleError, Output, unpanicked};
 use super::state::State;
 use super::{StopReason, traced};
 use crate::application::size::Size;
-use crate::domain::Position;
+use crate::domain::{Position, what_it_said};
 use crate::persistence::{
     Advance, Commit, CommitId, Epoch, Lease, LeaseRequest, Metadata, Parked, Parking, Store,
     whole_microseconds,
@@ -135,7 +135,12 @@ impl<'a> Engine<'a> {
     }
 
     async fn take_turn(&mut self) -> Turn {
-        let halt = match self.next().await {
+        // Handlers say themselves where they panicked; key providers, clocks and stores of the program's own may, too.
+        let next = unpanicked(self.next()).await.unwrap_or_else(|panic| {
+            let failure = format!("it panicked: {}", what_it_said(&*panic));
+            Err(Halt::Stop(StopReason::Unable { failure }))
+        });
+        let halt = match next {
             Ok(turn) => {
                 match &turn {
                     Turn::CaughtUp | Turn::Built => self.followed.set(State::CaughtUp),

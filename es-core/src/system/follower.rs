@@ -1,7 +1,12 @@
 //! Whoever reads the log of an application from its checkpoint: what a runner drives and a store implements.
 use std::any::Any;
+use std::future::poll_fn;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use super::OnFailure;
@@ -307,6 +312,18 @@ impl HandlerPanicked {
             message: what_it_said(payload).to_owned(),
         }
     }
+}
+
+/// Runs a future to its end, or to its panic.
+pub(super) async fn unpanicked<T>(future: impl Future<Output = T>) -> thread::Result<T> {
+    let mut future = pin!(future);
+    poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        },
+    )
+    .await
 }
 
 impl Follower for Box<dyn Follower> {

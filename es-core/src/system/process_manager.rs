@@ -1,14 +1,11 @@
 //! Events bring about new events.
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use uuid::Uuid;
 
-use super::follower::{Batch, Follower, HandleError, HandlerPanicked};
+use super::follower::{Batch, Follower, HandleError, HandlerPanicked, unpanicked};
 use crate::application::{Application, Error, Retry, SaveError, UnitOfWork};
 use crate::persistence::{
     AppendError, BoxError, BoxFuture, EventSet, Filter, Metadata, Record, Recorded, Store,
@@ -147,7 +144,13 @@ impl<M: ProcessManager> Follower for Reactions<M> {
     fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
         Box::pin(async move {
             for place in 0..batch.records.len() {
-                match self.react_at(&batch, place).await {
+                // Not only of the handler: an event, what is saved and a key provider have code of the program's own.
+                let reacted = unpanicked(self.react_at(&batch, place)).await;
+                let reacted = reacted.unwrap_or_else(|panic| {
+                    let source = HandlerPanicked::new(&*panic).into();
+                    Err(HandleError::Event { place, source })
+                });
+                match reacted {
                     Ok(()) => {}
                     // What came before is stored.
                     Err(_) if place > 0 && batch.dry.is_none() => return Ok(place),
@@ -169,8 +172,7 @@ impl<M: ProcessManager> Reactions<M> {
             let event = Recorded::of(record).map_err(|error| failed(error.into()))?;
             let because = because_of(record);
             let mut work = UnitOfWork::new(&self.application, because, batch.dry.clone());
-            let reacted = unpanicked(self.manager.react(event, &mut work)).await;
-            reacted.map_err(failed)?;
+            self.manager.react(event, &mut work).await.map_err(failed)?;
             let done = match &batch.dry {
                 Some(rehearsal) => work.rehearse(rehearsal).await,
                 None => {
@@ -224,16 +226,4 @@ fn because_of(record: &Record) -> Metadata {
     let commit = Uuid::from(record.commit);
     let correlation = record.metadata.get_correlation().unwrap_or(commit);
     Metadata::new().correlation(correlation).causation(commit)
-}
-
-/// Makes a panic of a future an error.
-async fn unpanicked(future: impl Future<Output = Result<(), BoxError>>) -> Result<(), BoxError> {
-    let mut future = pin!(future);
-    poll_fn(
-        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(polled) => polled,
-            Err(panic) => Poll::Ready(Err(HandlerPanicked::new(&*panic).into())),
-        },
-    )
-    .await
 }

@@ -8,6 +8,7 @@ mod failures;
 mod idle;
 mod leases;
 mod newer;
+mod panics;
 mod reading;
 mod rebuilding;
 mod restored;
