@@ -144,8 +144,7 @@ impl<'a> Engine<'a> {
             Ok(turn) => {
                 match &turn {
                     Turn::CaughtUp | Turn::Built => self.followed.set(State::CaughtUp),
-                    Turn::Moved(_) if self.builds() => self.followed.set(State::Rebuilding),
-                    Turn::Moved(_) => self.followed.set(State::Running),
+                    Turn::Moved(_) => self.followed.set(self.at_work()),
                     _ => {}
                 }
                 return turn;
@@ -218,6 +217,14 @@ impl<'a> Engine<'a> {
     fn builds(&self) -> bool {
         let run = self.run.as_ref();
         run.is_some_and(|run| run.output.tag.is_some())
+    }
+
+    /// What it does while it has events to handle.
+    fn at_work(&self) -> State {
+        match self.builds() {
+            true => State::Rebuilding,
+            false => State::Running,
+        }
     }
 
     fn store(&self) -> &dyn Store {
@@ -334,6 +341,14 @@ impl<'a> Engine<'a> {
             self.advance(advance).await?;
             self.followed.widen();
             return Ok(Turn::Moved(0));
+        }
+        // Said before, since a handler may take long, or never end. What was in its way is said until it is known to be gone.
+        let is_in_trouble = matches!(
+            self.followed.state(),
+            State::Retrying { .. } | State::Waiting { .. }
+        );
+        if !is_in_trouble {
+            self.followed.set(self.at_work());
         }
         let batch = Arc::new(batch);
         // Where that fails it is read when its turn comes.

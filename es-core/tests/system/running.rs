@@ -1,12 +1,15 @@
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use es_core::system::{FollowError, OnFailure, State, StopReason};
-use es_core::{Error, ErrorKind, Follower, ProcessManager, System};
-use futures_lite::future::{or, poll_once};
+use es_core::{BoxError, Error, ErrorKind, Follower, ProcessManager, Recorded, System, UnitOfWork};
+use futures_lite::future::{or, pending, poll_once};
 use pollster::block_on;
 
-use crate::school::{Certificate, Certificates, Members, Wall, application, dog, train, trained};
+use crate::school::{
+    Certificate, Certificates, DogEvent, Members, Wall, application, dog, train, trained,
+};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -200,4 +203,35 @@ async fn a_system_runs_on_tasks_of_the_callers_own() {
     );
     let said = format!("{:?}", refused.stop().await.unwrap_err());
     assert!(said.contains("no more threads"), "{said}");
+}
+
+/// Waits for ever, once it has said that it was called.
+struct Endless(Sender<()>);
+
+impl ProcessManager for Endless {
+    const NAME: &'static str = "endless";
+    type Events = DogEvent;
+
+    async fn react(&mut self, _: Recorded<DogEvent>, _: &mut UnitOfWork) -> Result<(), BoxError> {
+        self.0.send(())?;
+        pending().await
+    }
+}
+
+#[test]
+fn a_follower_whose_handler_does_not_end_is_said_to_be_at_work() {
+    block_on(async {
+        let (_, school) = application("school");
+        let (_, office) = application("office");
+        trained(&school, 1, &[]).await;
+        let (called, is_called) = mpsc::channel();
+        let endless = Endless(called).onto(&office);
+        let system = System::new("school").follow(&school, endless);
+        let running = system.start();
+        is_called.recv().unwrap();
+        let status = system.follower("endless").status().await.unwrap();
+        assert_eq!(status.events_behind(), 1);
+        assert_eq!(status.state, State::Running);
+        drop(running);
+    });
 }
