@@ -413,4 +413,39 @@ mod keys {
             assert_eq!(erased.map(|error| error.kind()), Some(ErrorKind::Erased));
         });
     }
+
+    /// Has no key for what is written.
+    struct Keyless(Keys);
+
+    impl KeyProvider for Keyless {
+        fn current<'a>(&'a self, _: &'a StreamId) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+            let id = KeyId::from(2);
+            Box::pin(async move { Err(KeyError::Unknown { id }) })
+        }
+
+        fn key<'a>(
+            &'a self,
+            stream: &'a StreamId,
+            id: KeyId,
+        ) -> BoxFuture<'a, Result<Key, KeyError>> {
+            self.0.key(stream, id)
+        }
+    }
+
+    #[test]
+    fn what_would_be_written_under_a_key_that_was_not_given_is_left_to_the_program_that_has_it() {
+        block_on(async {
+            let (_, school) = application("school");
+            trained(&school, 1, &["sit"]).await;
+            let (old, _) = rotated();
+            let office = Application::builder(MemoryStore::new()).name("office");
+            let office = office.keys(Keyless(old)).build();
+            let follower = Certificates.onto(&office).on_failure(OnFailure::park());
+            let system = System::new("school").follow(&school, follower);
+            let said = meets(&system, "certificates", 2).await;
+            assert!(said.contains("there is no key 2"), "{said}");
+            let status = system.follower("certificates").status().await.unwrap();
+            assert_eq!((status.position, status.parked), (Position::from(1), 0));
+        });
+    }
 }

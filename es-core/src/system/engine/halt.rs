@@ -3,7 +3,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use crate::application::{Error, LoadError, LogError};
-use crate::persistence::{AppendError, DecodeError, Epoch, LeaseError, ReadError};
+use crate::persistence::{AppendError, CodecError, DecodeError, Epoch, LeaseError, ReadError};
 use crate::system::StopReason;
 use crate::system::follower::HandleError;
 use crate::system::state::told;
@@ -53,8 +53,8 @@ pub(super) fn is_not_known(error: &(dyn StdError + 'static)) -> bool {
 /// handler asked for or saves. Keys may come late, so it is tried again.
 pub(super) fn is_lacking(error: &(dyn StdError + 'static)) -> bool {
     causes(error)
-        .filter_map(not_decoded)
-        .any(|error| matches!(error, DecodeError::Codec { source, .. } if source.is_lacking()))
+        .filter_map(|cause| cause.downcast_ref())
+        .any(CodecError::is_lacking)
 }
 
 /// What could not be decoded. The errors of an application are transparent, so what they hold is no cause of theirs; what keeps from saving is kept
