@@ -13,7 +13,7 @@ use pollster::block_on;
 use rusqlite::{Connection, Transaction};
 use tempfile::TempDir;
 use trials::projection_trials;
-use trials::projections::{DogEvent, Kennel};
+use trials::projections::{DogEvent, Kennel, wall};
 use uuid::Uuid;
 
 /// The tricks of each dog, in a table.
@@ -140,5 +140,30 @@ fn a_dry_run_leaves_the_file_byte_for_byte_as_it_was() {
         assert_eq!(kennel.made().await, [""; 0]);
         system.settle().await.unwrap();
         assert_eq!(kennel.wall().await[&1].len(), 20_000);
+    });
+}
+
+#[test]
+fn a_file_is_vacuumed_while_it_is_open() {
+    block_on(async {
+        let kennel = File::new().await;
+        let system = kennel.system::<1>();
+        kennel.trained(1, &["sit", "bow"]).await;
+        system.settle().await.unwrap();
+        system.follower("wall").rebuild().await.unwrap();
+        kennel.execute("VACUUM").await;
+        let reader = Connection::open(&kennel.path).unwrap();
+        let is_busy: bool = reader
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))
+            .unwrap();
+        assert!(!is_busy);
+        kennel.trained(2, &["beg"]).await;
+        system.settle().await.unwrap();
+        let verified = kennel.store.verify().await.unwrap();
+        assert_eq!((verified.events, verified.findings.len()), (5, 0));
+        assert_eq!(
+            kennel.wall().await,
+            wall(&[(1, &["sit", "bow"]), (2, &["beg"])])
+        );
     });
 }
