@@ -83,6 +83,9 @@ pub(crate) enum Command {
     /// Show how each follower is: state, lag, lease, parked events
     Status,
     /// Let followers handle what they have not seen, leaders first
+    ///
+    /// Each goes to the end that its log had when it was its turn. Of those that answer each other in a circle, what the last one wrote is left to
+    /// the next run.
     SyncFollowers(SyncFollowers),
     /// Make read models anew, beside those that readers see
     Rebuild {

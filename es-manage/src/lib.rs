@@ -95,7 +95,7 @@
 //! | `show` | an aggregate as it is or was, and what changed | [`show`] |
 //! | `verify` | whether the log is what was written, and can be read | [`verify`] |
 //! | `export`, `import` | all events as JSON Lines, and back | [`export()`], [`import`] |
-//! | `new-key` | a key for `ES_CIPHER_KEYS`, behind a number and a colon: `1:KEY` | [`new_key`] |
+//! | `new-key` | a key, to be written into `ES_CIPHER_KEYS` behind a number and a colon: `1:KEY` | [`new_key`] |
 //! | `completions` | what a shell needs to complete these | |
 //!
 //! Every command takes `--store URL`, or `--store APPLICATION=URL` once for each, and `--json`. Reports go to the standard output, errors and

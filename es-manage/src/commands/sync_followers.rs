@@ -127,8 +127,9 @@ const DRY_EVENTS: usize = 10_000;
 /// Lets followers handle what they have not seen, leaders before those who follow what they make. Each has its own chance, and keeps what it did,
 /// whatever becomes of the others.
 ///
-/// Goes to the end that the logs had when it was the follower's turn, so that it ends beside busy writers. A dry run keeps nothing: of each
-/// follower's next 10 000 events, those that it could handle are counted.
+/// Goes to the end that the logs had when it was the follower's turn, so that it ends beside busy writers. Of followers that answer each other in a
+/// circle, what the last one wrote is left to the next call; [`System::settle`] goes on until nobody has anything to do. A dry run keeps nothing:
+/// of each follower's next 10 000 events, those that it could handle are counted.
 ///
 /// ```
 /// # use es_core::system::System;
