@@ -27,8 +27,8 @@ mod reading;
 
 pub(super) use halt::is_away;
 use halt::{Halt, stored};
-use leasing::outdated;
 pub(super) use leasing::{followed_into, give_back};
+use leasing::{outdated, renewed_after};
 use parking::{due, must_go_on};
 use reading::{commit_at, is_the_log, open, read};
 
@@ -306,7 +306,10 @@ impl<'a> Engine<'a> {
         }
         let read_to = page.read_to;
         let mut batch = Batch {
-            output: run.output.clone(),
+            output: Output {
+                renewed_at: run.renewed.checked_add(renewed_after(self.followed)),
+                ..run.output.clone()
+            },
             from: run.position,
             records: page.records,
             to: read_to,

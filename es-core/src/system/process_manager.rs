@@ -151,6 +151,7 @@ impl<M: ProcessManager> Follower for Reactions<M> {
                     Err(HandleError::Event { place, source })
                 });
                 match reacted {
+                    Ok(()) if self.is_to_be_renewed(&batch) => return Ok(place + 1),
                     Ok(()) => {}
                     // What came before is stored.
                     Err(_) if place > 0 && batch.dry.is_none() => return Ok(place),
@@ -163,6 +164,12 @@ impl<M: ProcessManager> Follower for Reactions<M> {
 }
 
 impl<M: ProcessManager> Reactions<M> {
+    /// Whether the lease comes first: who took over meanwhile would react to the same event.
+    fn is_to_be_renewed(&self, batch: &Batch) -> bool {
+        let renewed_at = batch.output.renewed_at.filter(|_| batch.dry.is_none());
+        renewed_at.is_some_and(|at| self.application.goes_by().now() > at)
+    }
+
     /// Answers one event, again where another writer of the aggregates was faster.
     async fn react_at(&mut self, batch: &Batch, place: usize) -> Result<(), HandleError> {
         let failed = |source| HandleError::Event { place, source };

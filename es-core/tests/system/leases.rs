@@ -2,16 +2,19 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use es_core::persistence::{
     Advance, AppendError, BoxFuture, CheckpointStore, Commit, CommitId, EventStore, Filter,
-    FollowerId, LeaseRequest, Metadata, Store,
+    FollowerId, LeaseError, LeaseRequest, Metadata, Store,
 };
-use es_core::system::{Batch, HandleError, Output, State};
+use es_core::system::{Batch, HandleError, OnFailure, Output, State};
 use es_core::testing::VirtualClock;
-use es_core::{Application, ErrorKind, Follower, Position, System};
+use es_core::{
+    Application, BoxError, ErrorKind, Follower, Position, ProcessManager, Recorded, System,
+    UnitOfWork,
+};
 use es_store_memory::MemoryStore;
 use pollster::block_on;
 use std::sync::Arc;
 
-use crate::school::{Wall, application, dog, train, trained};
+use crate::school::{DogEvent, Wall, application, dog, train, trained};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -255,5 +258,43 @@ fn who_gives_up_because_the_store_is_away_gives_its_lease_back() {
         wall.catch_up(Duration::ZERO, &mut |_, _| {})
             .await
             .expect("no time has passed, and nobody has the lease");
+    });
+}
+
+/// Takes a second for each event, in which somebody else asks for its lease.
+struct Slow {
+    clock: VirtualClock,
+    store: MemoryStore,
+}
+
+impl ProcessManager for Slow {
+    const NAME: &'static str = "slow";
+    type Events = DogEvent;
+
+    async fn react(&mut self, _: Recorded<DogEvent>, _: &mut UnitOfWork) -> Result<(), BoxError> {
+        self.clock.advance(Duration::from_secs(1));
+        let request = LeaseRequest {
+            follower: FollowerId::new("slow", "school"),
+            ..request("another")
+        };
+        let refused = self.store.lease(request).await.map(drop);
+        assert!(matches!(refused, Err(LeaseError::Held { .. })));
+        Ok(())
+    }
+}
+
+#[test]
+fn who_reacts_to_many_events_renews_its_lease_between_them() {
+    block_on(async {
+        let (clock, store, _) = clocked();
+        let app = Application::builder(store.clone()).name("school");
+        let app = app.clock(clock.clone()).build();
+        trained(&app, 1, &["sit"; 40]).await;
+        let slow = Slow { clock, store }.onto(&app).leased_for(PATIENCE);
+        let slow = slow.on_failure(OnFailure::stop().retries(0));
+        let system = System::new("school").follow(&app, slow);
+        system.settle().await.unwrap();
+        let status = system.follower("slow").status().await.unwrap();
+        assert_eq!(status.position, Position::from(41));
     });
 }

@@ -263,6 +263,6 @@ impl Run {
 }
 
 /// After how long a lease is renewed.
-fn renewed_after(followed: &Followed) -> Duration {
+pub(super) fn renewed_after(followed: &Followed) -> Duration {
     followed.settings.lease / 3
 }
