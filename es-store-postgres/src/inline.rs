@@ -153,7 +153,7 @@ async fn begun<P: PostgresProjection>(
         if followers::standing_in(seen.as_ref())?.revision < inlined.revision()
             && let Some(before) = swap::made(&transaction, sql, &follower).await?
         {
-            swap::lock_all(&transaction, &before.tables).await?;
+            swap::lock_all(&transaction, sql, &before.tables).await?;
         }
         let standing = followers::locked(&*transaction, sql, &follower).await?;
         let now = transaction.query_one(&sql.read_now, &[]).await?;
@@ -167,7 +167,7 @@ async fn begun<P: PostgresProjection>(
     let before = before.unwrap_or_default();
     let mut after = before.clone();
     if !is_made {
-        let dropped = swap::drop_all(&transaction, &before.tables);
+        let dropped = swap::drop_all(&transaction, sql, &before.tables);
         in_time(shared.patience, dropped).await.map_err(failed)?;
         work.write_to(Made::default());
         let created = within(&work, projection.create(&transaction)).await;

@@ -44,7 +44,7 @@ pub(crate) async fn swap(
     let seen = made(transaction, sql, &built.live)
         .await?
         .unwrap_or_default();
-    lock_all(transaction, &seen.tables).await?;
+    lock_all(transaction, sql, &seen.tables).await?;
     // In the order that all writers keep to.
     let (new, old) = if key(&built.follower) < key(&built.live) {
         let new = locked(transaction, sql, &built.follower).await?;
@@ -66,8 +66,8 @@ pub(crate) async fn swap(
         // Kept before it was kept what is made.
         None => after.tables.clone(),
     };
-    drop_all(transaction, &before).await?;
-    for relation in relations(transaction, &after.beside()).await? {
+    drop_all(transaction, sql, &before).await?;
+    for relation in relations(transaction, sql, &after.beside()).await? {
         if let Some(rename) = relation.rename(&after.ending) {
             transaction.batch_execute(&rename).await?;
         }
@@ -91,10 +91,12 @@ pub(crate) async fn swap(
 /// Locks those of these names that are tables, before the rows of followers are.
 pub(crate) async fn lock_all(
     transaction: &Transaction<'_>,
+    sql: &Sql,
     names: &BTreeSet<String>,
 ) -> Result<(), Fault> {
     // The oldest first, as handlers write to them most often.
-    for relation in relations(transaction, names).await?.iter().rev() {
+    let relations = relations(transaction, sql, names).await?;
+    for relation in relations.iter().rev() {
         if relation.is_table() {
             let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", relation.name());
             transaction.batch_execute(&lock).await?;
@@ -106,9 +108,10 @@ pub(crate) async fn lock_all(
 /// Drops those of these names that are there.
 pub(crate) async fn drop_all(
     transaction: &Transaction<'_>,
+    sql: &Sql,
     names: &BTreeSet<String>,
 ) -> Result<(), Fault> {
-    for relation in relations(transaction, names).await? {
+    for relation in relations(transaction, sql, names).await? {
         if let Some(drop) = relation.drop() {
             transaction.batch_execute(&drop).await?;
         }
@@ -134,18 +137,22 @@ struct Relation {
 }
 
 /// Those of these names that are there; views before the tables that they need.
+///
+/// One without a schema was made in that of the log. Where it is gone from there, what the search path finds of its name is somebody else's.
 async fn relations(
     transaction: &Transaction<'_>,
+    sql: &Sql,
     names: &BTreeSet<String>,
 ) -> Result<Vec<Relation>, Fault> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let rows = transaction
         .query(
             "SELECT n.nspname::text, c.relname::text, c.relkind::text FROM unnest($1::text[]) AS w (name) \
-             JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass(w.name) \
+             JOIN pg_catalog.pg_class AS c \
+                 ON c.oid = to_regclass(CASE WHEN w.name LIKE '%.%' THEN w.name ELSE quote_ident($2) || '.' || w.name END) \
              JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
              ORDER BY c.relkind IN ('v', 'm') DESC, c.oid DESC",
-            &[&names],
+            &[&names, &sql.location.schema],
         )
         .await?;
     let relations = rows.iter().map(|row| {

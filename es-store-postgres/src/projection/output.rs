@@ -31,7 +31,7 @@ pub(super) async fn prepare<P: PostgresProjection>(
         if output.anew
             && let Some(before) = swap::made(&transaction, sql, &output.follower).await?
         {
-            swap::lock_all(&transaction, &before.beside()).await?;
+            swap::lock_all(&transaction, sql, &before.beside()).await?;
         }
         let standing = followers::locked(&*transaction, sql, &output.follower).await?;
         let before = swap::made(&transaction, sql, &output.follower).await?;
@@ -85,7 +85,7 @@ async fn forget(
     output: &Output,
     before: Made,
 ) -> Result<(), Fault> {
-    swap::drop_all(transaction, &before.beside()).await?;
+    swap::drop_all(transaction, sql, &before.beside()).await?;
     let [name, log] = key(&output.follower);
     for statement in &sql.forget {
         transaction.execute(statement, &[&name, &log]).await?;

@@ -1,4 +1,5 @@
 //! Tables of the read model beside those of others, of before, and of who makes them at the same time.
+use std::sync::Arc;
 use std::time::Duration;
 
 use es_core::persistence::{CheckpointStore, EventStore, FollowerId, SnapshotStore};
@@ -8,7 +9,7 @@ use es_core::{
     Version,
 };
 use es_store_postgres::testing::TestLog;
-use es_store_postgres::{OpenError, PostgresProjection, Tables};
+use es_store_postgres::{OpenError, PostgresProjection, PostgresStore, Tables};
 use tokio_postgres::Transaction;
 use trials::projections::{Dog, DogEvent, Kennel, wall};
 use uuid::Uuid;
@@ -146,6 +147,39 @@ async fn a_table_of_somebody_elses_is_not_dropped_for_what_was_never_made() {
     assert!(format!("{refused:?}").contains("wall"), "{refused:?}");
     let brick = kennel.reader.query_one("SELECT brick FROM wall", &[]).await;
     assert_eq!(brick.unwrap().get::<_, &str>(0), "mine");
+}
+
+#[tokio::test]
+async fn a_table_of_that_name_in_another_schema_is_not_dropped() {
+    let log = TestLog::new().await.unwrap();
+    let elsewhere = format!("{}_elsewhere", log.schema());
+    // Who works with both schemas has both on the search path.
+    let url = format!("{}?options=-c%20search_path%3D{elsewhere}", log.url());
+    let builder = PostgresStore::builder(&url).schema(log.schema());
+    let store = builder.connect().await.unwrap();
+    let kennel = Schema {
+        app: Application::builder(store.clone()).name("kennel").build(),
+        reader: session(&log).await,
+        store,
+        log,
+    };
+    let own = format!(
+        "CREATE SCHEMA {elsewhere}; CREATE TABLE {elsewhere}.wall (brick text); INSERT INTO {elsewhere}.wall VALUES ('mine')"
+    );
+    kennel.execute(&own).await;
+    let follower = kennel.projected::<1>(&Arc::default());
+    let system = kennel.followed_by(follower.leased_for(Duration::from_millis(1)));
+    kennel.trained(1, &["sit"]).await;
+    system.settle().await.unwrap();
+    kennel.execute("DROP TABLE wall CASCADE").await;
+    system.follower("wall").rebuild().await.unwrap();
+    assert_eq!(kennel.wall().await, wall(&[(1, &["sit"])]));
+    let brick = format!("SELECT brick FROM {elsewhere}.wall");
+    let brick = kennel.reader.query_one(&brick, &[]).await.unwrap();
+    assert_eq!(brick.get::<_, &str>(0), "mine");
+    kennel
+        .execute(&format!("DROP SCHEMA {elsewhere} CASCADE"))
+        .await;
 }
 
 /// Makes its table where it is not there.
