@@ -226,6 +226,9 @@ impl Connections {
 }
 
 /// What each connection is told first. Statements are so simple that there is one right plan for each, which an empty table must not hide.
+///
+/// What is one statement is a transaction by the session's defaults, and those of a role may be any: to write nothing, which half of the commits
+/// would find out, or to be serializable, which a standby refuses from the first statement on.
 fn session(settings: &PostgresStoreBuilder) -> String {
     let commit = match settings.durability {
         Durability::Full => {
@@ -234,8 +237,10 @@ fn session(settings: &PostgresStoreBuilder) -> String {
         Durability::LosesCommitsOnServerCrash => "SET synchronous_commit = off",
     };
     format!(
-        "SET statement_timeout = {}; SET lock_timeout = {}; SET enable_seqscan = off; SET enable_bitmapscan = off; \
-         SET plan_cache_mode = force_generic_plan; SET jit = off; {commit}",
+        "BEGIN ISOLATION LEVEL READ COMMITTED; \
+         SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
+         SET statement_timeout = {}; SET lock_timeout = {}; SET enable_seqscan = off; SET enable_bitmapscan = off; \
+         SET plan_cache_mode = force_generic_plan; SET jit = off; {commit}; COMMIT",
         milliseconds(settings.statement_timeout),
         milliseconds(settings.lock_timeout),
     )

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use es_core::persistence::{
     Advance, Append, AppendError, CheckpointStore, Commit, CommitId, EncodedEvent, Epoch,
-    EventStore, FollowerId, Metadata,
+    EventStore, FollowerId, LeaseRequest, Metadata,
 };
 use es_core::{Position, StreamId, Version};
 use es_store_postgres::testing::TestLog;
@@ -283,6 +283,35 @@ async fn a_session_that_is_careless_by_default_is_made_durable() {
     let seen = people.query("SELECT setting FROM seen", &[]).await.unwrap();
     let seen: Vec<&str> = seen.iter().map(|row| row.get(0)).collect();
     assert_eq!(seen, ["on", "off", "on"]);
+}
+
+#[tokio::test]
+async fn a_role_whose_transactions_are_others_by_default_reads_and_writes() {
+    let log = TestLog::new().await.unwrap();
+    let schema = format!("{}_serializable", log.schema());
+    let url = format!(
+        "{}?options=-c%20default_transaction_read_only%3Don%20-c%20default_transaction_isolation%3Dserializable",
+        log.url()
+    );
+    let builder = PostgresStore::builder(&url).schema(&schema);
+    let store = builder.connect().await.unwrap();
+    store.migrate().await.unwrap();
+    for before in 0..3 {
+        store.commit(commit(1, before, &[b"{}"])).await.unwrap();
+    }
+    assert_eq!(store.owner("lamps").await.unwrap(), "lamps");
+    let follower = FollowerId::new("reader", "lamps");
+    let request = |epoch| LeaseRequest {
+        follower: follower.clone(),
+        holder: "one".to_owned(),
+        epoch,
+        length: Duration::from_secs(10),
+    };
+    let lease = store.lease(request(None)).await.unwrap();
+    store.lease(request(Some(lease.epoch))).await.unwrap();
+    let people = client(&log).await;
+    let drop_it = format!("DROP SCHEMA {schema} CASCADE");
+    people.batch_execute(&drop_it).await.unwrap();
 }
 
 #[tokio::test]
