@@ -262,9 +262,8 @@ impl Fault {
                 "it took longer than the statement time-out; allow more time"
             }
             Some(&SqlState::DISK_FULL) => "the server's disk is full; make room",
-            Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
-                "the server takes no writes: connect to the primary"
-            }
+            Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => TAKES_NO_WRITES,
+            Some(&SqlState::FEATURE_NOT_SUPPORTED) if is_of_a_standby(error) => TAKES_NO_WRITES,
             Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
                 "this user may not do it; grant the right on the schema and its tables"
             }
@@ -319,6 +318,14 @@ fn is_lost(error: &tokio_postgres::Error) -> bool {
             .is_some_and(|source| source.is::<std::io::Error>())
         || error.to_string() == "unexpected message from server"
 }
+
+/// A standby has no code of its own for a transaction that is begun to write.
+fn is_of_a_standby(error: &tokio_postgres::Error) -> bool {
+    let routine = error.as_db_error().and_then(|error| error.routine());
+    routine == Some("call_bool_check_hook")
+}
+
+const TAKES_NO_WRITES: &str = "the server takes no writes: connect to the primary";
 
 const DAMAGED: &str = "the log is damaged, or was edited by hand; restore it from a backup";
 
