@@ -277,7 +277,8 @@ impl Fault {
                 "a name has a letter that the encoding of this database has not; create the database with the encoding UTF8"
             }
             Some(&(SqlState::UNIQUE_VIOLATION | SqlState::NUMERIC_VALUE_OUT_OF_RANGE)) => DAMAGED,
-            Some(&SqlState::INVALID_SQL_STATEMENT_NAME) => {
+            // Behind such a proxy one finds what another has prepared under the same name, or nothing.
+            Some(&(SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT)) => {
                 "prepared statements get lost on the way; behind a proxy that pools transactions, let it keep them (PgBouncer from 1.21: `max_prepared_statements`)"
             }
             _ => return Arc::clone(error).into(),

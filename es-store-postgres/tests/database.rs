@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use deadpool_postgres::{ClientWrapper, Hook, HookError, Manager, Pool};
 use es_core::persistence::{
     Advance, Append, AppendError, CheckpointStore, Commit, CommitId, EncodedEvent, Epoch,
     EventStore, FollowerId, LeaseRequest, Metadata,
@@ -312,6 +313,27 @@ async fn a_role_whose_transactions_are_others_by_default_reads_and_writes() {
     let people = client(&log).await;
     let drop_it = format!("DROP SCHEMA {schema} CASCADE");
     people.batch_execute(&drop_it).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_finds_statements_of_others_on_a_connection_is_told_of_the_proxy() {
+    let log = TestLog::new().await.unwrap();
+    let config = log.url().parse().unwrap();
+    // As a proxy that pools transactions lends them: with the statements of whoever had it before.
+    let used = Hook::async_fn(|client: &mut ClientWrapper, _| {
+        Box::pin(async move {
+            let prepare = |name| format!("PREPARE s{name} AS SELECT 1;");
+            let prepared: String = (0..10_000).map(prepare).collect();
+            let prepared = client.batch_execute(&prepared).await;
+            prepared.map_err(HookError::Backend)
+        })
+    });
+    let pool = Pool::builder(Manager::new(config, NoTls)).post_create(used);
+    let builder = PostgresStore::from_pool(pool.build().unwrap()).schema(log.schema());
+    let store = builder.connect().await.unwrap();
+    let refused = store.head().await.unwrap_err();
+    let told = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(told.contains("max_prepared_statements"), "{told}");
 }
 
 #[tokio::test]
