@@ -255,8 +255,8 @@ impl Fault {
         };
         let way_out = match error.code() {
             Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-                "somebody holds the log for longer than the lock time-out, by a transaction after `append_in` or a lock of its tables (`pg_locks` tells who); \
-                 end that sooner, or allow more time"
+                "somebody holds the log, or a table of a read model, for longer than the lock time-out: by a transaction after `append_in`, by a lock of \
+                 its tables, or by reading a table that is to be replaced (`pg_locks` tells who); end that sooner, or allow more time"
             }
             Some(&SqlState::QUERY_CANCELED) => {
                 "it took longer than the statement time-out; allow more time"

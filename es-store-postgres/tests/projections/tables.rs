@@ -41,6 +41,27 @@ async fn what_others_made_of_a_read_model_is_not_dropped_with_it() {
     assert_eq!(kennel.made().await, Schema::MADE);
 }
 
+#[tokio::test]
+async fn who_reads_for_long_is_named_as_what_a_rebuild_waits_for() {
+    let kennel = Schema::new().await;
+    let builder = kennel.log.builder();
+    let hasty = builder.lock_timeout(Duration::from_millis(100));
+    let hasty = hasty.connect().await.unwrap();
+    let follower = hasty
+        .project(Wall::<1>::default())
+        .leased_for(Duration::from_millis(1));
+    let system = kennel.followed_by(follower);
+    kennel.trained(1, &["sit"]).await;
+    system.settle().await.unwrap();
+    kennel.execute("BEGIN; SELECT FROM wall").await;
+    let refused = system.follower("wall").rebuild().await.unwrap_err();
+    let told = format!("{refused:?}");
+    assert!(told.contains("a table of a read model"), "{told}");
+    kennel.execute("COMMIT").await;
+    system.follower("wall").rebuild().await.unwrap();
+    assert_eq!(kennel.wall().await, wall(&[(1, &["sit"])]));
+}
+
 /// Has a table whose name is too long once it has an ending.
 struct Long<const REVISION: u32>;
 
