@@ -46,8 +46,11 @@ impl PostgresStore {
     /// Appends events to a transaction of yours as its last statements, and commits it: your rows, the events and their positions become visible
     /// together.
     ///
-    /// The transaction is of a connection to the same database, at the isolation level READ COMMITTED. How durable it is, is what that connection
-    /// says (`synchronous_commit`). Other writers wait from the moment the events are appended until the commit: do all of your own work before.
+    /// The transaction is of a connection to the same database, at the isolation level READ COMMITTED, and the outermost one. A savepoint in it
+    /// (`transaction.transaction()`) looks the same here, and is stored only once what is around it is committed: the events would be answered as
+    /// committed, and lost where that is rolled back. There [`append_in`](PostgresStore::append_in) is for it. How durable the transaction is, is what
+    /// its connection says (`synchronous_commit`). Other writers wait from the moment the events are appended until the commit: do all of your own
+    /// work before.
     /// Two transactions that append first and then change the same rows of yours can stand in each other's way, and Postgres refuses one of them.
     ///
     /// A future that is dropped leaves the events in doubt, and the next save of their aggregates finds out.
@@ -110,8 +113,9 @@ impl PostgresStore {
     /// Appends events to a transaction that somebody else commits, a pool or an ORM: make it the last statement, for other writers wait from here
     /// until the commit.
     ///
-    /// Say [`committed`](Appended::committed) after the commit. Without it the events are pending again, and their fate is found out by the next
-    /// save of their aggregates.
+    /// Say [`committed`](Appended::committed) after the commit, of the outermost transaction where this is a savepoint. Without it the events are
+    /// pending again, and their fate is found out by the next save of their aggregates. Pass on whatever fails in the transaction afterwards: Postgres
+    /// rolls it back then, also where it is told to commit, and the driver answers that as a commit.
     ///
     /// # Errors
     /// [`AppendError`]; everything is pending still, and nothing was appended.
