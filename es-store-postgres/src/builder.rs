@@ -72,8 +72,13 @@ pub(crate) enum Server {
     Pool(Pool),
 }
 
-#[derive(Clone, Copy)]
-pub(crate) struct NotAUrl;
+/// Why a URL means no server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotAUrl {
+    Unreadable,
+    /// It can be read but for this.
+    Option(&'static str),
+}
 
 impl PostgresStoreBuilder {
     pub(crate) fn new(server: Server) -> Self {
@@ -192,11 +197,52 @@ impl fmt::Debug for PostgresStoreBuilder {
     }
 }
 
-/// Takes the schema out of a URL, whose other parts are the driver's: `postgres://db/school?schema=office`.
-pub(crate) fn split_schema(url: &str) -> (String, Option<String>) {
+/// Where what a URL says besides begins, behind its question mark.
+fn query(url: &str) -> Option<usize> {
     // A question mark before the host is part of a password.
     let host = url.find('@').unwrap_or(0);
-    let Some(query) = url[host..].find('?').map(|place| host + place) else {
+    url[host..].find('?').map(|place| host + place)
+}
+
+/// What people write for Postgres's own programs, and the driver does not know. Only these are named in an error: what else stands there may be
+/// part of a password.
+const OF_LIBPQ: [&str; 11] = [
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "sslpassword",
+    "sslcrl",
+    "requiressl",
+    "gssencmode",
+    "passfile",
+    "service",
+    "require_auth",
+    "client_encoding",
+];
+
+/// Reads a URL without its schema.
+pub(crate) fn config(url: &str) -> Result<Box<Config>, NotAUrl> {
+    let (server, said) = url.split_at(query(url).unwrap_or(url.len()));
+    // Certificates are always checked, and the names in them.
+    let said = said.replace("sslmode=verify-full", "sslmode=require");
+    let config = format!("{server}{said}").parse::<Config>();
+    config.map(Box::new).map_err(|_| {
+        let mut names = said
+            .split(['?', '&'])
+            .filter_map(|option| option.split_once('='));
+        let unknown = names.find_map(|(name, value)| {
+            let of_libpq = OF_LIBPQ.iter().find(|known| **known == name);
+            let is_no_mode =
+                name == "sslmode" && !["disable", "prefer", "require"].contains(&value);
+            of_libpq.copied().or(is_no_mode.then_some("sslmode"))
+        });
+        unknown.map_or(NotAUrl::Unreadable, NotAUrl::Option)
+    })
+}
+
+/// Takes the schema out of a URL, whose other parts are the driver's: `postgres://db/school?schema=office`.
+pub(crate) fn split_schema(url: &str) -> (String, Option<String>) {
+    let Some(query) = query(url) else {
         return (url.to_owned(), None);
     };
     let (named, others): (Vec<_>, Vec<_>) = url[query + 1..]
@@ -217,7 +263,30 @@ pub(crate) fn split_schema(url: &str) -> (String, Option<String>) {
 
 #[cfg(test)]
 mod tests {
-    use super::split_schema;
+    use tokio_postgres::config::SslMode;
+
+    use super::{NotAUrl, config, split_schema};
+
+    #[test]
+    fn an_option_of_libpq_is_understood_or_named() {
+        let at = |said: &str| config(&format!("postgres://u:p?sslmode=x@db/school?{said}"));
+        for said in ["sslmode=verify-full", "connect_timeout=1&sslmode=require"] {
+            let mode = at(said).map(|config| config.get_ssl_mode());
+            assert_eq!(mode, Ok(SslMode::Require), "{said}");
+        }
+        for (said, option) in [
+            ("sslmode=verify-ca", NotAUrl::Option("sslmode")),
+            (
+                "sslmode=require&sslrootcert=ca.pem",
+                NotAUrl::Option("sslrootcert"),
+            ),
+            ("colour=red", NotAUrl::Unreadable),
+            ("sslmode", NotAUrl::Unreadable),
+        ] {
+            assert_eq!(at(said).map(drop), Err(option), "{said}");
+        }
+        assert_eq!(config("school.db").map(drop), Err(NotAUrl::Unreadable));
+    }
 
     #[test]
     fn a_url_may_name_the_schema_among_what_the_driver_is_told() {

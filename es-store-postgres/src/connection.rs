@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Socket};
 
 use crate::OpenError;
-use crate::builder::{Durability, Password, PostgresStoreBuilder, Server};
+use crate::builder::{Durability, NotAUrl, Password, PostgresStoreBuilder, Server};
 use crate::error::Fault;
 use crate::tls::Tls;
 
@@ -139,7 +139,10 @@ impl Connections {
                 });
             }
             Server::Url(Ok(config)) => config,
-            Server::Url(Err(_)) => return Err(OpenError::Url),
+            Server::Url(Err(NotAUrl::Unreadable)) => return Err(OpenError::Url),
+            Server::Url(Err(NotAUrl::Option(option))) => {
+                return Err(OpenError::UrlOption { option });
+            }
         };
         let mut config = Config::clone(config);
         // The driver's own time-out ends with the line, which a server may have accepted that then says nothing.
@@ -213,7 +216,7 @@ impl Connections {
             (
                 None,
                 PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)),
-            ) => Fault::connect(error),
+            ) => Fault::connecting(error),
             (None, PoolError::Timeout(TimeoutType::Create)) => Fault::connect(
                 "the server does not answer; is it a Postgres server, and has it time?",
             ),

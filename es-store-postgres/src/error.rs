@@ -15,6 +15,15 @@ pub enum OpenError {
         "the URL of the Postgres server cannot be read; write postgres://USER:PASSWORD@HOST/DATABASE"
     )]
     Url,
+    /// The URL has an option that is not known here.
+    #[error(
+        "what the URL of the Postgres server says by `{option}` is not known here; `sslmode` is `disable`, `prefer`, `require` or `verify-full`, and \
+         certificates are checked by those that the system trusts, or those in the file that `SSL_CERT_FILE` names"
+    )]
+    UrlOption {
+        /// Its name.
+        option: &'static str,
+    },
     /// The name of the schema cannot be one.
     #[error(
         "`{schema}` cannot be the name of a schema; use 1 to 63 bytes without NUL, not beginning with `pg_`"
@@ -162,6 +171,18 @@ impl Fault {
 
     pub(crate) fn connect(why: impl Into<BoxError>) -> Self {
         Self::Connect(Arc::new(why.into()))
+    }
+
+    /// Why there is no connection. Only a text says that it is for want of encryption.
+    pub(crate) fn connecting(error: tokio_postgres::Error) -> Self {
+        if error.to_string() != "error performing TLS handshake" {
+            return Self::connect(error);
+        }
+        Self::connect(Explained {
+            way_out: "no encrypted connection can be had; the server needs `ssl = on`, and a certificate with the name in the URL whose signer the \
+                      system trusts, or the file that `SSL_CERT_FILE` names; `sslmode=disable` does without, where the network is safe",
+            source: Arc::new(error),
+        })
     }
 
     fn code(&self) -> Option<&SqlState> {

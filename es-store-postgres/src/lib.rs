@@ -65,7 +65,7 @@
 //!
 //! | feature | what comes with it |
 //! |---|---|
-//! | `rustls` | encrypted connections, whose certificates are checked: `sslmode=require` in the URL refuses others |
+//! | `rustls` | encrypted connections, whose certificates are checked: `sslmode=require` in the URL refuses others, and `verify-full` is the same |
 //! | `testing` | `testing`: a log for each test, and a private server to keep it on |
 mod builder;
 mod commit;

@@ -15,10 +15,9 @@ use es_store_sql::names::Names;
 use event_listener::Event;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio_postgres::Config;
 use uuid::Uuid;
 
-use crate::builder::{NotAUrl, PostgresStoreBuilder, Server, split_schema};
+use crate::builder::{PostgresStoreBuilder, Server, config, split_schema};
 use crate::connection::{Connections, in_time, patience};
 use crate::error::{Fault, not_kept, unreadable};
 use crate::inline::Inline;
@@ -146,8 +145,7 @@ impl PostgresStore {
     /// A store of which more is said before it is connected.
     pub fn builder(url: &str) -> PostgresStoreBuilder {
         let (url, schema) = split_schema(url);
-        let config = url.parse::<Config>().map(Box::new).map_err(|_| NotAUrl);
-        let builder = PostgresStoreBuilder::new(Server::Url(config));
+        let builder = PostgresStoreBuilder::new(Server::Url(config(&url)));
         match schema {
             Some(schema) => builder.schema(schema),
             None => builder,

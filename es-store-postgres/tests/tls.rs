@@ -84,6 +84,8 @@ async fn a_server_is_believed_whose_certificate_is_trusted() {
     let refused = PostgresStore::builder(&at("require")).tls(trusting(others));
     let refused = refused.connect().await.unwrap_err();
     assert!(matches!(refused, OpenError::Postgres(_)), "{refused:?}");
+    let told = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(told.contains("SSL_CERT_FILE"), "{told}");
     let refused = PostgresStore::connect(&at("require")).await.unwrap_err();
     assert!(
         matches!(refused, OpenError::Postgres(_) | OpenError::Certificates(_)),

@@ -108,10 +108,14 @@ impl Reason {
 
     #[cfg(feature = "postgres")]
     fn of_postgres(error: &es_store_postgres::OpenError) -> Self {
-        use es_store_postgres::OpenError::{NoRuntime, NoTls, Prefix, Schema, Unmigrated, Url};
+        use es_store_postgres::OpenError::{
+            NoRuntime, NoTls, Prefix, Schema, Unmigrated, Url, UrlOption,
+        };
         match error {
             Unmigrated { .. } => Self::Unmigrated,
-            Url | Schema { .. } | Prefix { .. } | NoTls | NoRuntime => Self::Settings,
+            Url | UrlOption { .. } | Schema { .. } | Prefix { .. } | NoTls | NoRuntime => {
+                Self::Settings
+            }
             _ => Self::Unreachable,
         }
     }
