@@ -131,7 +131,8 @@ impl PostgresStoreBuilder {
         self
     }
 
-    /// How long a commit waits for the log while a transaction of somebody's own holds it; 10 s unless this is set. It is not stored then.
+    /// How long a commit waits for the log while a transaction of somebody's own holds it; 10 s unless this is set. It is not stored then. As long
+    /// is waited for who reads a table that is to be replaced.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
         self

@@ -250,6 +250,6 @@ fn session(settings: &PostgresStoreBuilder) -> String {
 }
 
 /// As Postgres takes it: 0 would be no limit.
-fn milliseconds(time: Duration) -> i32 {
+pub(crate) fn milliseconds(time: Duration) -> i32 {
     i32::try_from(time.as_millis()).unwrap_or(i32::MAX).max(1)
 }

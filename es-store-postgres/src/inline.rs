@@ -153,7 +153,7 @@ async fn begun<P: PostgresProjection>(
         if followers::standing_in(seen.as_ref())?.revision < inlined.revision()
             && let Some(before) = swap::made(&transaction, sql, &follower).await?
         {
-            swap::lock_all(&transaction, sql, &before.tables).await?;
+            swap::lock_all(&transaction, shared, &before.tables).await?;
         }
         let standing = followers::locked(&*transaction, sql, &follower).await?;
         let now = transaction.query_one(&sql.read_now, &[]).await?;

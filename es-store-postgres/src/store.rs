@@ -44,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) changed: Arc<Event>,
     /// How long a server may take to answer that is still there.
     pub(crate) patience: Duration,
+    pub(crate) lock_timeout: Duration,
     names: Names,
     pub(crate) payload_limit: usize,
     /// The tables were found to be as they have to be.
@@ -186,6 +187,7 @@ impl PostgresStore {
                 inline,
                 changed,
                 patience: patience(settings.statement_timeout),
+                lock_timeout: settings.lock_timeout,
                 names: Names::default(),
                 payload_limit: settings.payload_limit,
                 ready: AtomicBool::new(false),

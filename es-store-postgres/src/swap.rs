@@ -1,17 +1,21 @@
 //! What was built beside takes the place of what readers see, in one transaction.
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use es_core::Position;
 use es_core::persistence::FollowerId;
 use es_core::system::Output;
 use tokio_postgres::Transaction;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
+use crate::connection::milliseconds;
 use crate::error::Fault;
 use crate::followers::{key, locked};
 use crate::projection::own::Undone;
 use crate::records::{column, stored};
 use crate::sql::{Sql, quoted};
+use crate::store::Shared;
 use crate::tables::Made;
 
 /// What a follower has made so far, where it has.
@@ -37,14 +41,14 @@ pub(crate) async fn made(
 /// Tables are locked before rows of followers, as a batch locks them: else one could wait for the other.
 pub(crate) async fn swap(
     transaction: &Transaction<'_>,
-    sql: &Sql,
+    shared: &Shared,
     built: &Output,
-    handle: &str,
 ) -> Result<(), Undone> {
+    let sql = &*shared.sql;
     let seen = made(transaction, sql, &built.live)
         .await?
         .unwrap_or_default();
-    lock_all(transaction, sql, &seen.tables).await?;
+    lock_all(transaction, shared, &seen.tables).await?;
     // In the order that all writers keep to.
     let (new, old) = if key(&built.follower) < key(&built.live) {
         let new = locked(transaction, sql, &built.follower).await?;
@@ -84,25 +88,51 @@ pub(crate) async fn swap(
     let [forget, rename] = &sql.swap_checkpoints;
     transaction.execute(forget, &values[..2]).await?;
     transaction.execute(rename, &values).await?;
-    transaction.execute(&sql.notify, &[&handle]).await?;
+    transaction.execute(&sql.notify, &[&shared.handle]).await?;
     Ok(())
 }
 
+/// How long it is waited for readers at first, before those that came later are let through.
+const SHORTEST: Duration = Duration::from_millis(100);
+
 /// Locks those of these names that are tables, before the rows of followers are.
+///
+/// Whoever comes to read while this waits for who reads already waits behind it, and a backup reads for hours. So it waits for a moment, lets them
+/// through for twice as long, and then waits for a longer moment.
 pub(crate) async fn lock_all(
     transaction: &Transaction<'_>,
-    sql: &Sql,
+    shared: &Shared,
     names: &BTreeSet<String>,
 ) -> Result<(), Fault> {
+    let relations = relations(transaction, &shared.sql, names).await?;
     // The oldest first, as handlers write to them most often.
-    let relations = relations(transaction, sql, names).await?;
-    for relation in relations.iter().rev() {
-        if relation.is_table() {
-            let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", relation.name());
-            transaction.batch_execute(&lock).await?;
-        }
+    let tables = relations.iter().rev().filter(|found| found.is_table());
+    let tables: Vec<_> = tables.map(Relation::name).collect();
+    if tables.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let all = tables.join(", ");
+    let longest = shared.lock_timeout;
+    let started = Instant::now();
+    let mut moment = SHORTEST.min(longest);
+    loop {
+        let [moments, others] = [moment, longest].map(milliseconds);
+        let lock = format!(
+            "SAVEPOINT es_swap; SET LOCAL lock_timeout = {moments}; LOCK TABLE {all} IN ACCESS EXCLUSIVE MODE; \
+             SET LOCAL lock_timeout = {others}; RELEASE SAVEPOINT es_swap"
+        );
+        let Err(error) = transaction.batch_execute(&lock).await else {
+            return Ok(());
+        };
+        let is_held = error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
+        if !is_held || started.elapsed() + moment * 2 >= longest {
+            return Err(error.into());
+        }
+        let give_back = "ROLLBACK TO SAVEPOINT es_swap; RELEASE SAVEPOINT es_swap";
+        transaction.batch_execute(give_back).await?;
+        tokio::time::sleep(moment * 2).await;
+        moment = (moment * 2).min(longest / 4).max(moment);
+    }
 }
 
 /// Drops those of these names that are there.

@@ -31,7 +31,7 @@ pub(super) async fn prepare<P: PostgresProjection>(
         if output.anew
             && let Some(before) = swap::made(&transaction, sql, &output.follower).await?
         {
-            swap::lock_all(&transaction, sql, &before.beside()).await?;
+            swap::lock_all(&transaction, shared, &before.beside()).await?;
         }
         let standing = followers::locked(&*transaction, sql, &output.follower).await?;
         let before = swap::made(&transaction, sql, &output.follower).await?;
@@ -109,7 +109,7 @@ async fn write_output(
 pub(super) async fn swap(shared: &Shared, own: &mut Own, built: &Output) -> Result<(), Undone> {
     let transaction = in_time(shared.patience, begin(&mut own.client)).await?;
     let swapping = in_time(shared.patience, async {
-        Ok(swap::swap(&transaction, &shared.sql, built, &shared.handle).await)
+        Ok(swap::swap(&transaction, shared, built).await)
     });
     swapping.await??;
     in_time(shared.patience, async { Ok(transaction.commit().await?) }).await?;

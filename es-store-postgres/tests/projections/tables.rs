@@ -62,6 +62,32 @@ async fn who_reads_for_long_is_named_as_what_a_rebuild_waits_for() {
     assert_eq!(kennel.wall().await, wall(&[(1, &["sit"])]));
 }
 
+#[tokio::test]
+async fn who_comes_to_read_does_not_wait_for_who_reads_for_long() {
+    let kennel = Schema::new().await;
+    let follower = kennel.projected::<1>(&Arc::default());
+    let system = kennel.followed_by(follower.leased_for(Duration::from_millis(1)));
+    kennel.trained(1, &["sit"]).await;
+    system.settle().await.unwrap();
+    let onlooker = session(&kennel.log).await;
+    kennel.execute("BEGIN; SELECT FROM wall").await;
+    let pid = kennel.reader.query_one("SELECT pg_backend_pid()", &[]);
+    let pid: i32 = pid.await.unwrap().get(0);
+    let handle = system.follower("wall");
+    let reading = async {
+        let waiting = "SELECT 1 FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))";
+        while onlooker.query(waiting, &[&pid]).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let seen = onlooker.query("SELECT FROM wall", &[]).await.unwrap();
+        assert_eq!(seen.len(), 1);
+        kennel.execute("COMMIT").await;
+    };
+    let (rebuilt, ()) = tokio::join!(handle.rebuild(), reading);
+    rebuilt.unwrap();
+    assert_eq!(kennel.wall().await, wall(&[(1, &["sit"])]));
+}
+
 /// Has a table whose name is too long once it has an ending.
 struct Long<const REVISION: u32>;
 
