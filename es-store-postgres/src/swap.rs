@@ -95,7 +95,9 @@ pub(crate) async fn swap(
 /// How long it is waited for readers at first, before those that came later are let through.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// Locks those of these names that are tables, before the rows of followers are.
+/// Locks those of these names that are tables or views, before the rows of followers are.
+///
+/// Views come first, as they do for who reads by them. A lock of a view would be one of whatever it reads, so it is put where it is.
 ///
 /// Whoever comes to read while this waits for who reads already waits behind it, and a backup reads for hours. So it waits for a moment, lets them
 /// through for twice as long, and then waits for a longer moment.
@@ -105,20 +107,21 @@ pub(crate) async fn lock_all(
     names: &BTreeSet<String>,
 ) -> Result<(), Fault> {
     let relations = relations(transaction, &shared.sql, names).await?;
+    let views: String = relations.iter().filter_map(Relation::stay).collect();
     // The oldest first, as handlers write to them most often.
     let tables = relations.iter().rev().filter(|found| found.is_table());
     let tables: Vec<_> = tables.map(Relation::name).collect();
     if tables.is_empty() {
         return Ok(());
     }
-    let all = tables.join(", ");
+    let tables = tables.join(", ");
     let longest = shared.lock_timeout;
     let started = Instant::now();
     let mut moment = SHORTEST.min(longest);
     loop {
         let [moments, others] = [moment, longest].map(milliseconds);
         let lock = format!(
-            "SAVEPOINT es_swap; SET LOCAL lock_timeout = {moments}; LOCK TABLE {all} IN ACCESS EXCLUSIVE MODE; \
+            "SAVEPOINT es_swap; SET LOCAL lock_timeout = {moments}; {views}LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE; \
              SET LOCAL lock_timeout = {others}; RELEASE SAVEPOINT es_swap"
         );
         let Err(error) = transaction.batch_execute(&lock).await else {
@@ -214,6 +217,15 @@ impl Relation {
             "S" => Some("SEQUENCE"),
             _ => None,
         }
+    }
+
+    /// Locks a view, and changes nothing.
+    fn stay(&self) -> Option<String> {
+        let word = self.word().filter(|word| word.ends_with("VIEW"))?;
+        let (name, schema) = (self.name(), quoted(&self.schema));
+        Some(format!(
+            "ALTER {word} IF EXISTS {name} SET SCHEMA {schema}; "
+        ))
     }
 
     /// An index goes with its table, and a sequence may.

@@ -10,6 +10,7 @@ use es_core::{
 };
 use es_store_postgres::testing::TestLog;
 use es_store_postgres::{OpenError, PostgresProjection, PostgresStore, Tables};
+use tokio::task::JoinSet;
 use tokio_postgres::Transaction;
 use trials::projections::{Dog, DogEvent, Kennel, wall};
 use uuid::Uuid;
@@ -86,6 +87,35 @@ async fn who_comes_to_read_does_not_wait_for_who_reads_for_long() {
     let (rebuilt, ()) = tokio::join!(handle.rebuild(), reading);
     rebuilt.unwrap();
     assert_eq!(kennel.wall().await, wall(&[(1, &["sit"])]));
+}
+
+#[tokio::test]
+async fn who_reads_by_a_view_and_a_rebuild_are_not_in_each_others_way() {
+    let kennel = Schema::new().await;
+    let follower = kennel.projected::<1>(&Arc::default());
+    let system = kennel.followed_by(follower.leased_for(Duration::from_millis(1)));
+    kennel.trained(1, &["sit"]).await;
+    system.settle().await.unwrap();
+    let mut readers = JoinSet::new();
+    for query in [
+        "SELECT FROM wall_seen",
+        "SELECT FROM wall_seen",
+        "BEGIN; SELECT FROM wall; SELECT pg_sleep(0.02); COMMIT",
+    ] {
+        let reader = session(&kennel.log).await;
+        readers.spawn(async move {
+            loop {
+                if let Err(refused) = reader.batch_execute(query).await {
+                    break refused;
+                }
+            }
+        });
+    }
+    for _ in 0..20 {
+        system.follower("wall").rebuild().await.unwrap();
+    }
+    let refused = readers.try_join_next();
+    assert!(refused.is_none(), "{refused:?}");
 }
 
 /// Has a table whose name is too long once it has an ending.
