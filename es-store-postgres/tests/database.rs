@@ -306,6 +306,7 @@ async fn a_role_whose_transactions_are_others_by_default_reads_and_writes() {
         follower: follower.clone(),
         holder: "one".to_owned(),
         epoch,
+        stopped: None,
         length: Duration::from_secs(10),
     };
     let lease = store.lease(request(None)).await.unwrap();

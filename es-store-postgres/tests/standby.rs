@@ -48,6 +48,7 @@ async fn a_standby_is_read_and_says_that_it_takes_no_writes() {
         holder: "one".to_owned(),
         length: Duration::from_secs(10),
         epoch: None,
+        stopped: None,
     };
     let not_leased = standby.lease(request).await.unwrap_err();
     for refused in [told(&not_written), told(&not_leased)] {
