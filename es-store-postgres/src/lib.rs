@@ -48,6 +48,12 @@
 //! stays away for longer than a second or two it is answered by [`Unavailable`](es_core::persistence::AppendError::Unavailable): sent again under
 //! its id it is stored once. Readers ask again on another connection.
 //!
+//! # On a standby
+//!
+//! One that may be read serves who reads: loads, histories and the log, and the commands `status`, `events`, `show`, `export` and `verify`. It takes
+//! neither commits nor leases, so no follower runs there, and no `LISTEN`, which is asked for again every 5 s: what is replayed is found once a second.
+//! It is behind its primary, so what was just saved may not be there yet.
+//!
 //! # Who is told of commits
 //!
 //! Each group of commits sends one `NOTIFY`, and a handle on which somebody waits for changes listens on a connection of its own. That is a hint:
