@@ -64,7 +64,10 @@ impl System {
                 continue;
             }
             stop.running.fetch_add(1, Ordering::SeqCst);
-            let guard = Ended(Arc::clone(&stop));
+            let guard = Ended {
+                stop: Arc::clone(&stop),
+                followed: Arc::clone(followed),
+            };
             let task = run(
                 Arc::clone(followed),
                 self.holder.clone(),
@@ -179,12 +182,21 @@ impl Stop {
 }
 
 /// Says that a follower has ended, however it did.
-struct Ended(Arc<Stop>);
+struct Ended {
+    stop: Arc<Stop>,
+    followed: Arc<Followed>,
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::SeqCst);
-        self.0.event.notify(usize::MAX);
+        // Its task was dropped, for instance with the runtime that it was spawned on.
+        if !self.stop.is_told() && !self.followed.is_stopped() {
+            let failure = "what ran it was dropped".to_owned();
+            let unable = StopReason::Unable { failure };
+            self.followed.set(State::Stopped(unable));
+        }
+        self.stop.running.fetch_sub(1, Ordering::SeqCst);
+        self.stop.event.notify(usize::MAX);
     }
 }
 

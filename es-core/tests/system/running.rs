@@ -3,7 +3,9 @@ use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use es_core::system::{FollowError, OnFailure, State, StopReason};
-use es_core::{BoxError, Error, ErrorKind, Follower, ProcessManager, Recorded, System, UnitOfWork};
+use es_core::{
+    BoxError, Error, ErrorKind, Follower, Position, ProcessManager, Recorded, System, UnitOfWork,
+};
 use futures_lite::future::{or, pending, poll_once};
 use pollster::block_on;
 
@@ -233,5 +235,30 @@ fn a_follower_whose_handler_does_not_end_is_said_to_be_at_work() {
         assert_eq!(status.events_behind(), 1);
         assert_eq!(status.state, State::Running);
         drop(running);
+    });
+}
+
+#[test]
+fn a_follower_whose_task_is_dropped_says_so_and_is_started_again() {
+    block_on(async {
+        let (store, school) = application("school");
+        trained(&school, 1, &["sit"]).await;
+        let system = System::new("school").follow(&school, store.project(Wall::default()));
+        let running = system.start_on(|_, task| {
+            drop(task);
+            Ok(())
+        });
+        let stopped = poll_once(running.failed()).await;
+        let Some(FollowError::Stopped { source, .. }) = stopped else {
+            panic!("{stopped:?}");
+        };
+        let failure = "what ran it was dropped".to_owned();
+        assert_eq!(*source, StopReason::Unable { failure });
+        running.stop().await.unwrap_err();
+
+        let running = system.start();
+        let wall = system.follower("wall");
+        wall.wait_for(Position::from(2), PATIENCE).await.unwrap();
+        running.stop().await.unwrap();
     });
 }
