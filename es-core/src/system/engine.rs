@@ -16,8 +16,7 @@ use super::{StopReason, traced};
 use crate::application::size::Size;
 use crate::domain::{Position, what_it_said};
 use crate::persistence::{
-    Advance, Commit, CommitId, Epoch, Lease, LeaseRequest, Metadata, Parked, Parking, Store,
-    whole_microseconds,
+    Advance, Commit, CommitId, Epoch, Lease, Metadata, Parked, Parking, Store, whole_microseconds,
 };
 
 mod halt;
@@ -28,7 +27,7 @@ mod reading;
 pub(super) use halt::is_away;
 use halt::{Halt, stored};
 pub(super) use leasing::{followed_into, give_back};
-use leasing::{outdated, renewed_after};
+use leasing::{outdated, renewal, renewed_after, renewing};
 use parking::{due, must_go_on};
 use reading::{commit_at, is_the_log, open, read};
 
@@ -240,13 +239,7 @@ impl<'a> Engine<'a> {
                 self.begin().await?;
             }
             Some(run) if run.is_due(self.followed) => {
-                let request = LeaseRequest {
-                    follower: run.output.follower.clone(),
-                    holder: self.holder.to_owned(),
-                    length: self.followed.settings.lease,
-                    epoch: Some(run.lease.epoch),
-                    stopped: None,
-                };
+                let request = renewal(self.followed, self.holder, run);
                 run.renewed = self.followed.clock.now();
                 run.lease = self.followed.store.lease(request).await?;
             }
@@ -361,7 +354,11 @@ impl<'a> Engine<'a> {
             read.await.ok()
         };
         let handling = self.follower.handle(Arc::clone(&batch));
-        let (handled, behind) = future::zip(handling, reading).await;
+        let working = future::zip(handling, reading);
+        let Some(run) = &mut self.run else {
+            return Ok(Turn::Moved(0));
+        };
+        let (handled, behind) = renewing(self.followed, self.holder, run, working).await;
         match handled {
             Ok(handled) => {
                 let advance = batch.advance(0, handled);
@@ -418,7 +415,11 @@ impl<'a> Engine<'a> {
                 anew: is_gone,
                 ..run.output.clone()
             };
-            let swapped = self.follower.swap(&built).await;
+            let swapping = self.follower.swap(&built);
+            let swapped = match &mut self.run {
+                Some(run) => renewing(self.followed, self.holder, run, swapping).await,
+                None => swapping.await,
+            };
             swapped.map_err(stored)?;
             self.run = None;
             return Ok(match &self.goal {

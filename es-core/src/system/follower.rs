@@ -105,8 +105,8 @@ pub trait Follower: Send + 'static {
         }
     }
 
-    /// The same follower, under leases of that length: when its process is killed or stands still, another takes over after it. Longer than any
-    /// handler takes for one event, with room to spare: it is renewed after a third, between two events.
+    /// The same follower, under leases of that length: when its process is killed or stands still, another takes over after it. It is renewed after
+    /// a third, between two events, and while a handler awaits something. A handler that blocks its thread is to take less, with room to spare.
     fn leased_for(self, length: Duration) -> Configured<Self>
     where
         Self: Sized,

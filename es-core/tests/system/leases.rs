@@ -11,8 +11,10 @@ use es_core::{
     UnitOfWork,
 };
 use es_store_memory::MemoryStore;
+use futures_timer::Delay;
 use pollster::block_on;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::school::{DogEvent, Wall, application, dog, train, trained};
 
@@ -296,5 +298,46 @@ fn who_reacts_to_many_events_renews_its_lease_between_them() {
         system.settle().await.unwrap();
         let status = system.follower("slow").status().await.unwrap();
         assert_eq!(status.position, Position::from(41));
+    });
+}
+
+/// Awaits something that takes longer than its lease.
+struct Patient {
+    reacted: Arc<AtomicU64>,
+}
+
+impl ProcessManager for Patient {
+    const NAME: &'static str = "patient";
+    type Events = DogEvent;
+
+    async fn react(&mut self, _: Recorded<DogEvent>, _: &mut UnitOfWork) -> Result<(), BoxError> {
+        self.reacted.fetch_add(1, Ordering::SeqCst);
+        Delay::new(Duration::from_millis(300)).await;
+        Ok(())
+    }
+}
+
+#[test]
+fn who_awaits_something_for_longer_than_its_lease_keeps_it() {
+    block_on(async {
+        let (_, app) = application("school");
+        trained(&app, 1, &["sit", "bow"]).await;
+        let reacted = Arc::new(AtomicU64::new(0));
+        let system = || {
+            let reacted = Arc::clone(&reacted);
+            let patient = Patient { reacted }.onto(&app);
+            System::new("school").follow(&app, patient.leased_for(Duration::from_millis(100)))
+        };
+        let (first, second) = (system(), system());
+        let running = [first.start(), second.start()];
+        let follower = first.follower("patient");
+        follower
+            .wait_for(Position::from(3), PATIENCE)
+            .await
+            .unwrap();
+        for running in running {
+            running.stop().await.unwrap();
+        }
+        assert_eq!(reacted.load(Ordering::SeqCst), 3, "each event once");
     });
 }

@@ -249,6 +249,57 @@ fn given_back(holder: &str, follower: &FollowerId, epoch: Epoch) -> LeaseRequest
     }
 }
 
+/// Does what may take long under a lease, which is renewed meanwhile: nobody has to take over from who is at work. A process that stands still renews
+/// nothing, nor does a handler that blocks its thread.
+pub(super) async fn renewing<T>(
+    followed: &Followed,
+    holder: &str,
+    run: &mut Run,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = pin!(work);
+    let mut left = renewed_after(followed).saturating_sub(run.renewed_ago(followed));
+    loop {
+        let is_due = async {
+            followed.clock.sleep(left).await;
+            None
+        };
+        let done = future::or(async { Some(work.as_mut().await) }, is_due);
+        if let Some(done) = done.await {
+            return done;
+        }
+        let renewed = followed.clock.now();
+        let request = renewal(followed, holder, run);
+        let mut done = None;
+        // Waited for also where the work is done by then: a lease that is renewed after it was given back would be nobody's.
+        let until_done = async {
+            done = Some(work.as_mut().await);
+            future::pending().await
+        };
+        match future::or(until_done, followed.store.lease(request)).await {
+            Ok(lease) => (run.lease, run.renewed) = (lease, renewed),
+            // What is made under it is refused.
+            Err(LeaseError::Fenced { .. }) if done.is_none() => return work.await,
+            Err(_) => {}
+        }
+        if let Some(done) = done {
+            return done;
+        }
+        left = renewed_after(followed);
+    }
+}
+
+/// Asks for the lease of a run once more.
+pub(super) fn renewal(followed: &Followed, holder: &str, run: &Run) -> LeaseRequest {
+    LeaseRequest {
+        follower: run.output.follower.clone(),
+        holder: holder.to_owned(),
+        length: followed.settings.lease,
+        epoch: Some(run.lease.epoch),
+        stopped: None,
+    }
+}
+
 impl Run {
     /// Whether its lease is to be renewed.
     pub(super) fn is_due(&self, followed: &Followed) -> bool {

@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::halt::{Halt, is_away, is_lacking, is_not_known, stored};
+use super::leasing::renewing;
 use super::reading::is_the_log;
 use super::{Engine, Run, Turn};
 use crate::domain::{Position, StreamId};
@@ -114,11 +115,12 @@ impl Engine<'_> {
         let Some(run) = &self.run else {
             return Ok(Turn::Moved(0));
         };
+        let (output, position, stands_at) = (run.output.clone(), run.position, run.stands_at);
         let at = |parking| Advance {
-            stands_at: run.stands_at,
-            epoch: run.output.epoch,
+            stands_at,
+            epoch: output.epoch,
             parking: vec![parking],
-            ..Advance::new(run.output.follower.clone(), run.position, run.position)
+            ..Advance::new(output.follower.clone(), position, position)
         };
         let before = Position::from(due.position.get().saturating_sub(1));
         let page = self
@@ -127,7 +129,7 @@ impl Engine<'_> {
             .log()
             .page(Span::after(before).up_to(due.position))
             .await?;
-        is_the_log(self.followed, run.position, run.stands_at).await?;
+        is_the_log(self.followed, position, stands_at).await?;
         let handled = match page.records.into_iter().next() {
             None => Err("the log has no such event any more".into()),
             Some(mut record) => match self.followed.app.open_record(&mut record).await {
@@ -141,17 +143,21 @@ impl Engine<'_> {
                 Err(error) => Err(BoxError::from(error)),
                 Ok(()) => {
                     let batch = Batch {
-                        output: run.output.clone(),
-                        from: run.position,
-                        to: run.position,
-                        stands_at: run.stands_at,
+                        output: output.clone(),
+                        from: position,
+                        to: position,
+                        stands_at,
                         records: vec![record],
                         parking: vec![Parking::Handled {
                             position: due.position,
                         }],
                         dry: None,
                     };
-                    match self.follower.handle(Arc::new(batch)).await {
+                    let handling = self.follower.handle(Arc::new(batch));
+                    let Some(run) = &mut self.run else {
+                        return Ok(Turn::Moved(0));
+                    };
+                    match renewing(self.followed, self.holder, run, handling).await {
                         Ok(_) => Ok(()),
                         Err(HandleError::Event { source, .. }) => Err(source),
                         Err(error) => return Err(stored(error)),
@@ -161,7 +167,7 @@ impl Engine<'_> {
         };
         match handled {
             Ok(()) => {
-                let parked = self.followed.store.parked(&run.output.follower).await?;
+                let parked = self.followed.store.parked(&output.follower).await?;
                 if let Some(run) = &mut self.run {
                     run.parked = parked;
                 }
