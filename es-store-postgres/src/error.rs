@@ -95,6 +95,14 @@ pub enum OpenError {
         /// The name.
         name: String,
     },
+    /// The database cannot keep every text.
+    #[error(
+        "the database keeps texts as {encoding}, which does not have every letter; create it with ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding {
+        /// Its encoding.
+        encoding: String,
+    },
     /// The server cannot be reached, or does not let this user do it.
     #[error("cannot open the log")]
     Postgres(#[source] BoxError),

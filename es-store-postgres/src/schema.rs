@@ -86,6 +86,13 @@ impl Log<'_> {
                 &[&self.location.number()],
             )
             .await?;
+        let encoding = transaction.query_one("SHOW server_encoding", &[]).await?;
+        let encoding: &str = column(&encoding, 0)?;
+        // What the others lack would be refused in the middle of things, by names and failures.
+        if !matches!(encoding, "UTF8" | "SQL_ASCII") {
+            let encoding = encoding.to_owned();
+            return Err(OpenError::Encoding { encoding }.into());
+        }
         let from = self.found(&*transaction).await?;
         if from == 0 {
             let schema = &self.location.schema;

@@ -287,6 +287,31 @@ async fn a_session_that_is_careless_by_default_is_made_durable() {
 }
 
 #[tokio::test]
+async fn a_database_that_cannot_keep_every_text_gets_no_tables() {
+    let log = TestLog::new().await.unwrap();
+    let people = client(&log).await;
+    let name = format!("{}_latin", log.schema());
+    let create = format!("CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+    people.batch_execute(&create).await.unwrap();
+    let config: tokio_postgres::Config = log.url().parse().unwrap();
+    let url = log.url().replace(
+        &format!("/{}", config.get_dbname().unwrap()),
+        &format!("/{name}"),
+    );
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let refused = store.migrate().await.unwrap_err();
+    drop(store);
+    people
+        .batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
+        .await
+        .unwrap();
+    assert!(
+        matches!(&refused, OpenError::Encoding { encoding } if encoding == "LATIN1"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_role_whose_transactions_are_others_by_default_reads_and_writes() {
     let log = TestLog::new().await.unwrap();
     let schema = format!("{}_serializable", log.schema());

@@ -25,6 +25,7 @@ mod tests;
 use std::process::ExitCode;
 
 use es_core::BoxError;
+use es_store::Reason;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -49,6 +50,9 @@ async fn main() -> ExitCode {
             while let Some(error) = cause {
                 eprintln!("  because: {error}");
                 cause = error.source();
+            }
+            if Reason::of(&*error) == Some(Reason::Unmigrated) {
+                eprintln!("  help: run it once with `--migrate`");
             }
             ExitCode::FAILURE
         }

@@ -455,6 +455,10 @@ async fn a_database_that_nobody_migrated_is_refused_when_the_school_opens() {
     let Err(error) = Desk::open(stores, pool_of(&log)).await else {
         panic!("there are no tables");
     };
+    assert_eq!(
+        es_store::Reason::of(&*error),
+        Some(es_store::Reason::Unmigrated)
+    );
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
