@@ -174,6 +174,8 @@ fn of_following(error: &FollowError) -> ErrorKind {
             error.downcast_ref().map_or(ErrorKind::Unavailable, of_read)
         }
         FollowError::NotRebuilt { .. }
+        | FollowError::NotPlaced { .. }
+        | FollowError::BeyondTheLog { .. }
         | FollowError::Name { .. }
         | FollowError::Parked(ParkedError::Unsupported) => ErrorKind::Misuse,
         FollowError::Store { source, .. } => of_read(source),

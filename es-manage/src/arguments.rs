@@ -102,6 +102,23 @@ pub(crate) enum Command {
     /// List, retry or give up on what followers could not handle
     #[command(subcommand)]
     Parked(Parked),
+    /// Say where a process manager stands, from where it goes on
+    ///
+    /// For one that is to begin today, or whose log was restored. What it passes over it never handles; what is before it again, it handles again,
+    /// with all that it does outside. Who decided so, and why, stays on record.
+    Place {
+        /// Which follower
+        follower: String,
+        /// The last position that it counts as having handled; `end` for all that there is
+        #[arg(value_name = "POSITION|end", value_parser = placed_at)]
+        position: PlacedAt,
+        /// Why, for those who ask later
+        #[arg(long, value_parser = reason)]
+        reason: String,
+        /// Who decides
+        #[arg(long, env = "USER", hide_env_values = true, value_parser = by)]
+        by: String,
+    },
     /// Forget a follower that is none of this program's any more, as `status` names it
     ///
     /// What it had set aside is given up on, and stays on record. Should it come back, it begins with the first event; tables that it made are there
@@ -179,6 +196,20 @@ pub(crate) enum Command {
     },
 }
 
+/// Where a follower is put.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PlacedAt {
+    End,
+    Position(Position),
+}
+
+fn placed_at(written: &str) -> Result<PlacedAt, String> {
+    match written {
+        "end" => Ok(PlacedAt::End),
+        written => position(written).map(PlacedAt::Position),
+    }
+}
+
 /// Which application of the system.
 #[derive(Debug, Args)]
 pub(crate) struct App {
@@ -208,7 +239,7 @@ pub(crate) struct SyncFollowers {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Parked {
-    /// List what is set aside, what waits behind it, and what was given up on
+    /// List what is set aside, what waits behind it, what was given up on, and where persons put followers
     List {
         /// Which followers [default: all]
         #[arg(value_name = "FOLLOWER")]

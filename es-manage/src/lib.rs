@@ -88,6 +88,7 @@
 //! | `sync-followers` | lets followers handle what they have not seen, leaders first; `--take-over` ends leases whose holder has gone | [`sync_followers`] |
 //! | `rebuild` | makes read models anew, beside those that readers see; or as they were, `--until` a position or time | [`rebuild`] |
 //! | `parked list`, `retry`, `drop` | what followers could not handle | [`parked`], [`retry_parked`], [`drop_parked`] |
+//! | `place` | a process manager goes on from where a person says: one that begins today, or whose log was restored | [`place`] |
 //! | `forget` | has a follower that was renamed or taken away named no more, with what it had set aside | [`forget`] |
 //! | `migrate` | makes the stores, or brings them up to date | [`migrate`] |
 //! | `snapshot` | takes snapshots, from a scheduled job | [`snapshot`] |
@@ -135,8 +136,10 @@ pub use commands::import::{ImportError, ImportInto, ImportReport, import};
 pub use commands::migrate::{MigrateReport, migrate};
 pub use commands::new_key::{NewKey, new_key};
 pub use commands::parked::{
-    Decided, DroppedEvent, ParkedEvent, ParkedReport, drop_parked, parked, retry_parked,
+    Decided, DroppedEvent, ParkedEvent, ParkedReport, PlacedFollower, drop_parked, parked,
+    retry_parked,
 };
+pub use commands::place::{PlaceReport, place};
 pub use commands::rebuild::{RebuildReport, Rebuilt, rebuild};
 pub use commands::show::{At, Change, FieldChange, ShowReport, show};
 pub use commands::snapshot::{NotTaken, SnapshotReport, Taken, snapshot};

@@ -10,13 +10,15 @@ use es_core::system::System;
 use es_store::Stores;
 use serde::Serialize;
 
-use crate::arguments::{Cli, Color, Command, Common, Events, Parked, Show, SyncFollowers};
+use crate::arguments::{
+    Cli, Color, Command, Common, Events, Parked, PlacedAt, Show, SyncFollowers,
+};
 use crate::choice::{having, members, of_categories, one};
 use crate::commands::import::Imported;
 use crate::commands::migrate::migrate_made;
 use crate::commands::sync_followers::AtLevel;
 use crate::commands::{
-    events, forget, new_key, parked, rebuild, show, snapshot, status, sync_followers, verify,
+    events, forget, new_key, parked, place, rebuild, show, snapshot, status, sync_followers, verify,
 };
 use crate::failure::{Ended, Failure, program, unopened, unprinted};
 use crate::files::{exported, imported, no_database};
@@ -182,6 +184,20 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
             broken_off.map_or(Ok(Status::Well), Err)
         }
         Command::Parked(arguments) => decide(&system, arguments, &print).await,
+        Command::Place {
+            follower,
+            position,
+            reason,
+            by,
+        } => {
+            let position = match position {
+                PlacedAt::End => None,
+                PlacedAt::Position(position) => Some(position),
+            };
+            let placed = place::place(&system, &follower, position, &by, &reason);
+            print(&placed.await?)?;
+            Ok(Status::Well)
+        }
         Command::Forget {
             follower,
             log,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use es_core::persistence::{
-    Advance, AppendError, CommitId, Dropped, Epoch, FollowerId, Lease, LeaseError, LeaseRequest,
-    Parked, ParkedError, Parking, Standing, Verdict,
+    Advance, AppendError, CommitId, Dropped, FollowerId, Lease, LeaseError, LeaseRequest, Parked,
+    ParkedError, Parking, Placed, Placement, Standing, Verdict,
 };
 use es_core::system::{HandleError, Inlined, Output};
 use es_core::{Position, StreamId};
@@ -25,6 +25,7 @@ struct Kept {
     /// In the order of positions.
     parked: Vec<Parked>,
     dropped: Vec<Dropped>,
+    placed: Vec<Placed>,
     view: Option<View>,
     /// A projection inside of commits has its name.
     inline: bool,
@@ -266,6 +267,7 @@ impl Followers {
             ..kept.standing
         };
         kept.dropped.splice(0..0, before.dropped);
+        kept.placed.splice(0..0, before.placed);
         self.kept.insert(built.live.clone(), kept);
         Ok(())
     }
@@ -297,23 +299,41 @@ impl Followers {
         Ok(lease)
     }
 
-    pub(crate) fn forget(&mut self, follower: &FollowerId, epoch: Epoch) -> Result<(), LeaseError> {
-        let actual = self.standing(follower).epoch;
-        let fenced = || LeaseError::Fenced {
-            follower: follower.clone(),
-            epoch,
-            actual,
-        };
-        let kept = self.kept.get_mut(follower).ok_or_else(fenced)?;
-        if actual != epoch {
-            return Err(fenced());
+    pub(crate) fn place(
+        &mut self,
+        placement: Placement,
+        now: SystemTime,
+    ) -> Result<(), LeaseError> {
+        let before = self.standing(&placement.follower);
+        if let Some(refused) = placement.refusal(&before) {
+            return Err(refused);
         }
+        let (epoch, to) = (placement.epoch, placement.to);
+        let kept = self.kept.entry(placement.follower).or_default();
         kept.standing = Standing {
             epoch,
+            position: to,
+            stands_at: placement.stands_at,
+            revision: before.revision,
             ..Standing::default()
         };
-        kept.view = None;
+        if to == Position::START {
+            (kept.standing.revision, kept.view) = (0, None);
+        }
+        kept.parked.retain(|parked| parked.position <= to);
+        kept.placed.push(Placed {
+            from: before.position,
+            to,
+            by: placement.by,
+            reason: placement.reason,
+            time: now,
+        });
         Ok(())
+    }
+
+    pub(crate) fn placed(&self, follower: &FollowerId) -> Vec<Placed> {
+        let kept = self.kept.get(follower);
+        kept.map(|kept| kept.placed.clone()).unwrap_or_default()
     }
 
     pub(crate) fn decide(

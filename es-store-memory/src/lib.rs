@@ -20,9 +20,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use es_core::persistence::{
-    AppendError, CheckpointStore, Clock, Commit, CommitId, Committed, Dropped, Epoch, EventStore,
-    Filter, FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
-    ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, SystemClock, Verdict, Visit,
+    AppendError, CheckpointStore, Clock, Commit, CommitId, Committed, Dropped, EventStore, Filter,
+    FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError, Placed,
+    Placement, ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, SystemClock,
+    Verdict, Visit,
 };
 use es_core::{Position, StreamId, Version};
 use event_listener::Event;
@@ -200,12 +201,19 @@ impl CheckpointStore for MemoryStore {
         Box::pin(async move { Ok(self.log().followers.known()) })
     }
 
-    fn forget_follower<'a>(
+    fn place(&self, placement: Placement) -> BoxFuture<'_, Result<(), LeaseError>> {
+        Box::pin(async move {
+            let placed = self.log_to_write().followers.place(placement, self.now());
+            self.shared.changed.notify(usize::MAX);
+            placed
+        })
+    }
+
+    fn placed<'a>(
         &'a self,
         follower: &'a FollowerId,
-        epoch: Epoch,
-    ) -> BoxFuture<'a, Result<(), LeaseError>> {
-        Box::pin(async move { self.log_to_write().followers.forget(follower, epoch) })
+    ) -> BoxFuture<'a, Result<Vec<Placed>, ReadError>> {
+        Box::pin(async move { Ok(self.log().followers.placed(follower)) })
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use deadpool_postgres::ClientWrapper;
 use es_core::persistence::{
     Advance, AppendError, CommitId, Dropped, Epoch, FollowerId, Lease, LeaseError, LeaseRequest,
-    Parked, ParkedError, Parking, Standing, Stopped, Verdict,
+    Parked, ParkedError, Parking, Placed, Placement, Standing, Stopped, Verdict,
 };
 use es_core::{Position, StreamId};
 use tokio_postgres::types::ToSql;
@@ -353,23 +353,47 @@ pub(crate) async fn lease(
     Ok(Ok(lease))
 }
 
-/// Leaves nothing of a follower but its epoch and what was given up on, in a transaction.
-pub(crate) async fn forget(
+/// Puts a follower somewhere, in a transaction.
+pub(crate) async fn place(
     client: &Transaction<'_>,
     sql: &Sql,
-    follower: &FollowerId,
-    epoch: Epoch,
+    placement: &Placement,
 ) -> Result<Result<(), LeaseError>, Fault> {
-    let [name, log] = key(follower);
-    let values: [&(dyn ToSql + Sync); 3] = [&name, &log, &stored(epoch.get())?];
-    if client.execute(&sql.forget_follower, &values).await? == 1 {
-        return Ok(Ok(()));
+    let before = locked(client, sql, &placement.follower).await?;
+    if let Some(refused) = placement.refusal(&before) {
+        return Ok(Err(refused));
     }
-    Ok(Err(LeaseError::Fenced {
-        follower: follower.clone(),
-        epoch,
-        actual: locked(client, sql, follower).await?.epoch,
-    }))
+    let [name, log] = key(&placement.follower);
+    let to = stored(placement.to.get())?;
+    let stands_at = placement.stands_at.map(Uuid::from);
+    let values: [&(dyn ToSql + Sync); 4] = [&name, &log, &to, &stands_at];
+    client.execute(&sql.place, &values).await?;
+    client.execute(&sql.unpark, &values[..3]).await?;
+    let from = stored(before.position.get())?;
+    let (by, reason) = (written(&placement.by), written(&placement.reason));
+    let values: [&(dyn ToSql + Sync); 6] = [&name, &log, &from, &to, &by, &reason];
+    client.execute(&sql.write_placed, &values).await?;
+    Ok(Ok(()))
+}
+
+pub(crate) async fn placed(
+    client: &ClientWrapper,
+    sql: &Sql,
+    follower: &FollowerId,
+) -> Result<Vec<Placed>, Fault> {
+    let [name, log] = key(follower);
+    let statement = client.prepare_cached(&sql.read_placed).await?;
+    let rows = client.query(&statement, &[&name, &log]).await?;
+    let placed = rows.iter().map(|row| {
+        Ok(Placed {
+            from: Position::from(counter(row, 0)?),
+            to: Position::from(counter(row, 1)?),
+            by: self::name(row, 2)?,
+            reason: self::name(row, 3)?,
+            time: time(column(row, 4)?),
+        })
+    });
+    placed.collect()
 }
 
 /// Decides about parked events, in a transaction; who follows finds it once it is committed.

@@ -21,7 +21,7 @@ const STEPS: [&str; VERSION as usize] = [
 
 /// What the laws rest on, with the version that brought it, so that its absence is noticed: without its indexes a log would take a version twice.
 /// `r`: a table, `i`: an index.
-const PARTS: [(u32, &str, &str); 14] = [
+const PARTS: [(u32, &str, &str); 16] = [
     (1, "log", "r"),
     (1, "events", "r"),
     (1, "events_pkey", "i"),
@@ -36,6 +36,8 @@ const PARTS: [(u32, &str, &str); 14] = [
     (2, "parked_by_stream", "i"),
     (2, "dropped", "r"),
     (2, "dropped_pkey", "i"),
+    (3, "placed", "r"),
+    (3, "placed_pkey", "i"),
 ];
 
 /// What [`PostgresStore::migrate`](crate::PostgresStore::migrate) did.

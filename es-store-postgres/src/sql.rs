@@ -1,20 +1,21 @@
 //! Every statement, with the names of one log's tables.
 
 /// Tables, functions and views, which are in the schema.
-const IN_SCHEMA: [&str; 9] = [
+const IN_SCHEMA: [&str; 10] = [
     "log",
     "events",
     "checkpoints",
     "snapshots",
     "parked",
     "dropped",
+    "placed",
     "events_are_facts",
     "as_jsonb",
     "history",
 ];
 
 /// Indexes, constraints and triggers, which belong to a table.
-const OF_TABLES: [&str; 11] = [
+const OF_TABLES: [&str; 12] = [
     "events_pkey",
     "events_by_stream",
     "events_by_commit",
@@ -26,6 +27,7 @@ const OF_TABLES: [&str; 11] = [
     "parked_pkey",
     "parked_by_stream",
     "dropped_pkey",
+    "placed_pkey",
 ];
 
 /// Where one log is.
@@ -125,7 +127,11 @@ pub(crate) struct Sql {
     pub(crate) read_begun: String,
     /// Without projections inside of commits.
     pub(crate) read_followers: String,
-    pub(crate) forget_follower: String,
+    pub(crate) place: String,
+    /// What is parked beyond a position.
+    pub(crate) unpark: String,
+    pub(crate) write_placed: String,
+    pub(crate) read_placed: String,
     pub(crate) read_output: String,
     pub(crate) write_output: String,
     /// For a projection inside of commits, which begins anew where it is another revision, and leaves who had a lease fenced.
@@ -142,7 +148,7 @@ pub(crate) struct Sql {
     pub(crate) delete_parked: String,
     pub(crate) read_dropped: String,
     /// In their order, for what was built under the name `$3` to become that of `$1` on the log `$2`.
-    pub(crate) swap_parked: [String; 4],
+    pub(crate) swap_parked: [String; 5],
     pub(crate) swap_checkpoints: [String; 2],
     /// What is kept of a follower that is made anew, but for its lease.
     pub(crate) forget: [String; 3],
@@ -297,9 +303,20 @@ impl Sql {
                  AND (c.output IS NULL OR NOT coalesce((c.output::jsonb ->> 'inline')::boolean, FALSE))"
                     .to_owned(),
             ),
-            forget_follower: named(
-                "UPDATE {checkpoints} SET position = 0, commit_id = NULL, revision = 0, output = NULL, holder = NULL, since = NULL, until = NULL, \
-                     stopped = NULL, stopped_by = NULL, stopped_at = NULL WHERE follower = $1 AND log = $2 AND epoch = $3"
+            place: named(
+                "UPDATE {checkpoints} SET position = $3, commit_id = $4, revision = CASE WHEN $3 = 0 THEN 0 ELSE revision END, \
+                     output = CASE WHEN $3 > 0 THEN output END, holder = NULL, since = NULL, until = NULL, \
+                     stopped = NULL, stopped_by = NULL, stopped_at = NULL WHERE follower = $1 AND log = $2"
+                    .to_owned(),
+            ),
+            unpark: named(
+                "DELETE FROM {parked} WHERE follower = $1 AND log = $2 AND position > $3".to_owned(),
+            ),
+            write_placed: named(format!(
+                "INSERT INTO {{placed}} (follower, log, from_position, to_position, placed_by, reason, time) VALUES ($1, $2, $3, $4, $5, $6, {NOW})"
+            )),
+            read_placed: named(
+                "SELECT from_position, to_position, placed_by, reason, time FROM {placed} WHERE follower = $1 AND log = $2 ORDER BY id"
                     .to_owned(),
             ),
             read_output: named(
@@ -379,6 +396,7 @@ impl Sql {
                         .to_owned(),
                 ),
                 named("UPDATE {dropped} SET follower = $1 WHERE follower = $3 AND log = $2".to_owned()),
+                named("UPDATE {placed} SET follower = $1 WHERE follower = $3 AND log = $2".to_owned()),
             ],
             swap_checkpoints: [
                 named("DELETE FROM {checkpoints} WHERE follower = $1 AND log = $2".to_owned()),

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use es_core::persistence::{
     Advance, AppendError, CommitId, Dropped, Epoch, FollowerId, Lease, LeaseError, LeaseRequest,
-    Parked, ParkedError, Parking, Standing, Stopped, Verdict,
+    Parked, ParkedError, Parking, Placed, Placement, Standing, Stopped, Verdict,
 };
 use es_core::{Position, StreamId};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
@@ -236,23 +236,47 @@ pub(crate) fn lease(
     Ok(Ok(lease))
 }
 
-/// Leaves nothing of a follower but its epoch and what was given up on, under the write lock.
-pub(crate) fn forget(
+/// Puts a follower somewhere, under the write lock.
+pub(crate) fn place(
+    connection: &Connection,
+    sql: &Sql,
+    placement: &Placement,
+    now: SystemTime,
+) -> Result<std::result::Result<(), LeaseError>> {
+    let before = standing(connection, sql, &placement.follower)?;
+    if let Some(refused) = placement.refusal(&before) {
+        return Ok(Err(refused));
+    }
+    let FollowerId { name, log } = &placement.follower;
+    let to = stored(placement.to.get())?;
+    let stands_at = placement.stands_at.map(Uuid::from);
+    connection.execute(&sql.place, params![name, log, to, stands_at])?;
+    connection.execute(&sql.unpark, params![name, log, to])?;
+    let (from, time) = (stored(before.position.get())?, microseconds(now));
+    let Placement { by, reason, .. } = placement;
+    connection.execute(
+        &sql.write_placed,
+        params![name, log, from, to, by, reason, time],
+    )?;
+    Ok(Ok(()))
+}
+
+pub(crate) fn placed(
     connection: &Connection,
     sql: &Sql,
     follower: &FollowerId,
-    epoch: Epoch,
-) -> Result<std::result::Result<(), LeaseError>> {
-    let mut statement = connection.prepare_cached(&sql.forget_follower)?;
-    let of = params![follower.name, follower.log, stored(epoch.get())?];
-    if statement.execute(of)? == 1 {
-        return Ok(Ok(()));
-    }
-    Ok(Err(LeaseError::Fenced {
-        follower: follower.clone(),
-        epoch,
-        actual: standing(connection, sql, follower)?.epoch,
-    }))
+) -> Result<Vec<Placed>> {
+    let mut statement = connection.prepare_cached(&sql.read_placed)?;
+    let rows = statement.query_map(params![follower.name, follower.log], |row| {
+        Ok(Placed {
+            from: Position::from(counter(row, 0)?),
+            to: Position::from(counter(row, 1)?),
+            by: row.get(2)?,
+            reason: row.get(3)?,
+            time: time(row.get(4)?),
+        })
+    })?;
+    rows.collect()
 }
 
 /// Decides about parked events, under the write lock.

@@ -9,7 +9,7 @@ use crate::OpenError;
 pub(crate) const VERSION: u32 = 3;
 
 /// What the laws rest on, with the version that brought it, so that its absence is noticed: without its indexes a log would take a version twice.
-pub(crate) const PARTS: [(u32, &str); 9] = [
+pub(crate) const PARTS: [(u32, &str); 10] = [
     (1, "log"),
     (1, "events"),
     (1, "events_by_stream"),
@@ -19,6 +19,7 @@ pub(crate) const PARTS: [(u32, &str); 9] = [
     (2, "parked"),
     (2, "parked_by_stream"),
     (2, "dropped"),
+    (3, "placed"),
 ];
 
 /// The steps, each from the version before it to its own.
@@ -115,6 +116,16 @@ fn step(version: u32, prefix: &str) -> String {
             "ALTER TABLE {p}checkpoints ADD COLUMN stopped TEXT;
              ALTER TABLE {p}checkpoints ADD COLUMN stopped_by TEXT;
              ALTER TABLE {p}checkpoints ADD COLUMN stopped_at INTEGER;
+             CREATE TABLE {p}placed (
+                 id INTEGER PRIMARY KEY,
+                 follower TEXT NOT NULL,
+                 log TEXT NOT NULL,
+                 from_position INTEGER NOT NULL,
+                 to_position INTEGER NOT NULL,
+                 placed_by TEXT NOT NULL,
+                 reason TEXT NOT NULL,
+                 time INTEGER NOT NULL
+             ) STRICT;
              UPDATE {p}log SET version = 3;"
         ),
         _ => String::new(),

@@ -18,7 +18,11 @@ pub(crate) struct Sql {
     pub(crate) read_followers: String,
     pub(crate) read_standing: String,
     pub(crate) write_lease: String,
-    pub(crate) forget_follower: String,
+    pub(crate) place: String,
+    /// What is parked beyond a position.
+    pub(crate) unpark: String,
+    pub(crate) write_placed: String,
+    pub(crate) read_placed: String,
     pub(crate) read_output: String,
     pub(crate) write_output: String,
     /// For a projection inside of commits, which begins anew where it is another revision, and leaves who had a lease fenced.
@@ -33,7 +37,7 @@ pub(crate) struct Sql {
     pub(crate) read_dropped: String,
     pub(crate) write_dropped: String,
     /// What of a follower takes the name of another: its parked events, what was dropped of them, and its checkpoint.
-    pub(crate) swap: [String; 5],
+    pub(crate) swap: [String; 6],
     /// What is kept of a follower that is made anew, but for its lease.
     pub(crate) forget: [String; 3],
     pub(crate) read_stream: OfStream,
@@ -142,9 +146,18 @@ impl Sql {
                  DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder, since = excluded.since, until = excluded.until, \
                      stopped = excluded.stopped, stopped_by = excluded.stopped_by, stopped_at = excluded.stopped_at"
             ),
-            forget_follower: format!(
-                "UPDATE {p}checkpoints SET position = 0, commit_id = NULL, revision = 0, output = NULL, holder = NULL, since = NULL, until = NULL, \
-                     stopped = NULL, stopped_by = NULL, stopped_at = NULL WHERE follower = ?1 AND log = ?2 AND epoch = ?3"
+            place: format!(
+                "UPDATE {p}checkpoints SET position = ?3, commit_id = ?4, revision = iif(?3 = 0, 0, revision), output = iif(?3 = 0, NULL, output), \
+                     holder = NULL, since = NULL, until = NULL, stopped = NULL, stopped_by = NULL, stopped_at = NULL WHERE follower = ?1 AND log = ?2"
+            ),
+            unpark: format!(
+                "DELETE FROM {p}parked WHERE follower = ?1 AND log = ?2 AND position > ?3"
+            ),
+            write_placed: format!(
+                "INSERT INTO {p}placed (follower, log, from_position, to_position, placed_by, reason, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+            ),
+            read_placed: format!(
+                "SELECT from_position, to_position, placed_by, reason, time FROM {p}placed WHERE follower = ?1 AND log = ?2 ORDER BY id"
             ),
             read_output: format!(
                 "SELECT output FROM {p}checkpoints WHERE follower = ?1 AND log = ?2"
@@ -195,6 +208,9 @@ impl Sql {
                  WHERE follower = ?1 AND log = ?2 AND position = ?3"
             ),
             swap: [
+                format!(
+                    "UPDATE {p}placed SET follower = ?1 WHERE follower = ?3 AND log = ?2 AND ?4 = ?4"
+                ),
                 format!(
                     "DELETE FROM {p}parked WHERE follower = ?1 AND log = ?2 AND ?3 = ?3 AND ?4 = ?4"
                 ),

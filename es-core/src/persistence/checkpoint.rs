@@ -144,6 +144,50 @@ impl Standing {
     }
 }
 
+/// Where a person puts a follower.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    /// Which follower.
+    pub follower: FollowerId,
+    /// The lease under which it is put there.
+    pub epoch: Epoch,
+    /// The last position that it counts as having processed; [`Position::START`] forgets it.
+    pub to: Position,
+    /// The commit of the event at that position.
+    pub stands_at: Option<CommitId>,
+    /// Who decides.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Placement {
+    /// Why a store refuses it, where it keeps `actual` of that follower.
+    #[must_use]
+    pub fn refusal(&self, actual: &Standing) -> Option<LeaseError> {
+        (self.epoch != actual.epoch).then(|| LeaseError::Fenced {
+            follower: self.follower.clone(),
+            epoch: self.epoch,
+            actual: actual.epoch,
+        })
+    }
+}
+
+/// That a person put a follower somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Where its checkpoint was.
+    pub from: Position,
+    /// Where it was put.
+    pub to: Position,
+    /// Who decided.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When, by the clock of the store.
+    pub time: SystemTime,
+}
+
 /// Reads checkpoints, which are written by [commits](super::Commit), and keeps what else belongs to a follower: its lease, and what is parked.
 ///
 /// A store that keeps checkpoints alone leaves out what has a default. No follower of a system can keep its checkpoint in it then, and the laws
@@ -183,19 +227,27 @@ pub trait CheckpointStore: Send + Sync + 'static {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Forgets where a follower stands, under a lease, which is given back by it: it is named by [`followers`](Self::followers) no more, where nothing
-    /// of its is parked, and stands at the start. Its epoch stays, so that whoever had an earlier lease is refused still; what of its events was
-    /// given up on stays on record, and so do the tables that it made.
+    /// Puts a follower where a person says it stands, with a record of who decided so and why; all under a lease, which is given back by it. What it
+    /// had parked beyond that place comes to it again. At the start nothing is kept of it any more but its epoch, by which whoever had an earlier
+    /// lease is refused still, and the records of what was decided: so it is named by [`followers`](Self::followers) no more.
     ///
     /// # Errors
     /// [`LeaseError`]; nothing was changed.
-    fn forget_follower<'a>(
+    fn place(&self, placement: Placement) -> BoxFuture<'_, Result<(), LeaseError>> {
+        let _ = placement;
+        Box::pin(async { Err(LeaseError::Unsupported) })
+    }
+
+    /// Where persons put a follower, the oldest first.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn placed<'a>(
         &'a self,
         follower: &'a FollowerId,
-        epoch: Epoch,
-    ) -> BoxFuture<'a, Result<(), LeaseError>> {
-        let _ = (follower, epoch);
-        Box::pin(async { Err(LeaseError::Unsupported) })
+    ) -> BoxFuture<'a, Result<Vec<Placed>, ReadError>> {
+        let _ = follower;
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// Takes a lease by raising its epoch, where it is free; renews it without raising it; or gives it back. All by the clock of the store.

@@ -39,7 +39,7 @@ mod snapshot;
 mod store;
 mod verification;
 
-pub use checkpoint::{Advance, CheckpointStore, FollowerId, Standing, Stopped};
+pub use checkpoint::{Advance, CheckpointStore, FollowerId, Placed, Placement, Standing, Stopped};
 #[cfg(feature = "tokio")]
 pub use clock::TokioClock;
 pub(crate) use clock::whole_microseconds;

@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::StopReason;
 use super::state::told;
 use crate::application::Error;
+use crate::domain::Position;
 use crate::persistence::{FollowerId, LeaseError, ParkedError, ReadError};
 
 /// Why a follower did not do what it was asked for.
@@ -65,6 +66,24 @@ pub enum FollowError {
     NotRebuilt {
         /// Which follower.
         follower: FollowerId,
+    },
+    /// What it makes would lack what it passes over.
+    #[error(
+        "{follower} is a projection, and what it makes would lack what is passed over; `rebuild` makes it anew"
+    )]
+    NotPlaced {
+        /// Which follower.
+        follower: FollowerId,
+    },
+    /// It was to stand where there is no event.
+    #[error("{follower} cannot stand at position {position}; the log ends at {head}")]
+    BeyondTheLog {
+        /// Which follower.
+        follower: FollowerId,
+        /// The position.
+        position: Position,
+        /// Where the log ends.
+        head: Position,
     },
     /// The name is none for tables that are built alongside.
     #[error(

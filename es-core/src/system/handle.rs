@@ -267,7 +267,7 @@ impl FollowerHandle {
         Ok(())
     }
 
-    fn unread(&self, followed: &Followed, source: ReadError) -> FollowError {
+    pub(super) fn unread(&self, followed: &Followed, source: ReadError) -> FollowError {
         FollowError::Store {
             follower: followed.id.clone(),
             source,

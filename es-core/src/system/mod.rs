@@ -15,6 +15,7 @@ mod followed;
 mod follower;
 mod handle;
 mod inline;
+mod place;
 mod process_manager;
 mod projection;
 mod rebuild;

@@ -86,7 +86,7 @@ pub enum StopReason {
     /// The log is not the one that the checkpoint was taken of: it was restored to an earlier state.
     #[error(
         "the log was restored: the checkpoint stands at position {position}, commit `{expected}`, and the log has {found} there; rebuild what a \
-         projection makes, or restore what a process manager writes to the same moment"
+         projection makes; restore what a process manager writes to the same moment, or put it to where it is to go on by `place`"
     )]
     LogRestored {
         /// Where the checkpoint stands.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{FollowError, System};
 use crate::application::{LogError, Result};
 use crate::domain::Position;
-use crate::persistence::{FollowerId, LeaseRequest, Store, Verdict};
+use crate::persistence::{FollowerId, LeaseRequest, Placement, Store, Verdict};
 
 /// What is kept of a follower that a system does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,8 +101,15 @@ impl System {
             let dropped = store.decide(&follower, &parked.stream, verdict).await;
             dropped.map_err(FollowError::from)?;
         }
-        let forgotten = store.forget_follower(&follower, epoch).await;
-        forgotten.map_err(refused)?;
+        let placement = Placement {
+            follower: follower.clone(),
+            epoch,
+            to: Position::START,
+            stands_at: None,
+            by,
+            reason,
+        };
+        store.place(placement).await.map_err(refused)?;
         Ok(true)
     }
 
@@ -116,8 +123,8 @@ impl System {
     }
 }
 
-/// For how long a follower that is being forgotten is kept from others, where this process ends midway.
-const AT_MOST: Duration = Duration::from_secs(60);
+/// For how long a follower that a person decides about is kept from others, where this process ends midway.
+pub(super) const AT_MOST: Duration = Duration::from_secs(60);
 
 async fn kept(store: &dyn Store, follower: FollowerId) -> Result<UnknownFollower> {
     let failed = |source| FollowError::Store {

@@ -4,9 +4,10 @@ use uuid::Uuid;
 
 use crate::domain::{Position, StreamId, Version};
 use crate::persistence::{
-    AppendError, CheckpointStore, Commit, CommitId, Committed, Dropped, Epoch, EventStore, Filter,
-    FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
-    ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, Store, Verdict, Visit, show,
+    AppendError, CheckpointStore, Commit, CommitId, Committed, Dropped, EventStore, Filter,
+    FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError, Placed,
+    Placement, ReadError, Record, Slice, Snapshot, SnapshotStore, Span, Standing, Store, Verdict,
+    Visit, show,
 };
 
 /// Changes some of what a store does; what is not written is passed on.
@@ -130,13 +131,17 @@ pub trait Intercept: Send + Sync + 'static {
         self.store().followers()
     }
 
-    /// See [`CheckpointStore::forget_follower`].
-    fn forget_follower<'a>(
+    /// See [`CheckpointStore::place`].
+    fn place(&self, placement: Placement) -> BoxFuture<'_, Result<(), LeaseError>> {
+        self.store().place(placement)
+    }
+
+    /// See [`CheckpointStore::placed`].
+    fn placed<'a>(
         &'a self,
         follower: &'a FollowerId,
-        epoch: Epoch,
-    ) -> BoxFuture<'a, Result<(), LeaseError>> {
-        self.store().forget_follower(follower, epoch)
+    ) -> BoxFuture<'a, Result<Vec<Placed>, ReadError>> {
+        self.store().placed(follower)
     }
 
     /// See [`CheckpointStore::lease`].
@@ -272,12 +277,15 @@ impl<I: Intercept> CheckpointStore for Intercepted<I> {
         self.0.followers()
     }
 
-    fn forget_follower<'a>(
+    fn place(&self, placement: Placement) -> BoxFuture<'_, Result<(), LeaseError>> {
+        self.0.place(placement)
+    }
+
+    fn placed<'a>(
         &'a self,
         follower: &'a FollowerId,
-        epoch: Epoch,
-    ) -> BoxFuture<'a, Result<(), LeaseError>> {
-        self.0.forget_follower(follower, epoch)
+    ) -> BoxFuture<'a, Result<Vec<Placed>, ReadError>> {
+        self.0.placed(follower)
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {

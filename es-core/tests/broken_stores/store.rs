@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use es_core::persistence::{
-    AppendError, CheckpointStore, Commit, CommitId, Committed, Dropped, Epoch, EventStore, Filter,
-    FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError,
-    ReadError, Record, Slice, Snapshot, Span, Standing, Verdict, Visit,
+    AppendError, CheckpointStore, Commit, CommitId, Committed, Dropped, EventStore, Filter,
+    FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError, Placed,
+    Placement, ReadError, Record, Slice, Snapshot, Span, Standing, Verdict, Visit,
 };
 use es_core::testing::Intercept;
 use es_core::testing::laws::{JOURNAL, Noted};
@@ -247,20 +247,26 @@ impl Intercept for Broken {
         })
     }
 
-    fn forget_follower<'a>(
+    fn place(&self, mut placement: Placement) -> BoxFuture<'_, Result<(), LeaseError>> {
+        Box::pin(async move {
+            placement.follower = self.kept_for(&placement.follower);
+            match self.fault {
+                PlacesNobody => return Ok(()),
+                PlacesUnderAnyEpoch => {
+                    placement.epoch = self.store.standing(&placement.follower).await?.epoch;
+                }
+                ForgetsWhoPlaced => placement.by.clear(),
+                _ => {}
+            }
+            self.store.place(placement).await
+        })
+    }
+
+    fn placed<'a>(
         &'a self,
         follower: &'a FollowerId,
-        epoch: Epoch,
-    ) -> BoxFuture<'a, Result<(), LeaseError>> {
-        Box::pin(async move {
-            let follower = self.kept_for(follower);
-            let epoch = match self.fault {
-                ForgetsNobody => return Ok(()),
-                ForgetsUnderAnyEpoch => self.store.standing(&follower).await?.epoch,
-                _ => epoch,
-            };
-            self.store.forget_follower(&follower, epoch).await
-        })
+    ) -> BoxFuture<'a, Result<Vec<Placed>, ReadError>> {
+        Box::pin(async move { self.store.placed(&self.kept_for(follower)).await })
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {

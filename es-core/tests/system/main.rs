@@ -9,6 +9,7 @@ mod idle;
 mod leases;
 mod newer;
 mod panics;
+mod placed;
 mod reading;
 mod rebuilding;
 mod restored;

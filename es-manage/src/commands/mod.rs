@@ -8,6 +8,7 @@ pub(crate) mod line;
 pub(crate) mod migrate;
 pub(crate) mod new_key;
 pub(crate) mod parked;
+pub(crate) mod place;
 pub(crate) mod rebuild;
 pub(crate) mod show;
 pub(crate) mod snapshot;

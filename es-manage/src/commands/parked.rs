@@ -18,6 +18,9 @@ pub struct ParkedReport {
     pub parked: Vec<ParkedEvent>,
     /// What was given up on.
     pub dropped: Vec<DroppedEvent>,
+    /// Where persons put followers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub placed: Vec<PlacedFollower>,
 }
 
 impl ParkedReport {
@@ -72,6 +75,25 @@ pub struct DroppedEvent {
     pub time: SystemTime,
 }
 
+/// Where a person put a follower: it passed over what was between, or handled that again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PlacedFollower {
+    /// Which follower.
+    pub follower: String,
+    /// Where it stood.
+    pub from: Position,
+    /// Where it stood then.
+    pub to: Position,
+    /// Who decided.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    #[serde(with = "crate::time::serde_text")]
+    pub time: SystemTime,
+}
+
 /// What these followers, or all of them, have set aside, and what was given up on.
 ///
 /// # Errors
@@ -80,6 +102,7 @@ pub async fn parked(system: &System, followers: &[String]) -> Result<ParkedRepor
     let mut report = ParkedReport {
         parked: Vec::new(),
         dropped: Vec::new(),
+        placed: Vec::new(),
     };
     for follower in chosen(system, followers)? {
         let name = || follower.name().to_owned();
@@ -101,6 +124,15 @@ pub async fn parked(system: &System, followers: &[String]) -> Result<ParkedRepor
             by: dropped.by,
             reason: dropped.reason,
             time: dropped.time,
+        }));
+        let placed = follower.placed().await?.into_iter();
+        report.placed.extend(placed.map(|placed| PlacedFollower {
+            follower: name(),
+            from: placed.from,
+            to: placed.to,
+            by: placed.by,
+            reason: placed.reason,
+            time: placed.time,
         }));
     }
     Ok(report)
@@ -220,6 +252,18 @@ impl Human for ParkedReport {
                 clean(&dropped.by),
                 time::text(dropped.time),
                 clean(&dropped.reason)
+            )?;
+        }
+        for placed in &self.placed {
+            writeln!(
+                text,
+                "{}: put from position {} to {} by {} at {}: {}",
+                placed.follower,
+                placed.from,
+                placed.to,
+                clean(&placed.by),
+                time::text(placed.time),
+                clean(&placed.reason)
             )?;
         }
         Ok(())

@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Test] = tests![
     a_lease_held_elsewhere_is_named_and_can_be_waited_for,
     what_nobody_reads_any_more_changes_no_exit_status,
     who_is_no_follower_any_more_is_told_with_what_it_set_aside,
+    a_process_manager_goes_on_from_where_it_is_put,
 ];
 
 /// All rows of all tables, and the tables.
@@ -318,6 +319,45 @@ fn who_is_no_follower_any_more_is_told_with_what_it_set_aside() {
     let status = place.run(["status"]);
     assert!(!status.out.contains("pinboard"), "{status:?}");
     assert_eq!(forget("pinboard").status, 1);
+}
+
+fn a_process_manager_goes_on_from_where_it_is_put() {
+    let place = Place::seeded();
+    let put = |position: &str| {
+        let why = ["--reason", "they were told by hand", "--by", "ann"];
+        place.run([&["place", "certificates", position][..], &why].concat())
+    };
+    check(
+        &put("end"),
+        0,
+        &expect![[r#"
+            certificates stands at position 7, and stood at 0
+        "#]],
+        &expect![""],
+    );
+    check(
+        &place.run(["sync-followers", "certificates"]),
+        0,
+        &expect![[r#"
+            follower      outcome    handled
+            certificates  caught up        0
+        "#]],
+        &expect![""],
+    );
+    assert_eq!(put("3").status, 0);
+    let list = place.run(["parked", "list", "certificates"]);
+    let lines: Vec<_> = list.out.lines().collect();
+    assert_eq!(lines.len(), 3, "{list:?}");
+    assert!(lines[1].starts_with("certificates: put from position 0 to 7 by ann at 20"));
+    assert!(lines[2].ends_with(": they were told by hand"));
+
+    let beyond = put("8");
+    assert_eq!(beyond.status, 1, "{beyond:?}");
+    assert!(beyond.err.contains("the log ends at 7"), "{beyond:?}");
+    let projection = place.run(["place", "wall", "end", "--reason", "why", "--by", "ann"]);
+    assert_eq!(projection.status, 1, "{projection:?}");
+    let told = "`rebuild` makes it anew";
+    assert!(projection.err.contains(told), "{projection:?}");
 }
 
 fn take(place: &Place, length: Duration) {

@@ -52,6 +52,7 @@ fn without_a_command_the_commands_are_told() {
           sync-followers  Let followers handle what they have not seen, leaders first
           rebuild         Make read models anew, beside those that readers see
           parked          List, retry or give up on what followers could not handle
+          place           Say where a process manager stands, from where it goes on
           forget          Forget a follower that is none of this program's any more, as `status` names it
           migrate         Make the stores, or bring them up to date
           snapshot        Take snapshots of all aggregates that can have any

@@ -101,7 +101,7 @@ fn a_log_that_was_restored_is_noticed() {
     copy("backup.db", "school.db");
     let mut status = place.run(["status"]);
     // It makes nothing that could be rebuilt.
-    let way_out = "or restore what a process manager writes to the same moment\n";
+    let way_out = "restore what a process manager writes to the same moment, or put it to where it is to go on by `place`\n";
     assert!(status.out.contains(way_out), "{status:?}");
     let why = "certificates: the log was restored: the checkpoint stands at position 8, commit `";
     assert!(status.out.contains(why), "{status:?}");

@@ -1,8 +1,8 @@
 //! What a store keeps of followers.
 use deadpool_postgres::Object;
 use es_core::persistence::{
-    BoxFuture, CheckpointStore, Dropped, Epoch, FollowerId, Lease, LeaseError, LeaseRequest,
-    Parked, ParkedError, ReadError, Standing, Verdict,
+    BoxFuture, CheckpointStore, Dropped, FollowerId, Lease, LeaseError, LeaseRequest, Parked,
+    ParkedError, Placed, Placement, ReadError, Standing, Verdict,
 };
 use es_core::{Position, StreamId};
 use tokio_postgres::{IsolationLevel, Transaction};
@@ -64,22 +64,35 @@ impl CheckpointStore for PostgresStore {
         })
     }
 
-    fn forget_follower<'a>(
-        &'a self,
-        follower: &'a FollowerId,
-        epoch: Epoch,
-    ) -> BoxFuture<'a, Result<(), LeaseError>> {
+    fn place(&self, placement: Placement) -> BoxFuture<'_, Result<(), LeaseError>> {
         let shared = &*self.shared;
-        let forgetting = self.on_its_runtime(async move {
-            altering!(
-                shared,
-                transaction,
-                followers::forget(transaction, &shared.sql, follower, epoch)
-            )
+        let placing = self.on_its_runtime(async move {
+            altering!(shared, transaction, async {
+                let sql = &shared.sql;
+                let placed = followers::place(transaction, sql, &placement).await?;
+                transaction.execute(&sql.notify, &[&shared.handle]).await?;
+                Ok::<_, Fault>(placed)
+            })
         });
         Box::pin(async move {
             let failed = |fault: Fault| Err(LeaseError::Store(fault.explained()));
-            forgetting.await.unwrap_or_else(failed)
+            let placed = placing.await.unwrap_or_else(failed);
+            shared.changed.notify(usize::MAX);
+            placed
+        })
+    }
+
+    fn placed<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Placed>, ReadError>> {
+        let shared = &*self.shared;
+        self.read(async move {
+            reading!(
+                shared,
+                client,
+                followers::placed(&client, &shared.sql, follower)
+            )
         })
     }
 

@@ -2,8 +2,8 @@
 use std::sync::Arc;
 
 use es_core::persistence::{
-    CheckpointStore, Dropped, Epoch, FollowerId, Lease, LeaseError, LeaseRequest, Parked,
-    ParkedError, ReadError, Standing, Verdict,
+    CheckpointStore, Dropped, FollowerId, Lease, LeaseError, LeaseRequest, Parked, ParkedError,
+    Placed, Placement, ReadError, Standing, Verdict,
 };
 use es_core::{Position, StreamId};
 use futures_core::future::BoxFuture;
@@ -51,24 +51,27 @@ impl CheckpointStore for SqliteStore {
         })
     }
 
-    fn forget_follower<'a>(
-        &'a self,
-        follower: &'a FollowerId,
-        epoch: Epoch,
-    ) -> BoxFuture<'a, Result<(), LeaseError>> {
+    fn place(&self, placement: Placement) -> BoxFuture<'_, Result<(), LeaseError>> {
         Box::pin(async move {
-            let follower = follower.clone();
-            let forgotten = self.alone(move |connection, sql| {
-                committed(connection, |tx| {
-                    followers::forget(tx, sql, &follower, epoch)
-                })
+            let now = self.now();
+            let placed = self.alone(move |connection, sql| {
+                committed(connection, |tx| followers::place(tx, sql, &placement, now))
             });
-            match forgotten.await {
-                Ok(Ok(forgotten)) => forgotten,
+            let placed = match placed.await {
+                Ok(Ok(placed)) => placed,
                 Ok(Err(error)) => Err(LeaseError::Store(explained(&Arc::new(error)))),
                 Err(error) => Err(LeaseError::Store(error.into())),
-            }
+            };
+            self.shared.changed.notify(usize::MAX);
+            placed
         })
+    }
+
+    fn placed<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Placed>, ReadError>> {
+        Box::pin(async move { self.read(|reader, sql| followers::placed(reader, sql, follower)) })
     }
 
     fn parked<'a>(

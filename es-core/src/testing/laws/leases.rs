@@ -5,7 +5,7 @@ use super::{Harness, advance, append, checkpoint, not_run, reopened, stream, wri
 use crate::domain::{Position, StreamId};
 use crate::persistence::{
     Advance, AppendError, CheckpointStore, Commit, Epoch, EventStore, FollowerId, Lease,
-    LeaseError, LeaseRequest, ParkedError, Parking, Standing, Stopped, Verdict,
+    LeaseError, LeaseRequest, ParkedError, Parking, Placement, Standing, Stopped, Verdict,
 };
 
 fn follower() -> FollowerId {
@@ -258,16 +258,25 @@ pub async fn of_a_follower_that_is_forgotten_its_epoch_and_what_was_dropped_are_
     let elsewhere = store.commit(advance(&other, 0, 2, [])).await;
     elsewhere.expect("it is another's");
 
+    let placement = |epoch, to, reason: &str| Placement {
+        follower: follower(),
+        epoch,
+        to,
+        stands_at: None,
+        by: "ann".to_owned(),
+        reason: reason.to_owned(),
+    };
     let earlier = Epoch::from(1);
-    match store.forget_follower(&follower(), earlier).await {
+    let too_late = placement(earlier, Position::START, "I had it once");
+    match store.place(too_late).await {
         Err(LeaseError::Fenced { epoch, actual, .. }) => {
             assert_eq!((epoch, actual), (earlier, lease.epoch));
         }
         other => panic!("somebody else has the lease, so not {other:?}"),
     }
     assert!(known(&store).await);
-    let forgotten = store.forget_follower(&follower(), lease.epoch).await;
-    forgotten.expect("it has the lease");
+    let forgotten = placement(lease.epoch, Position::START, "renamed");
+    store.place(forgotten).await.expect("it has the lease");
 
     let store = reopened("law 29", &mut harness, store).await;
     assert!(!known(&store).await);
@@ -285,6 +294,57 @@ pub async fn of_a_follower_that_is_forgotten_its_epoch_and_what_was_dropped_are_
         Err(AppendError::Fenced { .. }) => {}
         other => panic!("that lease is long past, so not {other:?}"),
     }
+}
+
+/// Law 29.
+pub async fn who_put_a_follower_somewhere_is_on_record<H: Harness>(mut harness: H) {
+    let store = harness.open().await;
+    if leased::<H>("law 29", &store, "any").await.is_none() {
+        return;
+    }
+    let (one, two) = (stream(1), StreamId::new("Cat", stream(1).id));
+    let parked_both = [aside(&one, 2), behind(&one, 3), aside(&two, 4)];
+    let moved = store.commit(parking(0, 5, parked_both)).await;
+    moved.expect("it is parked");
+    let first = write(&store, [append(&stream(2), 0, 2)]).await.commit;
+    let place = async |store: &H::Store, to: u64, stands_at, reason: &str| {
+        let lease = store.lease(request("ann", LONG, None)).await;
+        let placement = Placement {
+            follower: follower(),
+            epoch: lease.expect("nobody has it").epoch,
+            to: Position::from(to),
+            stands_at,
+            by: "ann".to_owned(),
+            reason: reason.to_owned(),
+        };
+        store.place(placement).await.expect("it has the lease");
+        let standing = store.standing(&follower()).await.expect("it can be read");
+        assert_eq!(
+            (standing.position.get(), standing.stands_at, standing.holder),
+            (to, stands_at, None)
+        );
+    };
+    place(&store, 2, Some(first), "the log was restored").await;
+    let left: Vec<_> = parked(&store).await.iter().map(|one| one.0).collect();
+    assert_eq!(left, [2], "what comes again is parked no more");
+    let store = reopened("law 29", &mut harness, store).await;
+    place(&store, 9, None, "nobody's business \"before\" today").await;
+
+    let placed = store.placed(&follower()).await.expect("it can be read");
+    let told: Vec<_> = placed
+        .iter()
+        .map(|one| (one.from.get(), one.to.get(), &*one.by, &*one.reason))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (5, 2, "ann", "the log was restored"),
+            (2, 9, "ann", "nobody's business \"before\" today")
+        ]
+    );
+    assert!(placed[0].time <= placed[1].time);
+    let other = FollowerId::new("certificates", "office");
+    assert_eq!(store.placed(&other).await.expect("it can be read"), []);
 }
 
 /// Law 32.

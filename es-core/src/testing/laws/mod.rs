@@ -44,7 +44,7 @@
 //!     older epoch is refused; why it was given back is kept until it is taken again. What runs inside of commits is leased to nobody.
 //! 28. Whoever runs a follower, takes over, is killed or stopped: every event has its effect once, in order per aggregate.
 //! 29. What is parked waits in order, and nothing overtakes it inside of commits; what is dropped leaves a record of who, when and why,
-//!     also of a follower that is forgotten.
+//!     also of a follower that is forgotten; so does where a person put one.
 //! 30. Two revisions stand beside each other, until one takes the place of the other with its checkpoint.
 //! 31. A dry run leaves the store as it was.
 //! 32. A checkpoint keeps the commit it stands at.

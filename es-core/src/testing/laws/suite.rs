@@ -119,6 +119,7 @@ macro_rules! each_law {
             leases::a_write_under_an_older_epoch_is_refused
             leases::what_is_parked_waits_in_order_and_leaves_a_record_when_dropped
             leases::of_a_follower_that_is_forgotten_its_epoch_and_what_was_dropped_are_kept
+            leases::who_put_a_follower_somewhere_is_on_record
             leases::a_checkpoint_keeps_the_commit_it_stands_at
             followers::an_effect_and_its_checkpoint_become_visible_together
             followers::two_revisions_stand_beside_each_other_until_one_takes_the_place
