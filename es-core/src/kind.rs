@@ -174,6 +174,7 @@ fn of_following(error: &FollowError) -> ErrorKind {
             error.downcast_ref().map_or(ErrorKind::Unavailable, of_read)
         }
         FollowError::NotRebuilt { .. }
+        | FollowError::NotLeased { .. }
         | FollowError::NotPlaced { .. }
         | FollowError::BeyondTheLog { .. }
         | FollowError::Name { .. }

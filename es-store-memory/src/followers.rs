@@ -320,7 +320,20 @@ impl Followers {
         if to == Position::START {
             (kept.standing.revision, kept.view) = (0, None);
         }
-        kept.parked.retain(|parked| parked.position <= to);
+        let beyond = kept.parked.extract_if(.., |parked| parked.position > to);
+        let beyond: Vec<_> = beyond.collect();
+        if to == Position::START {
+            kept.dropped
+                .extend(beyond.into_iter().map(|parked| Dropped {
+                    stream: parked.stream,
+                    position: parked.position,
+                    failure: parked.failure,
+                    by: placement.by.clone(),
+                    reason: placement.reason.clone(),
+                    time: now,
+                }));
+            kept.dropped.sort_by_key(|dropped| dropped.position);
+        }
         kept.placed.push(Placed {
             from: before.position,
             to,

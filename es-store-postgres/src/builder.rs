@@ -132,7 +132,7 @@ impl PostgresStoreBuilder {
     }
 
     /// How long a commit waits for the log while a transaction of somebody's own holds it; 10 s unless this is set. It is not stored then. As long
-    /// is waited for who reads a table that is to be replaced.
+    /// is waited for who reads a table that is to be replaced, and not longer than a statement may take.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
         self

@@ -368,9 +368,13 @@ pub(crate) async fn place(
     let stands_at = placement.stands_at.map(Uuid::from);
     let values: [&(dyn ToSql + Sync); 4] = [&name, &log, &to, &stands_at];
     client.execute(&sql.place, &values).await?;
-    client.execute(&sql.unpark, &values[..3]).await?;
     let from = stored(before.position.get())?;
     let (by, reason) = (written(&placement.by), written(&placement.reason));
+    if placement.to == Position::START {
+        let dropped: [&(dyn ToSql + Sync); 4] = [&name, &log, &by, &reason];
+        client.execute(&sql.drop_parked, &dropped).await?;
+    }
+    client.execute(&sql.unpark, &values[..3]).await?;
     let values: [&(dyn ToSql + Sync); 6] = [&name, &log, &from, &to, &by, &reason];
     client.execute(&sql.write_placed, &values).await?;
     Ok(Ok(()))

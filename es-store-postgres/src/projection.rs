@@ -111,7 +111,7 @@ pub trait PostgresProjection: Projection {
         async { Ok(()) }
     }
 
-    /// Writes what the event tells into the tables. Writers do not wait for it, but the lease runs on.
+    /// Writes what the event tells into the tables. Writers do not wait for it.
     ///
     /// It may be called again for an event whose transaction was rolled back, and be broken off where another follows by now, so what is in `self`
     /// must not depend on what was seen before. The
@@ -127,7 +127,7 @@ pub trait PostgresProjection: Projection {
     ) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
-/// How long a batch takes at most, unless set otherwise: much shorter than a lease.
+/// How long a batch takes at most, unless set otherwise: its tables are locked for no longer.
 const BATCH_TIME: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
@@ -157,8 +157,7 @@ pub struct PostgresFollower<P> {
 }
 
 impl<P> PostgresFollower<P> {
-    /// How long a batch takes at most before it is committed; one event is handled in any case. Well below the length of a lease, or else what it
-    /// wrote is refused.
+    /// How long a batch takes at most before it is committed; one event is handled in any case.
     #[must_use]
     pub fn batch_time(self, longest: Duration) -> Self {
         Self {

@@ -88,15 +88,15 @@ impl Log<'_> {
                 &[&self.location.number()],
             )
             .await?;
-        let encoding = transaction.query_one("SHOW server_encoding", &[]).await?;
-        let encoding: &str = column(&encoding, 0)?;
-        // What the others lack would be refused in the middle of things, by names and failures.
-        if !matches!(encoding, "UTF8" | "SQL_ASCII") {
-            let encoding = encoding.to_owned();
-            return Err(OpenError::Encoding { encoding }.into());
-        }
         let from = self.found(&*transaction).await?;
         if from == 0 {
+            let encoding = transaction.query_one("SHOW server_encoding", &[]).await?;
+            let encoding: &str = column(&encoding, 0)?;
+            // What the others lack would be refused in the middle of things, by names and failures.
+            if !matches!(encoding, "UTF8" | "SQL_ASCII") {
+                let encoding = encoding.to_owned();
+                return Err(OpenError::Encoding { encoding }.into());
+            }
             let schema = &self.location.schema;
             let there = transaction
                 .query_opt("SELECT 1 FROM pg_namespace WHERE nspname = $1", &[schema])

@@ -128,6 +128,7 @@ pub(crate) struct Sql {
     /// Without projections inside of commits.
     pub(crate) read_followers: String,
     pub(crate) place: String,
+    pub(crate) drop_parked: String,
     /// What is parked beyond a position.
     pub(crate) unpark: String,
     pub(crate) write_placed: String,
@@ -304,11 +305,17 @@ impl Sql {
                     .to_owned(),
             ),
             place: named(
-                "UPDATE {checkpoints} SET position = $3, commit_id = $4, revision = CASE WHEN $3 = 0 THEN 0 ELSE revision END, \
-                     output = CASE WHEN $3 > 0 THEN output END, holder = NULL, since = NULL, until = NULL, \
+                "UPDATE {checkpoints} SET position = $3::int8, commit_id = $4, revision = CASE WHEN $3::int8 = 0 THEN 0 ELSE revision END, \
+                     output = CASE WHEN $3::int8 > 0 THEN output END, holder = NULL, since = NULL, until = NULL, \
                      stopped = NULL, stopped_by = NULL, stopped_at = NULL WHERE follower = $1 AND log = $2"
                     .to_owned(),
             ),
+            drop_parked: named(format!(
+                "INSERT INTO {{dropped}} (follower, log, position, category, stream, failure, dropped_by, reason, time) \
+                 SELECT follower, log, position, category, stream, failure, $3, $4, {NOW} FROM {{parked}} WHERE follower = $1 AND log = $2 \
+                 ON CONFLICT (follower, log, position) DO UPDATE SET \
+                     failure = excluded.failure, dropped_by = excluded.dropped_by, reason = excluded.reason, time = excluded.time"
+            )),
             unpark: named(
                 "DELETE FROM {parked} WHERE follower = $1 AND log = $2 AND position > $3".to_owned(),
             ),

@@ -95,6 +95,9 @@ pub(crate) async fn swap(
 /// How long it is waited for readers at first, before those that came later are let through.
 const SHORTEST: Duration = Duration::from_millis(100);
 
+/// The same at most: the server ends a session that does nothing in a transaction for ten seconds.
+const LONGEST: Duration = Duration::from_secs(2);
+
 /// Locks those of these names that are tables or views, before the rows of followers are.
 ///
 /// Views come first, as they do for who reads by them. A lock of a view would be one of whatever it reads, so it is put where it is.
@@ -115,11 +118,12 @@ pub(crate) async fn lock_all(
         return Ok(());
     }
     let tables = tables.join(", ");
-    let longest = shared.lock_timeout;
+    // All of it is a part of what the server has to answer in time.
+    let longest = shared.lock_timeout.min(shared.patience / 2);
     let started = Instant::now();
     let mut moment = SHORTEST.min(longest);
     loop {
-        let [moments, others] = [moment, longest].map(milliseconds);
+        let [moments, others] = [moment, shared.lock_timeout].map(milliseconds);
         let lock = format!(
             "SAVEPOINT es_swap; SET LOCAL lock_timeout = {moments}; {views}LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE; \
              SET LOCAL lock_timeout = {others}; RELEASE SAVEPOINT es_swap"
@@ -134,7 +138,7 @@ pub(crate) async fn lock_all(
         let give_back = "ROLLBACK TO SAVEPOINT es_swap; RELEASE SAVEPOINT es_swap";
         transaction.batch_execute(give_back).await?;
         tokio::time::sleep(moment * 2).await;
-        moment = (moment * 2).min(longest / 4).max(moment);
+        moment = (moment * 2).min(longest / 4).min(LONGEST).max(moment);
     }
 }
 

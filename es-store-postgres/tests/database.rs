@@ -293,12 +293,10 @@ async fn a_database_that_cannot_keep_every_text_gets_no_tables() {
     let name = format!("{}_latin", log.schema());
     let create = format!("CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
     people.batch_execute(&create).await.unwrap();
-    let config: tokio_postgres::Config = log.url().parse().unwrap();
-    let url = log.url().replace(
-        &format!("/{}", config.get_dbname().unwrap()),
-        &format!("/{name}"),
-    );
-    let store = PostgresStore::connect(&url).await.unwrap();
+    let mut config: tokio_postgres::Config = log.url().parse().unwrap();
+    let manager = deadpool_postgres::Manager::new(config.dbname(&name).clone(), NoTls);
+    let pool = deadpool_postgres::Pool::builder(manager).build().unwrap();
+    let store = PostgresStore::from_pool(pool).connect().await.unwrap();
     let refused = store.migrate().await.unwrap_err();
     drop(store);
     people

@@ -251,9 +251,12 @@ pub(crate) fn place(
     let to = stored(placement.to.get())?;
     let stands_at = placement.stands_at.map(Uuid::from);
     connection.execute(&sql.place, params![name, log, to, stands_at])?;
-    connection.execute(&sql.unpark, params![name, log, to])?;
     let (from, time) = (stored(before.position.get())?, microseconds(now));
     let Placement { by, reason, .. } = placement;
+    if placement.to == Position::START {
+        connection.execute(&sql.drop_parked, params![name, log, by, reason, time])?;
+    }
+    connection.execute(&sql.unpark, params![name, log, to])?;
     connection.execute(
         &sql.write_placed,
         params![name, log, from, to, by, reason, time],

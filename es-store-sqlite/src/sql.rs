@@ -19,6 +19,7 @@ pub(crate) struct Sql {
     pub(crate) read_standing: String,
     pub(crate) write_lease: String,
     pub(crate) place: String,
+    pub(crate) drop_parked: String,
     /// What is parked beyond a position.
     pub(crate) unpark: String,
     pub(crate) write_placed: String,
@@ -149,6 +150,10 @@ impl Sql {
             place: format!(
                 "UPDATE {p}checkpoints SET position = ?3, commit_id = ?4, revision = iif(?3 = 0, 0, revision), output = iif(?3 = 0, NULL, output), \
                      holder = NULL, since = NULL, until = NULL, stopped = NULL, stopped_by = NULL, stopped_at = NULL WHERE follower = ?1 AND log = ?2"
+            ),
+            drop_parked: format!(
+                "INSERT OR REPLACE INTO {p}dropped (follower, log, position, category, stream, failure, dropped_by, reason, time) \
+                 SELECT follower, log, position, category, stream, failure, ?3, ?4, ?5 FROM {p}parked WHERE follower = ?1 AND log = ?2"
             ),
             unpark: format!(
                 "DELETE FROM {p}parked WHERE follower = ?1 AND log = ?2 AND position > ?3"

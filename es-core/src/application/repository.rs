@@ -202,8 +202,16 @@ impl Repository {
 
     /// Why a follower does not go on, in words, as far as its store knows.
     pub(super) async fn stopped(&self, follower: &FollowerId) -> Option<String> {
-        let standing = self.store().await.ok()?.standing(follower).await;
-        Some(standing.ok()?.stopped?.to_string())
+        let stopped = async {
+            let standing = self.store().await.ok()?.standing(follower).await;
+            Some(standing.ok()?.stopped?.to_string())
+        };
+        // Who asks has waited long enough.
+        let in_time = async {
+            self.sleep(LOOK_AGAIN).await;
+            None
+        };
+        future::or(stopped, in_time).await
     }
 
     pub(super) fn now(&self) -> SystemTime {

@@ -27,7 +27,7 @@ mod reading;
 pub(super) use halt::is_away;
 use halt::{Halt, stored};
 pub(super) use leasing::{followed_into, give_back};
-use leasing::{outdated, renewal, renewed_after, renewing};
+use leasing::{outdated, renewal, renewing};
 use parking::{due, must_go_on};
 use reading::{commit_at, is_the_log, open, read};
 
@@ -299,10 +299,7 @@ impl<'a> Engine<'a> {
         }
         let read_to = page.read_to;
         let mut batch = Batch {
-            output: Output {
-                renewed_at: run.renewed.checked_add(renewed_after(self.followed)),
-                ..run.output.clone()
-            },
+            output: run.output.clone(),
             from: run.position,
             records: page.records,
             to: read_to,
@@ -458,6 +455,9 @@ impl<'a> Engine<'a> {
         if let Some(run) = &mut self.run {
             run.position = advance.to;
             run.stands_at = advance.stands_at;
+            if run.output.tag.is_none() {
+                self.followed.know(advance.to);
+            }
             // They are in the store; which they are is read before the next page.
             run.parked
                 .extend(advance.parking.iter().filter_map(|parking| match parking {

@@ -67,6 +67,14 @@ pub enum FollowError {
         /// Which follower.
         follower: FollowerId,
     },
+    /// It cannot be had for oneself.
+    #[error("nobody can have {follower} for himself")]
+    NotLeased {
+        /// Which follower.
+        follower: FollowerId,
+        /// Why.
+        source: Box<LeaseError>,
+    },
     /// What it makes would lack what it passes over.
     #[error(
         "{follower} is a projection, and what it makes would lack what is passed over; `rebuild` makes it anew"
@@ -129,7 +137,11 @@ impl FollowError {
                 held_for: None,
                 free_in: None,
             },
-            error => Self::Unreachable {
+            source @ (LeaseError::Inline { .. } | LeaseError::Unsupported) => {
+                let source = Box::new(source);
+                Self::NotLeased { follower, source }
+            }
+            error @ LeaseError::Store(_) => Self::Unreachable {
                 follower,
                 failure: told(&error),
             },

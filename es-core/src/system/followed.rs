@@ -1,6 +1,6 @@
 //! One follower of a system: what it follows, where it keeps what it makes, and how it is.
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_listener::Event;
@@ -38,6 +38,8 @@ pub(super) struct Followed {
     narrowed: AtomicUsize,
     /// An event behind this one failed: what comes before it is handled first.
     before: Mutex<Option<Position>>,
+    /// Where its checkpoint was seen last in this process.
+    known: AtomicU64,
     /// Its state was changed, or it is to look again.
     pub(super) told: Event,
 }
@@ -76,6 +78,7 @@ impl Followed {
             narrowed: AtomicUsize::new(usize::MAX),
             left: Mutex::default(),
             before: Mutex::default(),
+            known: AtomicU64::new(0),
             told: Event::new(),
         }
     }
@@ -92,6 +95,20 @@ impl Followed {
             follower: Some(follower),
             followed: Arc::clone(self),
         })
+    }
+
+    /// Whether nobody drives it.
+    pub(super) fn is_free(&self) -> bool {
+        locked(&self.follower).is_some()
+    }
+
+    /// Where its checkpoint was seen last in this process.
+    pub(super) fn known(&self) -> Position {
+        Position::from(self.known.load(Ordering::SeqCst))
+    }
+
+    pub(super) fn know(&self, position: Position) {
+        self.known.store(position.get(), Ordering::SeqCst);
     }
 
     pub(super) fn state(&self) -> State {

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::OnFailure;
 use crate::application::Rehearsal;
@@ -106,7 +106,8 @@ pub trait Follower: Send + 'static {
     }
 
     /// The same follower, under leases of that length: when its process is killed or stands still, another takes over after it. It is renewed after
-    /// a third, between two events, and while a handler awaits something. A handler that blocks its thread is to take less, with room to spare.
+    /// a third, between two events, and while a handler awaits something: set a limit to what is awaited, since one that never ends keeps its lease. A
+    /// handler that blocks its thread is to take less, with room to spare.
     fn leased_for(self, length: Duration) -> Configured<Self>
     where
         Self: Sized,
@@ -207,9 +208,6 @@ pub struct Output {
     pub revision: u32,
     /// The lease under which it is made.
     pub epoch: Option<Epoch>,
-    /// When that is to be renewed, by the clock of the application that is followed. What is left of a batch then belongs to the next one, before
-    /// which it is.
-    pub renewed_at: Option<SystemTime>,
     /// It is to be made anew: what was made under that name before is thrown away when it is made ready. Where it takes the place of what readers
     /// see, that was made of a log that is gone, so it does not matter how far it was.
     pub anew: bool,
@@ -225,7 +223,6 @@ impl Output {
             tag: None,
             revision,
             epoch: None,
-            renewed_at: None,
             anew: false,
         }
     }
@@ -240,7 +237,6 @@ impl Output {
             tag: Some(tag),
             revision,
             epoch: None,
-            renewed_at: None,
             anew: false,
         }
     }

@@ -160,9 +160,16 @@ impl FollowerHandle {
                 let state = match followed.state() {
                     // What was last done in a step says nothing of whether anybody goes on.
                     State::Idle | State::Running | State::Rebuilding | State::CaughtUp => {
-                        let standing = followed.store.standing(&followed.id).await;
-                        let stopped = standing.ok().and_then(|standing| standing.stopped);
-                        stopped.map(|stopped| stopped.to_string())
+                        let stopped = async {
+                            let standing = followed.store.standing(&followed.id).await;
+                            Some(standing.ok()?.stopped?.to_string())
+                        };
+                        // Who asks has waited long enough.
+                        let in_time = async {
+                            followed.clock.sleep(LOOK_AGAIN).await;
+                            None
+                        };
+                        future::or(stopped, in_time).await
                     }
                     state => Some(format!("in this process it is {state}")),
                 };
@@ -239,7 +246,9 @@ impl FollowerHandle {
     /// # Errors
     /// [`FollowError::NoSuchFollower`].
     pub fn resume(&self) -> Result<()> {
-        self.followed()?.resume();
+        let followed = self.followed()?;
+        followed.know(Position::START);
+        followed.resume();
         Ok(())
     }
 

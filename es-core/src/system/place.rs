@@ -1,10 +1,11 @@
 //! A person says where a follower stands.
+use std::time::Duration;
+
 use super::engine::give_back;
-use super::unknown::AT_MOST;
 use super::{FollowError, FollowerHandle};
 use crate::application::Result;
 use crate::domain::Position;
-use crate::persistence::{LeaseRequest, Placed, Placement, Span};
+use crate::persistence::{Epoch, LeaseRequest, Placed, Placement, Span, Store};
 
 impl FollowerHandle {
     /// Puts the follower to a position, as if it had handled everything up to there and nothing beyond, and says where it stood; who decided so and
@@ -86,29 +87,16 @@ impl FollowerHandle {
             }
             None => None,
         };
-        let request = LeaseRequest {
-            follower: follower(),
-            holder: self.holder.clone(),
-            length: AT_MOST,
-            epoch: None,
-            stopped: None,
-        };
-        let store = &followed.store;
-        let refused = |error| FollowError::of_lease(&followed.id, error);
-        let lease = store.lease(request).await.map_err(refused)?;
-        let standing = store.standing(&followed.id).await;
-        let from = standing
-            .map_err(|source| self.unread(followed, source))?
-            .position;
         let placement = Placement {
             follower: follower(),
-            epoch: lease.epoch,
+            epoch: Epoch::NONE,
             to,
             stands_at,
             by,
             reason,
         };
-        store.place(placement).await.map_err(refused)?;
+        let from = put(&*followed.store, &self.holder, placement).await?;
+        followed.know(to);
         followed.resume();
         Ok(from)
     }
@@ -122,4 +110,43 @@ impl FollowerHandle {
         let placed = followed.store.placed(&followed.id).await;
         Ok(placed.map_err(|source| self.unread(followed, source))?)
     }
+}
+
+/// For how long a follower is kept from others, where this process ends midway.
+const AT_MOST: Duration = Duration::from_secs(60);
+
+/// Puts a follower somewhere under a lease that is taken for it, and says where it stood.
+pub(super) async fn put(
+    store: &dyn Store,
+    holder: &str,
+    placement: Placement,
+) -> Result<Position, FollowError> {
+    let follower = placement.follower.clone();
+    let request = |length, epoch| LeaseRequest {
+        follower: follower.clone(),
+        holder: holder.to_owned(),
+        length,
+        epoch,
+        stopped: None,
+    };
+    let refused = |error| FollowError::of_lease(&follower, error);
+    let lease = store.lease(request(AT_MOST, None)).await.map_err(refused)?;
+    let putting = async {
+        let standing = store.standing(&follower).await;
+        let standing = standing.map_err(|source| FollowError::Store {
+            follower: follower.clone(),
+            source,
+        })?;
+        let epoch = lease.epoch;
+        let placed = store.place(Placement { epoch, ..placement }).await;
+        placed.map_err(refused)?;
+        Ok(standing.position)
+    };
+    let put = putting.await;
+    if put.is_err() {
+        let given_back = request(Duration::ZERO, Some(lease.epoch));
+        // Where that fails it ends by itself.
+        let _ = store.lease(given_back).await;
+    }
+    put
 }

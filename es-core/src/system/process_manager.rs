@@ -2,7 +2,9 @@
 use std::future::Future;
 use std::mem;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use futures_lite::future;
 use uuid::Uuid;
 
 use super::follower::{Batch, Follower, HandleError, HandlerPanicked, unpanicked};
@@ -143,6 +145,7 @@ impl<M: ProcessManager> Follower for Reactions<M> {
 
     fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
         Box::pin(async move {
+            let mut since = Instant::now();
             for place in 0..batch.records.len() {
                 // Not only of the handler: an event, what is saved and a key provider have code of the program's own.
                 let reacted = unpanicked(self.react_at(&batch, place)).await;
@@ -151,7 +154,11 @@ impl<M: ProcessManager> Follower for Reactions<M> {
                     Err(HandleError::Event { place, source })
                 });
                 match reacted {
-                    Ok(()) if self.is_to_be_renewed(&batch) => return Ok(place + 1),
+                    // A handler that blocks lets its lease be renewed between two events.
+                    Ok(()) if since.elapsed() > MOMENT => {
+                        future::yield_now().await;
+                        since = Instant::now();
+                    }
                     Ok(()) => {}
                     // What came before is stored.
                     Err(_) if place > 0 && batch.dry.is_none() => return Ok(place),
@@ -163,13 +170,10 @@ impl<M: ProcessManager> Follower for Reactions<M> {
     }
 }
 
-impl<M: ProcessManager> Reactions<M> {
-    /// Whether the lease comes first: who took over meanwhile would react to the same event.
-    fn is_to_be_renewed(&self, batch: &Batch) -> bool {
-        let renewed_at = batch.output.renewed_at.filter(|_| batch.dry.is_none());
-        renewed_at.is_some_and(|at| self.application.goes_by().now() > at)
-    }
+/// How long events are answered without a pause.
+const MOMENT: Duration = Duration::from_millis(10);
 
+impl<M: ProcessManager> Reactions<M> {
     /// Answers one event, again where another writer of the aggregates was faster.
     async fn react_at(&mut self, batch: &Batch, place: usize) -> Result<(), HandleError> {
         let failed = |source| HandleError::Event { place, source };

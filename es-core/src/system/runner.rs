@@ -189,8 +189,8 @@ struct Ended {
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        // Its task was dropped, for instance with the runtime that it was spawned on.
-        if !self.stop.is_told() && !self.followed.is_stopped() {
+        // Its task was dropped, for instance with the runtime that it was spawned on, and no other has the follower.
+        if self.followed.is_free() && !self.stop.is_told() && !self.followed.is_stopped() {
             let failure = "what ran it was dropped".to_owned();
             let unable = StopReason::Unable { failure };
             self.followed.set(State::Stopped(unable));

@@ -1,12 +1,12 @@
 //! Followers of the applications of a system that the system does not have.
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::place::put;
 use super::{FollowError, System};
 use crate::application::{LogError, Result};
 use crate::domain::Position;
-use crate::persistence::{FollowerId, LeaseRequest, Placement, Store, Verdict};
+use crate::persistence::{Epoch, FollowerId, Placement, Store};
 
 /// What is kept of a follower that a system does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,9 +65,12 @@ impl System {
     /// aside is given up on, with a record of who decided so and why. Should it come back, it begins with the first event; tables that it made
     /// are there still, for whoever drops them, and would be in its way.
     ///
+    /// Stop every program that has it before: one that has nothing to do holds no lease, so nobody sees that it is run. It stops with a reason then,
+    /// and does not begin with the first event before it is resumed, or started again.
+    ///
     /// # Errors
-    /// [`FollowError::Held`] where somebody runs it, [`FollowError::Parked`], [`FollowError::Unreachable`], and those of
-    /// [`unknown_followers`](Self::unknown_followers). What of its events was given up on before stays so, and the same call again goes on from there.
+    /// [`FollowError::Held`] where somebody runs it, [`FollowError::Unreachable`], and those of [`unknown_followers`](Self::unknown_followers); nothing
+    /// was changed.
     pub async fn forget(
         &self,
         follower: &FollowerId,
@@ -78,38 +81,15 @@ impl System {
         let Some((follower, store)) = unknown.into_iter().find(|(id, _)| id == follower) else {
             return Ok(false);
         };
-        let (by, reason) = (by.into(), reason.into());
-        let request = LeaseRequest {
-            follower: follower.clone(),
-            holder: self.holder.clone(),
-            length: AT_MOST,
-            epoch: None,
-            stopped: None,
-        };
-        let refused = |error| FollowError::of_lease(&follower, error);
-        let epoch = store.lease(request).await.map_err(refused)?.epoch;
-        let unread = |source| FollowError::Store {
-            follower: follower.clone(),
-            source,
-        };
-        for parked in store.parked(&follower).await.map_err(unread)? {
-            let verdict = Verdict::Drop {
-                position: parked.position,
-                by: by.clone(),
-                reason: reason.clone(),
-            };
-            let dropped = store.decide(&follower, &parked.stream, verdict).await;
-            dropped.map_err(FollowError::from)?;
-        }
         let placement = Placement {
-            follower: follower.clone(),
-            epoch,
+            follower,
+            epoch: Epoch::NONE,
             to: Position::START,
             stands_at: None,
-            by,
-            reason,
+            by: by.into(),
+            reason: reason.into(),
         };
-        store.place(placement).await.map_err(refused)?;
+        put(&*store, &self.holder, placement).await?;
         Ok(true)
     }
 
@@ -122,9 +102,6 @@ impl System {
         })
     }
 }
-
-/// For how long a follower that a person decides about is kept from others, where this process ends midway.
-pub(super) const AT_MOST: Duration = Duration::from_secs(60);
 
 async fn kept(store: &dyn Store, follower: FollowerId) -> Result<UnknownFollower> {
     let failed = |source| FollowError::Store {

@@ -10,7 +10,10 @@ use crate::school::{Certificate, Certificates, Wall, application, dog, train, tr
 
 /// How many tricks the certificate of the first dog has.
 async fn counted(office: &es_core::Application) -> Option<u32> {
-    let certificate = office.find::<Certificate>(dog(1)).await.unwrap();
+    let certificate = office
+        .find::<Certificate>(dog(1))
+        .await
+        .expect("it can be read");
     certificate.map(|certificate| certificate.tricks)
 }
 

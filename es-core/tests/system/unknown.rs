@@ -2,13 +2,16 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use es_core::persistence::{CheckpointStore, FollowerId, LeaseRequest};
+use es_core::persistence::{
+    BoxFuture, CheckpointStore, FollowerId, LeaseError, LeaseRequest, Placement,
+};
 use es_core::system::{OnFailure, Until};
-use es_core::{ErrorKind, Follower, Position, ProcessManager, System};
+use es_core::testing::{Intercept, Intercepted};
+use es_core::{Application, ErrorKind, Follower, Position, ProcessManager, System};
 use es_store_memory::MemoryStore;
 use pollster::block_on;
 
-use crate::school::{Certificates, Wall, application, trained};
+use crate::school::{Certificate, Certificates, Wall, application, dog, train, trained};
 
 #[test]
 fn who_is_no_follower_any_more_is_found_with_what_it_set_aside() {
@@ -88,5 +91,75 @@ fn who_is_no_follower_any_more_is_found_with_what_it_set_aside() {
         let (_, other) = application("other");
         let other = System::new("other").follow(&other, certificates("diplomas"));
         assert_eq!(other.unknown_followers().await.unwrap(), []);
+    });
+}
+
+#[test]
+fn who_is_forgotten_while_it_is_run_does_not_do_everything_again() {
+    block_on(async {
+        let (_, school) = application("school");
+        let (_, office) = application("office");
+        let certificates = |name: &str| Certificates.onto(&office).named(name);
+        let old = System::new("old").follow(&school, certificates("certificates"));
+        trained(&school, 1, &["sit"]).await;
+        old.settle().await.unwrap();
+        let counted = async || {
+            let certificate = office.get::<Certificate>(dog(1)).await.unwrap();
+            certificate.tricks
+        };
+        assert_eq!(counted().await, 1);
+
+        // It has nothing to do, so it has no lease.
+        let renamed = System::new("renamed").follow(&school, certificates("diplomas"));
+        let id = FollowerId::new("certificates", "school");
+        assert!(renamed.forget(&id, "ann", "renamed").await.unwrap());
+        train(&school, 1, "bow").await;
+        let stopped = old.settle().await.unwrap_err();
+        assert!(
+            format!("{stopped:?}").contains("it was forgotten, or put to the start"),
+            "{stopped:?}"
+        );
+        assert_eq!(counted().await, 1);
+
+        // Told to, it does.
+        old.follower("certificates").resume().unwrap();
+        old.settle().await.unwrap();
+        assert_eq!(counted().await, 3);
+    });
+}
+
+/// Keeps leases, and lets nobody be put anywhere.
+struct Immovable(MemoryStore);
+
+impl Intercept for Immovable {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.0
+    }
+
+    fn place(&self, _: Placement) -> BoxFuture<'_, Result<(), LeaseError>> {
+        Box::pin(async { Err(LeaseError::Unsupported) })
+    }
+}
+
+#[test]
+fn who_could_not_be_forgotten_is_free_for_others() {
+    block_on(async {
+        let store = Intercepted(Immovable(MemoryStore::new()));
+        let office = Application::builder(store).name("office").build();
+        let (_, school) = application("school");
+        let certificates = |name: &str| Certificates.onto(&office).named(name);
+        let old = System::new("old").follow(&school, certificates("certificates"));
+        trained(&school, 1, &["sit"]).await;
+        old.settle().await.unwrap();
+        let renamed = System::new("renamed").follow(&school, certificates("diplomas"));
+        let id = FollowerId::new("certificates", "school");
+        for _ in 0..2 {
+            let refused = renamed.forget(&id, "ann", "renamed").await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Misuse, "{refused:?}");
+        }
+        train(&school, 1, "bow").await;
+        old.settle().await.unwrap();
     });
 }

@@ -22,7 +22,7 @@ const CASES: &[Case] = &[
     Case {
         what: "no tables",
         make: "DROP TABLE es_log; DROP TABLE es_events CASCADE; DROP TABLE es_checkpoints; DROP TABLE es_snapshots; \
-               DROP TABLE es_parked; DROP TABLE es_dropped; \
+               DROP TABLE es_parked; DROP TABLE es_dropped; DROP TABLE es_placed; \
                DROP FUNCTION es_as_jsonb; DROP FUNCTION es_events_are_facts",
         expected: |error| matches!(error, OpenError::Unmigrated { found: 0, needed: 3, command, .. } if command == "`school migrate`"),
         mended: true,

@@ -8,7 +8,9 @@ use super::halt::{Halt, stored};
 use super::{Engine, Goal, Run};
 use crate::application::size::Size;
 use crate::domain::Position;
-use crate::persistence::{BoxFuture, Epoch, FollowerId, LeaseError, LeaseRequest};
+use crate::persistence::{
+    BoxFuture, Clock, Epoch, FollowerId, LeaseError, LeaseRequest, SystemClock,
+};
 use crate::system::StopReason;
 use crate::system::followed::Followed;
 use crate::system::follower::Output;
@@ -195,6 +197,14 @@ impl Engine<'_> {
                 actual: standing.epoch,
             });
         }
+        if run.output.tag.is_none() {
+            // Whoever forgot it believed that nobody runs it; it would do everything again.
+            if standing.position == Position::START && self.followed.known() > Position::START {
+                let failure = FORGOTTEN.to_owned();
+                return Err(Halt::Stop(StopReason::Unable { failure }));
+            }
+            self.followed.know(standing.position);
+        }
         run.position = standing.position;
         run.stands_at = standing.stands_at;
         run.ahead = None;
@@ -249,6 +259,11 @@ fn given_back(holder: &str, follower: &FollowerId, epoch: Epoch) -> LeaseRequest
     }
 }
 
+const FORGOTTEN: &str = "it was forgotten, or put to the start, while it was run here; resume it, or start the program again, where it is to handle everything again";
+
+/// How long it takes at most until the clock of the application is asked how long to wait: one that hurries in a test would be moved on by every batch.
+const AT_FIRST: Duration = Duration::from_secs(1);
+
 /// Does what may take long under a lease, which is renewed meanwhile: nobody has to take over from who is at work. A process that stands still renews
 /// nothing, nor does a handler that blocks its thread.
 pub(super) async fn renewing<T>(
@@ -258,17 +273,23 @@ pub(super) async fn renewing<T>(
     work: impl Future<Output = T>,
 ) -> T {
     let mut work = pin!(work);
-    let mut left = renewed_after(followed).saturating_sub(run.renewed_ago(followed));
+    let mut asked = run.renewed;
     loop {
+        let left = || {
+            let ago = followed.clock.now().duration_since(asked);
+            let ago = ago.unwrap_or(followed.settings.lease);
+            renewed_after(followed).saturating_sub(ago)
+        };
         let is_due = async {
-            followed.clock.sleep(left).await;
+            SystemClock.sleep(left().min(AT_FIRST)).await;
+            followed.clock.sleep(left()).await;
             None
         };
         let done = future::or(async { Some(work.as_mut().await) }, is_due);
         if let Some(done) = done.await {
             return done;
         }
-        let renewed = followed.clock.now();
+        asked = followed.clock.now();
         let request = renewal(followed, holder, run);
         let mut done = None;
         // Waited for also where the work is done by then: a lease that is renewed after it was given back would be nobody's.
@@ -276,8 +297,8 @@ pub(super) async fn renewing<T>(
             done = Some(work.as_mut().await);
             future::pending().await
         };
-        match future::or(until_done, followed.store.lease(request)).await {
-            Ok(lease) => (run.lease, run.renewed) = (lease, renewed),
+        match future::or(followed.store.lease(request), until_done).await {
+            Ok(lease) => (run.lease, run.renewed) = (lease, asked),
             // What is made under it is refused.
             Err(LeaseError::Fenced { .. }) if done.is_none() => return work.await,
             Err(_) => {}
@@ -285,7 +306,6 @@ pub(super) async fn renewing<T>(
         if let Some(done) = done {
             return done;
         }
-        left = renewed_after(followed);
     }
 }
 
@@ -314,6 +334,6 @@ impl Run {
 }
 
 /// After how long a lease is renewed.
-pub(super) fn renewed_after(followed: &Followed) -> Duration {
+fn renewed_after(followed: &Followed) -> Duration {
     followed.settings.lease / 3
 }

@@ -243,17 +243,11 @@ pub async fn of_a_follower_that_is_forgotten_its_epoch_and_what_was_dropped_are_
         known.contains(&follower())
     };
     assert!(!known(&store).await, "an epoch alone says nothing");
-    let moved = store.commit(parking(0, 3, [aside(&stream(1), 2)])).await;
+    let both = [aside(&stream(1), 2), behind(&stream(1), 3)];
+    let moved = store.commit(parking(0, 3, both)).await;
     moved.expect("it is parked");
     let lease = store.lease(request("second", LONG, None)).await;
     let lease = lease.expect("it is free");
-    let verdict = Verdict::Drop {
-        position: Position::from(2),
-        by: "ann".to_owned(),
-        reason: "nobody follows any more".to_owned(),
-    };
-    let decided = store.decide(&follower(), &stream(1), verdict).await;
-    decided.expect("it is the first that is parked");
     let other = FollowerId::new("certificates", "office");
     let elsewhere = store.commit(advance(&other, 0, 2, [])).await;
     elsewhere.expect("it is another's");
@@ -287,7 +281,12 @@ pub async fn of_a_follower_that_is_forgotten_its_epoch_and_what_was_dropped_are_
     };
     assert_eq!(standing, nothing);
     let dropped = store.dropped(&follower()).await.expect("it can be read");
-    assert_eq!(dropped.len(), 1, "what was given up on stays on record");
+    let dropped: Vec<_> = dropped
+        .iter()
+        .map(|one| (one.position.get(), &*one.by, &*one.reason))
+        .collect();
+    assert_eq!(dropped, [(2, "ann", "renamed"), (3, "ann", "renamed")]);
+    assert_eq!(parked(&store).await, []);
     assert_eq!(checkpoint(&store, &other).await, 2);
     let late = under(earlier, advance(&follower(), 0, 1, []));
     match store.commit(late).await {
