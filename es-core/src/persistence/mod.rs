@@ -11,7 +11,8 @@
 //! 2. [`commit`](EventStore::commit) under an id that is kept, and [`outcome`](EventStore::outcome): an application whose connection was cut asks
 //!    for that, and sends the same commit again.
 //! 3. Checkpoints. [`Advance::refusal`] says whether one moves.
-//! 4. Leases, by [`LeaseRequest::granted`], [`LeaseRequest::since`] and [`Standing::at`], and what is parked. From here on followers of a
+//! 4. Leases, by [`LeaseRequest::granted`], [`LeaseRequest::since`], [`LeaseRequest::stop`] and [`Standing::at`], what is parked, and where persons put
+//!    followers, by [`Placement::refusal`]. From here on followers of a
 //!    [`System`](crate::System) can keep their checkpoints there: process managers all of them, and projections by a [`Follower`](crate::Follower) of
 //!    the store's own, which writes what it makes in one transaction with the checkpoint.
 //!
