@@ -165,7 +165,8 @@ impl Placement {
     /// Why a store refuses it, where it keeps `actual` of that follower.
     #[must_use]
     pub fn refusal(&self, actual: &Standing) -> Option<LeaseError> {
-        (self.epoch != actual.epoch).then(|| LeaseError::Fenced {
+        let is_leased = self.epoch != Epoch::NONE && self.epoch == actual.epoch;
+        (!is_leased).then(|| LeaseError::Fenced {
             follower: self.follower.clone(),
             epoch: self.epoch,
             actual: actual.epoch,

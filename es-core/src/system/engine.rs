@@ -26,7 +26,7 @@ mod reading;
 
 pub(super) use halt::is_away;
 use halt::{Halt, stored};
-pub(super) use leasing::{followed_into, give_back};
+pub(super) use leasing::{FORGOTTEN, followed_into, give_back};
 use leasing::{outdated, renewal, renewing};
 use parking::{due, must_go_on};
 use reading::{commit_at, is_the_log, open, read};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_lite::future;
 
-use super::engine::followed_into;
+use super::engine::{FORGOTTEN, followed_into};
 use super::followed::Followed;
 use super::{FollowError, State, Status, StopReason};
 use crate::application::{Result, WaitError};
@@ -247,7 +247,11 @@ impl FollowerHandle {
     /// [`FollowError::NoSuchFollower`].
     pub fn resume(&self) -> Result<()> {
         let followed = self.followed()?;
-        followed.know(Position::START);
+        if let State::Stopped(StopReason::Unable { failure }) = followed.state()
+            && failure == FORGOTTEN
+        {
+            followed.know(Position::START);
+        }
         followed.resume();
         Ok(())
     }

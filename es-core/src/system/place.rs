@@ -11,7 +11,7 @@ impl FollowerHandle {
     /// Puts the follower to a position, as if it had handled everything up to there and nothing beyond, and says where it stood; who decided so and
     /// why is [kept](Self::placed). For a process manager that is to begin today, or that stands at a log that was restored. Further on, it never
     /// handles what is passed over; further back, it handles again what is between, with all that it does outside. What it had parked up to there
-    /// stays parked.
+    /// stays parked. At the start it does everything again, what it had parked is on record as given up on, and a process that runs it elsewhere stops.
     ///
     /// ```
     /// # use es_core::{Aggregate, Application, BoxError, ProcessManager, Recorded, Root, System, UnitOfWork, events};
@@ -45,7 +45,7 @@ impl FollowerHandle {
     ///
     /// # Errors
     /// [`FollowError::NotPlaced`] for a projection; [`FollowError::BeyondTheLog`]; [`FollowError::Running`] and [`FollowError::Held`] where it is run;
-    /// [`FollowError::Store`] and [`FollowError::Unreachable`]. Nothing was changed.
+    /// [`FollowError::Store`]; nothing was changed. [`FollowError::Unreachable`]: [`placed`](Self::placed) tells whether it was.
     pub async fn place(
         &self,
         to: Position,

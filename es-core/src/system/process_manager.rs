@@ -4,7 +4,6 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_lite::future;
 use uuid::Uuid;
 
 use super::follower::{Batch, Follower, HandleError, HandlerPanicked, unpanicked};
@@ -145,7 +144,7 @@ impl<M: ProcessManager> Follower for Reactions<M> {
 
     fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
         Box::pin(async move {
-            let mut since = Instant::now();
+            let since = Instant::now();
             for place in 0..batch.records.len() {
                 // Not only of the handler: an event, what is saved and a key provider have code of the program's own.
                 let reacted = unpanicked(self.react_at(&batch, place)).await;
@@ -154,10 +153,9 @@ impl<M: ProcessManager> Follower for Reactions<M> {
                     Err(HandleError::Event { place, source })
                 });
                 match reacted {
-                    // A handler that blocks lets its lease be renewed between two events.
-                    Ok(()) if since.elapsed() > MOMENT => {
-                        future::yield_now().await;
-                        since = Instant::now();
+                    // What is left comes with the next batch.
+                    Ok(()) if batch.dry.is_none() && since.elapsed() > BATCH_TIME => {
+                        return Ok(place + 1);
                     }
                     Ok(()) => {}
                     // What came before is stored.
@@ -170,8 +168,8 @@ impl<M: ProcessManager> Follower for Reactions<M> {
     }
 }
 
-/// How long events are answered without a pause.
-const MOMENT: Duration = Duration::from_millis(10);
+/// How long events are answered until the lease is renewed, where that is due, and somebody may tell it to stop.
+const BATCH_TIME: Duration = Duration::from_secs(1);
 
 impl<M: ProcessManager> Reactions<M> {
     /// Answers one event, again where another writer of the aggregates was faster.

@@ -66,11 +66,11 @@ impl System {
     /// are there still, for whoever drops them, and would be in its way.
     ///
     /// Stop every program that has it before: one that has nothing to do holds no lease, so nobody sees that it is run. It stops with a reason then,
-    /// and does not begin with the first event before it is resumed, or started again.
+    /// and does not begin with the first event before it is resumed, or its program is started again.
     ///
     /// # Errors
-    /// [`FollowError::Held`] where somebody runs it, [`FollowError::Unreachable`], and those of [`unknown_followers`](Self::unknown_followers); nothing
-    /// was changed.
+    /// [`FollowError::Held`] where somebody runs it, and those of [`unknown_followers`](Self::unknown_followers); nothing was changed.
+    /// [`FollowError::Unreachable`]; where it was forgotten all the same, the same call finds nothing to forget.
     pub async fn forget(
         &self,
         follower: &FollowerId,

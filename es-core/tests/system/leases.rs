@@ -273,7 +273,7 @@ impl ProcessManager for Slow {
     type Events = DogEvent;
 
     async fn react(&mut self, _: Recorded<DogEvent>, _: &mut UnitOfWork) -> Result<(), BoxError> {
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(200));
         let request = LeaseRequest {
             follower: FollowerId::new("slow", "school"),
             ..request("another")
@@ -289,7 +289,7 @@ fn who_reacts_to_many_events_renews_its_lease_between_them() {
     block_on(async {
         let (store, app) = application("school");
         trained(&app, 1, &["sit"; 24]).await;
-        let lease = Duration::from_secs(1);
+        let lease = Duration::from_secs(4);
         let slow = Slow { store }.onto(&app).leased_for(lease);
         let slow = slow.on_failure(OnFailure::stop().retries(0));
         let system = System::new("school").follow(&app, slow);

@@ -9,7 +9,7 @@ use super::{Engine, Goal, Run};
 use crate::application::size::Size;
 use crate::domain::Position;
 use crate::persistence::{
-    BoxFuture, Clock, Epoch, FollowerId, LeaseError, LeaseRequest, SystemClock,
+    BoxFuture, Clock, Epoch, FollowerId, LeaseError, LeaseRequest, Standing, SystemClock,
 };
 use crate::system::StopReason;
 use crate::system::followed::Followed;
@@ -123,7 +123,13 @@ impl Engine<'_> {
         })?;
         let live = &self.followed.id;
         let revision = self.followed.revision;
-        let seen = self.store().standing(live).await?.revision;
+        let standing = self.store().standing(live).await?;
+        if is_forgotten(self.followed, &standing).await? {
+            // Without a lease: nothing is kept of it by that.
+            let failure = FORGOTTEN.to_owned();
+            return Err(Halt::Stop(StopReason::Unable { failure }));
+        }
+        let seen = standing.revision;
         let (mut output, swaps) = match &self.goal {
             Goal::Follow | Goal::Build { swap: true, .. } if seen > revision => {
                 return Err(outdated(seen, revision));
@@ -170,8 +176,9 @@ impl Engine<'_> {
             size: Size::new(FIRST, self.followed.settings.batch.get()),
             swaps,
         });
-        // Somebody may have put another revision in its place before the lease was ours.
-        if self.store().standing(live).await?.revision != seen {
+        // Somebody may have put another revision in its place before the lease was ours, or have forgotten it.
+        let standing = self.store().standing(live).await?;
+        if standing.revision != seen || is_forgotten(self.followed, &standing).await? {
             self.release().await;
             return Ok(());
         }
@@ -198,11 +205,6 @@ impl Engine<'_> {
             });
         }
         if run.output.tag.is_none() {
-            // Whoever forgot it believed that nobody runs it; it would do everything again.
-            if standing.position == Position::START && self.followed.known() > Position::START {
-                let failure = FORGOTTEN.to_owned();
-                return Err(Halt::Stop(StopReason::Unable { failure }));
-            }
             self.followed.know(standing.position);
         }
         run.position = standing.position;
@@ -211,6 +213,16 @@ impl Engine<'_> {
         run.parked = store.parked(&run.output.follower).await?;
         Ok(())
     }
+}
+
+/// Whether somebody put it back to the start who believed that nobody runs it: it would do everything again. Where the log is not as long as it was, it is
+/// another one.
+async fn is_forgotten(followed: &Followed, standing: &Standing) -> Result<bool, Halt> {
+    let known = followed.known();
+    if standing.position != Position::START || known == Position::START {
+        return Ok(false);
+    }
+    Ok(followed.app.log().head().await? >= known)
 }
 
 /// What a follower of a log writes to where readers see a revision, and whether that takes its place: an older one is replaced by what is built
@@ -259,7 +271,8 @@ fn given_back(holder: &str, follower: &FollowerId, epoch: Epoch) -> LeaseRequest
     }
 }
 
-const FORGOTTEN: &str = "it was forgotten, or put to the start, while it was run here; resume it, or start the program again, where it is to handle everything again";
+/// Why one stops that was put back to the start elsewhere.
+pub(in crate::system) const FORGOTTEN: &str = "it was forgotten, or put to the start, while it was run here; resume it, or start the program again, where it is to handle everything again";
 
 /// How long it takes at most until the clock of the application is asked how long to wait: one that hurries in a test would be moved on by every batch.
 const AT_FIRST: Duration = Duration::from_secs(1);

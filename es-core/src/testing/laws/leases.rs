@@ -343,6 +343,18 @@ pub async fn who_put_a_follower_somewhere_is_on_record<H: Harness>(mut harness: 
     );
     assert!(placed[0].time <= placed[1].time);
     let other = FollowerId::new("certificates", "office");
+    let without = Placement {
+        follower: other.clone(),
+        epoch: Epoch::NONE,
+        to: Position::FIRST,
+        stands_at: None,
+        by: "ann".to_owned(),
+        reason: "nobody has a lease".to_owned(),
+    };
+    match store.place(without).await {
+        Err(LeaseError::Fenced { .. }) => {}
+        placed => panic!("it is nobody's lease, so not {placed:?}"),
+    }
     assert_eq!(store.placed(&other).await.expect("it can be read"), []);
 }
 
