@@ -13,6 +13,7 @@ use super::categories::Categories;
 use super::owner::Owner;
 use super::retry::Pauses;
 use super::save::staging::Keeping;
+use super::wait::why_stopped;
 use super::{Application, LoadError, LogError, OpenError, Retry, SnapshotPolicy, WaitError};
 use crate::domain::{Aggregate, Position, StreamId};
 use crate::persistence::{
@@ -202,16 +203,7 @@ impl Repository {
 
     /// Why a follower does not go on, in words, as far as its store knows.
     pub(super) async fn stopped(&self, follower: &FollowerId) -> Option<String> {
-        let stopped = async {
-            let standing = self.store().await.ok()?.standing(follower).await;
-            Some(standing.ok()?.stopped?.to_string())
-        };
-        // Who asks has waited long enough.
-        let in_time = async {
-            self.sleep(LOOK_AGAIN).await;
-            None
-        };
-        future::or(stopped, in_time).await
+        why_stopped(&*self.shared.store, &*self.shared.clock, follower).await
     }
 
     pub(super) fn now(&self) -> SystemTime {

@@ -5,7 +5,7 @@ use futures_lite::future;
 
 use super::{OpenError, Repository};
 use crate::domain::Position;
-use crate::persistence::{FollowerId, ReadError};
+use crate::persistence::{Clock, FollowerId, ReadError, Store};
 
 /// Why waiting for a follower ended without it.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +88,26 @@ pub(super) async fn wait_for(
         }),
         Err(error) => Err(error),
     }
+}
+
+/// For how long at most it is asked why a follower stopped: whoever asks has waited long enough.
+const AT_MOST: Duration = Duration::from_millis(250);
+
+/// Why a follower does not go on, in words, as far as its store says so in time.
+pub(crate) async fn why_stopped(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    follower: &FollowerId,
+) -> Option<String> {
+    let stopped = async {
+        let standing = store.standing(follower).await.ok()?;
+        Some(standing.stopped?.to_string())
+    };
+    let in_time = async {
+        clock.sleep(AT_MOST).await;
+        None
+    };
+    future::or(stopped, in_time).await
 }
 
 fn in_the_way(state: &Option<String>) -> &str {

@@ -229,8 +229,9 @@ pub trait CheckpointStore: Send + Sync + 'static {
     }
 
     /// Puts a follower where a person says it stands, with a record of who decided so and why; all under a lease, which is given back by it. What it
-    /// had parked beyond that place comes to it again. At the start all that it had parked is given up on, as by [`Verdict::Drop`], and nothing is kept of it any more but its epoch, by which whoever had an earlier
-    /// lease is refused still, and the records of what was decided: so it is named by [`followers`](Self::followers) no more.
+    /// had parked beyond that place comes to it again. At the start all that it had parked is given up on, as by [`Verdict::Drop`], and nothing is kept
+    /// of it any more but its epoch, by which whoever had an earlier lease is refused still, and the records of what was decided: so it is named by
+    /// [`followers`](Self::followers) no more.
     ///
     /// # Errors
     /// [`LeaseError`]; nothing was changed.

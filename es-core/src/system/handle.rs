@@ -8,7 +8,7 @@ use futures_lite::future;
 use super::engine::{FORGOTTEN, followed_into};
 use super::followed::Followed;
 use super::{FollowError, State, Status, StopReason};
-use crate::application::{Result, WaitError};
+use crate::application::{Result, WaitError, why_stopped};
 use crate::domain::{Position, StreamId};
 use crate::persistence::{Dropped, Filter, Parked, ReadError, Span, Standing, Stopped, Verdict};
 
@@ -102,10 +102,10 @@ impl FollowerHandle {
     /// wrote. Ends at once where it has, or where there is no position to wait for.
     ///
     /// # Errors
-    /// [`WaitError`], as [`Error::Wait`](crate::Error::Wait); [`WaitError::TimedOut`] after `at_most`, with what it does in this system or why
-    /// it stopped in another process, and [`WaitError::Parked`] where it could not handle just that event and set it aside. [`FollowError::Stopped`] as soon as it stopped in this system
-    /// at an event, or because the log was restored, and nobody else has its lease. One that stopped for another reason is waited for: another
-    /// process may run it.
+    /// [`WaitError`], as [`Error::Wait`](crate::Error::Wait); [`WaitError::TimedOut`] after `at_most`, with what it does in this system or why it
+    /// stopped in another process, and [`WaitError::Parked`] where it could not handle just that event and set it aside.
+    /// [`FollowError::Stopped`] as soon as it stopped in this system at an event, or because the log was restored, and nobody else has its lease.
+    /// One that stopped for another reason is waited for: another process may run it.
     pub async fn wait_for<P: Into<Option<Position>>>(
         &self,
         position: P,
@@ -160,16 +160,7 @@ impl FollowerHandle {
                 let state = match followed.state() {
                     // What was last done in a step says nothing of whether anybody goes on.
                     State::Idle | State::Running | State::Rebuilding | State::CaughtUp => {
-                        let stopped = async {
-                            let standing = followed.store.standing(&followed.id).await;
-                            Some(standing.ok()?.stopped?.to_string())
-                        };
-                        // Who asks has waited long enough.
-                        let in_time = async {
-                            followed.clock.sleep(LOOK_AGAIN).await;
-                            None
-                        };
-                        future::or(stopped, in_time).await
+                        why_stopped(&*followed.store, &*followed.clock, &followed.id).await
                     }
                     state => Some(format!("in this process it is {state}")),
                 };

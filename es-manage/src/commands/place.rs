@@ -32,13 +32,9 @@ pub async fn place(
     by: &str,
     reason: &str,
 ) -> Result<PlaceReport, SyncError> {
-    let mut chosen = chosen(system, &[follower.to_owned()])?;
-    let Some(handle) = chosen.pop() else {
-        return Err(SyncError::NoSuchFollower {
-            name: follower.to_owned(),
-            known: Vec::new(),
-        });
-    };
+    // Says which there are, where that is none of them.
+    chosen(system, &[follower.to_owned()])?;
+    let handle = system.follower(follower);
     let to = match position {
         Some(position) => position,
         None => handle.status().await?.head,

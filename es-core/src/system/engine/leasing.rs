@@ -272,7 +272,8 @@ fn given_back(holder: &str, follower: &FollowerId, epoch: Epoch) -> LeaseRequest
 }
 
 /// Why one stops that was put back to the start elsewhere.
-pub(in crate::system) const FORGOTTEN: &str = "it was forgotten, or put to the start, while it was run here; resume it, or start the program again, where it is to handle everything again";
+pub(in crate::system) const FORGOTTEN: &str = "it was forgotten, or put to the start, while it was run here; resume it, or start the program \
+     again, where it is to handle everything again";
 
 /// How long it takes at most until the clock of the application is asked how long to wait: one that hurries in a test would be moved on by every batch.
 const AT_FIRST: Duration = Duration::from_secs(1);
