@@ -38,6 +38,9 @@ mod docs {
     #[doc = include_str!("../../docs/correcting_facts.md")]
     mod correcting_facts {}
 
+    #[doc = include_str!("../../docs/deadlines.md")]
+    mod deadlines {}
+
     #[doc = include_str!("../../docs/existing_data.md")]
     mod existing_data {}
 
