@@ -1,7 +1,7 @@
 //! Types as they are written.
 use proc_macro2::Ident;
 use syn::visit_mut::{self, VisitMut};
-use syn::{ExprPath, Path, QSelf, Token, Type, TypePath};
+use syn::{ExprPath, Path, QSelf, Token, Type, TypePath, WhereClause};
 
 /// The type inside invisible groups, which `macro_rules!` makes, and parentheses.
 pub(crate) fn ungrouped(ty: &Type) -> &Type {
@@ -35,6 +35,11 @@ pub(crate) fn has_arguments(ty: &Type) -> bool {
 /// Writes out `Self` in a type, for a place where it means something else.
 pub(crate) fn name_self(ty: &mut Type, self_type: &Type) {
     NameSelf(self_type).visit_type_mut(ty);
+}
+
+/// The same in conditions.
+pub(crate) fn name_self_in_conditions(conditions: &mut WhereClause, self_type: &Type) {
+    NameSelf(self_type).visit_where_clause_mut(conditions);
 }
 
 struct NameSelf<'a>(&'a Type);

@@ -315,6 +315,46 @@ mod by_dollar_crate {
     }
 }
 
+mod conditions_on_the_aggregate_itself {
+    use es_core::{Aggregate, Root, events};
+
+    trait Trained {
+        const TRICKS: usize;
+    }
+
+    #[derive(Aggregate, Debug, PartialEq)]
+    #[aggregate("Dog")]
+    struct Dog {
+        root: Root<Self>,
+        tricks: [u8; 2],
+    }
+
+    impl Trained for Dog {
+        const TRICKS: usize = 2;
+    }
+
+    #[events]
+    impl Dog
+    where
+        Self: Trained + Sized,
+    {
+        #[event("Registered")]
+        fn register(tricks: [u8; Self::TRICKS]) -> Self {
+            Self {
+                root: Root::new(),
+                tricks,
+            }
+        }
+    }
+
+    #[test]
+    fn an_impl_may_ask_something_of_self() {
+        let dog = Dog::register([1, 2]);
+        assert_eq!(dog.tricks, [1, 2]);
+        es_core::testing::assert_replays(&dog);
+    }
+}
+
 mod under_strict_lints {
     //! Nothing that is generated may ask for less than the user does.
     #![forbid(

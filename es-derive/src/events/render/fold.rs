@@ -29,7 +29,11 @@ pub(super) fn event_of(model: &Events) -> Option<TokenStream> {
         return None;
     }
     let (impl_generics, type_generics, _) = generics.split_for_impl();
-    let (self_type, where_clause) = (&header.self_ty, &header.generics.where_clause);
+    let self_type = &header.self_ty;
+    let mut where_clause = header.generics.where_clause.clone();
+    if let Some(conditions) = &mut where_clause {
+        types::name_self_in_conditions(conditions, self_type);
+    }
     // A generic type may need the conditions of the `impl` to be an aggregate, so there it is asked outright.
     let category = if generics.params.is_empty() {
         quote! {{
