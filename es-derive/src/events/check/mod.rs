@@ -12,7 +12,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{GenericParam, ImplItem, ImplItemFn, LitStr, ReceiverKind, ReturnType, Safety, Type};
 
-use super::model::{Event, Events, is_condition};
+use super::model::{Event, Events, Parameter, is_condition};
 use crate::arguments::Name;
 use crate::diagnostics::Diagnostics;
 use crate::{source, types};
@@ -39,7 +39,7 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
             event.gives_up = !its_body_cannot_fail(event, diagnostics);
         }
         event.unlisted |= !nothing_generic(event, diagnostics);
-        event.unlisted |= names_a_parameter_twice(event);
+        event.unlisted |= !each_parameter_has_a_name(event, diagnostics);
         id_of_creation_only(event, diagnostics);
         stored::all(event, diagnostics);
         no_event_in_its_body(event, &aggregate, &methods, diagnostics);
@@ -291,13 +291,23 @@ fn nothing_generic(event: &Event, diagnostics: &mut Diagnostics) -> bool {
     event.method.sig.generics.params.is_empty()
 }
 
-/// The compiler says it, at the second of them.
-fn names_a_parameter_twice(event: &Event) -> bool {
-    let mut names = HashSet::new();
-    !event
-        .parameters
-        .iter()
-        .all(|parameter| names.insert(&parameter.ident))
+/// To the compiler, `$name` of a macro and a name that the macro writes are two even where they read the same.
+fn each_parameter_has_a_name(event: &Event, diagnostics: &mut Diagnostics) -> bool {
+    let errors = diagnostics.count();
+    let mut names: Vec<&Ident> = Vec::new();
+    for Parameter { ident, .. } in &event.parameters {
+        match names.iter().find(|name| **name == ident) {
+            Some(first) => {
+                diagnostics.twice(
+                    ident,
+                    first,
+                    format!("`{ident}` is the name of two parameters"),
+                );
+            }
+            None => names.push(ident),
+        }
+    }
+    diagnostics.count() == errors
 }
 
 fn id_of_creation_only(event: &Event, diagnostics: &mut Diagnostics) {

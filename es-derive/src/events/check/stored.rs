@@ -69,7 +69,7 @@ fn one_name_for_each(event: &Event, diagnostics: &mut Diagnostics) -> bool {
     for parameter in &event.parameters {
         for (name, at) in names(parameter) {
             match seen.get(&name) {
-                // Of two parameters of one name the compiler tells.
+                // Of two parameters of one name it is told already.
                 Some((other, first)) if **other != parameter.ident => {
                     let fact = format!("`{name}` is the stored name of two parameters");
                     diagnostics.twice(at, first, fact);

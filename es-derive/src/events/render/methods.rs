@@ -1,8 +1,10 @@
 //! The `impl` as it was written, its event methods recording.
+use std::collections::HashSet;
+
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
-use syn::{FnArg, ImplItemFn, Pat};
+use syn::{FnArg, ImplItemFn, Pat, parse_quote};
 
 use super::{conditions, lints, unused_arguments, whole, without_lints};
 use crate::events::form::Form;
@@ -253,9 +255,16 @@ fn as_written(event: &Event, krate: &TokenStream) -> TokenStream {
         ..
     } = &event.method;
     let mut sig = sig.clone();
+    let mut names = HashSet::new();
     for input in &mut sig.inputs {
-        if let FnArg::Typed(input) = input
-            && let Pat::Ident(name) = &mut *input.pat
+        let FnArg::Typed(input) = input else { continue };
+        // That two have one name is told already.
+        if let Pat::Ident(name) = &*input.pat
+            && !names.insert(name.ident.clone())
+        {
+            *input.pat = parse_quote!(_);
+        }
+        if let Pat::Ident(name) = &mut *input.pat
             && let Some(parameter) = event
                 .parameters
                 .iter()
