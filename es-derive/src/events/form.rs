@@ -131,11 +131,37 @@ pub(super) fn of(ty: &Type) -> Result<Form, (TokenStream, String)> {
     }
 }
 
+/// What owns a `str` or a `[T]`, where the type is one.
+fn instead_of_unsized(ty: &Type) -> Option<String> {
+    match types::ungrouped(ty) {
+        Type::Path(path) if path.path.is_ident("str") => Some("String".to_owned()),
+        Type::Slice(slice) => Some(format!(
+            "Vec<{}>",
+            source::text(slice.elem.to_token_stream())
+        )),
+        _ => None,
+    }
+}
+
+/// The `str` of `Cow<str>`, of which the compiler would say that a lifetime is missing before `impl`.
+fn of_a_cow_without_lifetime(path: &Path) -> Option<&Type> {
+    let last = path.segments.last().filter(|last| last.ident == "Cow")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    match arguments.args.first() {
+        Some(GenericArgument::Type(of)) if arguments.args.len() == 1 => Some(of),
+        _ => None,
+    }
+}
+
 /// What to write instead of a reference where it cannot stand.
 fn instead_of(reference: &TypeReference) -> String {
     let text = |ty: &Type| source::text(ty.to_token_stream());
+    if let Some(owned) = instead_of_unsized(&reference.elem) {
+        return format!("`{owned}`");
+    }
     match types::ungrouped(&reference.elem) {
-        Type::Path(path) if path.path.is_ident("str") => "`String`".to_owned(),
         Type::Path(path) if is_unsized(&path.path) => {
             let owned = text(&reference.elem)
                 .replace("Path", "PathBuf")
@@ -143,7 +169,6 @@ fn instead_of(reference: &TypeReference) -> String {
                 .replace("CStr", "CString");
             format!("`{owned}`")
         }
-        Type::Slice(slice) => format!("`Vec<{}>`", text(&slice.elem)),
         inner => format!("`{}`", text(inner)),
     }
 }
@@ -183,6 +208,9 @@ fn into_target(bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<&Type> 
 fn owned(ty: &Type) -> Result<Type, (TokenStream, String)> {
     let mut borrowed = Borrowed(None);
     let ty = types::ungrouped(ty);
+    if let Some(owned) = instead_of_unsized(ty) {
+        return Err((quote!(#ty), format!("`{owned}`")));
+    }
     borrowed.visit_type(ty);
     match borrowed.0 {
         None => Ok(ty.clone()),
@@ -205,6 +233,14 @@ impl Visit<'_> for Borrowed {
             Type::TraitObject(_) => "a concrete type, or an enum of those that may occur",
             Type::FnPtr(_) | Type::Ptr(_) | Type::Never(_) | Type::Infer(_) | Type::Macro(_) => {
                 "a type that can be stored"
+            }
+            Type::Path(path) => {
+                let of = of_a_cow_without_lifetime(&path.path);
+                if let Some(owned) = of.and_then(instead_of_unsized) {
+                    self.0
+                        .get_or_insert_with(|| (quote!(#ty), format!("`{owned}`")));
+                }
+                return visit::visit_type(self, ty);
             }
             _ => return visit::visit_type(self, ty),
         };
