@@ -132,7 +132,7 @@ impl<'a> Arguments<'a> {
         }
         let written = input.call(Ident::parse_any)?;
         let name = written.to_string();
-        if input.peek(Token![!]) && !input.peek(Token![!=]) && self.attribute != "events" {
+        if input.peek(Token![!]) && !input.peek(Token![!=]) && self.takes_name() {
             self.name = Name::Unreadable;
             let fact =
                 format!("the stored name is written out, and `{name}!` is not expanded here");
@@ -143,13 +143,13 @@ impl<'a> Arguments<'a> {
             return Err(error(written, fact, Some(&help)));
         }
         let Some(key) = self.keys.iter().find(|key| key.name == name) else {
-            if name == "name" {
+            if name == "name" && self.takes_name() {
                 self.name = Name::Unreadable;
                 let help = format!("`#[{}(\"…\")]`", self.attribute);
                 return Err(error(written, "the stored name stands alone", Some(&help)));
             }
             let alone = input.is_empty() || input.peek(Token![,]);
-            if alone && matches!(self.name, Name::Missing) && self.attribute != "events" {
+            if alone && matches!(self.name, Name::Missing) && self.takes_name() {
                 self.name = Name::Unreadable;
                 let help = format!("`#[{}(\"{name}\")]`", self.attribute);
                 return Err(error(written, "the stored name is a string", Some(&help)));
@@ -168,6 +168,11 @@ impl<'a> Arguments<'a> {
         self.once(&name, written.span());
         put(key, &written, input)?;
         end_of_argument(input)
+    }
+
+    /// Whether a stored name stands in it: the other attributes know keys alone.
+    fn takes_name(&self) -> bool {
+        !matches!(self.attribute, "events" | "event_set")
     }
 
     fn once(&mut self, key: &str, at: Span) {

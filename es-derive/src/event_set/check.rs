@@ -51,10 +51,13 @@ fn holds_the_events_of_one_aggregate(variant: &Variant, diagnostics: &mut Diagno
         Fields::Unit => ident,
         fields => fields,
     };
+    let name = ident.to_string();
+    let aggregate = name.strip_suffix("Event").filter(|name| !name.is_empty());
+    let aggregate = aggregate.unwrap_or(&name);
     diagnostics.error_with_help(
         place,
         format!("`{ident}` holds the events of one aggregate, in brackets"),
-        format!("`{ident}({ident}Event)`"),
+        format!("`{aggregate}({aggregate}Event)`"),
     );
 }
 
