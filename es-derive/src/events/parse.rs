@@ -1,17 +1,18 @@
 //! What is written: the `impl`, and which of its methods are marked with which arguments.
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::parse::{Parse, ParseStream};
+use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{
     AttrStyle, Attribute, Expr, ImplItem, ImplItemFn, Item, ItemImpl, LitStr, Meta, Path, Token,
     Type, Visibility, bracketed,
 };
 
+use super::without_marks;
 use crate::arguments::{
     Arguments, Key, Name, Number, flag, list, number, unread, value, wrong_value,
 };
-use crate::diagnostics::{Diagnostics, did_you_mean, error};
+use crate::diagnostics::{Diagnostics, did_you_mean, error, place};
 use crate::{grouping, types};
 
 pub(super) struct Syntax {
@@ -141,7 +142,7 @@ pub(super) fn read(
                 conditional(&mut method, diagnostics);
                 others.push((place, ImplItem::Fn(method)));
             }
-            item => others.push((place, item)),
+            item => others.push((place, unmarked(item, diagnostics))),
         }
     }
     Ok(Syntax {
@@ -162,7 +163,7 @@ fn events_arguments(written: TokenStream, diagnostics: &mut Diagnostics) -> Even
             "derive" => read.derives = list(key, written, input)?,
             "type_name" => read.type_name = Some(value(key, written, input)?),
             "vis" => match value(key, written, input)? {
-                Visibility::Inherited => return Err(wrong_value(key, written)),
+                Visibility::Inherited => return Err(wrong_value(key, place(input.span()))),
                 vis => read.vis = Some(vis),
             },
             "crate" => read.krate = Some(value(key, written, input)?),
@@ -284,7 +285,9 @@ impl Parse for Names {
         }
         let names;
         bracketed!(names in input);
-        let names = Punctuated::<LitStr, Token![,]>::parse_terminated(&names)?;
+        // What is left over of a group that is parsed in part would be an error of its own.
+        let names: TokenStream = names.parse()?;
+        let names = Punctuated::<LitStr, Token![,]>::parse_terminated.parse2(names)?;
         Ok(Self(names.into_iter().collect()))
     }
 }
@@ -358,6 +361,27 @@ fn conditional(method: &mut ImplItemFn, diagnostics: &mut Diagnostics) {
         );
         false
     });
+}
+
+/// Takes a mark off what is no method. Of a method without a body, as it is being typed, the compiler says what is missing.
+fn unmarked(mut item: ImplItem, diagnostics: &mut Diagnostics) -> ImplItem {
+    let attributes = match &mut item {
+        ImplItem::Const(item) => &mut item.attrs,
+        ImplItem::Type(item) => &mut item.attrs,
+        ImplItem::Macro(item) => &mut item.attrs,
+        ImplItem::Verbatim(tokens) => return ImplItem::Verbatim(without_marks(tokens.clone())),
+        _ => return item,
+    };
+    attributes.retain(|attribute| {
+        let mark = ["event", "upcast"]
+            .into_iter()
+            .find(|mark| is_mark(attribute, mark));
+        if let Some(mark) = mark {
+            diagnostics.error(attribute, format!("`#[{mark}]` goes on a method"));
+        }
+        mark.is_none()
+    });
+    item
 }
 
 fn starts_with_a_string(input: ParseStream) -> syn::Result<()> {

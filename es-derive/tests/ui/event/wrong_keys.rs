@@ -29,6 +29,9 @@ impl Dog {
     #[event("D", was = Old)]
     fn d(&mut self) {}
 
+    #[event("InBrackets", was = ["Old", Older])]
+    fn d_in_brackets(&mut self) {}
+
     #[event("E", was = "")]
     fn e(&mut self) {}
 
