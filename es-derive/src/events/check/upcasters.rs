@@ -11,6 +11,7 @@ use crate::events::model::{Event, Events, Upcaster, is_condition};
 
 pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
     let mut steps = HashMap::new();
+    let mut is_one_astray = false;
     for upcaster in &mut model.upcasters {
         let errors = diagnostics.count();
         signature(&upcaster.method, diagnostics);
@@ -18,12 +19,17 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
             // Of two under a condition, one may be absent.
             let conditional = upcaster.method.attrs.iter().any(is_condition);
             one_for_each_step(event, from, conditional, &mut steps, diagnostics);
+        } else {
+            is_one_astray = true;
         }
         upcaster.broken |= diagnostics.count() > errors;
     }
     for event in &mut model.events {
         let errors = diagnostics.count();
-        no_gap(event, &steps, diagnostics);
+        // It may be the one that is missing: one mistake, one error.
+        if !is_one_astray {
+            no_gap(event, &steps, diagnostics);
+        }
         event.broken |= diagnostics.count() > errors;
     }
     callable_from_the_enum(model, diagnostics);
@@ -86,7 +92,9 @@ fn step<'a>(
     let Some(event) = named.max_by_key(|event| event.schema()) else {
         let names: Vec<_> = events.iter().map(Event::stored_name).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
-        let help = match did_you_mean(&name, &names) {
+        let had_it = |event: &&Event| event.was.iter().any(|old| old.value() == name);
+        let renamed = events.iter().find(had_it).map(Event::stored_name);
+        let help = match renamed.as_deref().or(did_you_mean(&name, &names)) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("the events are `{}`", names.join("`, `")),
         };
