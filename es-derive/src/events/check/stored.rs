@@ -6,13 +6,14 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{LitStr, Meta, Token, punctuated::Punctuated};
 
-use crate::diagnostics::Diagnostics;
+use crate::diagnostics::{Diagnostics, did_you_mean};
 use crate::events::model::{Event, Parameter, has_serde_key};
 use crate::serde_attributes::{keys, skips, text};
 
 pub(super) fn all(event: &mut Event, diagnostics: &mut Diagnostics) {
     for parameter in &mut event.parameters {
         let errors = diagnostics.count();
+        is_not_misspelt(parameter, diagnostics);
         is_stored(parameter, diagnostics);
         can_be_read_again(parameter, diagnostics);
         if diagnostics.count() > errors {
@@ -23,6 +24,44 @@ pub(super) fn all(event: &mut Event, diagnostics: &mut Diagnostics) {
     if !one_name_for_each(event, diagnostics) {
         for parameter in &mut event.parameters {
             parameter.field_attributes.clear();
+        }
+    }
+}
+
+/// What serde knows of a field.
+const KEYS: [&str; 14] = [
+    "alias",
+    "borrow",
+    "bound",
+    "default",
+    "deserialize_with",
+    "flatten",
+    "getter",
+    "rename",
+    "serialize_with",
+    "skip",
+    "skip_deserializing",
+    "skip_serializing",
+    "skip_serializing_if",
+    "with",
+];
+
+/// Serde would say it too, and then the compiler of all that the enum lacks without serde.
+fn is_not_misspelt(parameter: &Parameter, diagnostics: &mut Diagnostics) {
+    for key in keys(&parameter.field_attributes) {
+        let Some(written) = key.path().get_ident().map(ToString::to_string) else {
+            continue;
+        };
+        if KEYS.contains(&written.as_str()) {
+            continue;
+        }
+        // What is not like any of these, serde may have come to know.
+        if let Some(meant) = did_you_mean(&written, &KEYS) {
+            diagnostics.error_with_help(
+                key.path(),
+                format!("unknown key `{written}`"),
+                format!("did you mean `{meant}`?"),
+            );
         }
     }
 }

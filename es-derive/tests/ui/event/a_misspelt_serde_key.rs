@@ -1,0 +1,21 @@
+use es_core::{Aggregate, Root, events};
+
+#[derive(Aggregate)]
+#[aggregate("Dog")]
+struct Dog {
+    root: Root<Self>,
+    age: u8,
+}
+
+#[events]
+impl Dog {
+    #[event("Registered")]
+    fn register() -> Self {
+        Self { root: Root::new(), age: 0 }
+    }
+
+    #[event("Named")]
+    fn name(&mut self, #[serde(renam = "called")] name: &str, #[serde(defualt)] age: u8) {}
+}
+
+fn main() {}
