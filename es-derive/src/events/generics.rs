@@ -45,6 +45,15 @@ pub(super) fn used<'a>(all: &Generics, types: impl Iterator<Item = &'a Type>) ->
     used
 }
 
+/// Whether these tokens name one of the parameters.
+pub(super) fn names_any(tokens: TokenStream, all: &Generics) -> bool {
+    let mut mentioned = HashSet::new();
+    collect(tokens, &mut mentioned);
+    all.params
+        .iter()
+        .any(|parameter| mentioned.contains(&name(parameter)))
+}
+
 /// Whether these tokens name none of the parameters that are dropped, nor the aggregate.
 fn is_about_the_rest(tokens: TokenStream, dropped: &HashSet<String>) -> bool {
     let mut mentioned = HashSet::new();

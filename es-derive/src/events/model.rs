@@ -80,6 +80,8 @@ pub(super) struct Event {
     pub(super) broken: bool,
     /// Its name is no variant or its parameters are no fields, so the enum does not have it either.
     pub(super) unlisted: bool,
+    /// Another method has its name, so that its own is left out.
+    pub(super) repeated: bool,
     /// Its body gives up with an error, which is told once, so it is not compiled.
     pub(super) gives_up: bool,
 }
@@ -209,6 +211,7 @@ fn event(marked: Marked<EventArguments>, self_type: &Type, diagnostics: &mut Dia
         parameters,
         broken: marked.unreadable || unlisted,
         unlisted,
+        repeated: false,
         gives_up: false,
     }
 }

@@ -10,11 +10,14 @@ use std::collections::{HashMap, HashSet};
 use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{GenericParam, ImplItem, ImplItemFn, LitStr, ReceiverKind, ReturnType, Safety, Type};
+use syn::{
+    GenericParam, Generics, ImplItem, ImplItemFn, LitStr, ReceiverKind, ReturnType, Safety, Type,
+};
 
 use super::model::{Event, Events, Parameter, is_condition};
 use crate::arguments::Name;
 use crate::diagnostics::Diagnostics;
+use crate::events::generics;
 use crate::{source, types};
 
 pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
@@ -26,6 +29,7 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
         .iter()
         .map(|event| event.method.sig.ident.clone())
         .collect();
+    one_method_for_each_name(model, diagnostics);
     let (mut names, mut variants) = (HashMap::new(), HashSet::new());
     for event in &mut model.events {
         let errors = diagnostics.count();
@@ -39,6 +43,7 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
             event.gives_up = !its_body_cannot_fail(event, diagnostics);
         }
         event.unlisted |= !nothing_generic(event, diagnostics);
+        no_conditions_of_its_own(event, &model.header.generics, diagnostics);
         event.unlisted |= !each_parameter_has_a_name(event, diagnostics);
         id_of_creation_only(event, diagnostics);
         stored::all(event, diagnostics);
@@ -53,6 +58,39 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
         }
     }
     upcasters::all(model, diagnostics);
+}
+
+/// The compiler would tell of the hidden methods too, and at the attribute.
+fn one_method_for_each_name(model: &mut Events, diagnostics: &mut Diagnostics) {
+    let plain = model.others.iter().filter_map(|(place, item)| match item {
+        ImplItem::Fn(method) => Some((*place, None, method)),
+        _ => None,
+    });
+    let events = model.events.iter().enumerate();
+    let events = events.map(|(index, event)| (event.place, Some(index), &event.method));
+    let mut methods: Vec<_> = plain
+        .chain(events)
+        // Of two under a condition, one may be absent.
+        .filter(|(_, _, method)| !method.attrs.iter().any(is_condition))
+        .map(|(place, event, method)| (place, event, method.sig.ident.clone()))
+        .collect();
+    methods.sort_by_key(|(place, ..)| *place);
+    let mut seen: HashMap<String, (Option<usize>, Ident)> = HashMap::new();
+    for (_, event, ident) in methods {
+        let name = ident.unraw().to_string();
+        match seen.get(&name) {
+            Some((first_event, first)) => {
+                if let Some(event) = event.or(*first_event) {
+                    diagnostics.twice(&ident, first, format!("two methods are named `{ident}`"));
+                    model.events[event].repeated = true;
+                    model.events[event].broken = true;
+                }
+            }
+            None => {
+                seen.insert(name, (event, ident));
+            }
+        }
+    }
 }
 
 fn some_event_creates(model: &Events, diagnostics: &mut Diagnostics) {
@@ -289,6 +327,23 @@ fn nothing_generic(event: &Event, diagnostics: &mut Diagnostics) -> bool {
         diagnostics.error_with_help(parameter, "an event owns its data", help);
     }
     event.method.sig.generics.params.is_empty()
+}
+
+/// Replaying asks for what the `impl` asks for, and for nothing else.
+fn no_conditions_of_its_own(event: &Event, generics: &Generics, diagnostics: &mut Diagnostics) {
+    let conditions = event.method.sig.generics.where_clause.iter();
+    for condition in conditions.flat_map(|conditions| &conditions.predicates) {
+        if generics::names_any(condition.to_token_stream(), generics) {
+            let method = &event.method.sig.ident;
+            diagnostics.error_with_help(
+                condition,
+                format!(
+                    "`{method}` is replayed wherever its `impl` holds, under no other condition"
+                ),
+                "write it in the `where` of the `impl`",
+            );
+        }
+    }
 }
 
 /// To the compiler, `$name` of a macro and a name that the macro writes are two even where they read the same.

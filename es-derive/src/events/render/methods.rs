@@ -45,6 +45,9 @@ fn in_their_places(model: &Events) -> impl Iterator<Item = TokenStream> {
 }
 
 fn method(model: &Events, event: &Event) -> TokenStream {
+    if event.repeated {
+        return TokenStream::new();
+    }
     if event.broken {
         return as_written(event, &model.krate);
     }
