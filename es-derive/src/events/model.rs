@@ -118,7 +118,9 @@ impl Event {
     pub(super) fn body(&self) -> Ident {
         let verb = if self.creates() { "create" } else { "apply" };
         let method = &self.method.sig.ident;
-        format_ident!("__{verb}_{}", method.unraw(), span = method.span())
+        // Of how the method is named, the compiler has something to say once.
+        let span = method.span().resolved_at(Span::mixed_site());
+        format_ident!("__{verb}_{}", method.unraw(), span = span)
     }
 }
 
