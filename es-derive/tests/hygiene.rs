@@ -416,6 +416,55 @@ mod under_strict_lints {
     }
 }
 
+mod with_a_type_that_is_deprecated {
+    #![deny(warnings)]
+
+    use es_core::{Aggregate, Root, events};
+
+    mod old {
+        #![allow(deprecated)]
+
+        #[deprecated]
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        pub(super) struct Collar {
+            pub(super) size: u8,
+        }
+    }
+
+    #[derive(Aggregate, Debug, PartialEq)]
+    #[aggregate("Dog")]
+    struct Dog {
+        root: Root<Self>,
+        size: u8,
+    }
+
+    #[events]
+    impl Dog {
+        #[event("Registered")]
+        fn register() -> Self {
+            Self {
+                root: Root::new(),
+                size: 0,
+            }
+        }
+
+        #[event("Collared")]
+        #[allow(deprecated)]
+        fn collar(&mut self, collar: old::Collar) {
+            self.size = collar.size;
+        }
+    }
+
+    #[test]
+    #[allow(deprecated)]
+    fn what_a_method_allows_is_allowed_in_its_event() {
+        let mut dog = Dog::register();
+        dog.collar(old::Collar { size: 3 });
+        assert_eq!(dog.size, 3);
+        es_core::testing::assert_replays(&dog);
+    }
+}
+
 mod calls_that_only_look_like_events {
     use es_core::{Aggregate, Root, events};
 

@@ -213,27 +213,36 @@ pub(super) fn can_be_recorded(model: &Events) -> Option<TokenStream> {
     let mut seen = HashSet::from(KNOWN.map(str::to_owned));
     let asked: Vec<_> = listed(model)
         .filter(|event| conditions(&event.method).is_empty())
-        .flat_map(|event| &event.parameters)
-        .filter(|parameter| {
+        .flat_map(|event| {
+            event
+                .parameters
+                .iter()
+                .map(move |parameter| (event, parameter))
+        })
+        .filter(|(_, parameter)| {
             !matches!(parameter.form, Form::Borrowed(_)) && seen.insert(parameter.form.text())
         })
-        .filter_map(|parameter| Some((asks(parameter), parameter.form.ty()?)))
+        .filter_map(|(event, parameter)| {
+            // What is allowed of a type is allowed wherever it is named.
+            let lints = [lints(&model.header.attrs), lints(&event.method.attrs)].concat();
+            Some(((lints, asks(parameter)), parameter.form.ty()?))
+        })
         .collect();
     if asked.is_empty() {
         return None;
     }
-    let (places, (traits, types)) = (
-        0..asked.len(),
-        asked.into_iter().unzip::<_, _, Vec<_>, Vec<_>>(),
-    );
+    let asked = asked.into_iter().enumerate().map(|(place, ((lints, asks), ty))| {
+        quote! {
+            #(#lints)*
+            impl #impl_generics #krate::__private::#asks<#place> for _Parameters #type_generics #where_clause {
+                type Type = #ty;
+            }
+        }
+    });
     Some(quote! {
         const _: () = {
             struct _Parameters #impl_generics (#krate::__private::PhantomData<#ident #type_generics>) #where_clause;
-            #(
-                impl #impl_generics #krate::__private::#traits<#places> for _Parameters #type_generics #where_clause {
-                    type Type = #types;
-                }
-            )*
+            #(#asked)*
         };
     })
 }
