@@ -101,7 +101,7 @@ impl Declared {
         }
         for (_, sample) in self.samples.iter().filter(|(name, _)| *name == shape.name) {
             match sample {
-                Ok(payload) => add_sample(&event, shape, payload, &mut now.samples, findings),
+                Ok(payload) => self.add_sample(&event, shape, payload, &mut now.samples, findings),
                 Err(error) => findings.broken.push(format!("a sample of {event} {error}")),
             }
         }
@@ -128,7 +128,7 @@ impl Declared {
         if !is_its_own {
             payload += &format!(" under the name `{stored_as}`");
         }
-        let now = match (self.rewrite)(stored_as, sample.schema, &sample.payload) {
+        let mut now = match (self.rewrite)(stored_as, sample.schema, &sample.payload) {
             Ok(now) => now,
             Err(error) => {
                 findings.broken.push(format!(
@@ -140,6 +140,14 @@ impl Declared {
             }
         };
         let expected = sample.now.as_ref().unwrap_or(&sample.payload);
+        if now != *expected && self.has_no_order(stored_as, sample.schema, &sample.payload, &now) {
+            let sorted_now = sorted(&now);
+            now = if sorted_now == sorted(expected) {
+                expected.clone()
+            } else {
+                sorted_now
+            };
+        }
         if now != *expected {
             let reads_as = text(&now);
             match change {
@@ -170,6 +178,62 @@ impl Declared {
             now: (now != sample.payload).then_some(now),
             ..sample.clone()
         })
+    }
+
+    /// Whether a payload is written in another order each time, as a `HashSet` is.
+    fn has_no_order(&self, name: &str, schema: u32, payload: &JsonMap, written: &JsonMap) -> bool {
+        // Of two values, all of these are in one order once in 2^32 times.
+        (0..32).any(|_| (self.rewrite)(name, schema, payload).is_ok_and(|again| again != *written))
+    }
+
+    fn add_sample(
+        &self,
+        event: &str,
+        shape: &EventShape,
+        payload: &JsonMap,
+        samples: &mut Vec<Sample>,
+        findings: &mut Findings,
+    ) {
+        let same_form = samples
+            .iter()
+            .filter(|sample| sample.name.is_none() && sample.schema == shape.schema);
+        let same_form: Vec<_> = same_form.map(|sample| &sample.payload).collect();
+        let known = same_form.contains(&payload)
+            || self.has_no_order(shape.name, shape.schema, payload, payload)
+                && same_form
+                    .iter()
+                    .any(|known| sorted(known) == sorted(payload));
+        if !known {
+            findings
+                .new
+                .insert(format!("{event} has a new sample {}", text(payload)));
+            samples.push(Sample {
+                name: None,
+                schema: shape.schema,
+                payload: payload.clone(),
+                now: None,
+            });
+        }
+    }
+}
+
+/// The same with every list in an order of ours.
+fn sorted(payload: &JsonMap) -> JsonMap {
+    payload
+        .iter()
+        .map(|(name, value)| (name.clone(), sorted_value(value)))
+        .collect()
+}
+
+fn sorted_value(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(sorted(fields)),
+        Value::Array(values) => {
+            let mut values: Vec<_> = values.iter().map(sorted_value).collect();
+            values.sort_by_cached_key(Value::to_string);
+            Value::Array(values)
+        }
+        other => other.clone(),
     }
 }
 
@@ -267,29 +331,6 @@ fn described(field: &WrittenField) -> String {
     format!("{} {}", field.serde, field.ty)
         .trim_start()
         .to_owned()
-}
-
-fn add_sample(
-    event: &str,
-    shape: &EventShape,
-    payload: &JsonMap,
-    samples: &mut Vec<Sample>,
-    findings: &mut Findings,
-) {
-    let known = samples.iter().any(|sample| {
-        sample.name.is_none() && sample.schema == shape.schema && sample.payload == *payload
-    });
-    if !known {
-        findings
-            .new
-            .insert(format!("{event} has a new sample {}", text(payload)));
-        samples.push(Sample {
-            name: None,
-            schema: shape.schema,
-            payload: payload.clone(),
-            now: None,
-        });
-    }
 }
 
 /// The name of an event, then its old ones.

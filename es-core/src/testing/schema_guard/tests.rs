@@ -150,6 +150,17 @@ fn an_added_field_is_refused_unless_it_is_optional() {
 }
 
 #[test]
+fn a_set_is_the_same_in_every_order() {
+    let file = File::new();
+    a_set::guard(&file).compare(true).unwrap();
+    for _ in 0..9 {
+        a_set::guard(&file).compare(false).unwrap();
+    }
+    let said = another_set::guard(&file).compare(false).unwrap_err();
+    assert_says(&said, "`Dimmed` of `Lamp` has a new sample");
+}
+
+#[test]
 fn a_removed_field_is_refused() {
     assert_says(&refused(removed_field::guard), r#"would read as {}"#);
 }

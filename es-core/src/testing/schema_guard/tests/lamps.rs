@@ -1,4 +1,6 @@
 //! One aggregate in many versions: each is a change that a developer may make.
+use std::collections::HashSet;
+
 use super::{File, SchemaGuard, schema_guard};
 
 /// A version of the lamp: what its second event carries, and samples of its events.
@@ -59,6 +61,28 @@ lamp!(narrower_type, [Dimmed { percent: -1 }], {
     #[event("Dimmed")]
     fn dim(&mut self, percent: i8) {}
 });
+
+lamp!(
+    a_set,
+    [Dimmed {
+        rooms: (0..9).map(|room| [room, 0]).collect()
+    }],
+    {
+        #[event("Dimmed")]
+        fn dim(&mut self, rooms: HashSet<[u8; 2]>) {}
+    }
+);
+
+lamp!(
+    another_set,
+    [Dimmed {
+        rooms: (1..10).map(|room| [room, 0]).collect()
+    }],
+    {
+        #[event("Dimmed")]
+        fn dim(&mut self, rooms: HashSet<[u8; 2]>) {}
+    }
+);
 
 lamp!(
     other_type,
