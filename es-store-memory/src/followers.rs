@@ -256,6 +256,9 @@ impl Followers {
         let Some(mut kept) = self.kept.remove(&built.follower) else {
             return Ok(());
         };
+        // The next who builds under that name is told from whoever did before.
+        let next = self.kept.entry(built.follower.clone()).or_default();
+        next.standing.epoch = new.epoch.next();
         let before = self.kept.remove(&built.live).unwrap_or_default();
         kept.standing = Standing {
             // Whoever still writes to what was there is fenced.

@@ -151,6 +151,8 @@ pub(crate) struct Sql {
     /// In their order, for what was built under the name `$3` to become that of `$1` on the log `$2`.
     pub(crate) swap_parked: [String; 5],
     pub(crate) swap_checkpoints: [String; 2],
+    /// The next who builds under that name is told from whoever did before.
+    pub(crate) keep_epoch: String,
     /// What is kept of a follower that is made anew, but for its lease.
     pub(crate) forget: [String; 3],
     pub(crate) read_stream: String,
@@ -414,6 +416,10 @@ impl Sql {
                         .to_owned(),
                 ),
             ],
+            keep_epoch: named(
+                "INSERT INTO {checkpoints} (follower, log, position, epoch) VALUES ($1, $2, 0, $3)"
+                    .to_owned(),
+            ),
             forget: [
                 named("DELETE FROM {parked} WHERE follower = $1 AND log = $2".to_owned()),
                 named("DELETE FROM {dropped} WHERE follower = $1 AND log = $2".to_owned()),

@@ -60,6 +60,8 @@ pub(crate) async fn swap(
     if let Some(refused) = built.refusal(&new, &old) {
         return Err(Undone::Refused(refused));
     }
+    let [name, log] = key(&built.live);
+    let [from, _] = key(&built.follower);
     let after = made(transaction, sql, &built.follower)
         .await?
         .unwrap_or_default();
@@ -77,8 +79,6 @@ pub(crate) async fn swap(
         }
     }
 
-    let [name, log] = key(&built.live);
-    let [from, _] = key(&built.follower);
     // Whoever still writes to what was there is fenced.
     let epoch = stored(old.epoch.next().get())?;
     let values: [&(dyn ToSql + Sync); 4] = [&name, &log, &from, &epoch];
@@ -88,6 +88,9 @@ pub(crate) async fn swap(
     let [forget, rename] = &sql.swap_checkpoints;
     transaction.execute(forget, &values[..2]).await?;
     transaction.execute(rename, &values).await?;
+    let epoch = stored(new.epoch.next().get())?;
+    let kept: [&(dyn ToSql + Sync); 3] = [&from, &log, &epoch];
+    transaction.execute(&sql.keep_epoch, &kept).await?;
     transaction.execute(&sql.notify, &[&shared.handle]).await?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use es_core::Position;
 use es_core::persistence::{
     AppendError, BoxError, BoxFuture, EventSet, Filter, FollowerId, LeaseError, Record, Recorded,
     Store,
@@ -463,21 +464,23 @@ fn swap_in_transaction(connection: &Connection, sql: &Sql, built: &Output) -> Re
     if let Some(refused) = built.refusal(&new, &old) {
         return Err(refused.into());
     }
+    let (FollowerId { name, log }, from) = (&built.live, &built.follower.name);
     let after = made(&transaction, sql, &built.follower)?.unwrap_or_default();
     // A table that is not known to be the projection's is left alone, and then in the way.
     let before = match made(&transaction, sql, &built.live)? {
         Some(before) => before,
-        None if old.position == es_core::Position::START => Made::default(),
+        None if old.position == Position::START => Made::default(),
         // Kept before it was kept what is made.
         None => after.clone(),
     };
     before.drop_tables(&transaction)?;
     after.put_in_place(&transaction)?;
-    let (FollowerId { name, log }, from) = (&built.live, &built.follower.name);
     // Whoever still writes to what was there is fenced.
     let epoch = old.epoch.next().get().cast_signed();
     for statement in &sql.swap {
         transaction.execute(statement, params![name, log, from, epoch])?;
     }
+    let epoch = new.epoch.next().get().cast_signed();
+    transaction.execute(&sql.keep_epoch, params![from, log, epoch])?;
     commit(&transaction)
 }

@@ -39,6 +39,8 @@ pub(crate) struct Sql {
     pub(crate) write_dropped: String,
     /// What of a follower takes the name of another: its parked events, what was dropped of them, and its checkpoint.
     pub(crate) swap: [String; 6],
+    /// The next who builds under that name is told from whoever did before.
+    pub(crate) keep_epoch: String,
     /// What is kept of a follower that is made anew, but for its lease.
     pub(crate) forget: [String; 3],
     pub(crate) read_stream: OfStream,
@@ -233,6 +235,9 @@ impl Sql {
                          stopped = NULL, stopped_by = NULL, stopped_at = NULL WHERE follower = ?3 AND log = ?2"
                 ),
             ],
+            keep_epoch: format!(
+                "INSERT INTO {p}checkpoints (follower, log, position, epoch) VALUES (?1, ?2, 0, ?3)"
+            ),
             forget: [
                 format!("DELETE FROM {p}parked WHERE follower = ?1 AND log = ?2"),
                 format!("DELETE FROM {p}dropped WHERE follower = ?1 AND log = ?2"),

@@ -66,7 +66,8 @@ pub trait Follower: Send + 'static {
     }
 
     /// Puts what was built under another name in the place of what readers see, with its checkpoint and what it parked, in one transaction, unless
-    /// it is [refused](Output::refusal).
+    /// it is [refused](Output::refusal). Under the name that it was built under, the epoch goes on being raised, so that who built there before is
+    /// refused.
     ///
     /// # Errors
     /// [`HandleError`]; nothing was changed.

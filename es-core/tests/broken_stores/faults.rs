@@ -135,6 +135,7 @@ faults! {
     ForgetsWhoDropped: what_is_parked_waits_in_order_and_leaves_a_record_when_dropped,
     KeepsHalfABatch: an_effect_and_its_checkpoint_become_visible_together,
     ShowsWhatIsBuilt: two_revisions_stand_beside_each_other_until_one_takes_the_place,
+    BeginsAgainWithTheFirstEpoch: who_built_what_took_the_place_is_told_from_who_builds_next,
     KeepsWhatIsRehearsed: a_dry_run_leaves_the_store_as_it_was,
     SkipsWhatFails: a_panic_in_a_handler_changes_that_follower_alone,
     TakesWhatRunsInsideForAFollower: a_projection_inside_of_commits_is_never_behind,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use es_core::persistence::{
-    BoxFuture, CheckpointStore, Commit, EventStore, Filter, Lease, LeaseError, LeaseRequest,
+    BoxFuture, CheckpointStore, Commit, Epoch, EventStore, Filter, Lease, LeaseError, LeaseRequest,
     Recorded, Store,
 };
 use es_core::system::{Batch, HandleError, Output};
@@ -39,7 +39,12 @@ impl Broken {
             }
             _ => {}
         }
+        let is_beside = request.follower.name.contains('@');
         match self.store.lease(request).await {
+            Ok(lease) if self.fault == BeginsAgainWithTheFirstEpoch && is_beside => Ok(Lease {
+                epoch: Epoch::NONE.next(),
+                ..lease
+            }),
             Err(LeaseError::Inline { follower }) if self.fault == LeasesWhatRunsInside => {
                 let standing = self.store.standing(&follower).await?;
                 Ok(Lease {

@@ -1,12 +1,15 @@
 //! Laws 26, 28, 30, 31 and 33: what a follower makes in the store.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::{Harness, Journal, Noted, append, not_run, stream, write};
 use crate::application::{Application, Error};
 use crate::domain::Position;
-use crate::persistence::{BoxError, CheckpointStore, EventStore, Filter, FollowerId, Span};
-use crate::system::{FollowError, Follower, OnFailure, State, System};
+use crate::persistence::{
+    BoxError, CheckpointStore, EventStore, Filter, FollowerId, LeaseError, LeaseRequest, Span,
+};
+use crate::system::{FollowError, Follower, OnFailure, Output, State, System};
 
 /// The follower of a law.
 const NAME: &str = "journal";
@@ -135,6 +138,38 @@ pub async fn two_revisions_stand_beside_each_other_until_one_takes_the_place<H: 
         Position::START
     );
     settled(&old).await.expect_err("the old one is outdated");
+}
+
+/// Law 27, of what is built beside.
+pub async fn who_built_what_took_the_place_is_told_from_who_builds_next<H: Harness>(harness: H) {
+    let Some((store, _, mut follower)) = begun("law 27", &harness, sound(1)).await else {
+        return;
+    };
+    let beside = Output::alongside(id(), 1, "again");
+    let request = |holder: &str, epoch| LeaseRequest {
+        follower: beside.follower.clone(),
+        holder: holder.to_owned(),
+        length: Duration::from_secs(60),
+        epoch,
+        stopped: None,
+    };
+    let taken = store.lease(request("one", None)).await;
+    let before = taken.expect("nobody has it").epoch;
+    let built = Output {
+        epoch: Some(before),
+        anew: true,
+        ..beside.clone()
+    };
+    follower.prepare(&built).await.expect("it is leased");
+    follower.swap(&built).await.expect("it is as far");
+    let taken = store.lease(request("other", None)).await;
+    let now = taken.expect("nobody has it").epoch;
+    assert!(now > before, "{now:?} is not above {before:?}");
+    let renewed = store.lease(request("one", Some(before))).await;
+    assert!(
+        matches!(renewed, Err(LeaseError::Fenced { .. })),
+        "{renewed:?}"
+    );
 }
 
 /// Law 31.

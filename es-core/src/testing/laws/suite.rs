@@ -123,6 +123,7 @@ macro_rules! each_law {
             leases::a_checkpoint_keeps_the_commit_it_stands_at
             followers::an_effect_and_its_checkpoint_become_visible_together
             followers::two_revisions_stand_beside_each_other_until_one_takes_the_place
+            followers::who_built_what_took_the_place_is_told_from_who_builds_next
             followers::a_dry_run_leaves_the_store_as_it_was
             followers::a_panic_in_a_handler_changes_that_follower_alone
             inline::a_projection_inside_of_commits_is_never_behind
