@@ -253,6 +253,9 @@ impl Followers {
         if let Some(refused) = built.refusal(&new, &seen) {
             return Err(refused);
         }
+        if let Some(overtaken) = self.overtaken(built, seen.position) {
+            return Err(overtaken);
+        }
         let Some(mut kept) = self.kept.remove(&built.follower) else {
             return Ok(());
         };
@@ -273,6 +276,27 @@ impl Followers {
         kept.placed.splice(0..0, before.placed);
         self.kept.insert(built.live.clone(), kept);
         Ok(())
+    }
+
+    /// Refuses what has set aside what is, in what readers see up to a position, not set aside, or later, or given up on: somebody may have decided
+    /// about it, or handled it, since whoever builds looked.
+    fn overtaken(&self, built: &Output, seen: Position) -> Option<AppendError> {
+        let none = Kept::default();
+        let kept = |follower| self.kept.get(follower).unwrap_or(&none);
+        let (new, live) = (kept(&built.follower), kept(&built.live));
+        let is_overtaken = |failed: &&Parked| {
+            let mut waiting = live.parked.iter();
+            let is_set_aside = waiting
+                .any(|other| other.stream == failed.stream && other.position <= failed.position);
+            let mut dropped = live.dropped.iter();
+            let is_given_up = dropped.any(|dropped| dropped.position == failed.position);
+            failed.failure.is_some() && failed.position <= seen && (!is_set_aside || is_given_up)
+        };
+        let overtaken = new.parked.iter().find(is_overtaken)?;
+        (!built.anew).then(|| AppendError::Parking {
+            follower: built.follower.clone(),
+            position: overtaken.position,
+        })
     }
 
     pub(crate) fn lease(

@@ -153,6 +153,8 @@ pub(crate) struct Sql {
     pub(crate) swap_checkpoints: [String; 2],
     /// The next who builds under that name is told from whoever did before.
     pub(crate) keep_epoch: String,
+    /// What keeps `$3` from the place of `$1`, which is as far as `$4`.
+    pub(crate) read_overtaken: String,
     /// What is kept of a follower that is made anew, but for its lease.
     pub(crate) forget: [String; 3],
     pub(crate) read_stream: String,
@@ -418,6 +420,15 @@ impl Sql {
             ],
             keep_epoch: named(
                 "INSERT INTO {checkpoints} (follower, log, position, epoch) VALUES ($1, $2, 0, $3)"
+                    .to_owned(),
+            ),
+            // Set aside in what was built, and in what readers see not at all, later, or given up on.
+            read_overtaken: named(
+                "SELECT n.position FROM {parked} AS n WHERE n.follower = $3 AND n.log = $2 AND n.failure IS NOT NULL AND n.position <= $4 \
+                 AND (NOT EXISTS (SELECT FROM {parked} AS o WHERE o.follower = $1 AND o.log = $2 \
+                         AND o.category = n.category AND o.stream = n.stream AND o.position <= n.position) \
+                     OR EXISTS (SELECT FROM {dropped} AS d WHERE d.follower = $1 AND d.log = $2 AND d.position = n.position)) \
+                 ORDER BY n.position LIMIT 1"
                     .to_owned(),
             ),
             forget: [

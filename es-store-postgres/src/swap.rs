@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use es_core::Position;
-use es_core::persistence::FollowerId;
+use es_core::persistence::{AppendError, FollowerId};
 use es_core::system::Output;
 use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
@@ -13,7 +13,7 @@ use crate::connection::milliseconds;
 use crate::error::Fault;
 use crate::followers::{key, locked};
 use crate::projection::own::Undone;
-use crate::records::{column, stored};
+use crate::records::{column, ordinal, stored};
 use crate::sql::{Sql, quoted};
 use crate::store::Shared;
 use crate::tables::Made;
@@ -62,6 +62,15 @@ pub(crate) async fn swap(
     }
     let [name, log] = key(&built.live);
     let [from, _] = key(&built.follower);
+    if !built.anew {
+        // Somebody may have decided about it, or handled it, since whoever builds looked.
+        let values: [&(dyn ToSql + Sync); 4] = [&name, &log, &from, &stored(old.position.get())?];
+        if let Some(row) = transaction.query_opt(&sql.read_overtaken, &values).await? {
+            let follower = built.follower.clone();
+            let position = Position::from(ordinal(&row, 0)?);
+            return Err(Undone::Refused(AppendError::Parking { follower, position }));
+        }
+    }
     let after = made(transaction, sql, &built.follower)
         .await?
         .unwrap_or_default();

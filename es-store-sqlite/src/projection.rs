@@ -10,9 +10,10 @@ use es_core::persistence::{
     Store,
 };
 use es_core::system::{Batch, Follower, HandleError, Output, Projection, Settings};
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::error::{explained, is_of_a_foreign_key};
+use crate::records::{counter, stored};
 use crate::sql::Sql;
 use crate::tables::{Made, made, runs_inside, within};
 use crate::{SqliteStore, followers};
@@ -465,6 +466,16 @@ fn swap_in_transaction(connection: &Connection, sql: &Sql, built: &Output) -> Re
         return Err(refused.into());
     }
     let (FollowerId { name, log }, from) = (&built.live, &built.follower.name);
+    if !built.anew {
+        // Somebody may have decided about it, or handled it, since whoever builds looked.
+        let mut statement = transaction.prepare_cached(&sql.read_overtaken)?;
+        let values = params![name, log, from, stored(old.position.get())?];
+        let overtaken = statement.query_row(values, |row| counter(row, 0));
+        if let Some(position) = overtaken.optional()? {
+            let (follower, position) = (built.follower.clone(), Position::from(position));
+            return Err(AppendError::Parking { follower, position }.into());
+        }
+    }
     let after = made(&transaction, sql, &built.follower)?.unwrap_or_default();
     // A table that is not known to be the projection's is left alone, and then in the way.
     let before = match made(&transaction, sql, &built.live)? {

@@ -41,6 +41,8 @@ pub(crate) struct Sql {
     pub(crate) swap: [String; 6],
     /// The next who builds under that name is told from whoever did before.
     pub(crate) keep_epoch: String,
+    /// What keeps `?3` from the place of `?1`, which is as far as `?4`.
+    pub(crate) read_overtaken: String,
     /// What is kept of a follower that is made anew, but for its lease.
     pub(crate) forget: [String; 3],
     pub(crate) read_stream: OfStream,
@@ -237,6 +239,14 @@ impl Sql {
             ],
             keep_epoch: format!(
                 "INSERT INTO {p}checkpoints (follower, log, position, epoch) VALUES (?1, ?2, 0, ?3)"
+            ),
+            // Set aside in what was built, and in what readers see not at all, later, or given up on.
+            read_overtaken: format!(
+                "SELECT position FROM {p}parked AS n WHERE n.follower = ?3 AND n.log = ?2 AND n.failure IS NOT NULL AND n.position <= ?4 \
+                 AND (NOT EXISTS (SELECT 1 FROM {p}parked AS o WHERE o.follower = ?1 AND o.log = ?2 \
+                         AND o.category = n.category AND o.stream = n.stream AND o.position <= n.position) \
+                     OR EXISTS (SELECT 1 FROM {p}dropped AS d WHERE d.follower = ?1 AND d.log = ?2 AND d.position = n.position)) \
+                 ORDER BY position LIMIT 1"
             ),
             forget: [
                 format!("DELETE FROM {p}parked WHERE follower = ?1 AND log = ?2"),

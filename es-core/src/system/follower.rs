@@ -66,8 +66,9 @@ pub trait Follower: Send + 'static {
     }
 
     /// Puts what was built under another name in the place of what readers see, with its checkpoint and what it parked, in one transaction, unless
-    /// it is [refused](Output::refusal). Under the name that it was built under, the epoch goes on being raised, so that who built there before is
-    /// refused.
+    /// it is [refused](Output::refusal), or an event up to where readers are failed in it that is, in what they see, not set aside, nor an earlier
+    /// one of its stream, or was given up on ([`AppendError::Parking`]; not where it is [anew](Output::anew)): that may have changed until then.
+    /// Under the name that it was built under, the epoch goes on being raised, so that who built there before is refused.
     ///
     /// # Errors
     /// [`HandleError`]; nothing was changed.

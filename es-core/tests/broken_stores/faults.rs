@@ -136,6 +136,7 @@ faults! {
     KeepsHalfABatch: an_effect_and_its_checkpoint_become_visible_together,
     ShowsWhatIsBuilt: two_revisions_stand_beside_each_other_until_one_takes_the_place,
     BeginsAgainWithTheFirstEpoch: who_built_what_took_the_place_is_told_from_who_builds_next,
+    SwapsWhateverIsParked: what_takes_the_place_lacks_nothing_that_was_handled_or_given_up_on,
     KeepsWhatIsRehearsed: a_dry_run_leaves_the_store_as_it_was,
     SkipsWhatFails: a_panic_in_a_handler_changes_that_follower_alone,
     TakesWhatRunsInsideForAFollower: a_projection_inside_of_commits_is_never_behind,

@@ -211,6 +211,12 @@ impl Follower for Wrong {
     }
 
     fn swap<'a>(&'a mut self, built: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
-        self.sound.swap(built)
+        Box::pin(async move {
+            let built = Output {
+                anew: built.anew || self.fault == SwapsWhateverIsParked,
+                ..built.clone()
+            };
+            self.sound.swap(&built).await
+        })
     }
 }

@@ -197,6 +197,8 @@ async fn built_with_an_event_set_aside(store: &MemoryStore, app: &Application) {
         checkpoint: Some(advance),
     };
     store.commit(commit).await.expect("it has the lease");
+    // As of a log that is gone: what readers see is no reason then.
+    output.anew = true;
     follower.swap(&output).await.expect("it is as far");
 }
 

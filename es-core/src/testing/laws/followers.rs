@@ -3,13 +3,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::{Harness, Journal, Noted, append, not_run, stream, write};
+use super::{Harness, Journal, Noted, advance, append, not_run, stream, write};
 use crate::application::{Application, Error};
 use crate::domain::Position;
 use crate::persistence::{
-    BoxError, CheckpointStore, EventStore, Filter, FollowerId, LeaseError, LeaseRequest, Span,
+    AppendError, BoxError, CheckpointStore, EventStore, Filter, FollowerId, LeaseError,
+    LeaseRequest, Parking, Span, Verdict,
 };
-use crate::system::{FollowError, Follower, OnFailure, Output, State, System};
+use crate::system::{FollowError, Follower, HandleError, OnFailure, Output, State, System};
 
 /// The follower of a law.
 const NAME: &str = "journal";
@@ -170,6 +171,71 @@ pub async fn who_built_what_took_the_place_is_told_from_who_builds_next<H: Harne
         matches!(renewed, Err(LeaseError::Fenced { .. })),
         "{renewed:?}"
     );
+}
+
+/// Law 30, where somebody decides about what is parked, or it is handled, just before.
+pub async fn what_takes_the_place_lacks_nothing_that_was_handled_or_given_up_on<H: Harness>(
+    harness: H,
+) {
+    let fails = Arc::new(AtomicBool::new(true));
+    let still = Arc::clone(&fails);
+    let journal = Journal::new(NAME, 1, move |_| match still.load(Ordering::SeqCst) {
+        true => Err("as a bug would".into()),
+        false => Ok(()),
+    });
+    let Some((store, app, live)) = begun("law 30", &harness, journal.clone()).await else {
+        return;
+    };
+    let Some(mut built) = harness.follow(&store, journal) else {
+        return;
+    };
+    write(&store, [append(&stream(1), 0, 1), append(&stream(2), 0, 1)]).await;
+    let live = live.on_failure(OnFailure::park().retries(0));
+    let live = System::new("live").follow(&app, live);
+    settled(&live).await.expect("what fails is set aside");
+    let output = Output::alongside(id(), 1, "old");
+    built.prepare(&output).await.expect("nobody is in its way");
+    let aside = |number: u64| Parking::Aside {
+        stream: stream(number.into()),
+        position: Position::from(number),
+        failure: "as a bug would".to_owned(),
+        attempts: 1,
+    };
+    let mut both = advance(&output.follower, 0, 2, []);
+    if let Some(checkpoint) = &mut both.checkpoint {
+        checkpoint.parking = vec![aside(1), aside(2)];
+    }
+    store.commit(both).await.expect("both fail there, too");
+    let handle = live.follower(NAME);
+    let (first, second) = (stream(1), stream(2));
+    let dropped = handle.drop_parked(&first, Position::from(1), "ann", "it is nonsense");
+    dropped.await.expect("it is parked");
+    assert_is_parked(built.swap(&output).await, 1);
+    assert_eq!(handle.parked().await.expect("it can be read").len(), 1);
+
+    fails.store(false, Ordering::SeqCst);
+    let retried = handle.retry(&second).await;
+    retried.expect("it is parked");
+    settled(&live).await.expect("it is mended");
+    assert_is_parked(built.swap(&output).await, 1);
+    let given_up = Verdict::Drop {
+        position: Position::from(1),
+        by: "ann".to_owned(),
+        reason: "it is nonsense".to_owned(),
+    };
+    let decided = store.decide(&output.follower, &first, given_up).await;
+    decided.expect("it is parked");
+    assert_is_parked(built.swap(&output).await, 2);
+    assert_eq!(seen(&harness.noted(&store, None).await), [(2, 1)]);
+}
+
+fn assert_is_parked(swapped: Result<(), HandleError>, expected: u64) {
+    match swapped {
+        Err(HandleError::Store(AppendError::Parking { position, .. })) => {
+            assert_eq!(position.get(), expected);
+        }
+        other => panic!("the event at position {expected} is set aside in it, so not {other:?}"),
+    }
 }
 
 /// Law 31.
