@@ -128,6 +128,45 @@ fn who_is_forgotten_while_it_is_run_does_not_do_everything_again() {
     });
 }
 
+#[test]
+fn who_stands_by_for_one_that_is_forgotten_does_not_do_everything_again() {
+    block_on(async {
+        let (_, school) = application("school");
+        let (store, office) = application("office");
+        let certificates = |name: &str| Certificates.onto(&office).named(name);
+        let system = |name: &str| System::new(name).follow(&school, certificates("certificates"));
+        trained(&school, 1, &["sit"]).await;
+        system("first").settle().await.unwrap();
+
+        // Somebody else has its lease, and is stopped.
+        let id = FollowerId::new("certificates", "school");
+        let request = |length, epoch| LeaseRequest {
+            follower: id.clone(),
+            holder: "another".to_owned(),
+            length,
+            epoch,
+            stopped: None,
+        };
+        let lease = store.lease(request(Duration::from_secs(60), None));
+        let lease = lease.await.unwrap();
+        let second = system("second");
+        second.settle().await.unwrap();
+        let given_back = request(Duration::ZERO, Some(lease.epoch));
+        store.lease(given_back).await.unwrap();
+
+        let renamed = System::new("renamed").follow(&school, certificates("diplomas"));
+        assert!(renamed.forget(&id, "ann", "renamed").await.unwrap());
+        train(&school, 1, "bow").await;
+        let stopped = second.settle().await.unwrap_err();
+        assert!(
+            format!("{stopped:?}").contains("it was forgotten, or put to the start"),
+            "{stopped:?}"
+        );
+        let certificate = office.get::<Certificate>(dog(1)).await.unwrap();
+        assert_eq!(certificate.tricks, 1);
+    });
+}
+
 /// Keeps leases, and lets nobody be put anywhere.
 struct Immovable(MemoryStore);
 

@@ -129,6 +129,8 @@ impl Engine<'_> {
             let failure = FORGOTTEN.to_owned();
             return Err(Halt::Stop(StopReason::Unable { failure }));
         }
+        // Who stands by finds out by that, too.
+        self.followed.know(standing.position);
         let seen = standing.revision;
         let (mut output, swaps) = match &self.goal {
             Goal::Follow | Goal::Build { swap: true, .. } if seen > revision => {
