@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use es_core::persistence::{BoxFuture, EventStore, ReadError, Record, Slice};
 use es_core::system::{FollowError, OnFailure, State};
 use es_core::testing::{Intercept, Intercepted};
-use es_core::{Application, Error, Follower, ProcessManager, StreamId, System};
+use es_core::{Application, Error, ErrorKind, Follower, ProcessManager, StreamId, System};
 use es_store_memory::MemoryStore;
 use pollster::block_on;
 
@@ -35,6 +35,13 @@ impl Intercept for Away {
             return Box::pin(async { Err(ReadError::Unavailable("it starts anew".into())) });
         }
         self.store.read_stream(stream, slice)
+    }
+
+    fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(ReadError::Unavailable("it starts anew".into())) });
+        }
+        self.store.owner(name)
     }
 }
 
@@ -76,6 +83,24 @@ fn a_store_that_a_handler_cannot_reach_is_waited_for() {
             system.settle().await.unwrap();
             assert_eq!(certified(&office, number).await, 1);
         }
+    });
+}
+
+#[test]
+fn a_log_that_cannot_be_asked_whose_it_is_is_waited_for() {
+    block_on(async {
+        let away = Away::default();
+        let school = Application::builder(Intercepted(away.clone()));
+        let school = school.name("school").build();
+        let (_, office) = application("office");
+        let system = System::new("school").follow(&school, Certificates.onto(&office));
+        away.is_away.store(true, Ordering::SeqCst);
+        let error = system.settle().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        away.is_away.store(false, Ordering::SeqCst);
+        trained(&school, 1, &["sit"]).await;
+        system.settle().await.unwrap();
+        assert_eq!(certified(&office, 1).await, 1);
     });
 }
 

@@ -2,7 +2,7 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use crate::application::{Error, LoadError, LogError};
+use crate::application::{Error, LoadError, LogError, OpenError};
 use crate::persistence::{AppendError, CodecError, DecodeError, Epoch, LeaseError, ReadError};
 use crate::system::StopReason;
 use crate::system::follower::HandleError;
@@ -137,13 +137,21 @@ impl From<ReadError> for Halt {
     }
 }
 
+impl From<OpenError> for Halt {
+    fn from(error: OpenError) -> Self {
+        let failure = told(&error);
+        match error {
+            OpenError::Foreign { .. } => Self::Stop(StopReason::Unable { failure }),
+            OpenError::Store(_) => Self::Unreachable(failure),
+        }
+    }
+}
+
 impl From<Error> for Halt {
     fn from(error: Error) -> Self {
-        match &error {
-            Error::Log(LogError::Open(_)) => Self::Stop(StopReason::Unable {
-                failure: told(&error),
-            }),
-            _ => Self::Unreachable(told(&error)),
+        match error {
+            Error::Log(LogError::Open(error)) => error.into(),
+            error => Self::Unreachable(told(&error)),
         }
     }
 }

@@ -14,7 +14,6 @@ use crate::persistence::{
 use crate::system::StopReason;
 use crate::system::followed::Followed;
 use crate::system::follower::Output;
-use crate::system::state::told;
 use crate::system::watch::LOOK_AGAIN;
 
 /// How many events are read at once at first.
@@ -115,12 +114,7 @@ impl Engine<'_> {
 
     /// Takes the lease of what is to be made, and finds out where that stands.
     pub(super) async fn begin(&mut self) -> Result<(), Halt> {
-        let checked = self.followed.app.check_owner().await;
-        checked.map_err(|error| {
-            Halt::Stop(StopReason::Unable {
-                failure: told(&error),
-            })
-        })?;
+        self.followed.app.check_owner().await?;
         let live = &self.followed.id;
         let revision = self.followed.revision;
         let standing = self.store().standing(live).await?;
