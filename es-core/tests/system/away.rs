@@ -2,21 +2,27 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use es_core::persistence::{BoxFuture, EventStore, ReadError, Record, Slice};
+use es_core::persistence::{
+    AppendError, BoxFuture, Commit, Committed, EventStore, ReadError, Record, Recorded, Slice,
+};
 use es_core::system::{FollowError, OnFailure, State};
 use es_core::testing::{Intercept, Intercepted};
-use es_core::{Application, Error, ErrorKind, Follower, ProcessManager, StreamId, System};
+use es_core::{
+    Application, BoxError, Error, ErrorKind, Follower, ProcessManager, StreamId, System, UnitOfWork,
+};
 use es_store_memory::MemoryStore;
 use pollster::block_on;
+use uuid::Uuid;
 
 use crate::chains::certified;
-use crate::school::{Certificates, Members, application, trained};
+use crate::school::{Certificates, Dog, DogEvent, Members, application, dog, trained};
 
-/// Where nothing is read while it is away.
+/// Where nothing is read while it is away, and nothing is written while it is shut.
 #[derive(Clone, Default)]
 struct Away {
     store: MemoryStore,
     is_away: Arc<AtomicBool>,
+    is_shut: Arc<AtomicBool>,
 }
 
 impl Intercept for Away {
@@ -35,6 +41,13 @@ impl Intercept for Away {
             return Box::pin(async { Err(ReadError::Unavailable("it starts anew".into())) });
         }
         self.store.read_stream(stream, slice)
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
+        if self.is_shut.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(AppendError::Unavailable("it starts anew".into())) });
+        }
+        self.store.commit(commit)
     }
 
     fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {
@@ -82,6 +95,63 @@ fn a_store_that_a_handler_cannot_reach_is_waited_for() {
             away.is_away.store(false, Ordering::SeqCst);
             system.settle().await.unwrap();
             assert_eq!(certified(&office, number).await, 1);
+        }
+    });
+}
+
+/// Answers each event by one of a third application, which is saved apart.
+struct Letters {
+    post: Application,
+    updates: bool,
+}
+
+impl ProcessManager for Letters {
+    const NAME: &'static str = "letters";
+    type Events = DogEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<DogEvent>,
+        work: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        let id = Uuid::from_u128(u128::from(event.position.get()));
+        let post = &self.post;
+        let send = async || match self.updates {
+            true => {
+                let sent = post
+                    .update(dog(1), |dog: &mut Dog| dog.add_trick("write"))
+                    .await;
+                sent.map(|_| ()).map_err(BoxError::from)
+            }
+            false => {
+                let sent = post.save(&mut Dog::register(id)).await;
+                sent.map(|_| ()).map_err(BoxError::from)
+            }
+        };
+        work.outside("send a letter", send).await?;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_store_that_a_handler_cannot_save_to_is_waited_for() {
+    block_on(async {
+        for updates in [true, false] {
+            let (_, school) = application("school");
+            let (_, office) = application("office");
+            let away = Away::default();
+            let post = Application::builder(Intercepted(away.clone()));
+            let post = post.name("post").build();
+            trained(&post, 1, &["sit"]).await;
+            let letters = Letters { post, updates };
+            let follower = letters.onto(&office);
+            let follower = follower.on_failure(OnFailure::park().retries(0));
+            let system = System::new("school").follow(&school, follower);
+            trained(&school, 2, &["sit"]).await;
+            away.is_shut.store(true, Ordering::SeqCst);
+            waits(&system, "letters").await;
+            away.is_shut.store(false, Ordering::SeqCst);
+            system.settle().await.unwrap();
         }
     });
 }

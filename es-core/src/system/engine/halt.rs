@@ -1,8 +1,10 @@
 //! Why a turn is broken off, and which error of a store means what.
+use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use crate::application::{Error, LoadError, LogError, OpenError};
+use crate::ErrorKind;
+use crate::application::{Error, LoadError, LogError, OpenError, UpdateError};
 use crate::persistence::{AppendError, CodecError, DecodeError, Epoch, LeaseError, ReadError};
 use crate::system::StopReason;
 use crate::system::follower::HandleError;
@@ -35,7 +37,18 @@ pub(in crate::system) fn is_away(error: &(dyn StdError + 'static)) -> bool {
             return true;
         }
         matches!(cause.downcast_ref(), Some(ReadError::Unavailable(_)))
+            || saved(cause).is_some_and(|error| {
+                matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unknown)
+            })
     })
+}
+
+/// What an application answered that the handler saved to by itself. What a store says of a commit is no cause of it.
+fn saved<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
+    if let Some(UpdateError::Failed(error)) = error.downcast_ref::<UpdateError<Infallible>>() {
+        return Some(error);
+    }
+    error.downcast_ref()
 }
 
 /// Whether an error comes of what this program does not know and another does, which wrote it: the event itself, or one of an aggregate that its
