@@ -101,7 +101,14 @@ pub async fn a_version_already_present_is_a_conflict_and_nothing_is_stored(harne
     write(&store, [append(&stream(1), 0, 3)]).await;
     assert_conflict(&store, commit([append(&stream(1), 2, 2)]), &stream(1), 2, 3).await;
     assert_conflict(&store, commit([append(&stream(1), 0, 1)]), &stream(1), 0, 3).await;
+    // Somebody decided by a stream to which nothing is written.
+    for expected in [0, 2] {
+        let decided = commit([append(&stream(2), 0, 1), append(&stream(1), expected, 0)]);
+        assert_conflict(&store, decided, &stream(1), expected, 3).await;
+    }
     assert_eq!(versions(&store, &stream(1), Slice::all()).await, [1, 2, 3]);
+    let nothing: [u64; 0] = [];
+    assert_eq!(versions(&store, &stream(2), Slice::all()).await, nothing);
 }
 
 /// Law 4.
