@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use es_core::application::{Retry, SaveError};
+use es_core::application::{Retry, SaveError, SnapshotPolicy};
 use es_core::persistence::{
     AppendError, Clock, Commit, Committed, EventStore, FollowerId, Metadata, ReadError, Record,
     Slice,
@@ -24,6 +24,7 @@ use es_core::{
 use es_store_memory::MemoryStore;
 use futures_core::future::BoxFuture;
 use pollster::block_on;
+use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
@@ -417,6 +418,53 @@ fn a_refusal_over_two_aggregates_is_of_states_that_were_there_together() {
         },
     ));
     assert!(!matches!(decided, Err(UpdateError::Refused(Differ))));
+}
+
+#[test]
+fn the_body_of_an_event_sees_no_times_wherever_replaying_begins() {
+    #[derive(Aggregate, Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[aggregate("Door", snapshot_every = 1, cached)]
+    struct Door {
+        root: Root<Self>,
+        times: Vec<Option<SystemTime>>,
+    }
+
+    #[events]
+    impl Door {
+        #[event("Hung")]
+        fn hang() -> Self {
+            Self {
+                root: Root::new(),
+                times: Vec::new(),
+            }
+        }
+
+        #[event("Opened")]
+        fn open(&mut self) {
+            self.times.extend([self.created_at(), self.modified_at()]);
+        }
+    }
+
+    let store = MemoryStore::new();
+    let app = |policy| Application::builder(store.clone()).snapshots(policy);
+    let writer = app(SnapshotPolicy::ByHand).cache(0).build();
+    let cached = app(SnapshotPolicy::Off).build();
+    let mut door = Door::hang();
+    block_on(writer.save(&mut door)).unwrap();
+    block_on(writer.snapshot::<Door>(door.id())).unwrap();
+    block_on(cached.get::<Door>(door.id())).unwrap();
+    door.open();
+    block_on(writer.save(&mut door)).unwrap();
+
+    assert_eq!(door.times, [None, None]);
+    let from_snapshot = block_on(writer.get::<Door>(door.id())).unwrap();
+    assert_eq!(from_snapshot, door);
+    let from_cache = block_on(cached.get::<Door>(door.id())).unwrap();
+    assert_eq!(from_cache, door);
+    for again in [from_snapshot, from_cache] {
+        assert_eq!(again.created_at(), door.created_at());
+        assert_eq!(again.modified_at(), door.modified_at());
+    }
 }
 
 #[test]

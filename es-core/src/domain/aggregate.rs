@@ -164,13 +164,14 @@ pub trait Aggregate: Events {
         self.root().pending()
     }
 
-    /// When its first event was saved, in microseconds; `None` before that.
+    /// When its first event was saved, in microseconds; `None` before that, and in the body of an event.
     #[must_use]
     fn created_at(&self) -> Option<SystemTime> {
         self.root().created_at()
     }
 
-    /// When its newest saved event was saved, in microseconds; `None` before that.
+    /// When its newest saved event was saved, in microseconds; `None` before that, and in the body of an event, for what comes from the clock is a
+    /// parameter.
     #[must_use]
     fn modified_at(&self) -> Option<SystemTime> {
         self.root().modified_at()

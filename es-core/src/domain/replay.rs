@@ -60,12 +60,12 @@ impl<A: Events> Replay<A> {
     /// Goes on from a state that was saved.
     pub(crate) fn resume(mut state: A) -> Self {
         let root = state.root_mut();
-        root.begin_replay();
+        let (created_at, modified_at) = root.begin_replay();
         Self {
             id: root.id(),
             version: root.version(),
-            created_at: root.created_at(),
-            modified_at: root.modified_at(),
+            created_at,
+            modified_at,
             state: Some(state),
         }
     }

@@ -169,9 +169,10 @@ impl<A> Root<A> {
         }
     }
 
-    /// Event methods record nothing from here on, until [`end_replay`](Root::end_replay).
-    pub(super) fn begin_replay(&mut self) {
+    /// Event methods record nothing from here on, until [`end_replay`](Root::end_replay), and no body sees the times, which are given back.
+    pub(super) fn begin_replay(&mut self) -> (Option<SystemTime>, Option<SystemTime>) {
         self.phase = Phase::Applying;
+        (self.created_at.take(), self.modified_at.take())
     }
 }
 
