@@ -272,7 +272,14 @@ impl Followers {
             stopped: None,
             ..kept.standing
         };
+        // What somebody gave up on, and what was built gave up on after them, has the record of that person's decision.
+        let is_known = |again: &Dropped| {
+            let mut known = before.dropped.iter();
+            known.any(|known| known.position == again.position)
+        };
+        kept.dropped.retain(|again| !is_known(again));
         kept.dropped.splice(0..0, before.dropped);
+        kept.dropped.sort_by_key(|dropped| dropped.position);
         kept.placed.splice(0..0, before.placed);
         self.kept.insert(built.live.clone(), kept);
         Ok(())

@@ -400,10 +400,10 @@ impl Sql {
             swap_parked: [
                 named("DELETE FROM {parked} WHERE follower = $1 AND log = $2 AND $3::text IS NOT NULL".to_owned()),
                 named("UPDATE {parked} SET follower = $1 WHERE follower = $3 AND log = $2".to_owned()),
-                // What was given up on once, and again by what was built, has the newer record.
+                // What somebody gave up on, and what was built gave up on after them, has the record of that person's decision.
                 named(
-                    "DELETE FROM {dropped} AS o WHERE o.follower = $1 AND o.log = $2 AND EXISTS ( \
-                         SELECT FROM {dropped} AS n WHERE n.follower = $3 AND n.log = $2 AND n.position = o.position)"
+                    "DELETE FROM {dropped} AS n WHERE n.follower = $3 AND n.log = $2 AND EXISTS ( \
+                         SELECT FROM {dropped} AS o WHERE o.follower = $1 AND o.log = $2 AND o.position = n.position)"
                         .to_owned(),
                 ),
                 named("UPDATE {dropped} SET follower = $1 WHERE follower = $3 AND log = $2".to_owned()),

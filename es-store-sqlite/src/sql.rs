@@ -38,7 +38,7 @@ pub(crate) struct Sql {
     pub(crate) read_dropped: String,
     pub(crate) write_dropped: String,
     /// What of a follower takes the name of another: its parked events, what was dropped of them, and its checkpoint.
-    pub(crate) swap: [String; 6],
+    pub(crate) swap: [String; 7],
     /// The next who builds under that name is told from whoever did before.
     pub(crate) keep_epoch: String,
     /// What keeps `?3` from the place of `?1`, which is as far as `?4`.
@@ -226,8 +226,13 @@ impl Sql {
                 format!(
                     "UPDATE {p}parked SET follower = ?1 WHERE follower = ?3 AND log = ?2 AND ?4 = ?4"
                 ),
+                // What somebody gave up on, and what was built gave up on after them, has the record of that person's decision.
                 format!(
-                    "UPDATE OR REPLACE {p}dropped SET follower = ?1 WHERE follower = ?3 AND log = ?2 AND ?4 = ?4"
+                    "DELETE FROM {p}dropped WHERE follower = ?3 AND log = ?2 AND ?4 = ?4 AND position IN \
+                         (SELECT position FROM {p}dropped WHERE follower = ?1 AND log = ?2)"
+                ),
+                format!(
+                    "UPDATE {p}dropped SET follower = ?1 WHERE follower = ?3 AND log = ?2 AND ?4 = ?4"
                 ),
                 format!(
                     "DELETE FROM {p}checkpoints WHERE follower = ?1 AND log = ?2 AND ?3 = ?3 AND ?4 = ?4"

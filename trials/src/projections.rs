@@ -421,6 +421,8 @@ pub async fn a_rebuild_takes_no_aggregate_from_readers<K: Kennel>() {
         "it is nonsense",
     );
     dropped.await.unwrap();
+    let decided = handle.dropped().await.unwrap();
+    assert_eq!(decided[0].by, "ann");
     system.settle().await.unwrap();
     // Nor is what somebody has given up on, and what comes behind it is handled as before.
     kennel
@@ -433,7 +435,11 @@ pub async fn a_rebuild_takes_no_aggregate_from_readers<K: Kennel>() {
         handle.rebuild().await.unwrap();
         assert_eq!(kennel.wall().await, wall(&[(1, &["bow"])]));
         assert_eq!(handle.parked().await.unwrap(), []);
-        assert_eq!(handle.dropped().await.unwrap()[0].by, "ann");
+        assert_eq!(
+            handle.dropped().await.unwrap(),
+            decided,
+            "who decided, when and why"
+        );
     }
 
     // Readers see of an aggregate what came before it was set aside; less than that is less.

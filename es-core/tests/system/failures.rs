@@ -226,6 +226,15 @@ fn what_is_dropped_leaves_a_record_of_who_when_and_why() {
         );
         assert_eq!(dropped[0].failure.as_deref(), Some("no dog can do that"));
         assert!(handle.retry(&stream(1)).await.is_err());
+        for _ in 0..2 {
+            handle.rebuild().await.unwrap();
+            assert_eq!(tricks(&store, 1), ["bow"]);
+            assert_eq!(
+                handle.dropped().await.unwrap(),
+                dropped,
+                "it is on record once"
+            );
+        }
     });
 }
 
