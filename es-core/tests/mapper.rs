@@ -366,13 +366,14 @@ fn numbers_and_keys_that_are_not_read_everywhere_are_refused() {
 
     let app = Application::new(MemoryStore::new());
     let refused = block_on(app.save(&mut Chart::draw(HashMap::from([((1, 2), 3)])))).unwrap_err();
-    assert!(matches!(
-        refused,
-        Error::Save(SaveError::Encode(EncodeError::NotJson {
-            event: "Drawn",
-            ..
-        }))
-    ));
+    let Error::Save(SaveError::Encode(EncodeError::NotJson { event, source, .. })) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(event, "Drawn");
+    assert_eq!(
+        source.to_string(),
+        "a key of a map must be text, a number or an enum without fields; store a list of pairs"
+    );
     let refused = block_on(app.save(&mut Chart::count(5))).unwrap_err();
     assert!(matches!(
         refused,

@@ -18,10 +18,14 @@ async fn a_conflict_that_never_ends_is_given_back() -> Result<()> {
             lamp.switch();
         })
         .await;
-    assert!(matches!(
-        refused,
-        Err(UpdateError::Failed(Error::Save(SaveError::Conflict { .. })))
-    ));
+    let Err(UpdateError::Failed(conflict @ Error::Save(SaveError::Conflict { .. }))) = refused
+    else {
+        panic!("{refused:?}")
+    };
+    assert!(
+        conflict.to_string().contains("the application's `Retry`"),
+        "it does not advise what was done, but says what can be set: {conflict}"
+    );
     assert_eq!(decided, 16);
     let version = app.get::<Lamp>(lamp.id()).await?.version();
     assert_eq!(version, Version::from(17), "its own events are not stored");

@@ -38,7 +38,7 @@ pub enum SaveError {
     },
     /// Another writer was faster.
     #[error(
-        "stream `{stream}` is at version {actual}, expected {expected}; get it again and decide again, as `update` does"
+        "stream `{stream}` is at version {actual}, expected {expected}; get it again and decide again, which `update` does as often as the application's `Retry` says"
     )]
     Conflict {
         /// The stream.

@@ -16,6 +16,13 @@ const DEEPEST: u8 = 127;
 /// JSON has such numbers, but an upcaster, a flattened field or a tagged enum would not read them again.
 const WIDE: &str = "a 128-bit integer cannot be read again everywhere; store it as text";
 
+/// What `serde_json` says of a key that is a tuple, a struct or the like.
+const NO_KEY: &str = "key must be a string";
+
+/// What is said instead.
+const PAIRS: &str =
+    "a key of a map must be text, a number or an enum without fields; store a list of pairs";
+
 /// A serializer, or a part of one, that is at some depth.
 pub(super) struct Faithful<S> {
     inner: S,
@@ -31,7 +38,7 @@ impl<S> Faithful<S> {
     fn down<T, E: Error>(self, open: impl FnOnce(S) -> Result<T, E>) -> Result<Faithful<T>, E> {
         if self.depth == DEEPEST {
             return Err(E::custom(format_args!(
-                "more than {DEEPEST} levels of nesting cannot be read again"
+                "more than {DEEPEST} levels of nesting cannot be read again; store it as text"
             )));
         }
         let depth = self.depth + 1;
@@ -58,7 +65,9 @@ impl<T: Serialize + ?Sized> Serialize for Inside<'_, T> {
 }
 
 fn not_finite<E: Error>(value: impl Display) -> E {
-    E::custom(format_args!("{value} has no JSON form"))
+    E::custom(format_args!(
+        "{value} has no JSON form; store an `Option` that is `None` there, or text"
+    ))
 }
 
 macro_rules! pass_on {
@@ -267,7 +276,11 @@ impl<S: SerializeMap> SerializeMap for Faithful<S> {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), S::Error> {
         let depth = self.depth;
-        self.inner.serialize_key(&Inside { value: key, depth })
+        let written = self.inner.serialize_key(&Inside { value: key, depth });
+        written.map_err(|error| match error.to_string() == NO_KEY {
+            true => S::Error::custom(PAIRS),
+            false => error,
+        })
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
