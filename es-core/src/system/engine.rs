@@ -12,11 +12,12 @@ use super::ahead::Ahead;
 use super::followed::Followed;
 use super::follower::{Batch, Follower, HandleError, Output, unpanicked};
 use super::state::State;
+use super::watch::LOOK_AGAIN;
 use super::{StopReason, traced};
 use crate::application::size::Size;
 use crate::domain::{Position, what_it_said};
 use crate::persistence::{
-    Advance, Commit, CommitId, Epoch, Lease, Metadata, Parked, Parking, Store, whole_microseconds,
+    Advance, Commit, CommitId, Epoch, Lease, Metadata, Parked, Store, whole_microseconds,
 };
 
 mod halt;
@@ -28,7 +29,7 @@ pub(super) use halt::is_away;
 use halt::{Halt, stored};
 pub(super) use leasing::{FORGOTTEN, followed_into, give_back};
 use leasing::{outdated, renewal, renewing};
-use parking::{due, must_go_on};
+use parking::{IN_A_ROW, due, must_go_on, note};
 use reading::{commit_at, is_the_log, open, read};
 
 /// What a follower is to do.
@@ -94,7 +95,12 @@ struct Run {
     renewed: SystemTime,
     position: Position,
     stands_at: Option<CommitId>,
+    /// What is set aside; what persons decided since is not in it.
     parked: Vec<Parked>,
+    /// When that was read.
+    looked: SystemTime,
+    /// How many parked events were tried again since events were read that are not parked.
+    in_a_row: usize,
     ahead: Option<Ahead>,
     size: Size,
     /// What is built takes the place of what readers see.
@@ -245,16 +251,28 @@ impl<'a> Engine<'a> {
             }
             Some(_) => {}
         }
+        let is_new = self.look(LOOK_AGAIN).await?;
         let Some(run) = &mut self.run else {
             return Ok(Turn::Moved(0));
         };
-        if !run.parked.is_empty() {
-            run.parked = self.followed.store.parked(&run.output.follower).await?;
-        }
-        if let Some(due) = due(&run.parked) {
+        if run.in_a_row < IN_A_ROW
+            && let Some(due) = due(&run.parked)
+        {
+            run.in_a_row += 1;
             return self.try_again(&due).await;
         }
-        self.page().await
+        run.in_a_row = 0;
+        let turn = self.page().await?;
+        if !matches!(turn, Turn::CaughtUp) {
+            return Ok(turn);
+        }
+        if !is_new {
+            self.look(Duration::ZERO).await?;
+        }
+        match self.run.as_ref().and_then(|run| due(&run.parked)) {
+            Some(due) => self.try_again(&due).await,
+            None => Ok(turn),
+        }
     }
 
     /// Reads and handles what comes next.
@@ -401,6 +419,7 @@ impl<'a> Engine<'a> {
         let found = commit_at(self.followed, seen.position).await?;
         let is_gone = !StopReason::is_the_log(seen.position, seen.stands_at, found);
         if must_go_on(self.followed, run, seen.position, is_gone).await? {
+            self.look(Duration::ZERO).await?;
             return Ok(Turn::Moved(0));
         }
         if run.swaps {
@@ -442,11 +461,6 @@ impl<'a> Engine<'a> {
             checkpoint: Some(advance.clone()),
         };
         self.store().commit(commit).await?;
-        if !advance.parking.is_empty()
-            && let Some(run) = &mut self.run
-        {
-            run.parked = self.followed.store.parked(&advance.follower).await?;
-        }
         self.moved(&advance);
         Ok(())
     }
@@ -458,19 +472,9 @@ impl<'a> Engine<'a> {
             if run.output.tag.is_none() {
                 self.followed.know(advance.to);
             }
-            // They are in the store; which they are is read before the next page.
-            run.parked
-                .extend(advance.parking.iter().filter_map(|parking| match parking {
-                    Parking::Behind { stream, position } => Some(Parked {
-                        stream: stream.clone(),
-                        position: *position,
-                        failure: None,
-                        attempts: 0,
-                        since: std::time::SystemTime::UNIX_EPOCH,
-                        retry: false,
-                    }),
-                    _ => None,
-                }));
+            for parking in &advance.parking {
+                note(&mut run.parked, parking);
+            }
         }
         if self
             .followed

@@ -1,18 +1,20 @@
-//! How much is read of a log in which many aggregates fail.
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+//! How much is read of a log in which many aggregates fail, and of what is parked.
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
 
-use es_core::persistence::{BoxFuture, EventStore, Filter, LogPage, ReadError, Span};
+use es_core::persistence::{
+    BoxFuture, CheckpointStore, EventStore, Filter, FollowerId, LogPage, Parked, ReadError, Span,
+};
 use es_core::system::OnFailure;
-use es_core::testing::{Intercept, Intercepted};
+use es_core::testing::{Intercept, Intercepted, VirtualClock};
 use es_core::{Application, Follower, ProcessManager, Recorded, System, UnitOfWork};
 use es_store_memory::MemoryStore;
 use pollster::block_on;
 
 use crate::school::{DogEvent, Wall, application, trained};
 
-/// Counts the records that are read.
+/// Counts the records and the parked events that are read.
 struct Counting {
     store: MemoryStore,
     read: Arc<AtomicUsize>,
@@ -34,6 +36,17 @@ impl Intercept for Counting {
             let page = self.store.read_log(span, filter).await?;
             self.read.fetch_add(page.records.len(), Ordering::SeqCst);
             Ok(page)
+        })
+    }
+
+    fn parked<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
+        Box::pin(async move {
+            let parked = self.store.parked(follower).await?;
+            self.read.fetch_add(parked.len(), Ordering::SeqCst);
+            Ok(parked)
         })
     }
 }
@@ -114,5 +127,80 @@ fn what_is_read_grows_with_the_events_and_the_attempts_and_not_with_their_produc
                 "{name}, by steps {by_steps}: {read} records for {events} events, of which {failing} fail"
             );
         }
+    });
+}
+
+/// Fails as long as it is told to, and notes which dogs had something handled.
+struct Noting {
+    fails: Arc<AtomicBool>,
+    handled: Arc<Mutex<Vec<u128>>>,
+}
+
+impl ProcessManager for Noting {
+    const NAME: &'static str = "noting";
+    type Events = DogEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<DogEvent>,
+        _: &mut UnitOfWork,
+    ) -> Result<(), es_core::BoxError> {
+        let dog = event.stream.id.as_u128();
+        if dog == 1 && self.fails.load(Ordering::SeqCst) {
+            return Err("as a bug would".into());
+        }
+        self.handled.lock().unwrap().push(dog);
+        Ok(())
+    }
+}
+
+#[test]
+fn many_that_waited_are_handled_without_looking_each_time_and_let_others_in_between() {
+    block_on(async {
+        let (store, read) = (MemoryStore::new(), Arc::new(AtomicUsize::new(0)));
+        let counting = Counting {
+            store: store.clone(),
+            read: Arc::clone(&read),
+        };
+        let office = Application::builder(Intercepted(counting));
+        let office = office.name("office").build();
+        let school = Application::builder(MemoryStore::new()).name("school");
+        let school = school.clock(VirtualClock::at(UNIX_EPOCH)).build();
+        let (fails, handled) = (Arc::new(AtomicBool::new(true)), Arc::default());
+        let noting = Noting {
+            fails: Arc::clone(&fails),
+            handled: Arc::clone(&handled),
+        };
+        let follower = noting.onto(&office);
+        let follower = follower.on_failure(OnFailure::park().retries(0));
+        let system = System::new("school").follow(&school, follower);
+        let handle = system.follower("noting");
+        let catch_up = async || handle.catch_up(Duration::ZERO, &mut |_, _| {}).await;
+
+        let tricks = ["sit"; 999];
+        trained(&school, 1, &tricks).await;
+        catch_up().await.unwrap();
+        let parked = handle.parked().await.unwrap();
+        assert_eq!(parked.len(), 1 + tricks.len());
+        fails.store(false, Ordering::SeqCst);
+        handle.retry(&parked[0].stream).await.unwrap();
+        trained(&school, 2, &["sit"]).await;
+        read.store(0, Ordering::SeqCst);
+        catch_up().await.unwrap();
+        assert_eq!(handle.parked().await.unwrap(), []);
+
+        let handled = handled.lock().unwrap();
+        assert_eq!(handled.len(), parked.len() + 2);
+        let other = handled.iter().position(|dog| *dog == 2).unwrap();
+        assert!(
+            other < parked.len() / 2,
+            "another dog waited for {other} events"
+        );
+        let read = read.load(Ordering::SeqCst);
+        assert!(
+            read < 20 * parked.len(),
+            "{read} parked events read for {} that waited",
+            parked.len()
+        );
     });
 }

@@ -168,6 +168,8 @@ impl Engine<'_> {
             position: Position::START,
             stands_at: None,
             parked: Vec::new(),
+            looked: renewed,
+            in_a_row: 0,
             ahead: None,
             size: Size::new(FIRST, self.followed.settings.batch.get()),
             swaps,
@@ -206,6 +208,7 @@ impl Engine<'_> {
         run.position = standing.position;
         run.stands_at = standing.stands_at;
         run.ahead = None;
+        run.looked = self.followed.clock.now();
         run.parked = store.parked(&run.output.follower).await?;
         Ok(())
     }

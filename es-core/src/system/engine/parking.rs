@@ -1,6 +1,7 @@
 //! Events that fail, and what waits behind them: tried again, set aside, and taken up again once nothing is in the way.
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::halt::{Halt, is_away, is_lacking, is_not_known, stored};
 use super::leasing::renewing;
@@ -14,7 +15,29 @@ use crate::system::follower::{Batch, HandleError};
 use crate::system::state::{State, told};
 use crate::system::{StopReason, traced};
 
+/// How many parked events are tried again before events are read whose streams have nothing to do with them.
+pub(super) const IN_A_ROW: usize = 100;
+
 impl Engine<'_> {
+    /// Reads what is set aside, where that was read so long ago or longer; says whether it is what the store has. Nobody else sets anything aside
+    /// under this lease, and what persons decide meanwhile is refused by the store to whoever does not know of it.
+    pub(super) async fn look(&mut self, again_after: Duration) -> Result<bool, Halt> {
+        let Some(run) = &mut self.run else {
+            return Ok(true);
+        };
+        if run.parked.is_empty() {
+            return Ok(true);
+        }
+        let now = self.followed.clock.now();
+        let age = now.duration_since(run.looked);
+        let is_new = age.is_ok_and(|age| age < again_after);
+        if !is_new {
+            run.parked = self.followed.store.parked(&run.output.follower).await?;
+            run.looked = now;
+        }
+        Ok(!is_new)
+    }
+
     /// Events of streams that are parked wait, beside the others.
     pub(super) fn set_apart(&self, batch: &mut Batch) {
         let Some(run) = &self.run else { return };
@@ -167,9 +190,9 @@ impl Engine<'_> {
         };
         match handled {
             Ok(()) => {
-                let parked = self.followed.store.parked(&output.follower).await?;
                 if let Some(run) = &mut self.run {
-                    run.parked = parked;
+                    let position = due.position;
+                    note(&mut run.parked, &Parking::Handled { position });
                 }
                 Ok(Turn::Moved(1))
             }
@@ -191,6 +214,46 @@ impl Engine<'_> {
                 });
                 self.advance(failed).await?;
                 Ok(Turn::Moved(0))
+            }
+        }
+    }
+}
+
+/// Does to what is known to be parked what a commit did to what is.
+pub(super) fn note(parked: &mut Vec<Parked>, parking: &Parking) {
+    let new = |stream: &StreamId, position, failure, attempts| Parked {
+        stream: stream.clone(),
+        position,
+        failure,
+        attempts,
+        since: SystemTime::UNIX_EPOCH,
+        retry: false,
+    };
+    let at = |parked: &[Parked]| {
+        let position = parking.position();
+        parked.iter().position(|known| known.position == position)
+    };
+    match parking {
+        Parking::Aside {
+            stream,
+            position,
+            failure,
+            attempts,
+        } => parked.push(new(stream, *position, Some(failure.clone()), *attempts)),
+        Parking::Behind { stream, position } => parked.push(new(stream, *position, None, 0)),
+        Parking::Handled { .. } => {
+            if let Some(place) = at(parked) {
+                parked.remove(place);
+            }
+        }
+        Parking::Failed {
+            failure, attempts, ..
+        } => {
+            if let Some(place) = at(parked) {
+                let known = &mut parked[place];
+                known.failure = Some(failure.clone());
+                known.attempts = *attempts;
+                known.retry = false;
             }
         }
     }
