@@ -13,6 +13,7 @@ use super::categories::Categories;
 use super::owner::Owner;
 use super::retry::Pauses;
 use super::save::staging::Keeping;
+use super::update::Turns;
 use super::wait::why_stopped;
 use super::{Application, LoadError, LogError, OpenError, Retry, SnapshotPolicy, WaitError};
 use crate::domain::{Aggregate, Position, StreamId};
@@ -63,6 +64,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     codecs: Codecs,
     retry: Retry,
+    turns: Turns,
     keeping: Keeping,
     categories: Categories,
     /// What is written can be read beside what is stored.
@@ -84,6 +86,7 @@ impl Repository {
                 clock: settings.clock,
                 codecs: settings.codecs,
                 retry: settings.retry,
+                turns: Turns::default(),
                 keeping: Keeping {
                     snapshots: settings.snapshots,
                     cache: Cache::new(settings.cache),
@@ -224,13 +227,13 @@ impl Repository {
         self.shared.clock.sleep(duration)
     }
 
-    /// Waits before an update is tried again; `false`: it is not.
-    pub(super) async fn pause_before_retry(&self, failed_attempts: u32) -> bool {
-        let pause = self.shared.retry.pause(failed_attempts);
-        if let Some(pause) = pause {
-            self.sleep(pause).await;
-        }
-        pause.is_some()
+    /// How long to wait before an update is tried again; `None`: it is not.
+    pub(super) fn pause_before_retry(&self, failed_attempts: u32) -> Option<Duration> {
+        self.shared.retry.pause(failed_attempts)
+    }
+
+    pub(super) fn turns(&self) -> &Turns {
+        &self.shared.turns
     }
 
     /// Waits before something that must not be given up is tried again.

@@ -5,7 +5,9 @@ use std::time::Duration;
 /// How an update goes on when another writer was faster: it gets the aggregate again and decides again, after a pause.
 ///
 /// The pause is drawn anew each time, between nothing and a limit that doubles with each attempt; so writers that met once do not meet again.
-/// Unless set otherwise there are 24 attempts, and the limit goes from 1 ms to 250 ms, which is 2.5 s of waiting in the mean.
+/// Unless set otherwise there are 24 attempts, and the limit goes from 1 ms to 250 ms, which is 2.5 s of waiting in the mean. Those of one
+/// [`Application`](super::Application) and its clones who decide about one aggregate again take turns instead, and stand in line for 2 s at most: a thousand who meet are
+/// written one after the other.
 ///
 /// ```
 /// use std::time::Duration;

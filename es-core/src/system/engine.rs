@@ -415,6 +415,9 @@ impl<'a> Engine<'a> {
         if run.output.tag.is_none() {
             return Ok(Turn::CaughtUp);
         }
+        if due(&run.parked).is_some() {
+            return Ok(Turn::Moved(0));
+        }
         let seen = self.store().standing(&self.followed.id).await?;
         let found = commit_at(self.followed, seen.position).await?;
         let is_gone = !StopReason::is_the_log(seen.position, seen.stands_at, found);

@@ -1,4 +1,7 @@
 //! Deciding on a fresh aggregate, and again on conflict.
+use es_core::persistence::TokioClock;
+use futures_lite::future;
+
 use super::*;
 
 #[tokio::test]
@@ -29,6 +32,67 @@ async fn a_conflict_that_never_ends_is_given_back() -> Result<()> {
     assert_eq!(decided, 16);
     let version = app.get::<Lamp>(lamp.id()).await?.version();
     assert_eq!(version, Version::from(17), "its own events are not stored");
+    Ok(())
+}
+
+/// Two attempts, as those need who have to be in each other's way once.
+fn of_two_attempts() -> Application {
+    let retry = Retry::attempts(2).pauses(Duration::ZERO..=Duration::ZERO);
+    Application::builder(Intercepted(Slow(MemoryStore::new())))
+        .retry(retry)
+        .build()
+}
+
+#[tokio::test]
+async fn those_who_decide_again_take_turns() -> Result<()> {
+    let app = of_two_attempts();
+    let lamp = saved_lamp(&app, 1).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        tasks.spawn(app.update(lamp.id(), Lamp::switch));
+    }
+    for updated in tasks.join_all().await {
+        updated?;
+    }
+    let version = app.get::<Lamp>(lamp.id()).await?.version();
+    assert_eq!(version, Version::from(101));
+    // Nobody stands in line any more.
+    app.update(lamp.id(), Lamp::switch).await?;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_is_not_used_is_waited_for_no_longer_than_two_seconds() -> Result<()> {
+    let retry = Retry::attempts(3).pauses(Duration::from_secs(60)..=Duration::from_secs(60));
+    let app = Application::builder(Intercepted(Slow(MemoryStore::new())))
+        .retry(retry)
+        .clock(TokioClock)
+        .build();
+    let lamp = saved_lamp(&app, 1).await;
+    let mut first = Box::pin(app.update(lamp.id(), Lamp::switch));
+    let mut second = Box::pin(app.update(lamp.id(), Lamp::switch));
+    // Both have read before either of them saves, so one has to decide again, and pauses in its turn, where nobody polls it any more.
+    let is_first = loop {
+        let saved = future::poll_once(first.as_mut()).await;
+        if saved.is_some() {
+            break true;
+        }
+        if future::poll_once(second.as_mut()).await.is_some() {
+            break false;
+        }
+    };
+    let mut pausing = if is_first { second } else { first };
+    for _ in 0..20 {
+        assert!(future::poll_once(pausing.as_mut()).await.is_none());
+    }
+    let since = tokio::time::Instant::now();
+    app.update(lamp.id(), Lamp::switch).await?;
+    assert_eq!(since.elapsed().as_secs(), 2, "of the test's own time");
+    pausing.await?;
+    assert_eq!(
+        app.get::<Lamp>(lamp.id()).await?.version(),
+        Version::from(4)
+    );
     Ok(())
 }
 

@@ -1,19 +1,27 @@
 //! Get, decide, save, and again where another writer was faster.
 
 mod decision;
+mod turns;
 
 use std::collections::HashSet;
+use std::time::Duration;
 use std::{error, fmt};
 
+use futures_lite::future;
 use tracing::Instrument;
 
 pub use decision::Decision;
 pub(super) use decision::One;
+use turns::Turn;
+pub(super) use turns::Turns;
 
 use super::load::Seen;
 use super::save::staging::Unchanged;
-use super::{Application, Error, Save, SaveError, traced};
-use crate::domain::{Outcome, Position, Version};
+use super::{Application, Error, Repository, Save, SaveError, traced};
+use crate::domain::{Outcome, Position, StreamId, Version};
+
+/// How long somebody stands in line at most: who has the turn may be a future that is polled no more.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What an update did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +89,16 @@ where
     let repository = &app.repository;
     let mut failed_attempts = 0;
     let mut asked = Seen::AtSomeTime;
+    let mut turn = None;
+    if repository.turns().are_taken() {
+        let taken = decision
+            .streams()
+            .into_iter()
+            .find(|stream| repository.turns().is_taken(stream));
+        if let Some(stream) = taken {
+            turn = in_turn(repository, stream).await;
+        }
+    }
     loop {
         let (mut several, seen) = decision.get(repository, asked).await.map_err(failed)?;
         let got = D::saving(&mut several).versions();
@@ -119,8 +137,24 @@ where
             (Err(conflict @ SaveError::Conflict { .. }), _) => {
                 failed_attempts += 1;
                 traced::deciding_again(failed_attempts, &conflict);
-                if !repository.pause_before_retry(failed_attempts).await {
+                let Some(pause) = repository.pause_before_retry(failed_attempts) else {
                     return Err(failed(conflict));
+                };
+                let SaveError::Conflict { stream, .. } = conflict else {
+                    continue;
+                };
+                // Whoever stood in line has waited already.
+                let has_waited = match &turn {
+                    Some(turn) if turn.stream == stream => false,
+                    _ => {
+                        drop(turn.take());
+                        let is_taken = repository.turns().is_taken(&stream);
+                        turn = in_turn(repository, stream).await;
+                        is_taken
+                    }
+                };
+                if !has_waited {
+                    repository.sleep(pause).await;
                 }
                 asked = Seen::Now;
             }
@@ -145,6 +179,16 @@ where
         return Err(failed(SaveError::Twice { stream }));
     }
     update(app, decision).await
+}
+
+/// Waits for the turn, or for so long that it goes on without.
+async fn in_turn(repository: &Repository, stream: StreamId) -> Option<Turn<'_>> {
+    let turn = async { Some(repository.turns().take(stream).await) };
+    let impatient = async {
+        repository.sleep(PATIENCE).await;
+        None
+    };
+    future::or(turn, impatient).await
 }
 
 fn failed<E>(error: impl Into<Error>) -> UpdateError<E> {
