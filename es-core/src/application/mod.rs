@@ -274,7 +274,8 @@ impl Application {
         async move { Ok(repository.get_as_of(id, time).await?) }
     }
 
-    /// Reads the events of an aggregate, oldest first; of one that does not exist there are none.
+    /// Reads the events of an aggregate, oldest first; of one that does not exist there are none. The records of a part, or newest first, are in
+    /// [`NotificationLog::stream`].
     pub fn history<A: Aggregate>(&self, id: A::Id) -> History<A> {
         History::new(self.repository.clone(), StreamId::of::<A>(&id))
     }

@@ -119,8 +119,8 @@ pub enum StopReason {
     },
     /// Another follower has that name.
     #[error(
-        "another follower of this system is called so; give each projection and process manager a `NAME` of its own, and one process manager that \
-         follows several logs another name for each by `onto(..).named(..)`"
+        "another follower of this system is called so; give each projection and process manager a `NAME` of its own, so take a projection for each \
+         log, and give one process manager that follows several another name for each by `onto(..).named(..)`"
     )]
     NameTaken,
     /// What it needs is not there.

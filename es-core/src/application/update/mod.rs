@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 use std::{error, fmt};
 
+use futures_core::future::BoxFuture;
 use futures_lite::future;
 use tracing::Instrument;
 
@@ -181,14 +182,14 @@ where
     update(app, decision).await
 }
 
-/// Waits for the turn, or for so long that it goes on without.
-async fn in_turn(repository: &Repository, stream: StreamId) -> Option<Turn<'_>> {
+/// Waits for the turn, or for so long that it goes on without. Beside the update, which is larger for nothing where nobody meets.
+fn in_turn(repository: &Repository, stream: StreamId) -> BoxFuture<'_, Option<Turn<'_>>> {
     let turn = async { Some(repository.turns().take(stream).await) };
     let impatient = async {
         repository.sleep(PATIENCE).await;
         None
     };
-    future::or(turn, impatient).await
+    Box::pin(future::or(turn, impatient))
 }
 
 fn failed<E>(error: impl Into<Error>) -> UpdateError<E> {

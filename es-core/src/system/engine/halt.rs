@@ -3,8 +3,7 @@ use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use crate::ErrorKind;
-use crate::application::{Error, LoadError, LogError, OpenError, UpdateError};
+use crate::application::{Error, LoadError, LogError, OpenError, SaveError, UpdateError};
 use crate::persistence::{AppendError, CodecError, DecodeError, Epoch, LeaseError, ReadError};
 use crate::system::StopReason;
 use crate::system::follower::HandleError;
@@ -37,18 +36,25 @@ pub(in crate::system) fn is_away(error: &(dyn StdError + 'static)) -> bool {
             return true;
         }
         matches!(cause.downcast_ref(), Some(ReadError::Unavailable(_)))
-            || saved(cause).is_some_and(|error| {
-                matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unknown)
-            })
+            || matches!(
+                saving(cause),
+                Some(
+                    SaveError::Unknown { .. }
+                        | SaveError::Store(AppendError::Failed(_) | AppendError::Unavailable(_))
+                )
+            )
     })
 }
 
 /// What an application answered that the handler saved to by itself. What a store says of a commit is no cause of it.
-fn saved<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
-    if let Some(UpdateError::Failed(error)) = error.downcast_ref::<UpdateError<Infallible>>() {
-        return Some(error);
+fn saving<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e SaveError> {
+    let updating = error.downcast_ref::<UpdateError<Infallible>>();
+    match (updating, error.downcast_ref()) {
+        (Some(UpdateError::Failed(Error::Save(error))), _) | (_, Some(Error::Save(error))) => {
+            Some(error)
+        }
+        _ => None,
     }
-    error.downcast_ref()
 }
 
 /// Whether an error comes of what this program does not know and another does, which wrote it: the event itself, or one of an aggregate that its
