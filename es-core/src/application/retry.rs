@@ -6,8 +6,8 @@ use std::time::Duration;
 ///
 /// The pause is drawn anew each time, between nothing and a limit that doubles with each attempt; so writers that met once do not meet again.
 /// Unless set otherwise there are 24 attempts, and the limit goes from 1 ms to 250 ms, which is 2.5 s of waiting in the mean. Those of one
-/// [`Application`](super::Application) and its clones who decide about one aggregate again take turns instead, and stand in line for 2 s at most: a thousand who meet are
-/// written one after the other.
+/// [`Application`](super::Application) and its clones who decide about one aggregate again take turns instead, and whoever comes meanwhile stands in line: a thousand who
+/// meet are written one after the other. Who has the turn for 2 s while others wait loses it, since it may be a future that nobody polls any more.
 ///
 /// ```
 /// use std::time::Duration;

@@ -52,7 +52,7 @@ impl FollowerHandle {
                     moved(position.unwrap_or_default(), events);
                     // One event may have been set aside, and others before the end be left; or some that were set aside are to be tried again.
                     if position.is_some_and(|position| position >= end)
-                        && !engine.has_due()
+                        && !engine.has_due().await
                         && mem::replace(&mut is_last, true)
                     {
                         break Ok(());

@@ -213,10 +213,14 @@ impl<'a> Engine<'a> {
         run.map_or(Position::START, |run| run.position)
     }
 
-    /// Whether something that was set aside is to be tried again.
-    pub(super) fn has_due(&self) -> bool {
-        let run = self.run.as_ref();
-        run.is_some_and(|run| due(&run.parked).is_some())
+    /// Whether something that was set aside is to be tried again, also because somebody decided so just now.
+    pub(super) async fn has_due(&mut self) -> bool {
+        let is_due = |run: &Option<Run>| run.as_ref().is_some_and(|run| due(&run.parked).is_some());
+        if is_due(&self.run) {
+            return true;
+        }
+        // What is wrong with the store is said by the next turn.
+        self.look(Duration::ZERO).await.is_err() || is_due(&self.run)
     }
 
     fn builds(&self) -> bool {
@@ -237,6 +241,7 @@ impl<'a> Engine<'a> {
     }
 
     async fn next(&mut self) -> Result<Turn, Halt> {
+        let begins = self.run.is_none();
         match &mut self.run {
             None => {
                 if self.may_rest().await? {
@@ -251,7 +256,7 @@ impl<'a> Engine<'a> {
             }
             Some(_) => {}
         }
-        let is_new = self.look(LOOK_AGAIN).await?;
+        let was_read = self.look(LOOK_AGAIN).await? || begins;
         let Some(run) = &mut self.run else {
             return Ok(Turn::Moved(0));
         };
@@ -266,7 +271,7 @@ impl<'a> Engine<'a> {
         if !matches!(turn, Turn::CaughtUp) {
             return Ok(turn);
         }
-        if !is_new {
+        if !was_read {
             self.look(Duration::ZERO).await?;
         }
         match self.run.as_ref().and_then(|run| due(&run.parked)) {

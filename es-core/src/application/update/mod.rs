@@ -21,7 +21,7 @@ use super::save::staging::Unchanged;
 use super::{Application, Error, Repository, Save, SaveError, traced};
 use crate::domain::{Outcome, Position, StreamId, Version};
 
-/// How long somebody stands in line at most: who has the turn may be a future that is polled no more.
+/// How long somebody has the turn at most while others wait: it may be a future that is polled no more.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What an update did.
@@ -91,13 +91,10 @@ where
     let mut failed_attempts = 0;
     let mut asked = Seen::AtSomeTime;
     let mut turn = None;
-    if repository.turns().are_taken() {
-        let taken = decision
-            .streams()
-            .into_iter()
-            .find(|stream| repository.turns().is_taken(stream));
-        if let Some(stream) = taken {
-            turn = in_turn(repository, stream).await;
+    if repository.turns().are_taken() && repository.pause_before_retry(1).is_some() {
+        let mut streams = decision.streams().into_iter();
+        if let Some(stream) = streams.find(|stream| repository.turns().is_taken(stream)) {
+            turn = Some(in_turn(repository, stream).await);
         }
     }
     loop {
@@ -135,31 +132,30 @@ where
             (Ok(_), Err(refusal)) => return Err(UpdateError::Refused(refusal)),
             (Err(unknown @ SaveError::Unknown { .. }), _) => return Err(failed(unknown)),
             (Err(_), _) if seen != Seen::Now => asked = Seen::Now,
-            (Err(conflict @ SaveError::Conflict { .. }), _) => {
+            (Err(conflict), _) => {
+                let SaveError::Conflict { stream, .. } = &conflict else {
+                    return Err(failed(conflict));
+                };
                 failed_attempts += 1;
                 traced::deciding_again(failed_attempts, &conflict);
                 let Some(pause) = repository.pause_before_retry(failed_attempts) else {
                     return Err(failed(conflict));
                 };
-                let SaveError::Conflict { stream, .. } = conflict else {
-                    continue;
-                };
-                // Whoever stood in line has waited already.
-                let has_waited = match &turn {
-                    Some(turn) if turn.stream == stream => false,
-                    _ => {
-                        drop(turn.take());
-                        let is_taken = repository.turns().is_taken(&stream);
-                        turn = in_turn(repository, stream).await;
-                        is_taken
-                    }
-                };
-                if !has_waited {
+                let mut pauses = true;
+                if turn
+                    .as_ref()
+                    .is_none_or(|turn: &Turn<'_>| turn.stream != *stream)
+                {
+                    drop(turn.take());
+                    // Whoever stands in line waits there.
+                    pauses = !repository.turns().is_taken(stream);
+                    turn = Some(in_turn(repository, stream.clone()).await);
+                }
+                if pauses {
                     repository.sleep(pause).await;
                 }
                 asked = Seen::Now;
             }
-            (Err(error), _) => return Err(failed(error)),
         }
     }
 }
@@ -182,14 +178,28 @@ where
     update(app, decision).await
 }
 
-/// Waits for the turn, or for so long that it goes on without. Beside the update, which is larger for nothing where nobody meets.
-fn in_turn(repository: &Repository, stream: StreamId) -> BoxFuture<'_, Option<Turn<'_>>> {
-    let turn = async { Some(repository.turns().take(stream).await) };
-    let impatient = async {
-        repository.sleep(PATIENCE).await;
-        None
-    };
-    Box::pin(future::or(turn, impatient))
+/// Waits for the turn, beside the update, which would be larger for nothing where nobody meets.
+fn in_turn(repository: &Repository, stream: StreamId) -> BoxFuture<'_, Turn<'_>> {
+    Box::pin(async move {
+        let turn = repository.turns().join(stream);
+        loop {
+            let first = turn.first();
+            let comes = async {
+                turn.comes().await;
+                true
+            };
+            let is_late = async {
+                repository.sleep(PATIENCE).await;
+                false
+            };
+            if future::or(comes, is_late).await {
+                return turn;
+            }
+            if let Some(first) = first {
+                turn.pass_over(first);
+            }
+        }
+    })
 }
 
 fn failed<E>(error: impl Into<Error>) -> UpdateError<E> {

@@ -19,8 +19,8 @@ use crate::system::{StopReason, traced};
 pub(super) const IN_A_ROW: usize = 100;
 
 impl Engine<'_> {
-    /// Reads what is set aside, where that was read so long ago or longer; says whether it is what the store has. Nobody else sets anything aside
-    /// under this lease, and what persons decide meanwhile is refused by the store to whoever does not know of it.
+    /// Reads what is set aside, where there is something and it was read so long ago or longer; says whether it is now what the store has. Nobody
+    /// else sets anything aside under this lease, and whoever does not know what a person decided meanwhile is refused by the store.
     pub(super) async fn look(&mut self, again_after: Duration) -> Result<bool, Halt> {
         let Some(run) = &mut self.run else {
             return Ok(true);
@@ -30,12 +30,12 @@ impl Engine<'_> {
         }
         let now = self.followed.clock.now();
         let age = now.duration_since(run.looked);
-        let is_new = age.is_ok_and(|age| age < again_after);
-        if !is_new {
-            run.parked = self.followed.store.parked(&run.output.follower).await?;
-            run.looked = now;
+        if age.is_ok_and(|age| age < again_after) {
+            return Ok(false);
         }
-        Ok(!is_new)
+        run.parked = self.followed.store.parked(&run.output.follower).await?;
+        run.looked = now;
+        Ok(true)
     }
 
     /// Events of streams that are parked wait, beside the others.
