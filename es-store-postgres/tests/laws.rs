@@ -12,8 +12,7 @@ use es_store_postgres::{PostgresProjection, PostgresStore, Tables};
 use futures_core::future::BoxFuture;
 use tokio::runtime::Runtime;
 use tokio::task::unconstrained;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{NoTls, Transaction};
+use tokio_postgres::{IsolationLevel, NoTls, Transaction};
 
 /// Larger than any other payload of the laws.
 const PAYLOAD_LIMIT: usize = 1_000_000;
@@ -27,8 +26,17 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         .unwrap()
 });
 
-/// What a journal notes, in a table.
+/// What a journal notes, in a table of its own.
 struct Pages(Journal);
+
+/// How the names of those tables begin.
+const PAGES: &str = "pages_of_";
+
+impl Pages {
+    fn table(&self, tx: &Transaction<'_>) -> String {
+        tx.table(&format!("{PAGES}{}", self.0.follower))
+    }
+}
 
 impl Projection for Pages {
     const NAME: &'static str = JOURNAL;
@@ -37,9 +45,9 @@ impl Projection for Pages {
 
 impl PostgresProjection for Pages {
     async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
-        let table = tx.table("journal");
+        let table = self.table(tx);
         tx.batch_execute(&format!(
-            "CREATE TABLE IF NOT EXISTS {table} (
+            "CREATE TABLE {table} (
                  id bigint GENERATED ALWAYS AS IDENTITY, follower text, stream uuid, version bigint, position bigint, revision bigint
              )"
         ))
@@ -55,7 +63,7 @@ impl PostgresProjection for Pages {
         let noted = self.0.note(&event);
         let insert = format!(
             "INSERT INTO {} (follower, stream, version, position, revision) VALUES ($1, $2, $3, $4, $5)",
-            tx.table("journal")
+            self.table(tx)
         );
         let version = i64::try_from(noted.version.get())?;
         let position = i64::try_from(noted.position.get())?;
@@ -86,29 +94,47 @@ impl PostgresHarness {
         builder.connect().await.unwrap()
     }
 
-    async fn noted_in(&self, table: &str) -> Vec<Noted> {
-        let (client, connection) = tokio_postgres::connect(self.log.url(), NoTls)
+    /// What journals have noted, one after the other.
+    async fn noted_under(&self, tag: Option<&str>) -> Vec<Noted> {
+        let (mut client, connection) = tokio_postgres::connect(self.log.url(), NoTls)
             .await
             .unwrap();
         let connection = tokio::spawn(connection);
-        let query = format!(
-            "SELECT follower, stream, version, position, revision FROM {}.{table} ORDER BY id",
-            self.log.schema()
-        );
-        let rows = match client.query(&query, &[]).await {
-            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Vec::new(),
-            rows => rows.unwrap(),
-        };
+        // Of all tables at one moment.
+        let reading = client.build_transaction();
+        let reading = reading.isolation_level(IsolationLevel::RepeatableRead);
+        let reading = reading.start().await.unwrap();
+        let tables =
+            "SELECT tablename::text FROM pg_catalog.pg_tables WHERE schemaname = $1 ORDER BY 1";
+        let tables = reading.query(tables, &[&self.log.schema()]).await.unwrap();
+        let mut all = Vec::new();
+        for table in &tables {
+            let table: &str = table.get(0);
+            let follower = table.strip_prefix(PAGES);
+            let is_asked_for = |follower: &str| match follower.split_once("__") {
+                Some((_, ending)) => tag == Some(ending),
+                None => tag.is_none(),
+            };
+            if !follower.is_some_and(is_asked_for) {
+                continue;
+            }
+            let query = format!(
+                "SELECT follower, stream, version, position, revision FROM {}.{table} ORDER BY id",
+                self.log.schema()
+            );
+            let rows = reading.query(&query, &[]).await.unwrap();
+            let counter = |number: i64| u64::try_from(number).unwrap();
+            all.extend(rows.iter().map(|row| Noted {
+                follower: row.get(0),
+                stream: row.get(1),
+                version: Version::from(counter(row.get(2))),
+                position: Position::from(counter(row.get(3))),
+                revision: u32::try_from(row.get::<_, i64>(4)).unwrap(),
+            }));
+        }
+        drop(reading);
         connection.abort();
-        let counter = |number: i64| u64::try_from(number).unwrap();
-        let noted = rows.iter().map(|row| Noted {
-            follower: row.get(0),
-            stream: row.get(1),
-            version: Version::from(counter(row.get(2))),
-            position: Position::from(counter(row.get(3))),
-            revision: u32::try_from(row.get::<_, i64>(4)).unwrap(),
-        });
-        noted.collect()
+        all
     }
 
     /// Ends all sessions that have touched this log.
@@ -182,12 +208,7 @@ impl Harness for PostgresHarness {
         _: &'a PostgresStore,
         tag: Option<&'a str>,
     ) -> BoxFuture<'a, Vec<Noted>> {
-        Box::pin(async move {
-            match tag {
-                Some(tag) => self.noted_in(&format!("journal__{tag}")).await,
-                None => self.noted_in("journal").await,
-            }
-        })
+        Box::pin(self.noted_under(tag))
     }
 
     fn refused_payload(&self) -> Option<Bytes> {

@@ -57,8 +57,17 @@ async fn cut_off(path: PathBuf) {
     }
 }
 
-/// What a journal notes, in a table.
+/// What a journal notes, in a table of its own.
 struct Pages(Journal);
+
+/// How the names of those tables begin.
+const PAGES: &str = "pages_of_";
+
+impl Pages {
+    fn table(&self, tx: &Transaction<'_>) -> String {
+        tx.table(&format!("{PAGES}{}", self.0.follower))
+    }
+}
 
 impl Projection for Pages {
     const NAME: &'static str = JOURNAL;
@@ -67,9 +76,9 @@ impl Projection for Pages {
 
 impl SqliteProjection for Pages {
     fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
-        let table = tx.table("journal");
+        let table = self.table(tx);
         tx.execute_batch(&format!(
-            "CREATE TABLE IF NOT EXISTS {table} (
+            "CREATE TABLE {table} (
                  id INTEGER PRIMARY KEY, follower TEXT, stream BLOB, version INTEGER, position INTEGER, revision INTEGER
              )"
         ))?;
@@ -80,7 +89,7 @@ impl SqliteProjection for Pages {
         let noted = self.0.note(&event);
         let insert = format!(
             "INSERT INTO {} (follower, stream, version, position, revision) VALUES (?1, ?2, ?3, ?4, ?5)",
-            tx.table("journal")
+            self.table(tx)
         );
         let version = i64::try_from(noted.version.get())?;
         let position = i64::try_from(noted.position.get())?;
@@ -96,30 +105,42 @@ impl SqliteProjection for Pages {
     }
 }
 
-/// What journals have noted in a file.
+/// What journals have noted in a file, one after the other.
 async fn noted_in(path: PathBuf, tag: Option<&str>) -> Vec<Noted> {
-    let table = match tag {
-        Some(tag) => format!("journal__{tag}"),
-        None => "journal".to_owned(),
-    };
     let reader = Connection::open(path).expect("it opens");
-    let query =
-        format!("SELECT follower, stream, version, position, revision FROM {table} ORDER BY id");
-    let Ok(mut statement) = reader.prepare(&query) else {
-        return Vec::new();
-    };
-    let rows = statement.query_map((), |row| {
-        Ok(Noted {
-            follower: row.get(0)?,
-            stream: row.get(1)?,
-            version: Version::from(row.get::<_, i64>(2)?.unsigned_abs()),
-            position: Position::from(row.get::<_, i64>(3)?.unsigned_abs()),
-            revision: row.get(4)?,
-        })
-    });
-    rows.expect("it can be read")
-        .map(|row| row.expect("it can be read"))
-        .collect()
+    // Of all tables at one moment.
+    let reader = reader.unchecked_transaction().expect("it can be read");
+    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+    let mut tables = reader.prepare(tables).expect("it can be read");
+    let tables = tables.query_map((), |row| row.get::<_, String>(0));
+    let tables = tables.expect("it can be read");
+    let mut all = Vec::new();
+    for table in tables.map(|table| table.expect("it can be read")) {
+        let follower = table.strip_prefix(PAGES);
+        let is_asked_for = |follower: &str| match follower.split_once("__") {
+            Some((_, ending)) => tag == Some(ending),
+            None => tag.is_none(),
+        };
+        if !follower.is_some_and(is_asked_for) {
+            continue;
+        }
+        let query = format!(
+            "SELECT follower, stream, version, position, revision FROM {table} ORDER BY id"
+        );
+        let mut statement = reader.prepare(&query).expect("it can be read");
+        let rows = statement.query_map((), |row| {
+            Ok(Noted {
+                follower: row.get(0)?,
+                stream: row.get(1)?,
+                version: Version::from(row.get::<_, i64>(2)?.unsigned_abs()),
+                position: Position::from(row.get::<_, i64>(3)?.unsigned_abs()),
+                revision: row.get(4)?,
+            })
+        });
+        let rows = rows.expect("it can be read");
+        all.extend(rows.map(|row| row.expect("it can be read")));
+    }
+    all
 }
 
 /// How a store comes to its file.
