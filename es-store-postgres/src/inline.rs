@@ -169,10 +169,14 @@ async fn begun<P: PostgresProjection>(
     if !is_made {
         let dropped = swap::drop_all(&transaction, sql, &before.tables);
         in_time(shared.patience, dropped).await.map_err(failed)?;
+        let there = swap::names(&transaction, standing.position);
+        let there = in_time(shared.patience, there).await.map_err(failed)?;
         work.write_to(Made::default());
         let created = within(&work, projection.create(&transaction)).await;
         after = mem::take(&mut *work.made());
-        let checked = created
+        let checked = after
+            .check_own(&there, &sql.location.schema)
+            .and(created)
             .and_then(|()| after.check())
             .and_then(|()| after.check_anew(standing.revision != 0));
         if let Err(source) = checked {

@@ -168,6 +168,26 @@ pub(crate) async fn drop_all(
     Ok(())
 }
 
+/// The names there are of tables, indexes, views and sequences, each with its schema, before a follower that stands at that position makes its own.
+pub(crate) async fn names(
+    transaction: &Transaction<'_>,
+    at: Position,
+) -> Result<BTreeSet<String>, Fault> {
+    if at != Position::START {
+        // Made before it was kept what is made.
+        return Ok(BTreeSet::new());
+    }
+    let rows = transaction
+        .query(
+            "SELECT n.nspname::text || '.' || c.relname::text FROM pg_catalog.pg_class AS c \
+             JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+             WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'",
+            &[],
+        )
+        .await?;
+    rows.iter().map(|row| column(row, 0)).collect()
+}
+
 /// Whether a projection runs inside of commits.
 pub(crate) async fn runs_inside(
     transaction: &Transaction<'_>,

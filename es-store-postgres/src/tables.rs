@@ -140,6 +140,30 @@ impl Made {
         Ok(())
     }
 
+    /// Refuses names that were taken before the first `create`: what is there is somebody else's, and would be thrown away with what readers see
+    /// when it is made anew. `there` are the names there were.
+    ///
+    /// # Errors
+    /// Which, and what to do.
+    pub(crate) fn check_own(&self, there: &BTreeSet<String>, schema: &str) -> Result<(), BoxError> {
+        let mut made = self
+            .beside()
+            .into_iter()
+            .map(|name| name.to_ascii_lowercase());
+        let is_taken = |name: &String| match name.contains('.') {
+            true => there.contains(name),
+            false => there.contains(&format!("{schema}.{name}")),
+        };
+        if let Some(taken) = made.find(is_taken) {
+            return Err(format!(
+                "`{taken}` is there already, and this follower did not make it: give the table another name, as that of the projection, or of the log \
+                 where it follows several; where nobody needs what is there, drop it"
+            )
+            .into());
+        }
+        Ok(())
+    }
+
     /// Whether its names can be told apart, and found again.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::error::explained;
 use crate::names::Names;
 use crate::projection::SqliteProjection;
 use crate::sql::Sql;
-use crate::tables::{Made, made, within};
+use crate::tables::{Made, made, names, within};
 use crate::{SqliteStore, followers, reads};
 
 /// The projections that run inside of each commit of this process.
@@ -153,8 +153,11 @@ fn begin<P: SqliteProjection>(
     let mut after = before.clone();
     if !is_made {
         before.drop_tables(&transaction)?;
+        let there = names(&transaction, standing.position)?;
         let (created, new) = within(Made::default(), || projection.create(&transaction));
-        let checked = created
+        let checked = new
+            .check_own(&there)
+            .and(created)
             .and_then(|()| still_open(&transaction))
             .and_then(|()| new.check_anew(standing.revision != 0));
         if let Err(source) = checked {

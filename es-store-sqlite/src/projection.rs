@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use crate::error::{explained, is_of_a_foreign_key};
 use crate::records::{counter, stored};
 use crate::sql::Sql;
-use crate::tables::{Made, made, runs_inside, within};
+use crate::tables::{Made, made, names, runs_inside, within};
 use crate::{SqliteStore, followers};
 
 /// A projection onto tables of the file that holds the log, or of another file of the store's.
@@ -87,7 +87,7 @@ use crate::{SqliteStore, followers};
 pub trait SqliteProjection: Projection {
     /// Makes the tables, once, before the first event; for a new revision, and for what is built anew, it makes them beside those that readers see:
     /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too. What asks for none is
-    /// not built anew.
+    /// not built anew, and a name that is taken before the first event is refused, whatever `IF NOT EXISTS` says.
     ///
     /// # Errors
     /// Whatever is in the way; nothing was made.
@@ -316,11 +316,13 @@ impl Work<'_> {
         }
         let made = Made::new(&self.ending);
         if batch.dry.is_some() {
-            let revision = followers::standing(&transaction, sql, &batch.output.follower)?.revision;
-            if revision == 0 {
+            let standing = followers::standing(&transaction, sql, &batch.output.follower)?;
+            if standing.revision == 0 {
+                let there = names(&transaction, standing.position)?;
                 let created = within(made.clone(), || projection.create(&transaction));
-                let (created, _) = created;
-                created.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
+                let (created, new) = created;
+                let checked = new.check_own(&there).and(created);
+                checked.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
             }
         }
         let started = Instant::now();
@@ -433,8 +435,12 @@ fn prepare<P: SqliteProjection>(
                 }
             }
         };
+        let there = names(&transaction, standing.position)?;
         let (created, new) = within(Made::new(&ending), || projection.create(&transaction));
-        let checked = created.and_then(|()| new.check_anew(output.tag.is_some()));
+        let checked = new
+            .check_own(&there)
+            .and(created)
+            .and_then(|()| new.check_anew(output.tag.is_some()));
         checked.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
         if transaction.is_autocommit() {
             let ended = "`create` ended the transaction; leave that to the follower";

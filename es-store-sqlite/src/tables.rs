@@ -3,6 +3,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use es_core::Position;
 use es_core::persistence::{BoxError, FollowerId};
 use es_core::system::HandlerPanicked;
 use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
@@ -70,6 +71,26 @@ impl Made {
         Ok(())
     }
 
+    /// Refuses names that were taken before the first `create`: what is there is somebody else's, and would be thrown away with what readers see
+    /// when it is made anew. `there` are the names there were.
+    ///
+    /// # Errors
+    /// Which, and what to do.
+    pub(crate) fn check_own(&self, there: &BTreeSet<String>) -> Result<(), BoxError> {
+        let mut made = self
+            .tables
+            .iter()
+            .map(|name| format!("{name}{}", self.ending));
+        if let Some(taken) = made.find(|name| there.contains(&name.to_ascii_lowercase())) {
+            return Err(format!(
+                "`{taken}` is there already, and this follower did not make it: give the table another name, as that of the projection, or of the log \
+                 where it follows several; where nobody needs what is there, drop it"
+            )
+            .into());
+        }
+        Ok(())
+    }
+
     /// As it is kept.
     pub(crate) fn to_json(&self) -> Result<String, Error> {
         serde_json::to_string(self).map_err(|error| Error::ToSqlConversionFailure(error.into()))
@@ -125,6 +146,17 @@ impl Made {
         }
         Ok(())
     }
+}
+
+/// The names there are of tables, indexes, views and triggers, in lower case, before a follower that stands at that position makes its own.
+pub(crate) fn names(connection: &Connection, at: Position) -> Result<BTreeSet<String>, Error> {
+    if at != Position::START {
+        // Made before it was kept what is made.
+        return Ok(BTreeSet::new());
+    }
+    let mut names = connection.prepare("SELECT lower(name) FROM sqlite_schema")?;
+    let names = names.query_map((), |row| row.get(0))?;
+    names.collect()
 }
 
 /// A table, a view or a trigger.

@@ -15,6 +15,7 @@ use crate::error::Fault;
 use crate::followers::{self, key};
 use crate::records::{column, stored};
 use crate::store::Shared;
+use crate::swap;
 use crate::tables::{Made, Work, within};
 
 /// What a handler is told that did not pass on what Postgres said to it.
@@ -53,7 +54,12 @@ pub(super) async fn handle<P: PostgresProjection>(
     if batch.dry.is_some() {
         let (_, standing) = looking.await?;
         if standing.revision == 0 {
-            handling.create().await?;
+            let there = swap::names(&transaction, standing.position);
+            let there = in_time(shared.patience, there).await?;
+            let created = handling.create().await;
+            let checked = own.work.made().check_own(&there, &sql.location.schema);
+            checked.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
+            created?;
         }
         let handled = handling.rehearse(&batch.records, &own.begun).await?;
         in_time(shared.patience, async { Ok(transaction.rollback().await?) }).await?;

@@ -57,10 +57,14 @@ pub(super) async fn prepare<P: PostgresProjection>(
     } else if standing.revision != 0 && before.is_some() {
         return Ok(ending);
     }
+    let there = swap::names(&transaction, standing.position);
+    let there = in_time(shared.patience, there).await?;
     work.write_to(Made::new(&ending));
     let created = within(&work, projection.create(&transaction)).await;
     let made = mem::take(&mut *work.made());
-    let checked = created
+    let checked = made
+        .check_own(&there, &sql.location.schema)
+        .and(created)
         .and_then(|()| made.check())
         .and_then(|()| made.check_anew(output.tag.is_some()));
     match checked {
