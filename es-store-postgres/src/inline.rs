@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use es_core::Application;
 use es_core::persistence::{AppendError, FollowerId};
 use es_core::system::{InlineError, Inlined};
+use es_core::{Application, Position};
 use tokio::sync::Mutex;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
@@ -167,19 +167,25 @@ async fn begun<P: PostgresProjection>(
     let before = before.unwrap_or_default();
     let mut after = before.clone();
     if !is_made {
-        let dropped = swap::drop_all(&transaction, sql, &before.tables);
-        in_time(shared.patience, dropped).await.map_err(failed)?;
-        let there = swap::names(&transaction, standing.position);
-        let there = in_time(shared.patience, there).await.map_err(failed)?;
+        let there = in_time(shared.patience, async {
+            swap::drop_all(&transaction, sql, &before.tables).await?;
+            swap::there(&transaction, sql, &follower, Position::START).await
+        });
+        let there = there.await.map_err(failed)?;
         work.write_to(Made::default());
         let created = within(&work, projection.create(&transaction)).await;
         after = mem::take(&mut *work.made());
         let checked = after
-            .check_own(&there, &sql.location.schema)
+            .check_own(&there.names, &sql.location.schema)
             .and(created)
             .and_then(|()| after.check())
             .and_then(|()| after.check_anew(standing.revision != 0));
         if let Err(source) = checked {
+            return Err(InlineError::Prepare { follower, source });
+        }
+        let since = swap::made_since(&transaction, sql, &follower, &there);
+        let since = in_time(shared.patience, since).await.map_err(failed)?;
+        if let Err(source) = after.check_own(&since, &sql.location.schema) {
             return Err(InlineError::Prepare { follower, source });
         }
     }

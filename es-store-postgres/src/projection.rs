@@ -92,8 +92,8 @@ pub(crate) mod own;
 /// Its connection finds tables that are named without a schema in that of the log first, and makes them there. Its transactions are READ COMMITTED.
 pub trait PostgresProjection: Projection {
     /// Makes the tables, once, before the first event; for a new revision, and for what is built anew, it makes them beside those that readers see:
-    /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too. What asks for none is
-    /// not built anew, and a name that is taken before the first event is refused, whatever `IF NOT EXISTS` says.
+    /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too. What asks for none, as a table that the program
+    /// makes itself, is not built anew. A name that is taken is refused, whatever `IF NOT EXISTS` says.
     ///
     /// The server ends a session whose transaction stands still for longer than 10 s, and each statement has the statement time-out; nothing else
     /// bounds it.

@@ -134,6 +134,8 @@ pub(crate) struct Sql {
     pub(crate) write_placed: String,
     pub(crate) read_placed: String,
     pub(crate) read_output: String,
+    /// What others than a follower have made.
+    pub(crate) read_outputs_of_others: String,
     pub(crate) write_output: String,
     /// For a projection inside of commits, which begins anew where it is another revision, and leaves who had a lease fenced.
     pub(crate) write_inline: String,
@@ -332,6 +334,10 @@ impl Sql {
             ),
             read_output: named(
                 "SELECT output FROM {checkpoints} WHERE follower = $1 AND log = $2".to_owned(),
+            ),
+            read_outputs_of_others: named(
+                "SELECT output FROM {checkpoints} WHERE output IS NOT NULL AND NOT (follower = $1 AND log = $2)"
+                    .to_owned(),
             ),
             write_output: named(
                 "UPDATE {checkpoints} SET revision = $3, output = $4 WHERE follower = $1 AND log = $2"

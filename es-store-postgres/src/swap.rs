@@ -16,7 +16,7 @@ use crate::projection::own::Undone;
 use crate::records::{column, ordinal, stored};
 use crate::sql::{Sql, quoted};
 use crate::store::Shared;
-use crate::tables::Made;
+use crate::tables::{Made, whole};
 
 /// What a follower has made so far, where it has.
 pub(crate) async fn made(
@@ -168,15 +168,27 @@ pub(crate) async fn drop_all(
     Ok(())
 }
 
-/// The names there are of tables, indexes, views and sequences, each with its schema, before a follower that stands at that position makes its own.
-pub(crate) async fn names(
+/// What there was before a follower made its own.
+#[derive(Default)]
+pub(crate) struct There {
+    /// The names of tables, indexes, views and sequences, each with its schema.
+    pub(crate) names: BTreeSet<String>,
+    /// Those of what other followers had made, which somebody may have dropped.
+    made: BTreeSet<String>,
+}
+
+/// What there is before what begins at that position is made.
+pub(crate) async fn there(
     transaction: &Transaction<'_>,
-    at: Position,
-) -> Result<BTreeSet<String>, Fault> {
-    if at != Position::START {
-        // Made before it was kept what is made.
-        return Ok(BTreeSet::new());
+    sql: &Sql,
+    follower: &FollowerId,
+    begins: Position,
+) -> Result<There, Fault> {
+    if begins != Position::START {
+        // Who goes on made its own before it was kept what is made.
+        return Ok(There::default());
     }
+    let made = made_by_others(transaction, sql, follower).await?;
     let rows = transaction
         .query(
             "SELECT n.nspname::text || '.' || c.relname::text FROM pg_catalog.pg_class AS c \
@@ -185,7 +197,40 @@ pub(crate) async fn names(
             &[],
         )
         .await?;
-    rows.iter().map(|row| column(row, 0)).collect()
+    let names: Result<_, _> = rows.iter().map(|row| column(row, 0)).collect();
+    Ok(There {
+        names: names?,
+        made,
+    })
+}
+
+/// The names of what others made since: `IF NOT EXISTS` waits for them, and says nothing.
+pub(crate) async fn made_since(
+    transaction: &Transaction<'_>,
+    sql: &Sql,
+    follower: &FollowerId,
+    there: &There,
+) -> Result<BTreeSet<String>, Fault> {
+    let made = made_by_others(transaction, sql, follower).await?;
+    Ok(made.difference(&there.made).cloned().collect())
+}
+
+async fn made_by_others(
+    transaction: &Transaction<'_>,
+    sql: &Sql,
+    follower: &FollowerId,
+) -> Result<BTreeSet<String>, Fault> {
+    let [name, log] = key(follower);
+    let of: [&(dyn ToSql + Sync); 2] = [&name, &log];
+    let rows = transaction.query(&sql.read_outputs_of_others, &of).await?;
+    let mut names = BTreeSet::new();
+    for row in &rows {
+        let other: Made =
+            serde_json::from_str(column(row, 0)?).map_err(|error| Fault::unlike(0, error))?;
+        let beside = other.beside();
+        names.extend(beside.iter().map(|name| whole(name, &sql.location.schema)));
+    }
+    Ok(names)
 }
 
 /// Whether a projection runs inside of commits.

@@ -140,26 +140,16 @@ impl Made {
         Ok(())
     }
 
-    /// Refuses names that were taken before the first `create`: what is there is somebody else's, and would be thrown away with what readers see
-    /// when it is made anew. `there` are the names there were.
+    /// Refuses names that were taken before `create`: what is there is somebody else's, and would be thrown away with what readers see when it is
+    /// made anew. `there` are the names there were.
     ///
     /// # Errors
     /// Which, and what to do.
     pub(crate) fn check_own(&self, there: &BTreeSet<String>, schema: &str) -> Result<(), BoxError> {
-        let mut made = self
-            .beside()
-            .into_iter()
-            .map(|name| name.to_ascii_lowercase());
-        let is_taken = |name: &String| match name.contains('.') {
-            true => there.contains(name),
-            false => there.contains(&format!("{schema}.{name}")),
-        };
-        if let Some(taken) = made.find(is_taken) {
-            return Err(format!(
-                "`{taken}` is there already, and this follower did not make it: give the table another name, as that of the projection, or of the log \
-                 where it follows several; where nobody needs what is there, drop it"
-            )
-            .into());
+        let beside = self.beside();
+        let is_taken = |name: &&String| there.contains(&whole(name, schema));
+        if let Some(name) = beside.iter().find(is_taken) {
+            return Err(taken(name));
         }
         Ok(())
     }
@@ -192,5 +182,24 @@ impl Made {
             }
         }
         Ok(())
+    }
+}
+
+/// What to do about a name that somebody else has.
+fn taken(name: &str) -> BoxError {
+    format!(
+        "`{name}` is there already, and it is not known that this follower made it: give the table another name, as that of the projection, or of the \
+         log where it follows several; name one that the program makes itself without `tx.table(..)`, which is then not built anew; or drop it \
+         where nobody needs what is there, as what was made before the follower was forgotten"
+    )
+    .into()
+}
+
+/// A name as Postgres reads it, with the schema that it is in.
+pub(crate) fn whole(name: &str, schema: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    match name.contains('.') {
+        true => name,
+        false => format!("{schema}.{name}"),
     }
 }

@@ -153,7 +153,7 @@ fn begin<P: SqliteProjection>(
     let mut after = before.clone();
     if !is_made {
         before.drop_tables(&transaction)?;
-        let there = names(&transaction, standing.position)?;
+        let there = names(&transaction, Position::START)?;
         let (created, new) = within(Made::default(), || projection.create(&transaction));
         let checked = new
             .check_own(&there)

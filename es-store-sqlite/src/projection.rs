@@ -86,8 +86,8 @@ use crate::{SqliteStore, followers};
 /// ```
 pub trait SqliteProjection: Projection {
     /// Makes the tables, once, before the first event; for a new revision, and for what is built anew, it makes them beside those that readers see:
-    /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too. What asks for none is
-    /// not built anew, and a name that is taken before the first event is refused, whatever `IF NOT EXISTS` says.
+    /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too. What asks for none, as a table that the program
+    /// makes itself, is not built anew. A name that is taken is refused, whatever `IF NOT EXISTS` says.
     ///
     /// # Errors
     /// Whatever is in the way; nothing was made.
@@ -435,7 +435,11 @@ fn prepare<P: SqliteProjection>(
                 }
             }
         };
-        let there = names(&transaction, standing.position)?;
+        let begins = match output.anew {
+            true => Position::START,
+            false => standing.position,
+        };
+        let there = names(&transaction, begins)?;
         let (created, new) = within(Made::new(&ending), || projection.create(&transaction));
         let checked = new
             .check_own(&there)

@@ -71,8 +71,8 @@ impl Made {
         Ok(())
     }
 
-    /// Refuses names that were taken before the first `create`: what is there is somebody else's, and would be thrown away with what readers see
-    /// when it is made anew. `there` are the names there were.
+    /// Refuses names that were taken before `create`: what is there is somebody else's, and would be thrown away with what readers see when it is
+    /// made anew. `there` are the names there were.
     ///
     /// # Errors
     /// Which, and what to do.
@@ -81,12 +81,8 @@ impl Made {
             .tables
             .iter()
             .map(|name| format!("{name}{}", self.ending));
-        if let Some(taken) = made.find(|name| there.contains(&name.to_ascii_lowercase())) {
-            return Err(format!(
-                "`{taken}` is there already, and this follower did not make it: give the table another name, as that of the projection, or of the log \
-                 where it follows several; where nobody needs what is there, drop it"
-            )
-            .into());
+        if let Some(name) = made.find(|name| there.contains(&name.to_ascii_lowercase())) {
+            return Err(taken(&name));
         }
         Ok(())
     }
@@ -148,10 +144,10 @@ impl Made {
     }
 }
 
-/// The names there are of tables, indexes, views and triggers, in lower case, before a follower that stands at that position makes its own.
-pub(crate) fn names(connection: &Connection, at: Position) -> Result<BTreeSet<String>, Error> {
-    if at != Position::START {
-        // Made before it was kept what is made.
+/// The names there are of tables, indexes, views and triggers, in lower case, before what begins at that position is made.
+pub(crate) fn names(connection: &Connection, begins: Position) -> Result<BTreeSet<String>, Error> {
+    if begins != Position::START {
+        // Who goes on made its own before it was kept what is made.
         return Ok(BTreeSet::new());
     }
     let mut names = connection.prepare("SELECT lower(name) FROM sqlite_schema")?;
@@ -236,6 +232,16 @@ pub(crate) fn made(
             .map(Some)
             .map_err(|error| Error::ToSqlConversionFailure(error.into())),
     }
+}
+
+/// What to do about a name that somebody else has.
+fn taken(name: &str) -> BoxError {
+    format!(
+        "`{name}` is there already, and it is not known that this follower made it: give the table another name, as that of the projection, or of the \
+         log where it follows several; name one that the program makes itself without `tx.table(..)`, which is then not built anew; or drop it \
+         where nobody needs what is there, as what was made before the follower was forgotten"
+    )
+    .into()
 }
 
 /// Whether a projection runs inside of commits.

@@ -54,10 +54,13 @@ pub(super) async fn handle<P: PostgresProjection>(
     if batch.dry.is_some() {
         let (_, standing) = looking.await?;
         if standing.revision == 0 {
-            let there = swap::names(&transaction, standing.position);
+            let there = swap::there(&transaction, sql, &batch.output.follower, standing.position);
             let there = in_time(shared.patience, there).await?;
             let created = handling.create().await;
-            let checked = own.work.made().check_own(&there, &sql.location.schema);
+            let checked = own
+                .work
+                .made()
+                .check_own(&there.names, &sql.location.schema);
             checked.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
             created?;
         }

@@ -2,6 +2,7 @@
 use std::mem;
 use std::sync::Arc;
 
+use es_core::Position;
 use es_core::persistence::LeaseError;
 use es_core::system::{HandleError, Output};
 use tokio_postgres::Transaction;
@@ -57,13 +58,17 @@ pub(super) async fn prepare<P: PostgresProjection>(
     } else if standing.revision != 0 && before.is_some() {
         return Ok(ending);
     }
-    let there = swap::names(&transaction, standing.position);
+    let begins = match output.anew {
+        true => Position::START,
+        false => standing.position,
+    };
+    let there = swap::there(&transaction, sql, &output.follower, begins);
     let there = in_time(shared.patience, there).await?;
     work.write_to(Made::new(&ending));
     let created = within(&work, projection.create(&transaction)).await;
     let made = mem::take(&mut *work.made());
     let checked = made
-        .check_own(&there, &sql.location.schema)
+        .check_own(&there.names, &sql.location.schema)
         .and(created)
         .and_then(|()| made.check())
         .and_then(|()| made.check_anew(output.tag.is_some()));
@@ -71,6 +76,12 @@ pub(super) async fn prepare<P: PostgresProjection>(
         Ok(()) => {}
         Err(error) if is_of_the_moment(&*error) => return Err(Undone::Again(error)),
         Err(error) => return Err(Undone::Handle(HandleError::Prepare(error))),
+    }
+    if begins == Position::START {
+        let since = swap::made_since(&transaction, sql, &output.follower, &there);
+        let since = in_time(shared.patience, since).await?;
+        let checked = made.check_own(&since, &sql.location.schema);
+        checked.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
     }
     let kept = serde_json::to_string(&made).map_err(|error| Fault::unlike(0, error))?;
     in_time(

@@ -5,6 +5,7 @@ mod deferred;
 mod failing;
 mod sessions;
 mod tables;
+mod taken;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -259,48 +259,6 @@ async fn a_table_of_that_name_in_another_schema_is_not_dropped() {
         .await;
 }
 
-/// Would write into the table of another.
-struct Guest;
-
-impl Projection for Guest {
-    const NAME: &'static str = "guest";
-    type Events = DogEvent;
-}
-
-impl PostgresProjection for Guest {
-    async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
-        let wall = tx.table("wall");
-        let create = format!("CREATE TABLE IF NOT EXISTS {wall} (dog uuid)");
-        Ok(tx.batch_execute(&create).await?)
-    }
-
-    async fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn a_table_that_is_there_is_not_taken_for_its_own() {
-    let kennel = Schema::new().await;
-    kennel.trained(1, &["sit"]).await;
-    kennel.system::<1>().settle().await.unwrap();
-    let guest = || kennel.store.project(Guest);
-    let rehearsed = kennel.followed_by(guest()).follower("guest");
-    let rehearsed = format!("{:?}", rehearsed.dry_run(9).await);
-    assert!(rehearsed.contains("is there already"), "{rehearsed}");
-    let refused = kennel.followed_by(guest()).settle().await.unwrap_err();
-    let refused = format!("{refused:?}");
-    assert!(refused.contains("`wall` is there already"), "{refused}");
-    let follower = kennel.followed_by(guest()).follower("guest");
-    assert!(follower.rebuild().await.is_err());
-    let inside = kennel.store.inline(kennel.app(), Guest).await.unwrap_err();
-    assert!(
-        format!("{inside:?}").contains("is there already"),
-        "{inside:?}"
-    );
-    assert_eq!(kennel.wall().await, wall(&[(1, &["sit"])]));
-}
-
 /// Makes its table where it is not there.
 struct Careful;
 

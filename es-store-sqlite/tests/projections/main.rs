@@ -2,6 +2,7 @@
 mod inside;
 mod keys;
 mod tables;
+mod taken;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -56,49 +56,6 @@ fn a_file_of_schema_1_is_brought_up_to_date_with_all_that_is_in_it() {
     });
 }
 
-/// Would write into the table of another.
-struct Guest;
-
-impl Projection for Guest {
-    const NAME: &'static str = "guest";
-    type Events = DogEvent;
-}
-
-impl SqliteProjection for Guest {
-    fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
-        let wall = tx.table("Wall");
-        Ok(tx.execute_batch(&format!("CREATE TABLE IF NOT EXISTS {wall} (dog BLOB)"))?)
-    }
-
-    fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
-        Ok(())
-    }
-}
-
-#[test]
-fn a_table_that_is_there_is_not_taken_for_its_own() {
-    block_on(async {
-        let kennel = File::new().await;
-        kennel.trained(1, &["sit"]).await;
-        kennel.system::<1>().settle().await.unwrap();
-        let guest = || kennel.store.project(Guest);
-        let rehearsed = kennel.followed_by(guest()).follower("guest");
-        let rehearsed = format!("{:?}", rehearsed.dry_run(9).await);
-        assert!(rehearsed.contains("is there already"), "{rehearsed}");
-        let refused = kennel.followed_by(guest()).settle().await.unwrap_err();
-        let refused = format!("{refused:?}");
-        assert!(refused.contains("`Wall` is there already"), "{refused}");
-        let follower = kennel.followed_by(guest()).follower("guest");
-        assert!(follower.rebuild().await.is_err());
-        let inside = kennel.store.inline(kennel.app(), Guest).await.unwrap_err();
-        assert!(
-            format!("{inside:?}").contains("is there already"),
-            "{inside:?}"
-        );
-        assert_eq!(kennel.wall().await, wall(&[(1, &["sit"])]));
-    });
-}
-
 /// The second revision of the wall, which keeps notes too.
 struct WallWithNotes;
 
