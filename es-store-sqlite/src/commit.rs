@@ -32,7 +32,10 @@ pub(crate) fn apply(
     end: &mut End,
     commit: &Commit,
 ) -> Result<std::result::Result<Committed, AppendError>> {
-    if let Some(refused) = refusal(connection, sql, commit)? {
+    // That a new stream is there already is seen by the index, when its first event is written.
+    if !is_of_a_new_stream(commit)
+        && let Some(refused) = refusal(connection, sql, commit)?
+    {
         // What is stored already is in its own way.
         return Ok(match reads::found(connection, sql, commit.id)? {
             Some(found) => sent_before(connection, sql, &found, commit)?,
@@ -56,8 +59,11 @@ pub(crate) fn apply(
     if let Some(refused) = insert(connection, sql, end.head, count, at, commit)? {
         return match reads::found(connection, sql, commit.id)? {
             Some(found) => sent_before(connection, sql, &found, commit),
-            // Then a position is taken: the log is not as its head says.
-            None => Err(refused),
+            None => match refusal(connection, sql, commit)? {
+                Some(conflict) => Ok(Err(conflict)),
+                // Then a position is taken: the log is not as its head says.
+                None => Err(refused),
+            },
         };
     }
     if let Some(advance) = &commit.checkpoint {
@@ -77,6 +83,11 @@ pub(crate) fn apply(
         position: Some(Position::from(head.cast_unsigned())),
         time: time(at),
     }))
+}
+
+fn is_of_a_new_stream(commit: &Commit) -> bool {
+    let is_new = |append: &Append| append.expected == Version::NEW && !append.events.is_empty();
+    commit.checkpoint.is_none() && matches!(&commit.appends[..], [append] if is_new(append))
 }
 
 /// Why a commit cannot be stored: versions and checkpoint are looked at before anything is written.
