@@ -45,7 +45,7 @@ pub use retry::Retry;
 pub use save::{Save, SaveError, Saved, Staged};
 pub use snapshots::{SnapshotError, SnapshotPolicy};
 pub use types::{AggregateType, FieldState, Story};
-pub use update::{Decision, UpdateError, UpdateResult, Updated};
+pub use update::{Decision, Subject, UpdateError, UpdateResult, Updated};
 pub use wait::WaitError;
 pub(crate) use wait::why_stopped;
 pub use work::UnitOfWork;
@@ -418,20 +418,47 @@ impl Application {
     /// nothing: ask another service first. Where the question depends on the state, [`get`](Self::get), ask, decide and [`save`](Self::save), and
     /// begin anew on [`SaveError::Conflict`]. Name its type: `|dog: &mut Dog| ..`, or give a method: `Dog::bark`.
     ///
+    /// An aggregate that need not exist is an `Option`. Where `decide` creates one, it is with the id that was asked for; where somebody else does
+    /// so meanwhile, it is decided again on theirs:
+    ///
+    /// ```
+    /// # use es_core::{Aggregate, Application, Root, UpdateError, events};
+    /// # use uuid::Uuid;
+    /// #[derive(Aggregate)]
+    /// #[aggregate("Basket")]
+    /// struct Basket { root: Root<Self>, items: Vec<String> }
+    ///
+    /// #[events]
+    /// impl Basket {
+    ///     #[event("Opened", id = *customer)]
+    ///     fn open_for(customer: Uuid) -> Self { Self { root: Root::new(), items: Vec::new() } }
+    ///
+    ///     #[event("ItemAdded")]
+    ///     fn add(&mut self, item: &str) { self.items.push(item.to_owned()); }
+    /// }
+    ///
+    /// # async fn put(app: Application, customer: Uuid, item: &str) -> Result<(), UpdateError<std::convert::Infallible>> {
+    /// app.update(customer, |basket: &mut Option<Basket>| {
+    ///     basket.get_or_insert_with(|| Basket::open_for(customer)).add(item);
+    /// }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`UpdateError::Refused`] with what `decide` answered; [`UpdateError::Failed`] where getting or saving failed, or where others were
     /// faster as often as [`Retry`] allows.
-    pub fn update<A, F, R>(
+    pub fn update<S, F, R>(
         &self,
-        id: A::Id,
+        id: S::Id,
         decide: F,
-    ) -> impl Future<Output = UpdateResult<R>> + Send + use<A, F, R>
+    ) -> impl Future<Output = UpdateResult<R, S::Versions>> + Send + use<S, F, R>
     where
-        A: Aggregate,
-        F: FnMut(&mut A) -> R + Send,
+        S: Subject,
+        F: FnMut(&mut S) -> R + Send,
         R: Outcome<Value: Send, Refusal: Send>,
     {
-        update::update(self.clone(), update::One::new::<A>(&id, decide))
+        update::update(self.clone(), S::streams(&id), decide)
     }
 
     /// Gets several aggregates, lets `decide` change them, and saves them, all or nothing; where another writer changed one of them, gets them
@@ -477,17 +504,16 @@ impl Application {
     /// [`Decision`] says which forms ids and `decide` can have.
     ///
     /// # Errors
-    /// As for [`update`](Application::update); [`SaveError::Twice`] where an id occurs twice.
-    pub fn update_all<I, F, T, R>(
+    /// As for [`update`](Application::update); [`SaveError::Twice`] where an id occurs twice; [`SaveError::Replaced`] where `decide` takes some out of a
+    /// `Vec`, or puts others into it.
+    pub fn update_all<I, F, S, R>(
         &self,
         ids: I,
         decide: F,
-    ) -> impl Future<Output = UpdateResult<R, <(I, F) as Decision<T, R>>::Versions>>
-    + Send
-    + use<I, F, T, R>
+    ) -> impl Future<Output = UpdateResult<R, S::Versions>> + Send + use<I, F, S, R>
     where
-        (I, F): Decision<T, R>,
-        T: Send,
+        (I, F): Decision<S, R>,
+        S: Subject,
         R: Outcome<Value: Send, Refusal: Send>,
     {
         update::update_all(self.clone(), (ids, decide))

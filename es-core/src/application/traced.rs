@@ -63,11 +63,11 @@ pub(super) fn loaded<A: Aggregate>(result: &Result<Option<A>, LoadError>) {
     }
 }
 
-pub(super) fn updating(streams: impl Fn() -> Vec<StreamId>) -> Span {
+pub(super) fn updating<'s>(streams: impl Fn() -> Vec<&'s StreamId>) -> Span {
     let names = || {
         streams()
             .iter()
-            .map(StreamId::to_string)
+            .map(ToString::to_string)
             .collect::<Vec<_>>()
             .join(", ")
     };

@@ -141,6 +141,26 @@ fn an_update_of_several_that_is_dropped_changes_all_or_none() {
     });
 }
 
+#[test]
+fn an_update_of_what_need_not_exist_that_is_dropped_creates_it_once_or_not_at_all() {
+    at_every_point("update of what is absent", |times| {
+        let scene = Scene::new();
+        let id = Uuid::from_u128(1);
+        let put = || {
+            scene.app.update(id, |purse: &mut Option<Purse>| {
+                purse.get_or_insert_with(|| Purse::open_as(id, 0)).put(1);
+            })
+        };
+        let coins = || scene.stored(id).map(|purse| purse.coins());
+        let done = poll_times(times, put()).is_some();
+        let before = coins();
+        assert!(before == Some(1) || (before.is_none() && !done));
+        pollster::block_on(put()).unwrap();
+        assert_eq!(coins(), Some(before.unwrap_or(0) + 1));
+        done
+    });
+}
+
 /// What only reads: dropped anywhere, the next one gives the same.
 fn read_at_every_point<T, F>(what: &str, read: impl Fn(&Scene) -> F)
 where

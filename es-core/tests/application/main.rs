@@ -20,6 +20,7 @@ mod snapshots;
 mod subscriptions;
 mod types;
 mod update;
+mod update_absent;
 mod update_all;
 mod wait;
 mod watched;

@@ -3,6 +3,7 @@ use std::fmt;
 
 use es_core::{Aggregate, Root, events};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 #[derive(Aggregate, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[aggregate("Purse", snapshot_every = 5, cached)]
@@ -26,6 +27,14 @@ impl std::error::Error for Empty {}
 impl Purse {
     #[event("Opened")]
     pub(crate) fn open(coins: u64) -> Self {
+        Self {
+            root: Root::new(),
+            coins,
+        }
+    }
+
+    #[event("OpenedAs", id = *id)]
+    pub(crate) fn open_as(id: Uuid, coins: u64) -> Self {
         Self {
             root: Root::new(),
             coins,

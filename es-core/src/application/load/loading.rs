@@ -59,7 +59,8 @@ impl Repository {
         }
     }
 
-    async fn find_seen<A: Aggregate>(
+    /// Finds an aggregate, and says how new it is.
+    pub(in crate::application) async fn find_seen<A: Aggregate>(
         &self,
         stream: &StreamId,
         seen: Seen,

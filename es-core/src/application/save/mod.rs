@@ -60,12 +60,12 @@ pub enum SaveError {
         /// The stream.
         stream: StreamId,
     },
-    /// The decision of an update put another aggregate in the place of the one it was given.
+    /// The decision of an update put another aggregate, or none, in the place of the one it was given, or created one with another id.
     #[error(
-        "the decision about `{stream}` put another aggregate in its place; change the one it is given"
+        "the decision about `{stream}` put something else in its place; change the one it is given, and create one that does not exist with the id that was asked for: `#[event(.., id = ..)]`"
     )]
     Replaced {
-        /// The stream of the one that was given.
+        /// The stream that was asked for; of one that was put beside those of a `Vec`, its own.
         stream: StreamId,
     },
     /// One aggregate was to be saved, or its id was given, twice.

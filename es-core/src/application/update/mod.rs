@@ -1,6 +1,7 @@
 //! Get, decide, save, and again where another writer was faster.
 
 mod decision;
+mod subject;
 mod turns;
 
 use std::collections::HashSet;
@@ -12,13 +13,14 @@ use futures_lite::future;
 use tracing::Instrument;
 
 pub use decision::Decision;
-pub(super) use decision::One;
+use subject::Saving;
+pub use subject::Subject;
 use turns::Turn;
 pub(super) use turns::Turns;
 
 use super::load::Seen;
 use super::save::staging::Unchanged;
-use super::{Application, Error, Repository, Save, SaveError, traced};
+use super::{Application, Error, Repository, SaveError, traced};
 use crate::domain::{Outcome, Position, StreamId, Version};
 
 /// How long somebody has the turn at most while others wait: it may be a future that is polled no more.
@@ -68,23 +70,34 @@ impl<E: error::Error + 'static> error::Error for UpdateError<E> {
     }
 }
 
-pub(super) async fn update<D, T, R>(app: Application, decision: D) -> UpdateResult<R, D::Versions>
+pub(super) async fn update<S, F, R>(
+    app: Application,
+    streams: S::Streams,
+    decide: F,
+) -> UpdateResult<R, S::Versions>
 where
-    D: Decision<T, R>,
-    T: Send,
+    S: Subject,
+    F: FnMut(&mut S) -> R + Send,
     R: Outcome<Value: Send, Refusal: Send>,
 {
-    let span = traced::updating(|| decision.streams());
-    decide_and_save(app, decision).instrument(span).await
+    if let Some(stream) = twice::<S>(&streams).cloned() {
+        return Err(failed(SaveError::Twice { stream }));
+    }
+    let span = traced::updating(|| all::<S>(&streams));
+    decide_and_save(app, streams, decide).instrument(span).await
 }
 
 /// The first decision is taken on what the cache has seen last, where it has. Then only a commit, which checks the versions, proves it right:
 /// whatever else comes of it is decided again on what the store has. What comes of several aggregates without a commit is proved by one
 /// without events, since they were not read at one time.
-async fn decide_and_save<D, T, R>(app: Application, mut decision: D) -> UpdateResult<R, D::Versions>
+async fn decide_and_save<S, F, R>(
+    app: Application,
+    streams: S::Streams,
+    mut decide: F,
+) -> UpdateResult<R, S::Versions>
 where
-    D: Decision<T, R>,
-    T: Send,
+    S: Subject,
+    F: FnMut(&mut S) -> R + Send,
     R: Outcome<Value: Send, Refusal: Send>,
 {
     let repository = &app.repository;
@@ -92,32 +105,35 @@ where
     let mut asked = Seen::AtSomeTime;
     let mut turn = None;
     if repository.turns().are_taken() && repository.pause_before_retry(1).is_some() {
-        let mut streams = decision.streams().into_iter();
+        let mut streams = all::<S>(&streams).into_iter();
         if let Some(stream) = streams.find(|stream| repository.turns().is_taken(stream)) {
-            turn = Some(in_turn(repository, stream).await);
+            turn = Some(in_turn(repository, stream.clone()).await);
         }
     }
     loop {
-        let (mut several, seen) = decision.get(repository, asked).await.map_err(failed)?;
-        let got = D::saving(&mut several).versions();
-        let answer = decision.decide(&mut several).into_result();
-        let unchanged = answer.is_err() || !D::is_changed(&several);
+        let (mut subject, seen) = S::get(repository, &streams, asked).await.map_err(failed)?;
+        let got = subject.versions();
+        let answer = decide(&mut subject).into_result();
+        let unchanged = answer.is_err() || !subject.is_changed();
         if unchanged && seen != Seen::Now {
             asked = Seen::Now;
             continue;
         }
-        let replaced = decision.replaced(&several, &got).filter(|_| answer.is_ok());
+        let replaced = subject.replaced(&streams, &got).filter(|_| answer.is_ok());
         let saved = if let Some(stream) = replaced {
             Err(SaveError::Replaced { stream })
         } else if unchanged {
-            let several = decision.several(&got);
-            let proved = match several.filter(|versions| versions.len() > 1) {
-                Some(versions) => repository.confirm(versions).await,
-                None => Ok(()),
+            let versions = several::<S>(&streams, &got);
+            let proved = match versions.len() {
+                0 | 1 => Ok(()),
+                _ => repository.confirm(versions).await,
             };
             proved.map(|()| (got, None))
         } else {
-            let saving = D::saving(&mut several);
+            let saving = Saving {
+                subject: &mut subject,
+                streams: &streams,
+            };
             let saved = repository.save_checked(&app.metadata, saving, Unchanged::Checked);
             saved.await.map(|saved| (saved.version, saved.position))
         };
@@ -133,7 +149,9 @@ where
             (Err(unknown @ SaveError::Unknown { .. }), _) => return Err(failed(unknown)),
             (Err(_), _) if seen != Seen::Now => asked = Seen::Now,
             (Err(conflict), _) => {
-                let SaveError::Conflict { stream, .. } = &conflict else {
+                let (SaveError::Conflict { stream, .. } | SaveError::AlreadyExists { stream }) =
+                    &conflict
+                else {
                     return Err(failed(conflict));
                 };
                 failed_attempts += 1;
@@ -160,22 +178,46 @@ where
     }
 }
 
-pub(super) async fn update_all<D, T, R>(
+pub(super) async fn update_all<S, D, R>(
     app: Application,
-    decision: D,
-) -> UpdateResult<R, D::Versions>
+    mut decision: D,
+) -> UpdateResult<R, S::Versions>
 where
-    D: Decision<T, R>,
-    T: Send,
+    S: Subject,
+    D: Decision<S, R>,
     R: Outcome<Value: Send, Refusal: Send>,
 {
-    let streams = decision.streams();
-    let mut others = HashSet::with_capacity(streams.len());
-    if let Some(stream) = streams.iter().find(|stream| !others.insert(*stream)) {
-        let stream = stream.clone();
-        return Err(failed(SaveError::Twice { stream }));
+    update(app, decision.streams(), |subject| decision.decide(subject)).await
+}
+
+fn all<S: Subject>(streams: &S::Streams) -> Vec<&StreamId> {
+    let mut all = Vec::new();
+    S::each_stream(streams, &mut |stream| all.push(stream));
+    all
+}
+
+/// The first that is named once more.
+fn twice<S: Subject>(streams: &S::Streams) -> Option<&StreamId> {
+    let mut count = 0;
+    S::each_stream(streams, &mut |_| count += 1);
+    // Most updates are of one aggregate, and need no set.
+    if count < 2 {
+        return None;
     }
-    update(app, decision).await
+    let mut others = HashSet::with_capacity(count);
+    let mut streams = all::<S>(streams).into_iter();
+    streams.find(|stream| !others.insert(*stream))
+}
+
+/// The streams with the versions that were got.
+fn several<S: Subject>(streams: &S::Streams, got: &S::Versions) -> Vec<(StreamId, Version)> {
+    let mut versions = Vec::new();
+    S::each_version(got, &mut |version| versions.push(version));
+    all::<S>(streams)
+        .into_iter()
+        .cloned()
+        .zip(versions)
+        .collect()
 }
 
 /// Waits for the turn, beside the update, which would be larger for nothing where nobody meets.
