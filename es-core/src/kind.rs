@@ -124,6 +124,7 @@ fn of_save(error: &SaveError) -> ErrorKind {
         SaveError::NotCreated { .. }
         | SaveError::Panicked { .. }
         | SaveError::Replaced { .. }
+        | SaveError::Resized { .. }
         | SaveError::Twice { .. }
         | SaveError::CategoryTaken(_)
         | SaveError::WrongKeys(_)

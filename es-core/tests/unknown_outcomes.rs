@@ -429,3 +429,22 @@ proptest! {
         prop_assert_eq!(log.len(), 2 + one.marks.len() + two.marks.len());
     }
 }
+
+#[test]
+fn an_aggregate_in_doubt_does_not_stand_for_what_was_got() {
+    let (line, app) = on_a_bad_line();
+    let mut tally = Tally::begin();
+    line.next(Lost);
+    block_on(app.save(&mut tally)).expect_err("the line broke");
+    let put = app.update(tally.id(), |place: &mut Option<Tally>| {
+        *place = Some(tally.clone());
+    });
+    let refused = block_on(put).expect_err("it was not there");
+    assert!(
+        matches!(
+            &refused,
+            UpdateError::Failed(Error::Save(SaveError::Replaced { .. }))
+        ),
+        "{refused:?}"
+    );
+}

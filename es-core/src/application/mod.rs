@@ -418,8 +418,8 @@ impl Application {
     /// nothing: ask another service first. Where the question depends on the state, [`get`](Self::get), ask, decide and [`save`](Self::save), and
     /// begin anew on [`SaveError::Conflict`]. Name its type: `|dog: &mut Dog| ..`, or give a method: `Dog::bark`.
     ///
-    /// An aggregate that need not exist is an `Option`. Where `decide` creates one, it is with the id that was asked for; where somebody else does
-    /// so meanwhile, it is decided again on theirs:
+    /// An aggregate that need not exist is an `Option`. What `decide` creates must have the id that was asked for, and where somebody else creates it
+    /// meanwhile, it is decided again on theirs; `None` in the place of one that exists deletes nothing, and is refused:
     ///
     /// ```
     /// # use es_core::{Aggregate, Application, Root, UpdateError, events};
@@ -446,15 +446,16 @@ impl Application {
     /// ```
     ///
     /// # Errors
-    /// [`UpdateError::Refused`] with what `decide` answered; [`UpdateError::Failed`] where getting or saving failed, or where others were
-    /// faster as often as [`Retry`] allows.
+    /// [`UpdateError::Refused`] with what `decide` answered; [`UpdateError::Failed`] where getting or saving failed, with [`SaveError::Conflict`]
+    /// where others were faster as often as [`Retry`] allows, with [`SaveError::Replaced`] where `decide` put another aggregate in the place of the one
+    /// it was given, and with [`SaveError::AlreadyExists`] where it created one that it had been given.
     pub fn update<S, F, R>(
         &self,
         id: S::Id,
         decide: F,
-    ) -> impl Future<Output = UpdateResult<R, S::Versions>> + Send + use<S, F, R>
+    ) -> impl Future<Output = UpdateResult<R>> + Send + use<S, F, R>
     where
-        S: Subject,
+        S: Subject<Versions = Version>,
         F: FnMut(&mut S) -> R + Send,
         R: Outcome<Value: Send, Refusal: Send>,
     {
@@ -504,7 +505,7 @@ impl Application {
     /// [`Decision`] says which forms ids and `decide` can have.
     ///
     /// # Errors
-    /// As for [`update`](Application::update); [`SaveError::Twice`] where an id occurs twice; [`SaveError::Replaced`] where `decide` takes some out of a
+    /// As for [`update`](Application::update); [`SaveError::Twice`] where an id occurs twice; [`SaveError::Resized`] where `decide` takes some out of a
     /// `Vec`, or puts others into it.
     pub fn update_all<I, F, S, R>(
         &self,

@@ -16,7 +16,7 @@ use super::save::staging::Keeping;
 use super::update::Turns;
 use super::wait::why_stopped;
 use super::{Application, LoadError, LogError, OpenError, Retry, SnapshotPolicy, WaitError};
-use crate::domain::{Aggregate, Position, StreamId};
+use crate::domain::{Aggregate, Position, StreamId, Version};
 use crate::persistence::{
     Clock, Codecs, CommitId, Committed, DecodeError, Filter, FollowerId, LogPage, Record, Slice,
     Span, Store, Verification,
@@ -165,6 +165,13 @@ impl Repository {
             stream: stream.clone(),
             source,
         })
+    }
+
+    /// The version of a stream, 0 where it has no events.
+    pub(super) async fn newest(&self, stream: &StreamId) -> Result<Version, LoadError> {
+        let newest = Slice::all().descending().limit(1);
+        let newest = self.read(stream, newest).await?;
+        Ok(newest.first().map_or(Version::NEW, |record| record.version))
     }
 
     pub(super) async fn read_ids<A: Aggregate>(

@@ -5,7 +5,7 @@ use std::future::Future;
 use super::save::staging::{self, Unchanged, Unsaved};
 use super::{Application, Error, LoadError, Rehearsal, Result, Save, SaveError};
 use crate::domain::{Aggregate, StreamId, Version};
-use crate::persistence::{Advance, AppendError, Commit, Committed, Metadata, Slice};
+use crate::persistence::{Advance, AppendError, Commit, Committed, Metadata};
 
 /// Gets aggregates of an application and collects those that are to be saved. They are stored together, in one commit with the checkpoint of
 /// whoever reacts, once the reaction has ended well; else nothing is.
@@ -129,11 +129,7 @@ impl UnitOfWork {
             let (stream, expected) = (append.stream.clone(), append.expected);
             let actual = match rehearsal.version(&stream) {
                 Some(version) => version,
-                None => {
-                    let newest = Slice::all().descending().limit(1);
-                    let newest = repository.read(&stream, newest).await?;
-                    newest.first().map_or(Version::NEW, |record| record.version)
-                }
+                None => repository.newest(&stream).await?,
             };
             if actual != expected {
                 return Err(Error::Save(match expected {

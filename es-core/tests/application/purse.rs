@@ -59,6 +59,14 @@ impl Purse {
         Ok(())
     }
 
+    /// One that no event created.
+    pub(crate) fn blank() -> Self {
+        Self {
+            root: Root::new(),
+            coins: 0,
+        }
+    }
+
     pub(crate) fn coins(&self) -> u64 {
         self.coins
     }

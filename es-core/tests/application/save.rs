@@ -56,16 +56,6 @@ async fn saving_with_nothing_pending_does_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_that_may_be_absent_is_saved_where_it_is_there() -> Result<()> {
-    let app = app();
-    let (mut lamp, mut none) = (Some(Lamp::mount("kitchen")), None::<Lamp>);
-    let saved = app.save((lamp.as_mut(), none.as_mut())).await?;
-    assert_eq!(saved.version, (Some(Version::FIRST), None));
-    assert_eq!(app.save(none.as_mut()).await?.position, None);
-    Ok(())
-}
-
-#[tokio::test]
 async fn several_aggregates_are_saved_all_or_none() -> Result<()> {
     let app = app();
     let (mut one, mut two, mut three) = (Lamp::mount("a"), Lamp::mount("b"), Lamp::mount("c"));

@@ -162,51 +162,107 @@ async fn another_one_in_its_place_or_nothing_is_told() -> Result<()> {
         .update(id(1), |purse: &mut Option<Purse>| *purse = None)
         .await;
     replaced(nothing);
-    let shorter = app
-        .update_all(
-            (vec![id(1)], id(2)),
-            |(purses, other): (&mut Vec<Purse>, &mut Option<Purse>)| {
-                purses.clear();
-                put(id(2))(other);
-            },
-        )
-        .await;
-    let Err(UpdateError::Failed(Error::Save(SaveError::Replaced { stream }))) = shorter else {
-        panic!("{shorter:?}");
-    };
-    assert_eq!(stream.id, id(1));
     Ok(())
 }
 
 #[tokio::test]
-async fn one_that_is_put_beside_those_of_a_vec_is_told() -> Result<()> {
+async fn what_is_created_without_looking_exists_already_where_it_does() -> Result<()> {
     let app = app();
-    for ids in [vec![], vec![id(1)]] {
-        let one_more = app
-            .update_all((ids,), |(purses,): (&mut Vec<Option<Purse>>,)| {
-                purses.push(Some(Purse::open_as(id(2), 0)));
+    let create = |purse: &mut Option<Purse>| *purse = Some(Purse::open_as(id(1), 5));
+    app.update(id(1), create).await?;
+    let again = app.update(id(1), create).await;
+    assert!(matches!(
+        again,
+        Err(UpdateError::Failed(Error::Save(
+            SaveError::AlreadyExists { .. }
+        )))
+    ));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_no_event_created_is_told_under_any_id() {
+    let app = app();
+    for id in [Uuid::nil(), id(1)] {
+        let blank = app
+            .update(id, |purse: &mut Option<Purse>| {
+                purse.get_or_insert_with(Purse::blank).put(1);
             })
             .await;
-        let Err(UpdateError::Failed(Error::Save(SaveError::Replaced { stream }))) = one_more else {
-            panic!("{one_more:?}");
-        };
-        assert_eq!(stream.id, id(2));
+        assert!(matches!(
+            blank,
+            Err(UpdateError::Failed(Error::Save(
+                SaveError::NotCreated { .. }
+            )))
+        ));
     }
+}
+
+#[tokio::test]
+async fn who_is_too_late_and_does_not_try_again_has_a_conflict() -> Result<()> {
+    let app = Application::builder(MemoryStore::new())
+        .retry(Retry::never())
+        .build();
+    let late = app
+        .update(id(1), |purse: &mut Option<Purse>| {
+            pollster::block_on(app.save(&mut Purse::open_as(id(1), 5))).unwrap();
+            put(id(1))(purse);
+        })
+        .await;
+    let Err(UpdateError::Failed(Error::Save(SaveError::Conflict {
+        expected, actual, ..
+    }))) = late
+    else {
+        panic!("{late:?}");
+    };
+    assert_eq!((expected, actual), (Version::NEW, Version::FIRST));
     Ok(())
 }
 
 #[tokio::test]
-async fn an_id_that_occurs_twice_in_several_is_refused_in_any_form() -> Result<()> {
+async fn a_vec_keeps_its_length() -> Result<()> {
+    let app = app();
+    let push_one = |purses: &mut Vec<Option<Purse>>| purses.push(Some(Purse::open_as(id(2), 0)));
+    let push_none = |purses: &mut Vec<Option<Purse>>| {
+        put(id(1))(&mut purses[0]);
+        purses.push(None);
+    };
+    let pop = |purses: &mut Vec<Option<Purse>>| drop(purses.pop());
+    type Resize = fn(&mut Vec<Option<Purse>>);
+    let cases: [(Vec<Uuid>, Resize, usize); 4] = [
+        (vec![], push_one, 1),
+        (vec![id(1)], push_one, 2),
+        (vec![id(1)], push_none, 2),
+        (vec![id(1)], pop, 0),
+    ];
+    for (ids, resize, expected) in cases {
+        let asked = ids.len();
+        let resized = app
+            .update_all((ids,), |(purses,): (&mut Vec<Option<Purse>>,)| {
+                resize(purses)
+            })
+            .await;
+        let Err(UpdateError::Failed(Error::Save(SaveError::Resized { given, left }))) = resized
+        else {
+            panic!("{resized:?}");
+        };
+        assert_eq!((given, left), (asked, expected));
+    }
+    assert_eq!(app.log().head().await?, Position::START);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_id_that_occurs_twice_in_several_is_refused_in_any_form() {
     let app = app();
     let twice = app
-        .update(
+        .update_all(
             (id(1), vec![id(1)]),
-            |_: &mut (Option<Purse>, Vec<Purse>)| (),
+            |_: (&mut Option<Purse>, &mut Vec<Purse>)| (),
         )
         .await;
     assert!(matches!(
         twice,
         Err(UpdateError::Failed(Error::Save(SaveError::Twice { .. })))
     ));
-    Ok(())
 }

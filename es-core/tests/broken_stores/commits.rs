@@ -72,6 +72,13 @@ impl Broken {
             }
             ChecksTheIdThenWrites => self.race_with_itself(&mut commit).await,
             ChecksThenWrites => self.check_apart(&commit).await?,
+            ChecksThenForgetsWhatHasNoEvents => {
+                let mut resting = commit.clone();
+                resting.appends.retain(|append| append.events.is_empty());
+                self.check_apart(&resting).await?;
+                thread::sleep(Duration::from_micros(200));
+                commit.appends.retain(|append| !append.events.is_empty());
+            }
             SpreadsACommit => commit.appends.sort_by_key(|append| append.stream.id),
             ShowsEventsBeforeTheCommit => self.show_early(&commit).await,
             DropsACheckpointWithoutEvents if events(&commit) == 0 => commit.checkpoint = None,

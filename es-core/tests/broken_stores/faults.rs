@@ -23,6 +23,7 @@ faults! {
     DeliversTwice: records_come_back_exactly_as_written,
     WritesHalfACommit: a_commit_over_several_streams_is_all_or_nothing,
     IgnoresTheExpectedVersion: a_version_already_present_is_a_conflict_and_nothing_is_stored,
+    ChecksThenForgetsWhatHasNoEvents: of_two_writers_who_each_rest_on_what_the_other_changes_exactly_one_wins,
     MeansAnotherVersionInAConflict: of_two_writers_racing_for_one_version_exactly_one_wins,
     LeavesHoles: a_commit_that_would_leave_a_hole_is_refused,
     ForgetsOnReopen: positions_have_no_holes_after_refused_commits,

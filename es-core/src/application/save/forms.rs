@@ -2,7 +2,7 @@
 use super::staging::Unsaved;
 use crate::domain::{Aggregate, Version};
 
-/// What [`Application::save`](crate::application::Application::save) takes: `&mut A`, and tuples, arrays, `Vec`s and `Option`s of what it takes; also `&mut` to a slice, an array or a `Vec` of aggregates.
+/// What [`Application::save`](crate::application::Application::save) takes: `&mut A`, and tuples, arrays and `Vec`s of what it takes; also `&mut` to a slice, an array or a `Vec` of aggregates.
 ///
 /// Tuples have up to six members and may be nested. How many aggregates of which types there are may be known when the program runs alone:
 ///
@@ -108,20 +108,6 @@ impl<S: Save> Save for Vec<S> {
 
     fn each(&mut self, visit: &mut dyn FnMut(&mut dyn Unsaved)) {
         for member in self {
-            member.each(visit);
-        }
-    }
-}
-
-impl<S: Save> Save for Option<S> {
-    type Versions = Option<S::Versions>;
-
-    fn versions(&self) -> Self::Versions {
-        self.as_ref().map(Save::versions)
-    }
-
-    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn Unsaved)) {
-        if let Some(member) = self {
             member.each(visit);
         }
     }

@@ -65,8 +65,18 @@ pub enum SaveError {
         "the decision about `{stream}` put something else in its place; change the one it is given, and create one that does not exist with the id that was asked for: `#[event(.., id = ..)]`"
     )]
     Replaced {
-        /// The stream that was asked for; of one that was put beside those of a `Vec`, its own.
+        /// The stream that was asked for.
         stream: StreamId,
+    },
+    /// The decision of an update took aggregates out of a `Vec` that it was given, or put others into it.
+    #[error(
+        "the decision was given {given} aggregates in a `Vec` and left {left}; what it may create is asked for too, and is an `Option`"
+    )]
+    Resized {
+        /// How many were asked for.
+        given: usize,
+        /// How many were there in the end.
+        left: usize,
     },
     /// One aggregate was to be saved, or its id was given, twice.
     #[error(

@@ -119,14 +119,18 @@ where
             asked = Seen::Now;
             continue;
         }
-        let replaced = subject.replaced(&streams, &got).filter(|_| answer.is_ok());
-        let saved = if let Some(stream) = replaced {
-            Err(SaveError::Replaced { stream })
-        } else if unchanged {
-            let versions = several::<S>(&streams, &got);
-            let proved = match versions.len() {
+        let misfit = subject.misfit(&streams, &got);
+        if let Some(misfit) = misfit.filter(|_| answer.is_ok()) {
+            if seen == Seen::Now {
+                return Err(failed(misfit));
+            }
+            asked = Seen::Now;
+            continue;
+        }
+        let saved = if unchanged {
+            let proved = match count::<S>(&streams) {
                 0 | 1 => Ok(()),
-                _ => repository.confirm(versions).await,
+                _ => repository.confirm(several::<S>(&streams, &got)).await,
             };
             proved.map(|()| (got, None))
         } else {
@@ -157,7 +161,7 @@ where
                 failed_attempts += 1;
                 traced::deciding_again(failed_attempts, &conflict);
                 let Some(pause) = repository.pause_before_retry(failed_attempts) else {
-                    return Err(failed(conflict));
+                    return Err(UpdateError::Failed(too_late(repository, conflict).await));
                 };
                 let mut pauses = true;
                 if turn
@@ -198,8 +202,7 @@ fn all<S: Subject>(streams: &S::Streams) -> Vec<&StreamId> {
 
 /// The first that is named once more.
 fn twice<S: Subject>(streams: &S::Streams) -> Option<&StreamId> {
-    let mut count = 0;
-    S::each_stream(streams, &mut |_| count += 1);
+    let count = count::<S>(streams);
     // Most updates are of one aggregate, and need no set.
     if count < 2 {
         return None;
@@ -207,6 +210,12 @@ fn twice<S: Subject>(streams: &S::Streams) -> Option<&StreamId> {
     let mut others = HashSet::with_capacity(count);
     let mut streams = all::<S>(streams).into_iter();
     streams.find(|stream| !others.insert(*stream))
+}
+
+fn count<S: Subject>(streams: &S::Streams) -> usize {
+    let mut count = 0;
+    S::each_stream(streams, &mut |_| count += 1);
+    count
 }
 
 /// The streams with the versions that were got.
@@ -242,6 +251,21 @@ fn in_turn(repository: &Repository, stream: StreamId) -> BoxFuture<'_, Turn<'_>>
             }
         }
     })
+}
+
+/// Where what was absent is there now, another writer was faster: to create it is not what was decided, at least not now.
+async fn too_late(repository: &Repository, conflict: SaveError) -> Error {
+    let SaveError::AlreadyExists { stream } = conflict else {
+        return conflict.into();
+    };
+    match repository.newest(&stream).await {
+        Ok(actual) => Error::Save(SaveError::Conflict {
+            stream,
+            expected: Version::NEW,
+            actual,
+        }),
+        Err(error) => error.into(),
+    }
 }
 
 fn failed<E>(error: impl Into<Error>) -> UpdateError<E> {

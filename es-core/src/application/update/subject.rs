@@ -12,7 +12,7 @@ use crate::persistence::{Append, Snapshot};
 /// What an update decides about: an aggregate; an `Option` of one, which need not exist, and may be created; a `Vec` or a tuple of these.
 #[diagnostic::on_unimplemented(
     message = "an update cannot decide about `{Self}`",
-    note = "let the closure take `&mut Dog`, or `&mut Option<Dog>` where the dog need not exist"
+    note = "it decides about an aggregate, which has `#[derive(Aggregate)]` and an `#[events] impl`, or about an `Option` of one, which need not exist"
 )]
 pub trait Subject: Send + Sized {
     /// By what it is named: an id, or several in the same form.
@@ -50,13 +50,9 @@ pub trait Subject: Send + Sized {
     #[doc(hidden)]
     fn is_changed(&self) -> bool;
 
-    /// The first stream whose aggregate is not the one that was got, at that version.
+    /// What is wrong where it is not what was got, at these versions, whatever is pending since.
     #[doc(hidden)]
-    fn replaced(&self, streams: &Self::Streams, got: &Self::Versions) -> Option<StreamId>;
-
-    /// The stream of the first aggregate in it.
-    #[doc(hidden)]
-    fn first(&self) -> Option<StreamId>;
+    fn misfit(&self, streams: &Self::Streams, got: &Self::Versions) -> Option<SaveError>;
 
     /// Shows each aggregate to `visit`, in order, and each that does not exist as one without events.
     #[doc(hidden)]
@@ -94,17 +90,17 @@ impl<A: Aggregate> Subject for A {
     }
 
     fn is_changed(&self) -> bool {
-        !self.pending().is_empty()
+        !self.pending().is_empty() || !self.root().is_open()
     }
 
-    fn replaced(&self, stream: &StreamId, got: &Version) -> Option<StreamId> {
-        // Whatever is pending since.
-        let is_there = self.root().id() == stream.id && saved_version(self) == *got;
-        (!is_there).then(|| stream.clone())
-    }
-
-    fn first(&self) -> Option<StreamId> {
-        Some(StreamId::of::<A>(&self.id()))
+    fn misfit(&self, stream: &StreamId, got: &Version) -> Option<SaveError> {
+        let root = self.root();
+        // One that no event created is refused when it is saved, and one whose commit is in doubt was not got.
+        let fits = !root.is_open()
+            || root.id() == stream.id && saved_version(self) == *got && root.attempt().is_none();
+        (!fits).then(|| SaveError::Replaced {
+            stream: stream.clone(),
+        })
     }
 
     fn each(&mut self, _: &StreamId, visit: &mut dyn FnMut(&mut dyn Unsaved)) {
@@ -148,15 +144,16 @@ impl<A: Aggregate> Subject for Option<A> {
         self.as_ref().is_some_and(Subject::is_changed)
     }
 
-    fn replaced(&self, stream: &StreamId, got: &Version) -> Option<StreamId> {
+    fn misfit(&self, stream: &StreamId, got: &Version) -> Option<SaveError> {
+        let was_there = *got != Version::NEW;
+        let stream = || stream.clone();
         match self {
-            Some(aggregate) => aggregate.replaced(stream, got),
-            None => (*got != Version::NEW).then(|| stream.clone()),
+            Some(new) if was_there && new.misfit(&stream(), &Version::NEW).is_none() => {
+                Some(SaveError::AlreadyExists { stream: stream() })
+            }
+            Some(aggregate) => aggregate.misfit(&stream(), got),
+            None => was_there.then(|| SaveError::Replaced { stream: stream() }),
         }
-    }
-
-    fn first(&self) -> Option<StreamId> {
-        self.as_ref().and_then(Subject::first)
     }
 
     fn each(&mut self, stream: &StreamId, visit: &mut dyn FnMut(&mut dyn Unsaved)) {
@@ -211,23 +208,13 @@ impl<S: Subject> Subject for Vec<S> {
         self.iter().any(S::is_changed)
     }
 
-    fn replaced(&self, streams: &Vec<S::Streams>, got: &Vec<S::Versions>) -> Option<StreamId> {
+    fn misfit(&self, streams: &Vec<S::Streams>, got: &Vec<S::Versions>) -> Option<SaveError> {
+        let (given, left) = (streams.len(), self.len());
+        if given != left {
+            return Some(SaveError::Resized { given, left });
+        }
         let mut places = self.iter().zip(streams).zip(got);
-        let replaced = places.find_map(|((subject, streams), got)| subject.replaced(streams, got));
-        // The closure may have taken some away, or put others beside them.
-        let taken = || {
-            let mut taken = None;
-            for streams in streams.iter().skip(self.len()) {
-                S::each_stream(streams, &mut |stream| taken = taken.or(Some(stream)));
-            }
-            taken.cloned()
-        };
-        let added = || self.iter().skip(streams.len()).find_map(S::first);
-        replaced.or_else(taken).or_else(added)
-    }
-
-    fn first(&self) -> Option<StreamId> {
-        self.iter().find_map(S::first)
+        places.find_map(|((subject, streams), got)| subject.misfit(streams, got))
     }
 
     fn each(&mut self, streams: &Vec<S::Streams>, visit: &mut dyn FnMut(&mut dyn Unsaved)) {
@@ -274,16 +261,8 @@ macro_rules! tuples {
                 $(self.$place.is_changed())||+
             }
 
-            fn replaced(
-                &self,
-                streams: &Self::Streams,
-                got: &Self::Versions,
-            ) -> Option<StreamId> {
-                None$(.or_else(|| self.$place.replaced(&streams.$place, &got.$place)))+
-            }
-
-            fn first(&self) -> Option<StreamId> {
-                None$(.or_else(|| self.$place.first()))+
+            fn misfit(&self, streams: &Self::Streams, got: &Self::Versions) -> Option<SaveError> {
+                None$(.or_else(|| self.$place.misfit(&streams.$place, &got.$place)))+
             }
 
             fn each(&mut self, streams: &Self::Streams, visit: &mut dyn FnMut(&mut dyn Unsaved)) {

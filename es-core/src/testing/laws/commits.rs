@@ -91,6 +91,49 @@ pub async fn of_two_writers_racing_for_one_version_exactly_one_wins<H: Harness>(
     );
 }
 
+/// Laws 3 and 8: who rests on what another writer changes at the same time, as on that something is not there, learns of it.
+pub async fn of_two_writers_who_each_rest_on_what_the_other_changes_exactly_one_wins<H: Harness>(
+    harness: H,
+) {
+    const ROUNDS: usize = 100;
+    let handles = [harness.open().await, harness.open().await];
+    let mut heads = [0; 2];
+    for round in 0..ROUNDS {
+        // First on two streams that are not there, then on those, and each on one handle and on two.
+        let (pair, again, apart) = (round / 2, round % 2 == 1, round / 2 % 2);
+        if !again {
+            heads = [0; 2];
+        }
+        let streams = [0, 1].map(|place| stream((2 * pair + place) as u128));
+        let start = Barrier::new(2);
+        let outcomes = on_threads(2, |mine| {
+            let others = 1 - mine;
+            let sent = commit([
+                append(&streams[mine], heads[mine], 1),
+                append(&streams[others], heads[others], 0),
+            ]);
+            start.wait();
+            H::block_on(handles[mine * apart].commit(sent))
+        });
+        let (winner, refused) = match &outcomes[..] {
+            [Ok(_), Err(refused)] => (0, refused),
+            [Err(refused), Ok(_)] => (1, refused),
+            _ => panic!("one wins round {round}, the other has a conflict: {outcomes:?}"),
+        };
+        let AppendError::Conflict {
+            stream,
+            expected,
+            actual,
+        } = refused
+        else {
+            panic!("it is a conflict, not {refused:?}");
+        };
+        let told = (stream, expected.get(), actual.get());
+        assert_eq!(told, (&streams[winner], heads[winner], heads[winner] + 1));
+        heads[winner] += 1;
+    }
+}
+
 /// Law 9.
 pub async fn the_same_commit_sent_again_gives_the_first_result(harness: impl Harness) {
     let store = harness.open().await;

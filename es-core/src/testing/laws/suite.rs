@@ -82,6 +82,7 @@ macro_rules! each_law {
             streams::two_categories_with_one_id_are_two_streams
             commits::a_refused_commit_fails_alone
             commits::of_two_writers_racing_for_one_version_exactly_one_wins
+            commits::of_two_writers_who_each_rest_on_what_the_other_changes_exactly_one_wins
             commits::the_same_commit_sent_again_gives_the_first_result
             commits::a_commit_sent_again_moves_no_checkpoint_again
             commits::a_commit_sent_twice_at_once_is_stored_once
