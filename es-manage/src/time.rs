@@ -15,29 +15,12 @@ pub(crate) fn microseconds(time: SystemTime) -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX) * sign
 }
 
-pub(crate) fn from_microseconds(microseconds: i64) -> Option<SystemTime> {
-    let distance = Duration::from_micros(microseconds.unsigned_abs());
-    if microseconds < 0 {
-        UNIX_EPOCH.checked_sub(distance)
-    } else {
-        UNIX_EPOCH.checked_add(distance)
-    }
-}
-
 /// `2024-03-04T09:00:00.000001Z`; beyond the year 9999, microseconds since 1970.
 pub(crate) fn text(time: SystemTime) -> String {
     let microseconds = microseconds(time);
     match Timestamp::from_microsecond(microseconds) {
         Ok(timestamp) => timestamp.to_string(),
         Err(_) => microseconds.to_string(),
-    }
-}
-
-/// Reads what [`text`] writes.
-pub(crate) fn parse_text(written: &str) -> Option<SystemTime> {
-    match written.parse() {
-        Ok(microseconds) => from_microseconds(microseconds),
-        Err(_) => Timestamp::from_str(written).ok().map(Into::into),
     }
 }
 
@@ -94,21 +77,6 @@ pub(crate) mod serde_text {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_time_of_a_store_comes_back() {
-        for microseconds in [
-            0,
-            1,
-            -1,
-            1_700_000_000_123_456,
-            -62_135_596_800_000_000,
-            i64::MAX / 4,
-        ] {
-            let time = from_microseconds(microseconds).unwrap();
-            assert_eq!(parse_text(&text(time)), Some(time), "{}", text(time));
-        }
-    }
 
     #[test]
     fn a_time_is_written_in_utc() {

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use es_core::application::{Section, SectionId};
 use es_core::{Aggregate, BoxError, Error, Metadata, Version};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -32,6 +33,7 @@ pub fn routes(desk: Desk) -> Router {
         .route("/dogs/{name}/lessons", post(give_lesson))
         .route("/dogs/{name}/history", get(tell))
         .route("/dogs/{name}/certificate", get(certificate))
+        .route("/log/{section}", get(section))
         .fallback(async |uri: Uri| {
             let detail = format!("there is nothing at `{}`", uri.path());
             Problem::new(StatusCode::NOT_FOUND, detail)
@@ -55,10 +57,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// The name in the path.
-struct Named(String);
+/// What the path names.
+struct Named<T>(T);
 
-impl<S: Send + Sync> FromRequestParts<S> for Named {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -140,7 +142,7 @@ struct NewTrick {
 async fn add_trick(
     State(desk): State<Desk>,
     Who(who): Who,
-    Named(name): Named,
+    Named(name): Named<String>,
     Body(new): Body<NewTrick>,
 ) -> Result<StatusCode, Problem> {
     let school = TrainingSchool::new(desk.school.with(who));
@@ -150,7 +152,7 @@ async fn add_trick(
 
 async fn tricks(
     State(desk): State<Desk>,
-    Named(name): Named,
+    Named(name): Named<String>,
 ) -> Result<Json<Vec<String>>, Problem> {
     Ok(Json(TrainingSchool::new(desk.school).tricks(&name).await?))
 }
@@ -166,7 +168,7 @@ struct Lesson {
 async fn give_lesson(
     State(desk): State<Desk>,
     Who(who): Who,
-    Named(name): Named,
+    Named(name): Named<String>,
     Body(lesson): Body<Lesson>,
 ) -> Result<StatusCode, Problem> {
     let trick = said("trick", &lesson.trick)?;
@@ -211,7 +213,7 @@ impl From<&Dog> for Seen {
 
 async fn look_at(
     State(desk): State<Desk>,
-    Named(name): Named,
+    Named(name): Named<String>,
     Asked(as_of): Asked<AsOf>,
 ) -> Result<Json<Seen>, Problem> {
     let id = Dog::id_for(&name);
@@ -237,7 +239,10 @@ struct Told {
     correlation: Option<Uuid>,
 }
 
-async fn tell(State(desk): State<Desk>, Named(name): Named) -> Result<Json<Vec<Told>>, Problem> {
+async fn tell(
+    State(desk): State<Desk>,
+    Named(name): Named<String>,
+) -> Result<Json<Vec<Told>>, Problem> {
     let mut history = desk.school.history::<Dog>(Dog::id_for(&name));
     let mut story = Vec::new();
     while let Some(recorded) = history.next().await {
@@ -261,13 +266,21 @@ struct Counted {
 /// What the office has counted, of all that the school knew when this was asked: the office follows, so it may have to be waited for.
 async fn certificate(
     State(desk): State<Desk>,
-    Named(name): Named,
+    Named(name): Named<String>,
 ) -> Result<Json<Counted>, Problem> {
     let head = desk.school.log().head().await?;
     desk.certificates.wait_for(head, PATIENCE).await?;
     let id = Certificate::id_for(Dog::id_for(&name));
     let tricks = desk.office.get::<Certificate>(id).await?.tricks;
     Ok(Json(Counted { tricks }))
+}
+
+/// All that happened, in pieces that say where the next one is: for followers elsewhere, in whatever language.
+async fn section(
+    State(desk): State<Desk>,
+    Named(section): Named<SectionId>,
+) -> Result<Json<Section>, Problem> {
+    Ok(Json(desk.school.log().section(section).await?))
 }
 
 fn said<'t>(what: &str, text: &'t str) -> Result<&'t str, Problem> {

@@ -2,6 +2,8 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, Pool};
+use es_core::application::{Section, SectionId};
+use es_core::persistence::Recorded;
 use es_core::{Aggregate, BoxError};
 use es_store::Stores;
 use es_store_postgres::testing::{Disk, Server, TestLog};
@@ -18,7 +20,7 @@ use ureq::{Agent, Body};
 use crate::api;
 use crate::arguments::Arguments;
 use crate::desk::{self, Desk};
-use crate::school::Dog;
+use crate::school::{Dog, DogEvent};
 use crate::serve::{GRACE, TOLD_TWICE, serve, told_to_stop};
 
 /// A school on a port, and with its office in schemas of its own.
@@ -332,6 +334,35 @@ async fn a_lesson_is_learned_and_invoiced_or_neither() {
         .unwrap();
     assert_eq!(fido.version().get(), 2 + given as u64);
     assert_eq!(school.invoices().await, 1 + given as i64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_elsewhere_reads_all_that_happened() {
+    let school = Running::start().await;
+    school.post("/dogs", json!({ "name": "Fido" })).await;
+    for trick in ["sit", "roll over"] {
+        let trick = json!({ "trick": trick });
+        school.post("/dogs/Fido/tricks", trick).await;
+    }
+    let mut read = Vec::new();
+    let mut next = Some("1,2".parse::<SectionId>().unwrap());
+    while let Some(id) = next {
+        let answer = school
+            .ask(move |client| client.get(&format!("/log/{id}")))
+            .await;
+        let section: Section = serde_json::from_value(answer.body).unwrap();
+        assert_eq!(section.id, id);
+        let events = section.records.iter().map(Recorded::<DogEvent>::of);
+        read.extend(events.map(|event| event.unwrap().event));
+        next = section.next;
+    }
+    let added = |trick: &str| DogEvent::TrickAdded {
+        trick: trick.to_owned(),
+    };
+    assert_eq!(read.len(), 3);
+    assert_eq!(read[1..], [added("sit"), added("roll over")]);
+    let none = school.get("/log/2,1").await;
+    assert_eq!(none.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test(flavor = "multi_thread")]

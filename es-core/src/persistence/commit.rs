@@ -4,13 +4,14 @@ use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
 use super::{Advance, AppendError, Metadata};
 use crate::domain::{Position, StreamId, Version};
 
 /// Names one commit, so that sending it again is recognised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CommitId(Uuid);
 
 impl CommitId {

@@ -31,6 +31,8 @@ mod codec;
 mod commit;
 pub(crate) mod event_set;
 mod filter;
+#[cfg(feature = "json")]
+mod json;
 mod lease;
 pub(crate) mod mapper;
 mod metadata;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{CommitId, DecodeError, EventSet, Metadata};
 use crate::domain::{Position, StreamId, Version};
 
-/// An event as stored.
+/// An event as stored. With the feature `json` it is handed on as JSON, and read again from it, its payload to the byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The stream it belongs to.

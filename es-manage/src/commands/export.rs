@@ -6,7 +6,7 @@ use es_core::persistence::Span;
 use es_core::{Application, Position};
 use serde::Serialize;
 
-use super::line::{End, FORM, Head, Line};
+use super::line::{End, FORM, Head};
 use super::{PAGE, PrintError};
 use crate::Progress;
 use crate::output::{Human, Text, counted};
@@ -70,7 +70,7 @@ pub async fn export(
                 return Err(PrintError::Hole { position });
             }
             read_to = position;
-            line(out, &Line::of(record)).map_err(failed(written))?;
+            line(out, record).map_err(failed(written))?;
             written += 1;
         }
         progress.at(written);

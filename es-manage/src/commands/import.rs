@@ -9,7 +9,7 @@ use es_core::{Application, Error, Position, StreamId, Version};
 use serde::Serialize;
 
 use super::PAGE;
-use super::line::{End, FORM, Head, Line, encoded};
+use super::line::{End, FORM, Head, encoded};
 use crate::output::{Human, Text, clean, counted};
 use crate::{Meaning, Progress, Status};
 
@@ -245,9 +245,8 @@ impl Importing<'_> {
                 }
                 return Ok(());
             }
-            let line: Line<'_> =
+            let record: Record =
                 serde_json::from_str(&text).map_err(|error| self.malformed(error))?;
-            let record = line.into_record().map_err(|wrong| self.malformed(wrong))?;
             if let Some(last) = commit.last() {
                 if last.commit != record.commit {
                     self.store(std::mem::take(&mut commit)).await?;

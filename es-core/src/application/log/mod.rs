@@ -91,7 +91,9 @@ impl NotificationLog {
         async move { Ok(repository.head().await?) }
     }
 
-    /// Reads the section of that id, which says where the next one is: for readers who fetch the log in pieces that do not change.
+    /// Reads the section of that id, which says where the next one is: for readers who fetch the log in pieces that do not change, as they do over
+    /// HTTP. With the feature `json` a [`Section`] is JSON, as it is stored: where payloads are encrypted, the reader decodes them by an application
+    /// that has the keys.
     ///
     /// ```
     /// # use es_core::Application;

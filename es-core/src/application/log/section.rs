@@ -2,12 +2,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{LogError, NotificationLog};
 use crate::domain::Position;
 use crate::persistence::{Record, Span};
 
 /// Names a piece of the log by its first and its last position: `"1,20"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct SectionId {
     first: Position,
     last: Position,
@@ -76,6 +79,20 @@ impl FromStr for SectionId {
     }
 }
 
+impl From<SectionId> for String {
+    fn from(id: SectionId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for SectionId {
+    type Error = SectionIdError;
+
+    fn try_from(text: String) -> Result<Self, SectionIdError> {
+        text.parse()
+    }
+}
+
 /// A text that names no piece of the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -86,8 +103,9 @@ pub struct SectionIdError {
     pub text: String,
 }
 
-/// A piece of the log.
+/// A piece of the log. With the feature `json` it is handed on as JSON, and read again from it: `{"id":"1,20","records":[..],"next":"21,40"}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(Serialize, Deserialize))]
 #[non_exhaustive]
 pub struct Section {
     /// Its name, as it was asked for.
