@@ -10,7 +10,9 @@ use super::followed::Followed;
 use super::{FollowError, State, Status, StopReason};
 use crate::application::{Result, WaitError, why_stopped};
 use crate::domain::{Position, StreamId};
-use crate::persistence::{Dropped, Filter, Parked, ReadError, Span, Standing, Stopped, Verdict};
+use crate::persistence::{
+    BoxFuture, Dropped, Filter, Parked, ReadError, Span, Standing, Stopped, Verdict,
+};
 
 /// After how long somebody who waits looks whether something changed.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -113,68 +115,11 @@ impl FollowerHandle {
     ) -> Result<Position> {
         let awaited = position.into().unwrap_or_default();
         let followed = self.followed()?;
-        let mut reached = Position::START;
-        let ended = future::or(
-            async {
-                loop {
-                    let changed = followed.changed();
-                    let told = followed.told.listen();
-                    let state = followed.state();
-                    reached = followed.store.checkpoint(&followed.id).await?;
-                    if reached >= awaited {
-                        return Ok::<_, ReadError>(Waited::Reached);
-                    }
-                    // Another process may try it.
-                    if let State::Stopped(reason) = state
-                        && is_in_vain(&reason, reached)
-                        && followed
-                            .store
-                            .standing(&followed.id)
-                            .await?
-                            .holder
-                            .is_none()
-                    {
-                        return Ok(Waited::Stopped(reason));
-                    }
-                    let news = future::or(changed, told);
-                    future::or(news, followed.clock.sleep(LOOK_AGAIN)).await;
-                }
-            },
-            async {
-                followed.clock.sleep(at_most).await;
-                Ok(Waited::TimedOut)
-            },
-        );
-        let unread = |source| WaitError::Store {
-            follower: followed.id.clone(),
-            source,
-        };
+        let mut time_out = followed.clock.sleep(at_most);
+        let reached = reached(followed, awaited, &mut time_out, at_most).await?;
         let follower = followed.id.clone();
-        match ended.await.map_err(unread)? {
-            Waited::Reached => {}
-            Waited::Stopped(reason) => {
-                let source = Box::new(reason);
-                return Err(FollowError::Stopped { follower, source }.into());
-            }
-            Waited::TimedOut => {
-                let state = match followed.state() {
-                    // What was last done in a step says nothing of whether anybody goes on.
-                    State::Idle | State::Running | State::Rebuilding | State::CaughtUp => {
-                        why_stopped(&*followed.store, &*followed.clock, &followed.id).await
-                    }
-                    state => Some(format!("in this process it is {state}")),
-                };
-                return Err(WaitError::TimedOut {
-                    follower,
-                    awaited,
-                    reached,
-                    waited: at_most,
-                    state,
-                }
-                .into());
-            }
-        }
-        let parked = followed.store.parked(&followed.id).await.map_err(unread)?;
+        let parked = followed.store.parked(&followed.id).await;
+        let parked = parked.map_err(|source| unread(followed, source))?;
         if parked.iter().any(|parked| parked.position == awaited) {
             return Err(WaitError::Parked {
                 follower,
@@ -284,6 +229,80 @@ impl fmt::Debug for FollowerHandle {
         f.debug_struct("FollowerHandle")
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+/// Waits until a follower has seen a position, and says how far it is then; until the time is out, which was `at_most`.
+pub(super) async fn reached(
+    followed: &Followed,
+    awaited: Position,
+    time_out: &mut BoxFuture<'_, ()>,
+    at_most: Duration,
+) -> Result<Position> {
+    let mut reached = Position::START;
+    let ended = future::or(
+        async {
+            loop {
+                let changed = followed.changed();
+                let told = followed.told.listen();
+                let state = followed.state();
+                reached = followed.store.checkpoint(&followed.id).await?;
+                if reached >= awaited {
+                    return Ok::<_, ReadError>(Waited::Reached);
+                }
+                // Another process may try it.
+                if let State::Stopped(reason) = state
+                    && is_in_vain(&reason, reached)
+                    && followed
+                        .store
+                        .standing(&followed.id)
+                        .await?
+                        .holder
+                        .is_none()
+                {
+                    return Ok(Waited::Stopped(reason));
+                }
+                let news = future::or(changed, told);
+                future::or(news, followed.clock.sleep(LOOK_AGAIN)).await;
+            }
+        },
+        async {
+            time_out.await;
+            Ok(Waited::TimedOut)
+        },
+    );
+    let ended = ended.await.map_err(|source| unread(followed, source))?;
+    let follower = followed.id.clone();
+    match ended {
+        Waited::Reached => Ok(reached),
+        Waited::Stopped(reason) => {
+            let source = Box::new(reason);
+            Err(FollowError::Stopped { follower, source }.into())
+        }
+        Waited::TimedOut => {
+            let state = match followed.state() {
+                // What was last done in a step says nothing of whether anybody goes on.
+                State::Idle | State::Running | State::Rebuilding | State::CaughtUp => {
+                    why_stopped(&*followed.store, &*followed.clock, &followed.id).await
+                }
+                state => Some(format!("in this process it is {state}")),
+            };
+            Err(WaitError::TimedOut {
+                follower,
+                awaited,
+                reached,
+                waited: at_most,
+                state,
+            }
+            .into())
+        }
+    }
+}
+
+fn unread(followed: &Followed, source: ReadError) -> WaitError {
+    WaitError::Store {
+        follower: followed.id.clone(),
+        source,
     }
 }
 

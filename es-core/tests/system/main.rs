@@ -15,6 +15,7 @@ mod rebuilding;
 mod restored;
 mod running;
 mod school;
+mod settled;
 mod stepping;
 mod traced;
 mod unknown;

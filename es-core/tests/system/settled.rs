@@ -1,0 +1,108 @@
+//! A running system is waited for as a whole.
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use es_core::application::WaitError;
+use es_core::system::{FollowError, OnFailure};
+use es_core::{
+    Aggregate, BoxError, Error, Follower, ProcessManager, Recorded, System, UnitOfWork, Version,
+};
+use pollster::block_on;
+
+use crate::chains::certified;
+use crate::school::{CertificateEvent, Certificates, Dog, Wall, application, trained};
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// For each trick that is counted, the dog learns another one, until it has eight.
+struct Encouragement;
+
+impl ProcessManager for Encouragement {
+    const NAME: &'static str = "encouragement";
+    type Events = CertificateEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<CertificateEvent>,
+        work: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        // It takes its time, so that whoever only waits for the first follower ends too soon.
+        std::thread::sleep(Duration::from_millis(5));
+        if let CertificateEvent::Counted {} = event.event {
+            let mut dog: Dog = work.get(event.stream.id).await?;
+            if dog.version() <= Version::from(8) {
+                dog.add_trick("another");
+                work.save(dog);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_circle_is_settled_once_nobody_answers_any_more() {
+    block_on(async {
+        let (_, school) = application("school");
+        let (_, office) = application("office");
+        let system = System::new("school")
+            .follow(&office, Encouragement.onto(&school))
+            .follow(&school, Certificates.onto(&office));
+        let running = system.start();
+        for number in 1..=3 {
+            trained(&school, number, &["sit"]).await;
+            system.settled(PATIENCE).await.unwrap();
+            assert_eq!(certified(&office, number).await, 8);
+        }
+        running.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn who_is_not_settled_in_time_is_named() {
+    block_on(async {
+        let (store, school) = application("school");
+        let system = System::new("school").follow(&school, store.project(Wall::default()));
+        system.settled(Duration::ZERO).await.unwrap();
+        trained(&school, 1, &["sit"]).await;
+        let late = system.settled(Duration::from_millis(20)).await;
+        let Err(Error::Wait(WaitError::TimedOut { follower, .. })) = late else {
+            panic!("{late:?}");
+        };
+        assert_eq!(follower.name, "wall");
+        System::new("nobody").settled(Duration::ZERO).await.unwrap();
+    });
+}
+
+#[test]
+fn what_is_parked_is_settled_and_who_stopped_is_not() {
+    block_on(async {
+        for parks in [true, false] {
+            let (store, school) = application("school");
+            let wall = Wall::default();
+            wall.faults.failing.store(true, Ordering::SeqCst);
+            let wall = store.project(wall);
+            let on_failure = match parks {
+                true => OnFailure::park().retries(0),
+                false => OnFailure::stop().retries(0),
+            };
+            let system = System::new("school").follow(&school, wall.on_failure(on_failure));
+            trained(&school, 1, &["impossible"]).await;
+            let running = system.start();
+            let settled = system.settled(PATIENCE).await;
+            if parks {
+                settled.unwrap();
+                running.stop().await.unwrap();
+                continue;
+            }
+            let Err(Error::Follow(stopped)) = settled else {
+                panic!("{settled:?}");
+            };
+            assert!(matches!(
+                stopped.downcast_ref(),
+                Some(FollowError::Stopped { .. })
+            ));
+            running.stop().await.unwrap_err();
+        }
+    });
+}
