@@ -83,7 +83,7 @@ impl Error {
                 } => ErrorKind::Unavailable,
             },
             Self::Wait(error) => match error {
-                WaitError::TimedOut { .. } => ErrorKind::Busy,
+                WaitError::TimedOut { .. } | WaitError::Unsettled { .. } => ErrorKind::Busy,
                 WaitError::Parked { .. } => ErrorKind::Failed,
                 WaitError::Open(error) => of_open(error),
                 WaitError::Store { source, .. } => of_read(source),

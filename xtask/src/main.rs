@@ -95,6 +95,19 @@ const TEST: &[Step] = &[
         &[("RUSTFLAGS", "--deny warnings")],
     ),
     (
+        "the core with `json` alone",
+        &[
+            "check",
+            "--locked",
+            "--package",
+            "es-core",
+            "--no-default-features",
+            "--features",
+            "json",
+        ],
+        &[("RUSTFLAGS", "--deny warnings")],
+    ),
+    (
         "the settings without any store",
         &[
             "check",

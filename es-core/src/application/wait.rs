@@ -28,6 +28,16 @@ pub enum WaitError {
         /// What keeps it in this process, or why it stopped elsewhere, in words; nothing where that is not known.
         state: Option<String>,
     },
+    /// The follower has seen everything, but is not done.
+    #[error("{follower} is not done after {waited:?}: {what}; is it running?")]
+    Unsettled {
+        /// The follower.
+        follower: FollowerId,
+        /// How long it was waited for.
+        waited: Duration,
+        /// What it still does, in words.
+        what: String,
+    },
     /// The follower could not handle just that event, and set it aside: what was written is not in what it makes.
     #[error(
         "{follower} has parked the event at position {position}; find out why, and have it tried again"

@@ -2,7 +2,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{AggregateId, HasRoot};
@@ -10,7 +9,7 @@ use super::{AggregateId, HasRoot};
 /// Names the stream of one aggregate: its category and its id.
 ///
 /// Two aggregates of different categories may have the same id; their streams are two.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId {
     /// The stored name of the aggregate's type, as in `#[aggregate("Dog")]`.
     pub category: Cow<'static, str>,

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A payload is written as it is stored: as JSON where it is JSON in one line, and in base64 (`"stored"`) where it is compressed or encrypted. So
-//! what is encrypted stays so, and what is read is the same to the byte.
+//! what is encrypted stays so, and what is read from the text is the same to the byte.
 use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,7 +40,7 @@ struct Form<'a> {
     stored: Option<String>,
 }
 
-/// As JSON alone: other formats cannot take a payload as it is.
+/// By `serde_json` alone: others cannot take a payload as it is.
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let payload = as_json(&self.payload);

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::{CommitId, DecodeError, EventSet, Metadata};
 use crate::domain::{Position, StreamId, Version};
 
-/// An event as stored. With the feature `json` it is handed on as JSON, and read again from it, its payload to the byte.
+/// An event as stored. With the feature `json` it is handed on as JSON, and read again from its text, to the byte: by `serde_json` alone, since
+/// other serializers know nothing of what is JSON already, and not by way of a `serde_json::Value`, which sorts fields and rounds great numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The stream it belongs to.

@@ -29,7 +29,8 @@ pub(super) use halt::is_away;
 use halt::{Halt, stored};
 pub(super) use leasing::{FORGOTTEN, followed_into, give_back};
 use leasing::{outdated, renewal, renewing};
-use parking::{IN_A_ROW, due, must_go_on, note};
+pub(super) use parking::due;
+use parking::{IN_A_ROW, must_go_on, note};
 use reading::{commit_at, is_the_log, open, read};
 
 /// What a follower is to do.

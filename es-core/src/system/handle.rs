@@ -15,7 +15,7 @@ use crate::persistence::{
 };
 
 /// After how long somebody who waits looks whether something changed.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// A follower of a system, by its name: how it is, how far, what it has set aside.
 #[derive(Clone)]
@@ -299,7 +299,7 @@ pub(super) async fn reached(
     }
 }
 
-fn unread(followed: &Followed, source: ReadError) -> WaitError {
+pub(super) fn unread(followed: &Followed, source: ReadError) -> WaitError {
     WaitError::Store {
         follower: followed.id.clone(),
         source,

@@ -20,6 +20,7 @@ mod process_manager;
 mod projection;
 mod rebuild;
 mod runner;
+mod settled;
 mod state;
 mod steps;
 mod traced;

@@ -1,10 +1,8 @@
 //! A system driven step by step: one follower after the other, nobody waits, and the same happens each time.
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::engine::{Engine, Goal, Turn};
 use super::followed::Followed;
-use super::handle::reached;
 use super::state::State;
 use super::{FollowError, StopReason, System};
 use crate::application::Result;
@@ -77,7 +75,8 @@ impl System {
         Ok((stepped, newly))
     }
 
-    /// Steps until no follower has anything to do; for ever where followers answer each other for ever.
+    /// Steps until no follower has anything to do; for ever where followers answer each other for ever. Of a system that runs, this is
+    /// [`settled`](System::settled).
     ///
     /// # Errors
     /// As [`step`](System::step), but [`FollowError::Stopped`] or [`FollowError::Away`], where a follower did not get to the end, once the others
@@ -85,49 +84,6 @@ impl System {
     pub async fn settle(&self) -> Result<()> {
         while !self.take_step().await?.0.idle {}
         none_failed(&self.followed)
-    }
-}
-
-impl System {
-    /// Waits until every follower has seen all that there is, and all that came of that: until nothing is under way in a system that
-    /// [runs](System::start), here or in other processes. What is parked is under way no more. Where somebody writes all the time it does not end
-    /// before `at_most`.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use es_core::System;
-    /// # async fn test(system: System) -> es_core::Result<()> {
-    /// let running = system.start();
-    /// // .. what is to be tested ..
-    /// system.settled(Duration::from_secs(5)).await?;
-    /// // .. what has come of it ..
-    /// running.stop().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`wait_for`](super::FollowerHandle::wait_for), of the first follower that did not get there; nothing of what is parked.
-    pub async fn settled(&self, at_most: Duration) -> Result<()> {
-        let Some(first) = self.followed.first() else {
-            return Ok(());
-        };
-        let mut time_out = first.clock.sleep(at_most);
-        let mut seen = Vec::new();
-        loop {
-            let mut heads = Vec::with_capacity(self.followed.len());
-            for followed in &self.followed {
-                heads.push(followed.log.head().await?);
-            }
-            // What a follower brought about was in a log before it was said to have seen its cause.
-            if heads == seen {
-                return Ok(());
-            }
-            for (followed, head) in self.followed.iter().zip(&heads) {
-                reached(followed, *head, &mut time_out, at_most).await?;
-            }
-            seen = heads;
-        }
     }
 }
 

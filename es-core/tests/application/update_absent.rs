@@ -183,10 +183,11 @@ async fn what_is_created_without_looking_exists_already_where_it_does() -> Resul
 #[tokio::test]
 async fn what_no_event_created_is_told_under_any_id() {
     let app = app();
-    for id in [Uuid::nil(), id(1)] {
+    app.save(&mut Purse::open_as(id(1), 0)).await.unwrap();
+    for id in [Uuid::nil(), id(1), id(2)] {
         let blank = app
             .update(id, |purse: &mut Option<Purse>| {
-                purse.get_or_insert_with(Purse::blank).put(1);
+                purse.insert(Purse::blank()).put(1);
             })
             .await;
         assert!(matches!(

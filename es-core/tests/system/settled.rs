@@ -10,7 +10,8 @@ use es_core::{
 use pollster::block_on;
 
 use crate::chains::certified;
-use crate::school::{CertificateEvent, Certificates, Dog, Wall, application, trained};
+use crate::newer::NewerWall;
+use crate::school::{CertificateEvent, Certificates, Dog, Wall, application, stream, trained};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -104,5 +105,70 @@ fn what_is_parked_is_settled_and_who_stopped_is_not() {
             ));
             running.stop().await.unwrap_err();
         }
+    });
+}
+
+#[test]
+fn a_new_revision_is_built_by_then() {
+    block_on(async {
+        let (store, school) = application("school");
+        for number in 1..=40 {
+            trained(&school, number, &["sit"]).await;
+        }
+        let older = System::new("school").follow(&school, store.project(Wall::default()));
+        older.settle().await.unwrap();
+        let system = System::new("school").follow(&school, store.project(NewerWall));
+        let late = system.settled(Duration::from_millis(20)).await;
+        assert!(
+            matches!(&late, Err(Error::Wait(WaitError::Unsettled { what, .. })) if what.contains("revision 2")),
+            "{late:?}"
+        );
+        let running = system.start();
+        system.settled(PATIENCE).await.unwrap();
+        let status = system.follower("wall").status().await.unwrap();
+        assert_eq!(status.revision, 2);
+        running.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn what_is_to_be_tried_again_is_by_then() {
+    block_on(async {
+        let (store, school) = application("school");
+        let wall = Wall::default();
+        let failing = std::sync::Arc::clone(&wall.faults.failing);
+        failing.store(true, Ordering::SeqCst);
+        let wall = store.project(wall).on_failure(OnFailure::park().retries(0));
+        let system = System::new("school").follow(&school, wall);
+        trained(&school, 1, &["impossible", "sit"]).await;
+        let running = system.start();
+        system.settled(PATIENCE).await.unwrap();
+        let wall = system.follower("wall");
+        for _ in 0..3 {
+            wall.retry(&stream(1)).await.unwrap();
+            system.settled(PATIENCE).await.unwrap();
+            assert_eq!(wall.parked().await.unwrap().len(), 2, "it failed again");
+        }
+        failing.store(false, Ordering::SeqCst);
+        wall.retry(&stream(1)).await.unwrap();
+        system.settled(PATIENCE).await.unwrap();
+        assert!(wall.parked().await.unwrap().is_empty());
+        running.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn whose_name_another_has_is_told_at_once() {
+    block_on(async {
+        let (store, school) = application("school");
+        let (_, office) = application("office");
+        let system = System::new("school")
+            .follow(&school, store.project(Wall::default()))
+            .follow(&office, store.project(Wall::default()));
+        trained(&office, 1, &["sit"]).await;
+        let running = system.start();
+        let settled = system.settled(PATIENCE).await;
+        assert!(matches!(settled, Err(Error::Follow(_))), "{settled:?}");
+        running.stop().await.unwrap_err();
     });
 }

@@ -258,14 +258,14 @@ async fn too_late(repository: &Repository, conflict: SaveError) -> Error {
     let SaveError::AlreadyExists { stream } = conflict else {
         return conflict.into();
     };
-    match repository.newest(&stream).await {
-        Ok(actual) => Error::Save(SaveError::Conflict {
+    Error::Save(match repository.newest(&stream).await {
+        Ok(actual) => SaveError::Conflict {
             stream,
             expected: Version::NEW,
             actual,
-        }),
-        Err(error) => error.into(),
-    }
+        },
+        Err(_) => SaveError::AlreadyExists { stream },
+    })
 }
 
 fn failed<E>(error: impl Into<Error>) -> UpdateError<E> {

@@ -148,7 +148,11 @@ impl<A: Aggregate> Subject for Option<A> {
         let was_there = *got != Version::NEW;
         let stream = || stream.clone();
         match self {
-            Some(new) if was_there && new.misfit(&stream(), &Version::NEW).is_none() => {
+            Some(new)
+                if was_there
+                    && new.root().is_open()
+                    && new.misfit(&stream(), &Version::NEW).is_none() =>
+            {
                 Some(SaveError::AlreadyExists { stream: stream() })
             }
             Some(aggregate) => aggregate.misfit(&stream(), got),

@@ -260,7 +260,7 @@ pub(super) fn note(parked: &mut Vec<Parked>, parking: &Parking) {
 }
 
 /// The first parked event that is to be tried again: one that somebody asked for, or one that nothing is in the way of any more.
-pub(super) fn due(parked: &[Parked]) -> Option<Parked> {
+pub(in crate::system) fn due(parked: &[Parked]) -> Option<Parked> {
     let mut seen = HashSet::new();
     let mut first = parked.iter().filter(|parked| seen.insert(&parked.stream));
     first
