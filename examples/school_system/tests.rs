@@ -1,12 +1,14 @@
 //! What the school and its office promise together.
 use std::time::Duration;
 
-use es_core::{Application, System};
+use es_core::testing::reacting;
+use es_core::{Application, ProcessManager, System};
 use es_manage::{At, Status, SyncOptions};
 use es_store::Stores;
+use es_store_memory::MemoryStore;
 
-use crate::certificate::Certificate;
-use crate::school::{Dog, TrainingSchool};
+use crate::certificate::{Certificate, CertificateEvent, Certificates};
+use crate::school::{Dog, DogEvent, TrainingSchool};
 use crate::system::system;
 
 fn applications(system: &System) -> [Application; 2] {
@@ -21,6 +23,28 @@ async fn train(school: &Application, tricks: u32) {
         let trick = format!("trick {number}");
         school.add_trick("Fido", &trick).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_first_trick_opens_a_certificate_and_each_counts_on_it() {
+    let office = Application::new(MemoryStore::new());
+    let fido = Dog::id_for("Fido");
+    let certificate = Certificate::id_for(fido);
+    let opened = CertificateEvent::Opened { dog: fido };
+    let learned = || DogEvent::TrickAdded {
+        trick: "sit".to_owned(),
+    };
+    reacting(Certificates.onto(&office))
+        .when::<Dog>(fido, learned())
+        .await
+        .then::<Certificate>(certificate, [opened.clone(), CertificateEvent::Counted {}])
+        .then_nothing_else();
+    reacting(Certificates.onto(&office))
+        .given::<Certificate>(certificate, [opened])
+        .when::<Dog>(fido, learned())
+        .await
+        .then::<Certificate>(certificate, [CertificateEvent::Counted {}])
+        .then_nothing_else();
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use crate::persistence::{Append, StoredEvent, decode_stored};
 #[derive(Debug, Clone, Default)]
 pub struct Rehearsal {
     known: Arc<Mutex<Known>>,
+    /// In a test, what is elsewhere stands in for what is in earnest.
+    does_outside: bool,
 }
 
 #[derive(Debug, Default)]
@@ -27,8 +29,31 @@ impl Rehearsal {
         self.known().outside.clone()
     }
 
-    /// Takes note of what is not done elsewhere.
-    pub(super) fn leave_out(&self, what: String) {
+    /// Behind these events there would be more, and what is elsewhere is done.
+    #[cfg(feature = "testing")]
+    pub(crate) fn behind(appends: HashMap<StreamId, Append>) -> Self {
+        let known = Known {
+            appends,
+            outside: BTreeMap::new(),
+        };
+        Self {
+            known: Arc::new(Mutex::new(known)),
+            does_outside: true,
+        }
+    }
+
+    /// What would be behind the events in the store.
+    #[cfg(feature = "testing")]
+    pub(crate) fn appends(&self) -> HashMap<StreamId, Append> {
+        self.known().appends.clone()
+    }
+
+    pub(super) const fn does_outside(&self) -> bool {
+        self.does_outside
+    }
+
+    /// Takes note of what is, or would be, done elsewhere.
+    pub(super) fn note_outside(&self, what: String) {
         *self.known().outside.entry(what).or_default() += 1;
     }
 

@@ -19,8 +19,8 @@ pub struct UnitOfWork {
     metadata: Metadata,
     /// Present in a dry run.
     rehearsal: Option<Rehearsal>,
-    /// What it does not do outside in that.
-    left_out: Vec<String>,
+    /// What it does outside, or would do, in that.
+    outside: Vec<String>,
 }
 
 /// Aggregates of any types.
@@ -47,7 +47,7 @@ impl UnitOfWork {
             members: Members::default(),
             streams: Vec::new(),
             rehearsal,
-            left_out: Vec::new(),
+            outside: Vec::new(),
         }
     }
 
@@ -104,9 +104,11 @@ impl UnitOfWork {
         what: impl Into<String>,
         effect: impl FnOnce() -> F,
     ) -> Result<Option<T>, E> {
-        if self.rehearsal.is_some() {
-            self.left_out.push(what.into());
-            return Ok(None);
+        if let Some(rehearsal) = &self.rehearsal {
+            self.outside.push(what.into());
+            if !rehearsal.does_outside() {
+                return Ok(None);
+            }
         }
         effect().await.map(Some)
     }
@@ -149,8 +151,8 @@ impl UnitOfWork {
         for append in appends {
             rehearsal.append(append);
         }
-        for what in self.left_out {
-            rehearsal.leave_out(what);
+        for what in self.outside {
+            rehearsal.note_outside(what);
         }
         Ok(())
     }

@@ -41,6 +41,8 @@ pub use process_manager::{ProcessManager, Reactions};
 pub use projection::Projection;
 pub use rebuild::Until;
 pub use runner::Running;
+#[cfg(feature = "testing")]
+pub(crate) use state::told;
 pub use state::{State, Status, StopReason};
 pub use steps::Stepped;
 pub use types::Types;

@@ -125,6 +125,13 @@ impl<M> Reactions<M> {
     }
 }
 
+#[cfg(feature = "testing")]
+impl<M> Reactions<M> {
+    pub(crate) const fn application(&self) -> &Application {
+        &self.application
+    }
+}
+
 impl<M: ProcessManager> Follower for Reactions<M> {
     fn name(&self) -> &str {
         &self.name

@@ -264,7 +264,7 @@ fn times(attempts: &u32) -> String {
 }
 
 /// An error with its causes, as one line.
-pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn told(error: &(dyn std::error::Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

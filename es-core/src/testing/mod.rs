@@ -1,6 +1,7 @@
 //! What a domain is tested with, and what proves a store (feature `testing`).
 //!
 //! - [`given`], [`when_created`] and [`assert_replays`]: what a command records, without a store.
+//! - [`reacting`]: what a process manager answers an event by, without a system.
 //! - [`schema_guard`]: no stored event becomes unreadable unnoticed.
 //! - [`VirtualClock`]: time that passes when the test says so.
 //! - [`Intercept`]: what happens when a store fails, waits or lies.
@@ -14,6 +15,7 @@ mod intercept;
     reason = "to panic is how a law says that it is broken"
 )]
 pub mod laws;
+mod reacting;
 mod schema_guard;
 mod stored;
 
@@ -22,6 +24,7 @@ use std::future::Future;
 pub use clock::VirtualClock;
 pub use given::{Created, Given, Then, assert_replays, given, when_created};
 pub use intercept::{Intercept, Intercepted};
+pub use reacting::{Reacted, Reacting, reacting};
 pub use schema_guard::{SchemaGuard, schema_guard};
 
 /// Runs a law's future to its end; no async runtime is needed.

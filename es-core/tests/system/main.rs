@@ -10,6 +10,7 @@ mod leases;
 mod newer;
 mod panics;
 mod placed;
+mod reacting;
 mod reading;
 mod rebuilding;
 mod restored;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 #[aggregate("Dog")]
 pub(crate) struct Dog {
     root: Root<Self>,
-    tricks: Vec<String>,
+    pub(crate) tricks: Vec<String>,
 }
 
 #[events]
