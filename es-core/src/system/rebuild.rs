@@ -21,11 +21,11 @@ pub enum Until {
 /// The tag of what is built anew by the same revision.
 const AGAIN: &str = "again";
 
-/// Whether a raised revision is built under that name.
-fn is_of_a_revision(into: &str) -> bool {
-    into.strip_prefix('r').is_some_and(|digits| {
-        !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
-    })
+/// The revision that is built under that tag, if one is.
+pub(super) fn revision_of(tag: &str) -> Option<u32> {
+    let digits = tag.strip_prefix('r')?;
+    let is_number = digits.bytes().all(|digit| digit.is_ascii_digit());
+    is_number.then(|| digits.parse().ok())?
 }
 
 impl FollowerHandle {
@@ -63,7 +63,7 @@ impl FollowerHandle {
                 .chars()
                 .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
             && into != AGAIN
-            && !is_of_a_revision(into);
+            && revision_of(into).is_none();
         if !is_name {
             let name = into.to_owned();
             return Err(FollowError::Name { name }.into());

@@ -3,10 +3,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::place::put;
+use super::rebuild::revision_of;
 use super::{FollowError, System};
 use crate::application::{LogError, Result};
 use crate::domain::Position;
-use crate::persistence::{Epoch, FollowerId, Placement, Store};
+use crate::persistence::{Epoch, FollowerId, Placement, ReadError, Standing, Store};
 
 /// What is kept of a follower that a system does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +25,9 @@ pub struct UnknownFollower {
 
 impl System {
     /// Those who followed its applications and are none of its followers, by name. They are of another program, or were taken away or renamed: then
-    /// whoever took their place began with the first event, and what they set aside waits for nobody. They are looked for in the stores of the
-    /// applications and of the followers.
+    /// whoever took their place began with the first event, and what they set aside waits for nobody. So is what one of its followers had begun to
+    /// build for a revision, as `book_list@r2`, where readers see a newer one by now. They are looked for in the stores of the applications and of the
+    /// followers.
     ///
     /// # Errors
     /// [`Error::Log`](crate::Error::Log) and [`FollowError::Store`], as [`Error::Follow`](crate::Error::Follow).
@@ -52,7 +54,7 @@ impl System {
         for store in stores.chain(outputs) {
             for follower in store.followers().await.map_err(LogError::from)? {
                 let is_met = unknown.iter().any(|(met, _)| *met == follower);
-                if !is_met && logs.contains(&*follower.log) && !self.has(&follower) {
+                if !is_met && logs.contains(&*follower.log) && !self.has(&follower).await? {
                     unknown.push((follower, Arc::clone(&store)));
                 }
             }
@@ -94,26 +96,44 @@ impl System {
     }
 
     /// Whether it is one of its followers, or what one of them builds beside.
-    fn has(&self, follower: &FollowerId) -> bool {
-        self.followed.iter().any(|followed| {
+    async fn has(&self, follower: &FollowerId) -> Result<bool> {
+        for followed in &self.followed {
             let beside = follower.name.strip_prefix(&*followed.id.name);
-            followed.id.log == follower.log
-                && beside.is_some_and(|tag| tag.is_empty() || tag.starts_with('@'))
-        })
+            let tag = beside.filter(|_| followed.id.log == follower.log);
+            match tag.map(|tag| tag.strip_prefix('@').ok_or(tag)) {
+                None => {}
+                Some(Err(rest)) if !rest.is_empty() => {}
+                Some(Err(_)) => return Ok(true),
+                Some(Ok(tag)) => {
+                    let Some(revision) = revision_of(tag) else {
+                        return Ok(true);
+                    };
+                    let seen = standing(&*followed.store, &followed.id).await?.revision;
+                    return Ok(revision >= seen);
+                }
+            }
+        }
+        Ok(false)
     }
 }
 
 async fn kept(store: &dyn Store, follower: FollowerId) -> Result<UnknownFollower> {
-    let failed = |source| FollowError::Store {
-        follower: follower.clone(),
-        source,
-    };
-    let standing = store.standing(&follower).await.map_err(failed)?;
-    let parked = store.parked(&follower).await.map_err(failed)?.len();
+    let standing = standing(store, &follower).await?;
+    let parked = store.parked(&follower).await.map_err(unread(&follower))?;
     Ok(UnknownFollower {
         position: standing.position,
-        parked,
+        parked: parked.len(),
         holder: standing.holder,
         follower,
     })
+}
+
+async fn standing(store: &dyn Store, follower: &FollowerId) -> Result<Standing> {
+    let standing = store.standing(follower).await;
+    Ok(standing.map_err(unread(follower))?)
+}
+
+fn unread(follower: &FollowerId) -> impl FnOnce(ReadError) -> FollowError {
+    let follower = follower.clone();
+    |source| FollowError::Store { follower, source }
 }

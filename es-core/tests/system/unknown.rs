@@ -7,11 +7,14 @@ use es_core::persistence::{
 };
 use es_core::system::{OnFailure, Until};
 use es_core::testing::{Intercept, Intercepted};
-use es_core::{Application, ErrorKind, Follower, Position, ProcessManager, System};
-use es_store_memory::MemoryStore;
+use es_core::{
+    Application, BoxError, ErrorKind, Follower, Position, ProcessManager, Projection, Recorded,
+    System,
+};
+use es_store_memory::{MemoryProjection, MemoryStore};
 use pollster::block_on;
 
-use crate::school::{Certificate, Certificates, Wall, application, dog, train, trained};
+use crate::school::{Certificate, Certificates, DogEvent, Wall, application, dog, train, trained};
 
 #[test]
 fn who_is_no_follower_any_more_is_found_with_what_it_set_aside() {
@@ -91,6 +94,54 @@ fn who_is_no_follower_any_more_is_found_with_what_it_set_aside() {
         let (_, other) = application("other");
         let other = System::new("other").follow(&other, certificates("diplomas"));
         assert_eq!(other.unknown_followers().await.unwrap(), []);
+    });
+}
+
+/// The wall in another edition.
+#[derive(Debug, Clone, Default)]
+struct Edition<const REVISION: u32>(Wall);
+
+impl<const REVISION: u32> Projection for Edition<REVISION> {
+    const NAME: &'static str = "wall";
+    const REVISION: u32 = REVISION;
+    type Events = DogEvent;
+}
+
+impl<const REVISION: u32> MemoryProjection for Edition<REVISION> {
+    fn handle(&mut self, event: Recorded<DogEvent>) -> Result<(), BoxError> {
+        self.0.handle(event)
+    }
+}
+
+#[test]
+fn what_was_begun_of_a_revision_that_another_overtook_is_found() {
+    block_on(async {
+        let (store, school) = application("school");
+        trained(&school, 1, &["sit"]).await;
+        let first = System::new("first").follow(&school, store.project(Wall::default()));
+        first.settle().await.unwrap();
+        let second = store.project(Edition::<2>::default());
+        let second = System::new("second").follow(&school, second);
+        second.step().await.unwrap();
+
+        let third = store.project(Edition::<3>::default());
+        let third = System::new("third").follow(&school, third);
+        let unknown = third.unknown_followers().await.unwrap();
+        assert_eq!(unknown, [], "it may take its place yet");
+        third.settle().await.unwrap();
+        let unknown = third.unknown_followers().await.unwrap();
+        let id = FollowerId::new("wall@r2", "school");
+        let told: Vec<_> = unknown
+            .iter()
+            .map(|one| (&one.follower, one.position.get()))
+            .collect();
+        assert_eq!(told, [(&id, 2)]);
+        assert!(third.forget(&id, "ann", "overtaken").await.unwrap());
+        // Who had begun it leaves nothing there again.
+        second.settle().await.unwrap_err();
+        assert_eq!(third.unknown_followers().await.unwrap(), []);
+        let wall = third.follower("wall").status().await.unwrap();
+        assert_eq!((wall.position.get(), wall.revision), (2, 3));
     });
 }
 
