@@ -27,19 +27,19 @@ async fn train(school: &Application, tricks: u32) {
 
 #[tokio::test]
 async fn the_first_trick_opens_a_certificate_and_each_counts_on_it() {
-    let office = Application::new(MemoryStore::new());
+    let [school, office] = [(); 2].map(|()| Application::new(MemoryStore::new()));
     let fido = Dog::id_for("Fido");
     let certificate = Certificate::id_for(fido);
     let opened = CertificateEvent::Opened { dog: fido };
     let learned = || DogEvent::TrickAdded {
         trick: "sit".to_owned(),
     };
-    reacting(Certificates.onto(&office))
+    reacting(&school, Certificates.onto(&office))
         .when::<Dog>(fido, learned())
         .await
         .then::<Certificate>(certificate, [opened.clone(), CertificateEvent::Counted {}])
         .then_nothing_else();
-    reacting(Certificates.onto(&office))
+    reacting(&school, Certificates.onto(&office))
         .given::<Certificate>(certificate, [opened])
         .when::<Dog>(fido, learned())
         .await

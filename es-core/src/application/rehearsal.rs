@@ -11,7 +11,7 @@ use crate::persistence::{Append, StoredEvent, decode_stored};
 #[derive(Debug, Clone, Default)]
 pub struct Rehearsal {
     known: Arc<Mutex<Known>>,
-    /// In a test, what is elsewhere stands in for what is in earnest.
+    /// A test does what is outside: there are stand-ins for the real services.
     does_outside: bool,
 }
 
@@ -29,7 +29,7 @@ impl Rehearsal {
         self.known().outside.clone()
     }
 
-    /// Behind these events there would be more, and what is elsewhere is done.
+    /// One that begins with these events, and does what is outside.
     #[cfg(feature = "testing")]
     pub(crate) fn behind(appends: HashMap<StreamId, Append>) -> Self {
         let known = Known {
@@ -48,7 +48,7 @@ impl Rehearsal {
         self.known().appends.clone()
     }
 
-    pub(super) const fn does_outside(&self) -> bool {
+    pub(crate) const fn does_outside(&self) -> bool {
         self.does_outside
     }
 

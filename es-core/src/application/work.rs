@@ -86,7 +86,7 @@ impl UnitOfWork {
     }
 
     /// Does something elsewhere that is not undone with the commit: sends a mail, calls a service. It happens at least once, for the event may be
-    /// reacted to again. A dry run does not even begin it, but says `what` would be done, and gives `None`.
+    /// reacted to again. A dry run does not even begin it, but says `what` would be done, and gives `None`; a test by `testing::reacting` does it.
     ///
     /// ```
     /// # use es_core::{BoxError, UnitOfWork};
@@ -104,13 +104,17 @@ impl UnitOfWork {
         what: impl Into<String>,
         effect: impl FnOnce() -> F,
     ) -> Result<Option<T>, E> {
-        if let Some(rehearsal) = &self.rehearsal {
+        if let Some(rehearsal) = &self.rehearsal
+            && !rehearsal.does_outside()
+        {
             self.outside.push(what.into());
-            if !rehearsal.does_outside() {
-                return Ok(None);
-            }
+            return Ok(None);
         }
-        effect().await.map(Some)
+        let done = effect().await?;
+        if self.rehearsal.is_some() {
+            self.outside.push(what.into());
+        }
+        Ok(Some(done))
     }
 
     fn refuse_saved<A: Aggregate>(&self, id: &A::Id) -> Result<StreamId> {

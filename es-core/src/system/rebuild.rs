@@ -23,9 +23,7 @@ const AGAIN: &str = "again";
 
 /// The revision that is built under that tag, if one is.
 pub(super) fn revision_of(tag: &str) -> Option<u32> {
-    let digits = tag.strip_prefix('r')?;
-    let is_number = digits.bytes().all(|digit| digit.is_ascii_digit());
-    is_number.then(|| digits.parse().ok())?
+    tag.strip_prefix('r')?.parse().ok()
 }
 
 impl FollowerHandle {

@@ -2,6 +2,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::followed::Followed;
 use super::place::put;
 use super::rebuild::revision_of;
 use super::{FollowError, System};
@@ -21,20 +22,23 @@ pub struct UnknownFollower {
     pub parked: usize,
     /// Who runs it, if anybody does.
     pub holder: Option<String>,
+    /// A follower of the system began to build it for a revision, and readers see that revision or a newer one by now.
+    pub is_overtaken: bool,
 }
 
 impl System {
     /// Those who followed its applications and are none of its followers, by name. They are of another program, or were taken away or renamed: then
-    /// whoever took their place began with the first event, and what they set aside waits for nobody. So is what one of its followers had begun to
-    /// build for a revision, as `book_list@r2`, where readers see a newer one by now. They are looked for in the stores of the applications and of the
-    /// followers.
+    /// whoever took their place began with the first event, and what they set aside waits for nobody. Listed too is what a follower began to build for
+    /// a revision, as `book_list@r2`, when readers see that revision or a newer one by now. They are looked for in the stores of the applications and
+    /// of the followers.
     ///
     /// # Errors
     /// [`Error::Log`](crate::Error::Log) and [`FollowError::Store`], as [`Error::Follow`](crate::Error::Follow).
     pub async fn unknown_followers(&self) -> Result<Vec<UnknownFollower>> {
         let mut unknown = Vec::new();
         for (follower, store) in self.unknown().await? {
-            unknown.push(kept(&*store, follower).await?);
+            let is_overtaken = self.builder_of(&follower).is_some();
+            unknown.push(kept(&*store, follower, is_overtaken).await?);
         }
         Ok(unknown)
     }
@@ -50,11 +54,16 @@ impl System {
             .followed
             .iter()
             .map(|followed| Arc::clone(&followed.store));
+        // Before it is asked what there is, or what takes its place just now would be overtaken.
+        let mut seen = Vec::new();
+        for followed in &self.followed {
+            seen.push(standing(&*followed.store, &followed.id).await?.revision);
+        }
         let mut unknown: Vec<(FollowerId, Arc<dyn Store>)> = Vec::new();
         for store in stores.chain(outputs) {
             for follower in store.followers().await.map_err(LogError::from)? {
                 let is_met = unknown.iter().any(|(met, _)| *met == follower);
-                if !is_met && logs.contains(&*follower.log) && !self.has(&follower).await? {
+                if !is_met && logs.contains(&*follower.log) && !self.has(&follower, &seen) {
                     unknown.push((follower, Arc::clone(&store)));
                 }
             }
@@ -95,35 +104,42 @@ impl System {
         Ok(true)
     }
 
-    /// Whether it is one of its followers, or what one of them builds beside.
-    async fn has(&self, follower: &FollowerId) -> Result<bool> {
-        for followed in &self.followed {
-            let beside = follower.name.strip_prefix(&*followed.id.name);
-            let tag = beside.filter(|_| followed.id.log == follower.log);
-            match tag.map(|tag| tag.strip_prefix('@').ok_or(tag)) {
-                None => {}
-                Some(Err(rest)) if !rest.is_empty() => {}
-                Some(Err(_)) => return Ok(true),
-                Some(Ok(tag)) => {
-                    let Some(revision) = revision_of(tag) else {
-                        return Ok(true);
-                    };
-                    let seen = standing(&*followed.store, &followed.id).await?.revision;
-                    return Ok(revision >= seen);
-                }
-            }
+    /// Whether it is one of its followers, or what one of them builds beside, where readers see these revisions.
+    fn has(&self, follower: &FollowerId, seen: &[u32]) -> bool {
+        if self
+            .followed
+            .iter()
+            .any(|followed| followed.id == *follower)
+        {
+            return true;
         }
-        Ok(false)
+        let Some((builder, tag)) = self.builder_of(follower) else {
+            return false;
+        };
+        revision_of(tag).is_none_or(|revision| revision > seen[builder])
+    }
+
+    /// The place of the follower that builds what has this name, and the tag that this ends with.
+    fn builder_of<'f>(&self, follower: &'f FollowerId) -> Option<(usize, &'f str)> {
+        let (name, tag) = follower.name.rsplit_once('@')?;
+        let is_it =
+            |followed: &Arc<Followed>| followed.id.name == name && followed.id.log == follower.log;
+        Some((self.followed.iter().position(is_it)?, tag))
     }
 }
 
-async fn kept(store: &dyn Store, follower: FollowerId) -> Result<UnknownFollower> {
+async fn kept(
+    store: &dyn Store,
+    follower: FollowerId,
+    is_overtaken: bool,
+) -> Result<UnknownFollower> {
     let standing = standing(store, &follower).await?;
     let parked = store.parked(&follower).await.map_err(unread(&follower))?;
     Ok(UnknownFollower {
         position: standing.position,
         parked: parked.len(),
         holder: standing.holder,
+        is_overtaken,
         follower,
     })
 }

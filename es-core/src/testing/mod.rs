@@ -1,7 +1,7 @@
 //! What a domain is tested with, and what proves a store (feature `testing`).
 //!
 //! - [`given`], [`when_created`] and [`assert_replays`]: what a command records, without a store.
-//! - [`reacting`]: what a process manager answers an event by, without a system.
+//! - [`reacting`]: what a process manager does when an event happens, without a system.
 //! - [`schema_guard`]: no stored event becomes unreadable unnoticed.
 //! - [`VirtualClock`]: time that passes when the test says so.
 //! - [`Intercept`]: what happens when a store fails, waits or lies.

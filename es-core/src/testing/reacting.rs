@@ -3,25 +3,28 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
-use uuid::Uuid;
-
-use crate::application::Rehearsal;
-use crate::domain::{Aggregate, Position, StreamId, Version};
+use crate::application::{Application, Rehearsal};
+use crate::domain::{Aggregate, AggregateId, Position, StreamId, Version};
 use crate::persistence::{
-    Append, BoxError, CommitId, EncodedEvent, FollowerId, Metadata, Record, StoredEvent,
+    Append, BoxError, CommitId, EncodedEvent, FollowerId, Metadata, Record, Slice, StoredEvent,
     decode_stored, encode, whole_microseconds,
 };
-use crate::system::{Batch, Follower, HandleError, Output, ProcessManager, Reactions, told};
+use crate::system::{
+    Batch, Follower, HandleError, HandlerPanicked, Output, ProcessManager, Reactions, told,
+};
 
-/// Begins a test with a process manager and the application that it saves to, which is left as it is: what is given, and what the process
-/// manager saves, is known to this test alone.
+/// Begins a test of a process manager that follows one application and saves to another, or to the same. Nothing is stored: what is given, and
+/// what the process manager saves, is kept in this test.
 ///
 /// ```
 /// use es_core::testing::reacting;
-/// # use es_core::{Aggregate, Application, BoxError, ProcessManager, Recorded, Root, UnitOfWork, events};
-/// # use es_store_memory::MemoryStore;
-/// # use uuid::Uuid;
+/// use es_core::{Application, BoxError, ProcessManager, Recorded, UnitOfWork};
+/// use es_store_memory::MemoryStore;
+/// use uuid::Uuid;
+///
+/// # use es_core::{Aggregate, Root, events};
 /// # #[derive(Aggregate)]
 /// # #[aggregate("Order")]
 /// # struct Order { root: Root<Self> }
@@ -42,31 +45,35 @@ use crate::system::{Batch, Follower, HandleError, Output, ProcessManager, Reacti
 /// #     #[event("Released")]
 /// #     fn release(&mut self) {}
 /// # }
-/// # struct Shipping;
-/// # impl ProcessManager for Shipping {
-/// #     const NAME: &'static str = "shipping";
-/// #     type Events = OrderEvent;
-/// #     async fn react(&mut self, event: Recorded<OrderEvent>, work: &mut UnitOfWork) -> Result<(), BoxError> {
-/// #         let order = event.stream.id;
-/// #         match event.event {
-/// #             OrderEvent::Placed {} => work.save(Shipment::prepare(order)),
-/// #             OrderEvent::Paid {} => {
-/// #                 let mut shipment = work.get::<Shipment>(order).await?;
-/// #                 shipment.release();
-/// #                 work.save(shipment);
-/// #                 work.outside("send a mail", async || Ok::<_, BoxError>(())).await?;
-/// #             }
-/// #         }
-/// #         Ok(())
-/// #     }
-/// # }
+/// # async fn send() -> Result<(), BoxError> { Ok(()) }
+/// struct Shipping;
+///
+/// impl ProcessManager for Shipping {
+///     const NAME: &'static str = "shipping";
+///     type Events = OrderEvent;
+///
+///     async fn react(&mut self, event: Recorded<OrderEvent>, work: &mut UnitOfWork) -> Result<(), BoxError> {
+///         let order = event.stream.id;
+///         match event.event {
+///             OrderEvent::Placed {} => work.save(Shipment::prepare(order)),
+///             OrderEvent::Paid {} => {
+///                 let mut shipment = work.get::<Shipment>(order).await?;
+///                 shipment.release();
+///                 work.save(shipment);
+///                 work.outside("send a mail", send).await?;
+///             }
+///         }
+///         Ok(())
+///     }
+/// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
+/// let shop = Application::new(MemoryStore::new());
 /// let warehouse = Application::new(MemoryStore::new());
 /// let order = Uuid::from_u128(1);
 ///
-/// reacting(Shipping.onto(&warehouse))
+/// reacting(&shop, Shipping.onto(&warehouse))
 ///     .given::<Shipment>(order, [ShipmentEvent::Prepared { order }])
 ///     .when::<Order>(order, OrderEvent::Paid {})
 ///     .await
@@ -76,13 +83,16 @@ use crate::system::{Batch, Follower, HandleError, Output, ProcessManager, Reacti
 /// # }
 /// ```
 ///
-/// What it does [`outside`](crate::UnitOfWork::outside) is done: give it what stands in for the service that it has in earnest.
+/// What it does [`outside`](crate::UnitOfWork::outside) is done: give the process manager a stand-in for the real service. To go on with further
+/// events, keep what this returns: `let mut shipping = reacting(..)`, and call [`when`](Reacting::when) on it again and again.
 #[must_use]
-pub fn reacting<M: ProcessManager>(reactions: Reactions<M>) -> Reacting<M> {
+pub fn reacting<M: ProcessManager>(follows: &Application, reactions: Reactions<M>) -> Reacting<M> {
     Reacting {
+        follows_itself: Arc::ptr_eq(&follows.keeps_in(), &reactions.store()),
         reactions,
         there: HashMap::new(),
-        answered: Position::START,
+        followed: HashMap::new(),
+        position: Position::START,
         metadata: Metadata::new(),
     }
 }
@@ -91,39 +101,48 @@ pub fn reacting<M: ProcessManager>(reactions: Reactions<M>) -> Reacting<M> {
 #[derive(Debug)]
 pub struct Reacting<M> {
     reactions: Reactions<M>,
+    /// It saves to the application that it follows.
+    follows_itself: bool,
+    /// What there is in the application that it saves to.
     there: HashMap<StreamId, Append>,
-    /// How many events it has answered.
-    answered: Position,
+    /// The newest versions in another application, which it follows.
+    followed: HashMap<StreamId, Version>,
+    position: Position,
     metadata: Metadata,
 }
 
 impl<M: ProcessManager> Reacting<M> {
-    /// Events of an aggregate that happened before, which it finds and does not answer: of those that it saves, and, where it asks for them, of
-    /// those that it follows.
+    /// Events that happened before in the application that it saves to, behind those that are stored there. It can load them, as of the time at which
+    /// it does, and is not asked to answer them.
     ///
     /// # Panics
     /// Where an event cannot be stored.
+    #[must_use]
     #[track_caller]
     pub fn given<A: Aggregate>(
-        &mut self,
+        mut self,
         id: A::Id,
         events: impl IntoIterator<Item = A::Event>,
-    ) -> &mut Self {
+    ) -> Self {
+        let stream = StreamId::of::<A>(&id);
         let events: Vec<_> = events.into_iter().collect();
-        self.append::<A>(&StreamId::of::<A>(&id), &events);
+        let encoded = encoded::<A>(&stream, &events);
+        self.position = Position::from(self.position.get() + encoded.len() as u64);
+        self.append(stream, encoded);
         self
     }
 
-    /// Who and why, of the events that it answers from here on.
-    pub fn with(&mut self, metadata: Metadata) -> &mut Self {
-        self.metadata = metadata;
+    /// Says more about who and why, of the events that come next. What the process manager itself says of what it saves is not looked at.
+    #[must_use]
+    pub fn with(mut self, metadata: Metadata) -> Self {
+        self.metadata = self.metadata.and(metadata);
         self
     }
 
-    /// Gives it an event to answer, which is the next of its aggregate. What it saves is there for what comes later in the test.
+    /// Gives it an event to answer, which is the next of its aggregate in this test. What it saves is there for what comes later in the test.
     ///
     /// # Panics
-    /// Where it is an event that the process manager does not follow, or cannot be stored.
+    /// Where its [`Events`](ProcessManager::Events) leave the event out, or the event cannot be stored.
     #[track_caller]
     pub fn when<A: Aggregate>(
         &mut self,
@@ -131,71 +150,59 @@ impl<M: ProcessManager> Reacting<M> {
         event: A::Event,
     ) -> impl Future<Output = Reacted> {
         let stream = StreamId::of::<A>(&id);
-        let record = self.record::<A>(stream, event);
-        assert!(
-            self.reactions
-                .filter()
-                .admits(&record.stream.category, &record.event),
-            "`{}` does not follow `{}`, and so is given no `{}`",
-            self.reactions.name(),
-            A::CATEGORY,
-            record.event
-        );
-        self.react(record)
+        let encoded = encoded::<A>(&stream, &[event]);
+        for event in &encoded {
+            assert!(
+                self.reactions
+                    .filter()
+                    .admits(&stream.category, &event.name),
+                "`{}` is given no `{}` of `{}`: its `Events` leave it out",
+                self.reactions.name(),
+                event.name,
+                stream.category
+            );
+        }
+        self.react(stream, encoded)
     }
 
-    #[track_caller]
-    fn append<A: Aggregate>(&mut self, stream: &StreamId, events: &[A::Event]) -> &Append {
-        let there = self.there.entry(stream.clone());
-        let append = there.or_insert_with(|| Append {
+    fn append(&mut self, stream: StreamId, events: Vec<EncodedEvent>) {
+        let there = self.there.entry(stream);
+        let append = there.or_insert_with_key(|stream| Append {
             stream: stream.clone(),
             expected: Version::NEW,
             events: Vec::new(),
         });
-        let before = Version::from(append.events.len() as u64);
-        match encode(events, stream, before) {
-            Ok(encoded) => append.events.extend(encoded),
-            Err(error) => panic!("{}", told(&error)),
-        }
-        append
+        append.events.extend(events);
     }
 
-    #[track_caller]
-    fn record<A: Aggregate>(&mut self, stream: StreamId, event: A::Event) -> Record {
-        self.answered = self.answered.next();
-        let append = self.append::<A>(&stream, &[event]);
-        let version = Version::from(append.events.len() as u64);
-        let Some(EncodedEvent {
-            name,
-            schema,
-            payload,
-        }) = append.events.last().cloned()
-        else {
-            unreachable!("an event was appended")
-        };
-        let clock = self.reactions.application().goes_by();
-        Record {
-            stream,
-            version,
-            position: self.answered,
-            event: name,
-            schema,
-            payload,
-            time: whole_microseconds(clock.now()),
-            commit: CommitId::from(Uuid::from_u128(u128::from(self.answered.get()))),
-            metadata: self.metadata.clone(),
+    async fn react(&mut self, stream: StreamId, events: Vec<EncodedEvent>) -> Reacted {
+        let name = self.reactions.name().to_owned();
+        if self.follows_itself {
+            self.append(stream.clone(), Vec::new());
         }
-    }
-
-    async fn react(&mut self, record: Record) -> Reacted {
+        if let Err(failure) = self.behind_what_is_stored().await {
+            return Reacted::failing(name, failure);
+        }
+        let there = self.there.get(&stream).filter(|_| self.follows_itself);
+        let followed = self.followed.get(&stream).copied();
+        let mut version = there.map_or(followed.unwrap_or_default(), end);
+        let mut records = Vec::with_capacity(events.len());
+        for event in &events {
+            version = version.next();
+            self.position = self.position.next();
+            records.push(self.record(&stream, version, event.clone()));
+        }
+        match self.follows_itself {
+            true => self.append(stream, events),
+            false => drop(self.followed.insert(stream, version)),
+        }
         let rehearsal = Rehearsal::behind(self.there.clone());
-        let follower = FollowerId::new(M::NAME, "");
         let batch = Batch {
-            output: Output::live(follower, 0),
+            output: Output::live(FollowerId::new(name.clone(), ""), 0),
             from: Position::START,
-            to: record.position,
-            stands_at: Some(record.commit),
-            records: vec![record],
+            to: self.position,
+            stands_at: None,
+            records,
             parking: Vec::new(),
             dry: Some(rehearsal.clone()),
         };
@@ -218,12 +225,50 @@ impl<M: ProcessManager> Reacting<M> {
         }
         self.there = there;
         Reacted {
-            name: self.reactions.name().to_owned(),
+            name,
             saved,
             outside: rehearsal.outside(),
             failure,
         }
     }
+
+    fn record(&self, stream: &StreamId, version: Version, event: EncodedEvent) -> Record {
+        let clock = self.reactions.application().goes_by();
+        Record {
+            stream: stream.clone(),
+            version,
+            position: self.position,
+            event: event.name,
+            schema: event.schema,
+            payload: event.payload,
+            time: whole_microseconds(clock.now()),
+            commit: CommitId::draw(),
+            metadata: self.metadata.clone(),
+        }
+    }
+
+    /// What is given stands behind what the application has.
+    async fn behind_what_is_stored(&mut self) -> Result<(), BoxError> {
+        let store = self.reactions.store();
+        for (stream, append) in &mut self.there {
+            let newest = Slice::all().descending().limit(1);
+            let stored = store.read_stream(stream, newest).await?;
+            append.expected = stored.first().map_or(Version::NEW, |record| record.version);
+        }
+        Ok(())
+    }
+}
+
+#[track_caller]
+fn encoded<A: Aggregate>(stream: &StreamId, events: &[A::Event]) -> Vec<EncodedEvent> {
+    match encode(events, stream, Version::NEW) {
+        Ok(encoded) => encoded,
+        Err(error) => panic!("{}", told(&error)),
+    }
+}
+
+fn end(append: &Append) -> Version {
+    Version::from(append.expected.get() + append.events.len() as u64)
 }
 
 /// What a process manager did about an event.
@@ -243,6 +288,15 @@ struct Answer {
 }
 
 impl Reacted {
+    const fn failing(name: String, failure: BoxError) -> Self {
+        Self {
+            name,
+            saved: BTreeMap::new(),
+            outside: BTreeMap::new(),
+            failure: Some(failure),
+        }
+    }
+
     /// Expects that it saved these events of an aggregate, and no others of it.
     ///
     /// # Panics
@@ -255,9 +309,48 @@ impl Reacted {
     ) -> Self {
         self.assert_well();
         let stream = StreamId::of::<A>(&id);
-        let expected: Vec<_> = expected.into_iter().collect();
-        let saved: Vec<_> = match self.saved.remove(&stream) {
-            Some(answer) => answer.decoded::<A>(&stream),
+        self.expect::<A>(&stream, expected.into_iter().collect());
+        self
+    }
+
+    /// Expects that it created an aggregate whose id the test cannot know, with these events and no others, for which the id is given.
+    ///
+    /// # Panics
+    /// Where it created none that was not expected before, or more, or saved other events of it, or failed.
+    #[track_caller]
+    pub fn then_created<A: Aggregate, I: IntoIterator<Item = A::Event>>(
+        mut self,
+        expected: impl FnOnce(A::Id) -> I,
+    ) -> Self {
+        self.assert_well();
+        let is_new = |(stream, answer): &(&StreamId, &Answer)| {
+            stream.category == A::CATEGORY && answer.after == Version::NEW
+        };
+        let mut created = self.saved.iter().filter(is_new);
+        let stream = match (created.next(), created.next()) {
+            (Some((stream, _)), None) => stream.clone(),
+            (None, _) => panic!(
+                "`{}` created no `{}`{}",
+                self.name,
+                A::CATEGORY,
+                self.besides()
+            ),
+            (Some(_), Some(_)) => panic!(
+                "`{}` created more than one `{}`; expect those whose ids are known before{}",
+                self.name,
+                A::CATEGORY,
+                self.besides()
+            ),
+        };
+        let expected = expected(A::Id::from_uuid(stream.id));
+        self.expect::<A>(&stream, expected.into_iter().collect());
+        self
+    }
+
+    #[track_caller]
+    fn expect<A: Aggregate>(&mut self, stream: &StreamId, expected: Vec<A::Event>) {
+        let saved = match self.saved.remove(stream) {
+            Some(answer) => answer.decoded::<A>(stream),
             None => Vec::new(),
         };
         assert_eq!(
@@ -267,10 +360,9 @@ impl Reacted {
             self.name,
             self.besides()
         );
-        self
     }
 
-    /// Expects that it did this [`outside`](crate::UnitOfWork::outside), once; what was done twice is expected twice.
+    /// Expects that it did this [`outside`](crate::UnitOfWork::outside), once and with success; what was done twice is expected twice.
     ///
     /// # Panics
     /// Where it did not, or failed.
@@ -300,14 +392,18 @@ impl Reacted {
         );
     }
 
-    /// Expects that it failed, so that nothing is saved and the event is tried again, and gives why.
+    /// Expects that it failed, so that nothing is saved, and gives why.
     ///
     /// # Panics
-    /// Where it did not.
+    /// Where it did not fail, or panicked.
     #[track_caller]
+    #[must_use = "look why: a test that is not right itself fails, too"]
     pub fn failed(self) -> BoxError {
         let besides = self.besides();
         match self.failure {
+            Some(panicked) if panicked.is::<HandlerPanicked>() => {
+                panic!("`{}` failed: {}", self.name, told(&*panicked))
+            }
             Some(failure) => failure,
             None if besides.is_empty() => panic!("`{}` did not fail, and did nothing", self.name),
             None => panic!("`{}` did not fail{besides}", self.name),
@@ -357,7 +453,7 @@ impl Answer {
                 event: &event.name,
                 schema: event.schema,
                 payload: &event.payload,
-                time: std::time::UNIX_EPOCH,
+                time: UNIX_EPOCH,
             };
             match decode_stored(stream, stored) {
                 Ok(event) => events.push(event),

@@ -133,15 +133,51 @@ fn what_was_begun_of_a_revision_that_another_overtook_is_found() {
         let id = FollowerId::new("wall@r2", "school");
         let told: Vec<_> = unknown
             .iter()
-            .map(|one| (&one.follower, one.position.get()))
+            .map(|one| (&one.follower, one.position.get(), one.is_overtaken))
             .collect();
-        assert_eq!(told, [(&id, 2)]);
+        assert_eq!(told, [(&id, 2, true)]);
         assert!(third.forget(&id, "ann", "overtaken").await.unwrap());
         // Who had begun it leaves nothing there again.
         second.settle().await.unwrap_err();
         assert_eq!(third.unknown_followers().await.unwrap(), []);
         let wall = third.follower("wall").status().await.unwrap();
         assert_eq!((wall.position.get(), wall.revision), (2, 3));
+    });
+}
+
+#[test]
+fn what_was_begun_of_the_revision_that_a_rebuild_put_in_place_is_found() {
+    block_on(async {
+        let (store, school) = application("school");
+        trained(&school, 1, &["sit"]).await;
+        let first = System::new("first").follow(&school, store.project(Wall::default()));
+        first.settle().await.unwrap();
+        let second = store.project(Edition::<2>::default());
+        let second = System::new("second").follow(&school, second);
+        second.step().await.unwrap();
+        second.follower("wall").rebuild().await.unwrap();
+        let unknown = second.unknown_followers().await.unwrap();
+        let told: Vec<_> = unknown
+            .iter()
+            .map(|one| (&*one.follower.name, one.is_overtaken))
+            .collect();
+        assert_eq!(told, [("wall@r2", true)]);
+    });
+}
+
+#[test]
+fn a_follower_whose_name_is_like_that_of_a_revision_is_known() {
+    block_on(async {
+        let (store, school) = application("school");
+        let (_, office) = application("office");
+        trained(&school, 1, &["sit"]).await;
+        let system = || {
+            System::new("system")
+                .follow(&school, store.project(Edition::<3>::default()))
+                .follow(&school, Certificates.onto(&office).named("wall@r2"))
+        };
+        system().settle().await.unwrap();
+        assert_eq!(system().unknown_followers().await.unwrap(), []);
     });
 }
 

@@ -18,7 +18,8 @@ pub struct StatusReport {
     pub system: String,
     /// Its followers, leaders first.
     pub followers: Vec<FollowerStatus>,
-    /// Those who followed its applications and are none of its followers: of another program, or taken away or renamed.
+    /// Those who followed its applications and are none of its followers: of another program, or taken away or renamed; and what its followers began
+    /// to build for a revision that readers see, or see a newer one, by now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<UnknownStatus>,
 }
@@ -92,6 +93,8 @@ pub struct UnknownStatus {
     pub parked: u64,
     /// Who runs it.
     pub holder: Option<String>,
+    /// One of its followers began to build it for a revision, and readers see that revision or a newer one by now.
+    pub is_overtaken: bool,
 }
 
 /// What a follower does, as far as its store knows.
@@ -131,6 +134,7 @@ pub async fn status(system: &System) -> Result<StatusReport> {
         position: unknown.position,
         parked: unknown.parked as u64,
         holder: unknown.holder,
+        is_overtaken: unknown.is_overtaken,
     });
     Ok(StatusReport {
         system: system.name().to_owned(),
@@ -208,9 +212,19 @@ impl Human for StatusReport {
             }
         }
         for unknown in &self.unknown {
+            let (is, so) = match unknown.is_overtaken {
+                true => (
+                    "was built for a revision that another overtook",
+                    "and drop its tables",
+                ),
+                false => (
+                    "is no follower of this system",
+                    "unless it is of another program",
+                ),
+            };
             writeln!(
                 text,
-                "{} on the log of {} is no follower of this system; it stands at position {}{}; `forget` it, unless it is of another program",
+                "{} on the log of {} {is}; it stands at position {}{}; `forget` it, {so}",
                 clean(&unknown.follower),
                 clean(&unknown.log),
                 unknown.position,
