@@ -38,11 +38,13 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The domain said no, in the closure of an update. Nothing was stored.
     Refused,
-    /// What was given cannot be stored: it is too large or too deep, or would not be read again as it is. Nothing was stored.
+    /// What was given cannot be stored: it is too large or too deep, would not be read again as it is, or came under the key of another command.
+    /// Nothing was stored.
     Invalid,
     /// Its key was destroyed on purpose.
     Erased,
-    /// Whether it is stored is not known. Saving the same aggregates again stores them once; a new request would do it twice.
+    /// Whether it is stored is not known. Saving the same aggregates again stores them once, and so does a command under the same key
+    /// ([`once`](crate::Application::once)); any other would do it twice.
     Unknown,
     /// A store, or the keys, cannot be reached, or could not write. Nothing was stored; later it may work. So is every store that cannot be opened: what
     /// is in the way of that says its own error, in [`Error::Open`], and `es_store::Reason::of` in one word.
@@ -121,6 +123,7 @@ fn of_save(error: &SaveError) -> ErrorKind {
         SaveError::Open(error) => of_open(error),
         SaveError::AlreadyExists { .. } => ErrorKind::AlreadyExists,
         SaveError::Conflict { .. } => ErrorKind::Conflict,
+        SaveError::KeyTaken { .. } => ErrorKind::Invalid,
         SaveError::NotCreated { .. }
         | SaveError::Panicked { .. }
         | SaveError::Replaced { .. }

@@ -139,14 +139,26 @@ struct NewTrick {
     trick: String,
 }
 
+/// What a client sends again under the same `idempotency-key`, as where it got no answer, is done once.
 async fn add_trick(
     State(desk): State<Desk>,
     Who(who): Who,
+    headers: HeaderMap,
     Named(name): Named<String>,
     Body(new): Body<NewTrick>,
 ) -> Result<StatusCode, Problem> {
-    let school = TrainingSchool::new(desk.school.with(who));
-    school.add_trick(&name, said("trick", &new.trick)?).await?;
+    let trick = said("trick", &new.trick)?;
+    let app = desk.school.with(who);
+    match text(&headers, "idempotency-key")? {
+        None => TrainingSchool::new(app).add_trick(&name, trick).await?,
+        Some(sent) => {
+            let id = Dog::id_for(&name);
+            // Made of what is asked for, too: under the same key, another trick is another command.
+            let key = Uuid::new_v5(&id, format!("{sent} add {trick}").as_bytes());
+            let add = |dog: &mut Dog| dog.add_trick(trick);
+            app.once(key).update(id, add).await.map_err(Error::from)?;
+        }
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -52,11 +52,11 @@ impl From<Error> for Problem {
             ErrorKind::Conflict | ErrorKind::AlreadyExists => StatusCode::CONFLICT,
             ErrorKind::Erased => StatusCode::GONE,
             ErrorKind::Refused | ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            // Whether it is stored is not known. The same request sent again must not do it twice, so nobody is told to.
+            // Whether it is stored is not known. Without a key the same request sent again may do it twice.
             ErrorKind::Unknown => {
                 return Self {
                     status: StatusCode::SERVICE_UNAVAILABLE,
-                    detail: "look whether it was done before you try again".to_owned(),
+                    detail: "send it again under the same `idempotency-key`; if it had none, look first whether it was done".to_owned(),
                 };
             }
             ErrorKind::Unavailable | ErrorKind::Busy => {

@@ -300,6 +300,33 @@ async fn who_asked_and_why_is_kept_with_every_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_again_under_its_key_is_done_once() {
+    let school = Running::start().await;
+    school.post("/dogs", json!({ "name": "Fido" })).await;
+    let sent = |client: &Client, key: &str, trick: &str| {
+        let key = [("idempotency-key", key)];
+        client.post("/dogs/Fido/tricks", &key, json!({ "trick": trick }))
+    };
+    let mut requests = JoinSet::new();
+    for _ in 0..8 {
+        let client = school.client();
+        requests.spawn_blocking(move || sent(&client, "7c1f", "sit"));
+    }
+    for answer in requests.join_all().await {
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{answer:?}");
+    }
+    let school = school.restart().await;
+    for (key, trick) in [("7c1f", "sit"), ("7c1f", "bow"), ("8d20", "sit")] {
+        let answer = school.ask(move |client| sent(&client, key, trick)).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{answer:?}");
+    }
+    assert_eq!(
+        school.get("/dogs/Fido").await.body["tricks"],
+        json!(["sit", "bow", "sit"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lesson_is_learned_and_invoiced_or_neither() {
     let school = Running::start().await;
     school.post("/dogs", json!({ "name": "Fido" })).await;

@@ -10,6 +10,7 @@ mod history;
 mod ids;
 mod load;
 mod log;
+mod once;
 mod owner;
 mod pages;
 mod rehearsal;
@@ -38,6 +39,7 @@ pub use load::{LoadError, Past};
 pub use log::{
     LogError, NotificationLog, Section, SectionId, SectionIdError, Stopper, Subscription,
 };
+pub use once::{Done, Once};
 pub use owner::OpenError;
 pub use rehearsal::Rehearsal;
 pub use repository::Repository;
@@ -193,8 +195,8 @@ impl Application {
     /// Says what became of a commit that a save or an update could not answer for: see [`SaveError::Unknown`].
     ///
     /// `None`: it is not stored; one that is still on its way may be, later. So after a save do not ask, but save the same aggregates again: they
-    /// know the commit, and send the same one, which is stored once, whatever becomes of the first. After an update they are gone; where the
-    /// answer stays `None`, a command that looks for itself whether it was done, by an order number in the state, is safe to give again.
+    /// know the commit, and send the same one, which is stored once, whatever becomes of the first. After an update they are gone; a command that is
+    /// given [once](Self::once) is safe to give again under the same key, and so is one that looks for itself whether it was done.
     ///
     /// ```
     /// # use es_core::{Aggregate, Application, Error, Root, events};
@@ -225,6 +227,55 @@ impl Application {
     ) -> impl Future<Output = Result<Option<Committed>>> + Send + use<> {
         let repository = self.repository.clone();
         async move { Ok(repository.outcome(commit).await?) }
+    }
+
+    /// Takes a command that is done once under a key, however often it is given, in whatever process, and whether or not whoever gave it got an
+    /// answer: for requests that clients send again, and for messages that come more than once.
+    ///
+    /// The key is the id of the [commit](CommitId), and is kept as long as the events. It belongs to one command: make it of what the client sent,
+    /// and of what is asked for.
+    ///
+    /// ```
+    /// # use es_core::{Aggregate, Application, Root, UpdateError, events};
+    /// # use es_store_memory::MemoryStore;
+    /// use es_core::application::Done;
+    /// use uuid::Uuid;
+    ///
+    /// # #[derive(Aggregate)]
+    /// # #[aggregate("Account")]
+    /// # struct Account { root: Root<Self>, balance: u64 }
+    /// # #[events]
+    /// # impl Account {
+    /// #     #[event("Opened")]
+    /// #     fn open() -> Self { Self { root: Root::new(), balance: 0 } }
+    /// #     #[event("Deposited")]
+    /// #     fn deposit(&mut self, amount: u64) { self.balance += amount; }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = Application::new(MemoryStore::new());
+    /// # let mut opened = Account::open();
+    /// # app.save(&mut opened).await?;
+    /// # let account = opened.id();
+    /// let sent = "7c1f"; // the header `Idempotency-Key`, the id of a message
+    /// let key = Uuid::new_v5(&account, format!("deposit {sent}").as_bytes());
+    ///
+    /// for _ in 0..2 {
+    ///     match app.once(key).update(account, |account: &mut Account| account.deposit(10)).await? {
+    ///         Done::Now(updated) => println!("done, version {}", updated.version),
+    ///         Done::Before(committed) => println!("done before, in commit {}", committed.commit),
+    ///     }
+    /// }
+    /// assert_eq!(app.get::<Account>(account).await?.balance, 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A command that is refused, or records nothing, leaves nothing under its key: given again, it is decided again. Where the answer is
+    /// [`SaveError::Unknown`], give it again under the same key, from whichever process. Of several that are given at the same time and would store
+    /// just the same, more than one may be told [`Done::Now`]: it is stored once.
+    pub fn once(&self, key: impl Into<CommitId>) -> Once {
+        Once::new(self.clone(), key.into())
     }
 
     /// Gets an aggregate as it is now.
@@ -459,7 +510,7 @@ impl Application {
         F: FnMut(&mut S) -> R + Send,
         R: Outcome<Value: Send, Refusal: Send>,
     {
-        update::update(self.clone(), S::streams(&id), decide)
+        update::update(self.clone(), None, S::streams(&id), decide)
     }
 
     /// Gets several aggregates, lets `decide` change them, and saves them, all or nothing; where another writer changed one of them, gets them

@@ -11,6 +11,7 @@ mod kinds;
 mod lamp;
 mod load;
 mod log;
+mod once;
 mod owner;
 mod purse;
 mod save;

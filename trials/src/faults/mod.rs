@@ -13,6 +13,7 @@ use std::time::Instant;
 mod by_hand;
 mod dropped;
 mod edits;
+mod given_again;
 pub mod idle;
 mod inside;
 mod kills;
@@ -46,7 +47,7 @@ pub type Fault = (&'static str, fn(Effort) -> String);
 pub type Part = (&'static str, fn(&[&str]));
 
 /// What may befall every store.
-fn of_every_store<L: Log>() -> [Fault; 11] {
+fn of_every_store<L: Log>() -> [Fault; 12] {
     [
         (
             "a killed process loses nothing that it acknowledged and leaves no half commit",
@@ -63,6 +64,10 @@ fn of_every_store<L: Log>() -> [Fault; 11] {
         (
             "a writer that is killed leaves with every event what is made inside of its commit",
             inside::a_killed_writer_leaves_what_is_made_inside_of_its_commits::<L>,
+        ),
+        (
+            "commands that are given again under their keys, by whoever lives, are done once",
+            given_again::commands_that_are_given_again_are_done_once::<L>,
         ),
         (
             "versions and positions at the limit of i64 are refused",
@@ -96,10 +101,11 @@ fn of_every_store<L: Log>() -> [Fault; 11] {
 }
 
 /// The parts that children of every store play.
-fn parts_of_every_store<L: Log>() -> [Part; 3] {
+fn parts_of_every_store<L: Log>() -> [Part; 4] {
     [
         ("append", kills::append::<L>),
         ("commit-inside", inside::commit::<L>),
+        ("give-again", given_again::give::<L>),
         ("follow-notes", lease::follow::<L>),
     ]
 }

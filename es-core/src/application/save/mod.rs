@@ -78,6 +78,16 @@ pub enum SaveError {
         /// How many were there in the end.
         left: usize,
     },
+    /// The key of a command that is done [once](crate::Application::once) is that of another command, which was done.
+    #[error(
+        "`{key}` is the key of another command, which was done to `{stream}`; make a key of what was sent and of what is asked for"
+    )]
+    KeyTaken {
+        /// The key.
+        key: CommitId,
+        /// What that command was done to.
+        stream: StreamId,
+    },
     /// One aggregate was to be saved, or its id was given, twice.
     #[error(
         "`{stream}` occurs twice in what is to be one commit; name it once and change one copy of it"

@@ -26,12 +26,14 @@ impl Repository {
         metadata: &Metadata,
         what: S,
     ) -> Result<Saved<S::Versions>, SaveError> {
-        self.save_checked(metadata, what, Unchanged::LeftOut).await
+        self.save_checked(metadata, None, what, Unchanged::LeftOut)
+            .await
     }
 
     pub(in crate::application) async fn save_checked<S: Save>(
         &self,
         metadata: &Metadata,
+        key: Option<CommitId>,
         mut what: S,
         unchanged: Unchanged,
     ) -> Result<Saved<S::Versions>, SaveError> {
@@ -41,7 +43,11 @@ impl Repository {
         }
         let appends = self.encoded(&mut what, unchanged)?;
         if !appends.is_empty() {
-            let stamp = self.stamp();
+            let drawn = self.stamp();
+            let stamp = Stamp {
+                id: key.unwrap_or(drawn.id),
+                ..drawn
+            };
             let span = traced::saving(stamp.id, &appends);
             let sent = async {
                 let sent = self.send(&mut what, stamp, metadata, appends).await;

@@ -20,6 +20,9 @@ pub trait Unsaved {
     /// What it appended in the commit whose outcome is not known.
     fn stage_again(&self, attempt: &Attempt) -> Result<Append, SaveError>;
 
+    /// Of which category it is.
+    fn category(&self) -> &str;
+
     /// Whether it has pending events.
     fn is_pending(&self) -> bool;
 
@@ -70,6 +73,10 @@ impl<A: Aggregate> Unsaved for A {
             });
         }
         append(self, oldest)
+    }
+
+    fn category(&self) -> &str {
+        A::CATEGORY
     }
 
     fn is_pending(&self) -> bool {
@@ -229,6 +236,13 @@ pub(in crate::application) fn settled(
 
 fn id(attempt: &Attempt) -> CommitId {
     CommitId::from(attempt.commit)
+}
+
+/// The categories of the aggregates.
+pub(in crate::application) fn categories(what: &mut impl Save) -> Vec<String> {
+    let mut categories = Vec::new();
+    what.each(&mut |aggregate| categories.push(aggregate.category().to_owned()));
+    categories
 }
 
 /// A commit whose outcome is not known, in the first aggregate that has one.

@@ -22,6 +22,7 @@ use super::load::Seen;
 use super::save::staging::Unchanged;
 use super::{Application, Error, Repository, SaveError, traced};
 use crate::domain::{Outcome, Position, StreamId, Version};
+use crate::persistence::CommitId;
 
 /// How long somebody has the turn at most while others wait: it may be a future that is polled no more.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -70,8 +71,10 @@ impl<E: error::Error + 'static> error::Error for UpdateError<E> {
     }
 }
 
+/// In a commit of that id, where there is a `key`.
 pub(super) async fn update<S, F, R>(
     app: Application,
+    key: Option<CommitId>,
     streams: S::Streams,
     decide: F,
 ) -> UpdateResult<R, S::Versions>
@@ -84,7 +87,8 @@ where
         return Err(failed(SaveError::Twice { stream }));
     }
     let span = traced::updating(|| all::<S>(&streams));
-    decide_and_save(app, streams, decide).instrument(span).await
+    let deciding = decide_and_save(app, key, streams, decide);
+    deciding.instrument(span).await
 }
 
 /// The first decision is taken on what the cache has seen last, where it has. Then only a commit, which checks the versions, proves it right:
@@ -92,6 +96,7 @@ where
 /// without events, since they were not read at one time.
 async fn decide_and_save<S, F, R>(
     app: Application,
+    key: Option<CommitId>,
     streams: S::Streams,
     mut decide: F,
 ) -> UpdateResult<R, S::Versions>
@@ -138,7 +143,7 @@ where
                 subject: &mut subject,
                 streams: &streams,
             };
-            let saved = repository.save_checked(&app.metadata, saving, Unchanged::Checked);
+            let saved = repository.save_checked(&app.metadata, key, saving, Unchanged::Checked);
             saved.await.map(|saved| (saved.version, saved.position))
         };
         match (saved, answer) {
@@ -191,7 +196,8 @@ where
     D: Decision<S, R>,
     R: Outcome<Value: Send, Refusal: Send>,
 {
-    update(app, decision.streams(), |subject| decision.decide(subject)).await
+    let streams = decision.streams();
+    update(app, None, streams, |subject| decision.decide(subject)).await
 }
 
 fn all<S: Subject>(streams: &S::Streams) -> Vec<&StreamId> {
