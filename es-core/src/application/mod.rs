@@ -39,7 +39,7 @@ pub use load::{LoadError, Past};
 pub use log::{
     LogError, NotificationLog, Section, SectionId, SectionIdError, Stopper, Subscription,
 };
-pub use once::{Done, Once};
+pub use once::{Done, Once, OnceResult};
 pub use owner::OpenError;
 pub use rehearsal::Rehearsal;
 pub use repository::Repository;

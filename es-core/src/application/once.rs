@@ -26,6 +26,10 @@ pub enum Done<T> {
     Before(Committed),
 }
 
+/// What an update that is done [once](Application::once) gives where its decision returns `R`: nothing, or a `Result`.
+pub type OnceResult<R, V = Version> =
+    Result<Done<Updated<<R as Outcome>::Value, V>>, UpdateError<<R as Outcome>::Refusal>>;
+
 impl<V> Done<Saved<V>> {
     /// The position of the last event, now or before; `None` where nothing was pending.
     #[must_use]
@@ -58,33 +62,26 @@ impl Once {
     ///
     /// # Errors
     /// Those of [`Application::save`], and [`SaveError::KeyTaken`].
-    pub fn save<S: Save>(
-        self,
-        mut what: S,
-    ) -> impl Future<Output = Result<Done<Saved<S::Versions>>>> + Send + use<S> {
-        async move {
-            let Self { app, key } = self;
-            let repository = &app.repository;
-            let categories = staging::categories(&mut what);
-            let is_of_it = |stream: &StreamId| {
-                categories
-                    .iter()
-                    .any(|category| *category == stream.category)
-            };
-            if let Some(before) = before(repository, key, is_of_it).await? {
-                return Ok(Done::Before(before));
-            }
-            let saving =
-                repository.save_checked(&app.metadata, Some(key), what, Unchanged::LeftOut);
-            match saving.await {
-                Ok(saved) if saved.position.is_some() => Ok(Done::Now(saved)),
-                // Somebody else may have done it meanwhile.
-                saved => match before(repository, key, is_of_it).await {
-                    Ok(Some(before)) => Ok(Done::Before(before)),
-                    Ok(None) => Ok(Done::Now(saved?)),
-                    Err(error) => Err(saved.err().map_or(error, Error::Save)),
-                },
-            }
+    pub async fn save<S: Save>(self, mut what: S) -> Result<Done<Saved<S::Versions>>> {
+        let Self { app, key } = self;
+        let repository = &app.repository;
+        let categories = staging::categories(&mut what);
+        let is_of_it = |stream: &StreamId| {
+            let mut categories = categories.iter();
+            categories.any(|category| *category == stream.category)
+        };
+        if let Some(before) = before(repository, key, is_of_it).await? {
+            return Ok(Done::Before(before));
+        }
+        let saving = repository.save_checked(&app.metadata, Some(key), what, Unchanged::LeftOut);
+        match saving.await {
+            Ok(saved) if saved.position.is_some() => Ok(Done::Now(saved)),
+            // Somebody else may have done it meanwhile.
+            saved => match before(repository, key, is_of_it).await {
+                Ok(Some(before)) => Ok(Done::Before(before)),
+                Ok(None) => Ok(Done::Now(saved?)),
+                Err(error) => Err(saved.err().map_or(error, Error::Save)),
+            },
         }
     }
 
@@ -115,9 +112,7 @@ impl Once {
         self,
         ids: I,
         decide: F,
-    ) -> impl Future<Output = Result<Done<Updated<R::Value, S::Versions>>, UpdateError<R::Refusal>>>
-    + Send
-    + use<I, F, S, R>
+    ) -> impl Future<Output = OnceResult<R, S::Versions>> + Send + use<I, F, S, R>
     where
         (I, F): Decision<S, R>,
         S: Subject,
@@ -131,11 +126,7 @@ impl Once {
         }
     }
 
-    async fn decide<S, F, R>(
-        self,
-        streams: S::Streams,
-        decide: F,
-    ) -> Result<Done<Updated<R::Value, S::Versions>>, UpdateError<R::Refusal>>
+    async fn decide<S, F, R>(self, streams: S::Streams, decide: F) -> OnceResult<R, S::Versions>
     where
         S: Subject,
         F: FnMut(&mut S) -> R + Send,
