@@ -294,7 +294,19 @@ fn who_is_no_follower_any_more_is_told_with_what_it_set_aside() {
     let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
     assert_eq!(
         status["unknown"],
-        serde_json::json!([{"follower": "pinboard", "log": "school", "position": 7, "parked": 1, "holder": null}])
+        serde_json::json!([{"follower": "pinboard", "log": "school", "position": 7, "parked": 1, "holder": null, "is_overtaken": false}])
+    );
+    let built = "INSERT INTO es_checkpoints (follower, log, position, revision) \
+         VALUES ('wall', 'school', 0, 2), ('wall@r1', 'school', 3, 1)";
+    assert_eq!(connection.execute(built, []).unwrap(), 2);
+    let status = place.run(["status"]);
+    let told = "wall@r1 on the log of school was built for a revision that another overtook; it stands at position 3; `forget` it, and drop its tables";
+    assert!(status.out.lines().any(|line| line == told), "{status:?}");
+    assert_eq!(
+        place
+            .run(["forget", "wall@r1", "--reason", "overtaken", "--by", "ann"])
+            .status,
+        0
     );
 
     let forget = |name: &str| place.run(["forget", name, "--reason", "renamed", "--by", "ann"]);
