@@ -38,7 +38,7 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The domain said no, in the closure of an update. Nothing was stored.
     Refused,
-    /// What was given cannot be stored: it is too large or too deep, would not be read again as it is, or came under the key of another command.
+    /// What was given cannot be stored: it is too large or too deep, would not be read again as it is, or its key was used by another command before.
     /// Nothing was stored.
     Invalid,
     /// Its key was destroyed on purpose.

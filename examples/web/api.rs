@@ -153,8 +153,10 @@ async fn add_trick(
         None => TrainingSchool::new(app).add_trick(&name, trick).await?,
         Some(sent) => {
             let id = Dog::id_for(&name);
-            // Made of what is asked for, too: under the same key, another trick is another command.
-            let key = Uuid::new_v5(&id, format!("{sent} add {trick}").as_bytes());
+            let actor = text(&headers, "x-actor")?.unwrap_or_default();
+            let sent = said("idempotency-key", sent)?;
+            // Of what is asked for, too: under the same key, another trick is another command. No header has line breaks.
+            let key = Uuid::new_v5(&id, format!("{actor}\n{sent}\nadd {trick}").as_bytes());
             let add = |dog: &mut Dog| dog.add_trick(trick);
             app.once(key).update(id, add).await.map_err(Error::from)?;
         }

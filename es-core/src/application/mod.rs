@@ -39,7 +39,7 @@ pub use load::{LoadError, Past};
 pub use log::{
     LogError, NotificationLog, Section, SectionId, SectionIdError, Stopper, Subscription,
 };
-pub use once::{Done, Once, OnceResult};
+pub use once::{Done, DoneBefore, Once, OnceResult};
 pub use owner::OpenError;
 pub use rehearsal::Rehearsal;
 pub use repository::Repository;
@@ -229,11 +229,13 @@ impl Application {
         async move { Ok(repository.outcome(commit).await?) }
     }
 
-    /// Takes a command that is done once under a key, however often it is given, in whatever process, and whether or not whoever gave it got an
-    /// answer: for requests that clients send again, and for messages that come more than once.
+    /// Gives a command a key, so that it is carried out once, however often it is sent: by any process, also after a crash, also where the sender got
+    /// no answer. For HTTP requests that clients repeat, and for messages that a queue delivers twice.
     ///
-    /// The key is the id of the [commit](CommitId), and is kept as long as the events. It belongs to one command: make it of what the client sent,
-    /// and of what is asked for.
+    /// Two different commands must never have the same key. Make it of what the sender repeats (the `Idempotency-Key`, the id of the message), of who
+    /// sent it, and of which operation on which aggregate it is. Whether the arguments belong in it is your choice: with them, the same key with another
+    /// amount is another command; without them, it counts as done, and the new amount is ignored. The ids of the aggregates follow from the command,
+    /// too: one that it creates takes its id from the key, and not at random.
     ///
     /// ```
     /// # use es_core::{Aggregate, Application, Root, UpdateError, events};
@@ -246,24 +248,25 @@ impl Application {
     /// # struct Account { root: Root<Self>, balance: u64 }
     /// # #[events]
     /// # impl Account {
-    /// #     #[event("Opened")]
-    /// #     fn open() -> Self { Self { root: Root::new(), balance: 0 } }
+    /// #     #[event("Opened", id = *id)]
+    /// #     fn open(id: Uuid) -> Self { let _ = id; Self { root: Root::new(), balance: 0 } }
     /// #     #[event("Deposited")]
     /// #     fn deposit(&mut self, amount: u64) { self.balance += amount; }
     /// # }
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let app = Application::new(MemoryStore::new());
-    /// # let mut opened = Account::open();
-    /// # app.save(&mut opened).await?;
-    /// # let account = opened.id();
-    /// let sent = "7c1f"; // the header `Idempotency-Key`, the id of a message
-    /// let key = Uuid::new_v5(&account, format!("deposit {sent}").as_bytes());
+    /// # let account = Uuid::from_u128(1);
+    /// let (client, sent) = ("ann", "7c1f"); // who it is, and the header `Idempotency-Key`
+    /// let key = Uuid::new_v5(&account, format!("deposit\n{client}\n{sent}").as_bytes());
     ///
     /// for _ in 0..2 {
-    ///     match app.once(key).update(account, |account: &mut Account| account.deposit(10)).await? {
+    ///     let done = app.once(key).update(account, |found: &mut Option<Account>| {
+    ///         found.get_or_insert_with(|| Account::open(account)).deposit(10);
+    ///     });
+    ///     match done.await? {
     ///         Done::Now(updated) => println!("done, version {}", updated.version),
-    ///         Done::Before(committed) => println!("done before, in commit {}", committed.commit),
+    ///         Done::Before(before) => println!("done before, version {}", before.version),
     ///     }
     /// }
     /// assert_eq!(app.get::<Account>(account).await?.balance, 10);
@@ -271,9 +274,16 @@ impl Application {
     /// # }
     /// ```
     ///
-    /// A command that is refused, or records nothing, leaves nothing under its key: given again, it is decided again. Where the answer is
-    /// [`SaveError::Unknown`], give it again under the same key, from whichever process. Of several that are given at the same time and would store
-    /// just the same, more than one may be told [`Done::Now`]: it is stored once.
+    /// Only a command that stores events uses up its key, which is kept as long as they are: it is the id of their [commit](CommitId). One that is
+    /// refused, or records nothing, is decided afresh the next time. That is said of this call: one before it that got no answer may still be stored,
+    /// so let `decide` depend on nothing but the aggregate and the command. Where the answer is [`SaveError::Unknown`], give it again under the same
+    /// key, from whichever process.
+    ///
+    /// Hang nothing on whether it is [`Done::Now`] or [`Done::Before`]: calls at the same moment may all be told `Now`, and one whose answer was lost
+    /// `Before`. What must follow from the command follows from its events. Followers know a log by its commits: where it was restored from a
+    /// backup, and the same commands come to the same positions again under their keys, they do not notice; `rebuild` them.
+    ///
+    /// Who writes rows of his own beside ([`stage`](Self::stage)) puts a unique key into them instead.
     pub fn once(&self, key: impl Into<CommitId>) -> Once {
         Once::new(self.clone(), key.into())
     }

@@ -1,53 +1,56 @@
 //! Commands that are done once, however often they are given.
 use std::future::Future;
+use std::time::SystemTime;
 
-use super::save::staging::{self, Unchanged};
 use super::{
-    Application, Decision, Error, LogError, Repository, Result, Save, SaveError, Saved, Subject,
-    UpdateError, Updated, update,
+    Application, Decision, Error, LogError, Repository, Result, SaveError, Subject, UpdateError,
+    Updated, update,
 };
 use crate::domain::{Outcome, Position, StreamId, Version};
-use crate::persistence::{CommitId, Committed, Filter, Span};
+use crate::persistence::{CommitId, Filter, ReadError, Span};
 
 /// Takes one command, which is done once under its key: see [`Application::once`].
 #[derive(Debug, Clone)]
-#[must_use = "it does nothing until it is given a command: `.save(..)`, `.update(..)` or `.update_all(..)`"]
+#[must_use = "it does nothing until it is given a command: `.update(..)` or `.update_all(..)`"]
 pub struct Once {
     app: Application,
     key: CommitId,
 }
 
 /// What became of a command that is done [once](Application::once).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done<T> {
-    /// It was done now.
+    /// It was done now, or recorded nothing.
     Now(T),
-    /// It was done before, under the same key; nothing was done now. The position is that of its last event.
-    Before(Committed),
+    /// It is stored, by an earlier call with this key, or by this one where the answer was lost.
+    Before(DoneBefore),
 }
 
-/// What an update that is done [once](Application::once) gives where its decision returns `R`: nothing, or a `Result`.
+/// What is known of a command that was done: where its last event is. [`Application::get_at`] has the aggregate as it was then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DoneBefore {
+    /// The stream of its last event.
+    pub stream: StreamId,
+    /// The version of that.
+    pub version: Version,
+    /// The position of that.
+    pub position: Position,
+    /// When it was done.
+    pub time: SystemTime,
+}
+
+/// What `update` and `update_all` of a command that is done [once](Application::once) answer; `R` is what the closure returns: `()` or a `Result`.
 pub type OnceResult<R, V = Version> =
     Result<Done<Updated<<R as Outcome>::Value, V>>, UpdateError<<R as Outcome>::Refusal>>;
 
-impl<V> Done<Saved<V>> {
-    /// The position of the last event, now or before; `None` where nothing was pending.
-    #[must_use]
-    pub fn position(&self) -> Option<Position> {
-        match self {
-            Self::Now(saved) => saved.position,
-            Self::Before(committed) => committed.position,
-        }
-    }
-}
-
 impl<T, V> Done<Updated<T, V>> {
-    /// The position of the last event, now or before; `None` where the decision recorded nothing.
+    /// The position of the last event; `None` where the decision recorded nothing.
     #[must_use]
-    pub fn position(&self) -> Option<Position> {
+    pub const fn position(&self) -> Option<Position> {
         match self {
             Self::Now(updated) => updated.position,
-            Self::Before(committed) => committed.position,
+            Self::Before(before) => Some(before.position),
         }
     }
 }
@@ -55,34 +58,6 @@ impl<T, V> Done<Updated<T, V>> {
 impl Once {
     pub(super) const fn new(app: Application, key: CommitId) -> Self {
         Self { app, key }
-    }
-
-    /// As [`Application::save`], once. Where it was done before, what is pending stays pending, and is best forgotten: what was stored may have
-    /// another id, unless that follows from the command.
-    ///
-    /// # Errors
-    /// Those of [`Application::save`], and [`SaveError::KeyTaken`].
-    pub async fn save<S: Save>(self, mut what: S) -> Result<Done<Saved<S::Versions>>> {
-        let Self { app, key } = self;
-        let repository = &app.repository;
-        let categories = staging::categories(&mut what);
-        let is_of_it = |stream: &StreamId| {
-            let mut categories = categories.iter();
-            categories.any(|category| *category == stream.category)
-        };
-        if let Some(before) = before(repository, key, is_of_it).await? {
-            return Ok(Done::Before(before));
-        }
-        let saving = repository.save_checked(&app.metadata, Some(key), what, Unchanged::LeftOut);
-        match saving.await {
-            Ok(saved) if saved.position.is_some() => Ok(Done::Now(saved)),
-            // Somebody else may have done it meanwhile.
-            saved => match before(repository, key, is_of_it).await {
-                Ok(Some(before)) => Ok(Done::Before(before)),
-                Ok(None) => Ok(Done::Now(saved?)),
-                Err(error) => Err(saved.err().map_or(error, Error::Save)),
-            },
-        }
     }
 
     /// As [`Application::update`], once.
@@ -93,9 +68,7 @@ impl Once {
         self,
         id: S::Id,
         decide: F,
-    ) -> impl Future<Output = Result<Done<Updated<R::Value>>, UpdateError<R::Refusal>>>
-    + Send
-    + use<S, F, R>
+    ) -> impl Future<Output = OnceResult<R>> + Send + use<S, F, R>
     where
         S: Subject<Versions = Version>,
         F: FnMut(&mut S) -> R + Send,
@@ -136,43 +109,58 @@ impl Once {
         let repository = app.repository.clone();
         let mut asked = Vec::new();
         S::each_stream(&streams, &mut |stream| asked.push(stream.clone()));
-        let is_of_it = |stream: &StreamId| asked.contains(stream);
-        let found = before(&repository, key, is_of_it).await;
+        let found = before(&repository, key, &asked).await;
         if let Some(before) = found.map_err(UpdateError::Failed)? {
             return Ok(Done::Before(before));
         }
-        match update::update(app, Some(key), streams, decide).await {
-            Ok(updated) if updated.position.is_some() => Ok(Done::Now(updated)),
-            // Refused, perhaps, because somebody else did just that meanwhile.
-            answer => match before(&repository, key, is_of_it).await {
-                Ok(Some(before)) => Ok(Done::Before(before)),
-                Ok(None) => Ok(Done::Now(answer?)),
-                Err(error) => Err(answer.err().unwrap_or(UpdateError::Failed(error))),
+        let answer = update::update(app, Some(key), streams, decide).await;
+        if matches!(&answer, Ok(updated) if updated.position.is_some()) {
+            return answer.map(Done::Now);
+        }
+        // Refused, perhaps, or nothing was left to do, because somebody else did just that meanwhile.
+        match before(&repository, key, &asked).await {
+            Ok(Some(before)) => Ok(Done::Before(before)),
+            Ok(None) => answer.map(Done::Now),
+            Err(error) => match answer {
+                Err(UpdateError::Failed(Error::Save(unknown @ SaveError::Unknown { .. }))) => {
+                    Err(UpdateError::Failed(unknown.into()))
+                }
+                // A refusal would be the last word about what may be done.
+                _ => Err(UpdateError::Failed(error)),
             },
         }
     }
 }
 
-/// What was stored under a key, where that is of the same command as far as can be seen.
+/// What was done under a key, which is taken to be the same command where it was done to one of the aggregates that this asks for.
 async fn before(
     repository: &Repository,
     key: CommitId,
-    is_of_it: impl Fn(&StreamId) -> bool,
-) -> Result<Option<Committed>> {
-    let Some(committed) = repository.outcome(key).await? else {
+    asked: &[StreamId],
+) -> Result<Option<DoneBefore>> {
+    let outcome = repository.outcome(key).await?;
+    let Some(position) = outcome.and_then(|committed| committed.position) else {
         return Ok(None);
     };
-    let last = committed.position.unwrap_or_default();
-    let before = Position::from(last.get().saturating_sub(1));
     let store = repository.store().await.map_err(LogError::from)?;
-    let span = Span::after(before).up_to(last);
+    let span = Span::after(Position::from(position.get().saturating_sub(1))).up_to(position);
     let page = store.read_log(span, &Filter::everything()).await;
-    let page = page.map_err(LogError::from)?;
-    match page.records.into_iter().next() {
-        Some(record) if !is_of_it(&record.stream) => Err(Error::Save(SaveError::KeyTaken {
+    let mut records = page.map_err(LogError::from)?.records.into_iter();
+    let Some(last) = records.next().filter(|last| last.commit == key) else {
+        let lost = format!("commit `{key}` is not at position {position}, where it ends");
+        return Err(LogError::from(ReadError::Damaged(lost.into())).into());
+    };
+    // An empty list may be what a query gives once there is nothing left to do.
+    if !asked.is_empty() && !asked.contains(&last.stream) {
+        return Err(Error::Save(SaveError::KeyTaken {
             key,
-            stream: record.stream,
-        })),
-        _ => Ok(Some(committed)),
+            stream: last.stream,
+        }));
     }
+    Ok(Some(DoneBefore {
+        stream: last.stream,
+        version: last.version,
+        position,
+        time: last.time,
+    }))
 }

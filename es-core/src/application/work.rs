@@ -88,6 +88,9 @@ impl UnitOfWork {
     /// Does something elsewhere that is not undone with the commit: sends a mail, calls a service. It happens at least once, for the event may be
     /// reacted to again. A dry run does not even begin it, but says `what` would be done, and gives `None`; a test by `testing::reacting` does it.
     ///
+    /// A command to another application is done [once](Application::once) under a key that follows from the event:
+    /// `Uuid::new_v5(&event.commit.into(), b"..")`, with its stream and version where a commit has several.
+    ///
     /// ```
     /// # use es_core::{BoxError, UnitOfWork};
     /// # async fn send(to: &str) -> Result<u64, BoxError> { Ok(to.len() as u64) }

@@ -36,6 +36,20 @@ pub(crate) fn all(store: &MemoryStore) -> Vec<Record> {
     pollster::block_on(page).unwrap().records
 }
 
+#[tokio::test]
+async fn what_is_encrypted_anew_under_its_key_is_done_once() -> Result<()> {
+    let (store, keys) = (MemoryStore::new(), Keys::new(1, key()));
+    let both = [(); 2].map(|()| encrypted(&store, keys.clone()));
+    let lamp = saved(&both[0]).await;
+    for app in both.iter().cycle().take(4) {
+        app.once(Uuid::from_u128(7))
+            .update(lamp.id(), Lamp::switch)
+            .await?;
+    }
+    assert_eq!(all(&store).len(), 3);
+    Ok(())
+}
+
 /// The same log with one record changed.
 fn changed(
     store: &MemoryStore,

@@ -146,6 +146,11 @@ fn an_application_and_its_futures_can_go_anywhere() {
     task(app.get_at::<Lamp>(id, Version::FIRST));
     task(app.get_as_of::<Lamp>(id, std::time::UNIX_EPOCH));
     task(app.update(id, Lamp::switch));
+    task(app.once(id).update(id, Lamp::switch));
+    task(
+        app.once(id)
+            .update_all(vec![id], |lamps: &mut [Lamp]| lamps[0].switch()),
+    );
     task(
         app.update_all((id, id), |(one, two): (&mut Lamp, &mut Lamp)| {
             one.switch();

@@ -34,7 +34,10 @@ async fn an_update_that_is_given_again_is_not_decided_again() -> Result<()> {
         assert_eq!(done.position(), Some(Position::from(2)));
         match done {
             Done::Now(updated) if !again => assert_eq!(updated.version, Version::from(2)),
-            Done::Before(committed) if again => assert_eq!(committed.commit, KEY.into()),
+            Done::Before(before) if again => {
+                let was = app.get_at::<Purse>(id(1), before.version).await?;
+                assert_eq!((was.coins(), before.stream.id), (6, id(1)));
+            }
             other => panic!("{other:?}"),
         }
         app.update(id(1), |purse: &mut Purse| purse.put(1)).await?;
@@ -45,25 +48,22 @@ async fn an_update_that_is_given_again_is_not_decided_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_save_that_is_given_again_stores_no_second_aggregate() -> Result<()> {
+async fn what_is_created_is_created_once_with_who_and_why() -> Result<()> {
     let app = app().with(Metadata::new().actor("ann"));
-    let saved = app.once(KEY).save(&mut Purse::open(1)).await?;
-    assert!(matches!(saved, Done::Now(_)));
-    let mut another = Purse::open(1);
-    let again = app.once(KEY).save(&mut another).await?;
-    assert!(matches!(again, Done::Before(_)));
-    assert_eq!(again.position(), saved.position());
-    assert_eq!(another.pending().len(), 1);
-    assert_eq!(app.log().head().await?, Position::FIRST);
-    let stored = app.log().read(Position::START, 1).await?;
+    for again in [false, true] {
+        let done = app
+            .once(KEY)
+            .update(KEY, |purse: &mut Option<Purse>| {
+                purse.get_or_insert_with(|| Purse::open_as(KEY, 1)).put(1);
+            })
+            .await?;
+        assert_eq!(matches!(done, Done::Before(_)), again);
+        app.update(KEY, take(1)).await?;
+    }
+    let stored = app.log().read(Position::START, 10).await?;
+    assert_eq!(stored.len(), 4);
     assert_eq!(stored[0].metadata.get_actor(), Some("ann"));
-
-    // Also where the id follows from the command, and it was changed since.
-    let opened = || Purse::open_as(id(1), 10);
-    app.once(id(2)).save(&mut opened()).await?;
-    app.update(id(1), take(1)).await?;
-    let again = app.once(id(2)).save(&mut opened()).await?;
-    assert!(matches!(again, Done::Before(_)));
+    assert_eq!(stored[1].commit, KEY.into());
     Ok(())
 }
 
@@ -129,17 +129,22 @@ async fn the_key_of_another_command_is_refused() -> Result<()> {
     assert_eq!(
         other.to_string(),
         format!(
-            "`{KEY}` is the key of another command, which was done to `Purse/{}`; make a key of what was sent and of what is asked for",
+            "key `{KEY}` was used before, by a command that changed `Purse/{}`; give every command a key of its own",
             id(1)
         )
     );
-    let other = app.once(KEY).save(&mut Lamp::mount("hall")).await;
-    assert_eq!(other.unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(app.log().head().await?, head);
+
+    // What a query gives once there is nothing left to do is no other command.
+    let done = app
+        .once(KEY)
+        .update_all(Vec::new(), |_: &mut [Purse]| ())
+        .await?;
+    assert!(matches!(done, Done::Before(_)));
     Ok(())
 }
 
-/// Who sees the first refusal of the others because of what it did is told that it was done, as who is slower in any other way.
+/// The purse has four coins, so whoever comes second would be refused; it must be told that the command is done.
 #[tokio::test]
 async fn of_many_at_once_under_one_key_one_is_stored_and_all_are_told() -> Result<()> {
     let store = Slow(MemoryStore::new());
@@ -172,6 +177,57 @@ async fn of_many_at_once_under_one_key_one_is_stored_and_all_are_told() -> Resul
         let purse = apps[1].get::<Purse>(id(round)).await?;
         assert_eq!(purse.version(), Version::from(3));
     }
+    Ok(())
+}
+
+/// Says at first that a commit is not stored, then the truth, or nothing where its line is cut.
+struct Blind(MemoryStore, AtomicU8, bool);
+
+impl Intercept for Blind {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.0
+    }
+
+    fn outcome(
+        &self,
+        commit: CommitId,
+    ) -> BoxFuture<'_, std::result::Result<Option<Committed>, ReadError>> {
+        let asked = self.1.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            match asked {
+                0 => Ok(None),
+                _ if self.2 => Err(ReadError::Unavailable("the line is cut".into())),
+                _ => self.0.outcome(commit).await,
+            }
+        })
+    }
+}
+
+/// Who is refused because the command was done just then, and cannot find that out, is not told that it is refused: that would be the last word.
+#[tokio::test]
+async fn a_refusal_is_told_only_where_it_is_known_that_nothing_is_done() -> Result<()> {
+    let store = MemoryStore::new();
+    let app = Application::new(store.clone());
+    app.save((&mut Purse::open_as(id(1), 4), &mut Purse::open_as(id(2), 4)))
+        .await?;
+    app.once(KEY).update(id(1), take(4)).await?;
+    let late = |cut| Application::new(Intercepted(Blind(store.clone(), AtomicU8::new(0), cut)));
+
+    let seen = late(false).once(KEY).update(id(1), take(4)).await?;
+    assert!(matches!(seen, Done::Before(_)));
+    let unknown = late(true).once(KEY).update(id(1), take(4)).await;
+    let Err(UpdateError::Failed(error)) = unknown else {
+        panic!("{unknown:?}");
+    };
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    // Also where its commit meets the other.
+    let other = late(false).once(KEY).update(id(2), take(4)).await;
+    let Err(UpdateError::Failed(error)) = other else {
+        panic!("{other:?}");
+    };
+    assert_eq!(error.kind(), ErrorKind::Invalid);
     Ok(())
 }
 

@@ -54,7 +54,8 @@ faults! {
     ForgetsCommitIdsOnReopen: a_commit_sent_again_moves_no_checkpoint_again,
     ForgetsCommitIdsOfOtherHandles: a_commit_sent_again_moves_no_checkpoint_again,
     ChecksTheCheckpointBeforeTheId: a_commit_that_was_given_up_is_stored_once,
-    ChecksTheIdThenWrites: a_commit_sent_twice_at_once_is_stored_once,
+    ChecksTheIdThenWrites: a_commit_sent_twice_at_once_is_stored_once
+        | of_commits_that_share_an_id_at_once_one_is_stored,
     TrustsCommitIds: a_commit_id_used_for_another_commit_is_refused,
     TrustsTheIdsOfWhatIsNotKept: a_commit_id_used_for_another_commit_is_refused,
     KeepsIdsOfRefusedCommits: random_histories_agree_with_the_model,

@@ -1,7 +1,7 @@
 //! Processes are killed that do what they are told under keys, two at a time the same; others are told the rest, beginning with what nobody knows to be
 //! done.
 use es_core::persistence::Store;
-use es_core::{Aggregate, Application, Root, events};
+use es_core::{Aggregate, Application, ErrorKind, Root, UpdateError, events};
 use uuid::Uuid;
 
 use super::{Effort, Log, process};
@@ -48,8 +48,22 @@ async fn put(app: &Application, client: usize, number: u64) {
     let put = move |purse: &mut Option<Purse>| {
         purse.get_or_insert_with(|| Purse::open(id)).put();
     };
-    let done = app.once(key).update(id, put).await;
-    done.expect("it is done, now or before");
+    loop {
+        match app.once(key).update(id, put).await {
+            Ok(_) => return,
+            Err(UpdateError::Failed(error)) if may_pass(error.kind()) => {}
+            Err(error) => {
+                eprintln!("{client} puts {number}: {error:?}");
+                std::process::abort();
+            }
+        }
+    }
+}
+
+/// Whether the same command is to be given again.
+fn may_pass(kind: ErrorKind) -> bool {
+    use ErrorKind::{Busy, Conflict, Unavailable, Unknown};
+    matches!(kind, Conflict | Unknown | Unavailable | Busy)
 }
 
 /// The child: gives commands without end, for each client from a number on, and says which are acknowledged.
@@ -93,6 +107,8 @@ pub(super) fn commands_that_are_given_again_are_done_once<L: Log>(effort: Effort
             acknowledge(&mut next, &line).expect("a whole line");
         }
         for child in [&mut one, &mut other] {
+            let ended = child.try_wait().expect("it can be asked");
+            assert_eq!(ended, None, "a child ended by itself");
             process::signal(child.id(), "-KILL");
             child.wait().expect("it was killed");
         }

@@ -78,14 +78,15 @@ pub enum SaveError {
         /// How many were there in the end.
         left: usize,
     },
-    /// The key of a command that is done [once](crate::Application::once) is that of another command, which was done.
+    /// The key of a command that is done [once](crate::Application::once) is that of another command, which was done. Its text names an aggregate of
+    /// that: not for the eyes of any client.
     #[error(
-        "`{key}` is the key of another command, which was done to `{stream}`; make a key of what was sent and of what is asked for"
+        "key `{key}` was used before, by a command that changed `{stream}`; give every command a key of its own"
     )]
     KeyTaken {
         /// The key.
         key: CommitId,
-        /// What that command was done to.
+        /// What that command changed.
         stream: StreamId,
     },
     /// One aggregate was to be saved, or its id was given, twice.
@@ -104,7 +105,7 @@ pub enum SaveError {
     Encode(#[from] EncodeError),
     /// A commit was sent, and whether it is stored is not known. Saving the same aggregates again finds out, and stores it once.
     #[error(
-        "whether commit `{commit}` is stored is not known; save the same aggregates again, or ask for its outcome and get them again"
+        "whether commit `{commit}` is stored is not known; save the same aggregates again, give the command again under its key where it has one, or ask for the outcome and get them again"
     )]
     Unknown {
         /// The commit.

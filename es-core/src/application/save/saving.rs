@@ -43,11 +43,8 @@ impl Repository {
         }
         let appends = self.encoded(&mut what, unchanged)?;
         if !appends.is_empty() {
-            let drawn = self.stamp();
-            let stamp = Stamp {
-                id: key.unwrap_or(drawn.id),
-                ..drawn
-            };
+            let mut stamp = self.stamp();
+            stamp.id = key.unwrap_or(stamp.id);
             let span = traced::saving(stamp.id, &appends);
             let sent = async {
                 let sent = self.send(&mut what, stamp, metadata, appends).await;

@@ -20,9 +20,6 @@ pub trait Unsaved {
     /// What it appended in the commit whose outcome is not known.
     fn stage_again(&self, attempt: &Attempt) -> Result<Append, SaveError>;
 
-    /// Of which category it is.
-    fn category(&self) -> &str;
-
     /// Whether it has pending events.
     fn is_pending(&self) -> bool;
 
@@ -73,10 +70,6 @@ impl<A: Aggregate> Unsaved for A {
             });
         }
         append(self, oldest)
-    }
-
-    fn category(&self) -> &str {
-        A::CATEGORY
     }
 
     fn is_pending(&self) -> bool {
@@ -236,13 +229,6 @@ pub(in crate::application) fn settled(
 
 fn id(attempt: &Attempt) -> CommitId {
     CommitId::from(attempt.commit)
-}
-
-/// The categories of the aggregates.
-pub(in crate::application) fn categories(what: &mut impl Save) -> Vec<String> {
-    let mut categories = Vec::new();
-    what.each(&mut |aggregate| categories.push(aggregate.category().to_owned()));
-    categories
 }
 
 /// A commit whose outcome is not known, in the first aggregate that has one.

@@ -325,10 +325,6 @@ impl Unsaved for Absent<'_> {
         self.append()
     }
 
-    fn category(&self) -> &str {
-        &self.0.category
-    }
-
     fn is_pending(&self) -> bool {
         false
     }

@@ -204,6 +204,43 @@ pub async fn a_commit_sent_twice_at_once_is_stored_once<H: Harness>(harness: H) 
     assert_eq!(read_log(&one, 0, usize::MAX).await.len() as u64, ROUNDS);
 }
 
+/// Law 9, its last clause: also where they come at the same moment.
+pub async fn of_commits_that_share_an_id_at_once_one_is_stored<H: Harness>(harness: H) {
+    const ROUNDS: u64 = 50;
+    let (one, other) = (harness.open().await, harness.open().await);
+    for round in 0..ROUNDS {
+        let id = commit([]).id;
+        let start = Barrier::new(4);
+        let outcomes = on_threads(4, |number| {
+            let handle = if number % 2 == 0 { &one } else { &other };
+            // All into one stream, or each into its own.
+            let (stream, version) = match round % 2 {
+                0 => (stream(1), round / 2),
+                _ => (stream(u128::from(10 + 4 * round) + number as u128), 0),
+            };
+            let mut append = append(&stream, version, 1);
+            append.events[0].payload = Bytes::from(format!(r#"{{"of":{number}}}"#));
+            let sent = Commit {
+                id,
+                ..commit([append])
+            };
+            start.wait();
+            H::block_on(handle.commit(sent))
+        });
+        let (stored, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+        assert_eq!(stored.len(), 1, "one of them is stored");
+        for refused in refused {
+            match refused {
+                Err(AppendError::IdTaken { commit }) => assert_eq!(commit, id),
+                other => panic!("the id belongs to another commit, so not {other:?}"),
+            }
+        }
+        let outcome = other.outcome(id).await.expect("it can be asked for");
+        assert_eq!(outcome, stored.into_iter().find_map(Result::ok));
+    }
+    assert_eq!(read_log(&one, 0, usize::MAX).await.len() as u64, ROUNDS);
+}
+
 /// Law 9: whatever had become of it when the caller went away.
 pub async fn a_commit_that_was_given_up_is_stored_once(harness: impl Harness) {
     const COMMITS: u64 = 20;

@@ -86,6 +86,7 @@ macro_rules! each_law {
             commits::the_same_commit_sent_again_gives_the_first_result
             commits::a_commit_sent_again_moves_no_checkpoint_again
             commits::a_commit_sent_twice_at_once_is_stored_once
+            commits::of_commits_that_share_an_id_at_once_one_is_stored
             commits::a_commit_that_was_given_up_is_stored_once
             commits::the_outcome_of_a_commit_is_told_by_its_id
             commits::a_commit_id_used_for_another_commit_is_refused
