@@ -49,7 +49,7 @@ pub use snapshots::{SnapshotError, SnapshotPolicy};
 pub use types::{AggregateType, FieldState, Story};
 pub use update::{Decision, Subject, UpdateError, UpdateResult, Updated};
 pub use wait::WaitError;
-pub(crate) use wait::why_stopped;
+pub(crate) use wait::{SILENT, answered, why_stopped};
 pub use work::UnitOfWork;
 
 use crate::domain::{Aggregate, Outcome, Position, StreamId, Version};

@@ -1,11 +1,12 @@
 //! Waiting until a follower has seen what was written.
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_lite::future;
 
 use super::{OpenError, Repository};
 use crate::domain::Position;
-use crate::persistence::{Clock, FollowerId, ReadError, Store};
+use crate::persistence::{BoxFuture, Clock, FollowerId, ReadError, Store};
 
 /// Why waiting for a follower ended without it.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +68,24 @@ pub(super) async fn wait_for(
     awaited: Position,
     at_most: Duration,
 ) -> Result<Position, WaitError> {
-    let mut reached = repository.checkpoint(&follower).await?;
+    let (mut time_out, mut is_over) = (pin!(repository.sleep(at_most)), false);
+    // Whoever gives no time is told as well where it stands.
+    let late = async {
+        time_out.as_mut().await;
+        is_over = true;
+        repository.sleep(AT_MOST).await;
+        Ok(None)
+    };
+    let first = async { repository.checkpoint(&follower).await.map(Some) };
+    let Some(mut reached) = future::or(first, late).await? else {
+        return Err(WaitError::TimedOut {
+            state: Some(SILENT.to_owned()),
+            follower,
+            awaited,
+            reached: Position::START,
+            waited: at_most,
+        });
+    };
     if reached >= awaited {
         return Ok(reached);
     }
@@ -83,7 +101,9 @@ pub(super) async fn wait_for(
             }
         },
         async {
-            repository.sleep(at_most).await;
+            if !is_over {
+                time_out.await;
+            }
             Ok(false)
         },
     );
@@ -100,10 +120,27 @@ pub(super) async fn wait_for(
     }
 }
 
+/// What is told of a store that did not answer in time.
+pub(crate) const SILENT: &str = "its store does not answer";
+
+/// What a store answers before the time is out, or a moment later; `None` where it does not.
+pub(crate) async fn answered<T>(
+    clock: &dyn Clock,
+    time_out: &mut BoxFuture<'_, ()>,
+    answer: impl Future<Output = T>,
+) -> Option<T> {
+    let late = async {
+        time_out.await;
+        clock.sleep(AT_MOST).await;
+        None
+    };
+    future::or(async { Some(answer.await) }, late).await
+}
+
 /// For how long at most it is asked why a follower stopped: whoever asks has waited long enough.
 const AT_MOST: Duration = Duration::from_millis(250);
 
-/// Why a follower does not go on, in words, as far as its store says so in time.
+/// Why a follower does not go on, in words: as its store says in time, or because that says nothing.
 pub(crate) async fn why_stopped(
     store: &dyn Store,
     clock: &dyn Clock,
@@ -115,7 +152,7 @@ pub(crate) async fn why_stopped(
     };
     let in_time = async {
         clock.sleep(AT_MOST).await;
-        None
+        Some(SILENT.to_owned())
     };
     future::or(stopped, in_time).await
 }

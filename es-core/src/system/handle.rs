@@ -8,7 +8,7 @@ use futures_lite::future;
 use super::engine::{FORGOTTEN, followed_into};
 use super::followed::Followed;
 use super::{FollowError, State, Status, StopReason};
-use crate::application::{Result, WaitError, why_stopped};
+use crate::application::{Result, SILENT, WaitError, answered, why_stopped};
 use crate::domain::{Position, StreamId};
 use crate::persistence::{
     BoxFuture, Dropped, Filter, Parked, ReadError, Span, Standing, Stopped, Verdict,
@@ -118,7 +118,11 @@ impl FollowerHandle {
         let mut time_out = followed.clock.sleep(at_most);
         let reached = reached(followed, awaited, &mut time_out, at_most).await?;
         let follower = followed.id.clone();
-        let parked = followed.store.parked(&followed.id).await;
+        let parked = followed.store.parked(&followed.id);
+        let Some(parked) = answered(&*followed.clock, &mut time_out, parked).await else {
+            let what = format!("it saw position {reached}, and {SILENT} whether it set that aside");
+            return Err(unsettled(followed, at_most, what).into());
+        };
         let parked = parked.map_err(|source| unread(followed, source))?;
         if parked.iter().any(|parked| parked.position == awaited) {
             return Err(WaitError::Parked {
@@ -296,6 +300,14 @@ pub(super) async fn reached(
             }
             .into())
         }
+    }
+}
+
+pub(super) fn unsettled(followed: &Followed, waited: Duration, what: String) -> WaitError {
+    WaitError::Unsettled {
+        follower: followed.id.clone(),
+        waited,
+        what,
     }
 }
 

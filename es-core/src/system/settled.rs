@@ -5,11 +5,11 @@ use futures_lite::future;
 
 use super::engine::due;
 use super::followed::Followed;
-use super::handle::{LOOK_AGAIN, reached, unread};
+use super::handle::{LOOK_AGAIN, reached, unread, unsettled};
 use super::state::State;
 use super::steps::stopped;
 use super::{FollowError, StopReason, System};
-use crate::application::{Result, WaitError};
+use crate::application::{Result, SILENT, answered};
 use crate::persistence::{BoxFuture, Clock, ReadError, SystemClock};
 
 impl System {
@@ -42,7 +42,9 @@ impl System {
         loop {
             let mut heads = Vec::with_capacity(self.followed.len());
             for followed in &self.followed {
-                heads.push(followed.log.head().await?);
+                let head = answered(&clock, &mut time_out, followed.log.head()).await;
+                let silent = || unsettled(followed, at_most, SILENT.to_owned());
+                heads.push(head.ok_or_else(silent)??);
             }
             for (followed, head) in self.followed.iter().zip(&heads) {
                 none_is_in_vain(followed)?;
@@ -67,7 +69,9 @@ async fn finished(
 ) -> Result<()> {
     loop {
         let (changed, told) = (followed.changed(), followed.told.listen());
-        let under_way = under_way(followed).await;
+        let under_way = answered(&SystemClock, time_out, under_way(followed)).await;
+        let silent = || unsettled(followed, at_most, SILENT.to_owned());
+        let under_way = under_way.ok_or_else(silent)?;
         let Some(what) = under_way.map_err(|source| unread(followed, source))? else {
             return Ok(());
         };
@@ -82,13 +86,7 @@ async fn finished(
             true
         });
         if is_over.await {
-            let follower = followed.id.clone();
-            return Err(WaitError::Unsettled {
-                follower,
-                waited: at_most,
-                what,
-            }
-            .into());
+            return Err(unsettled(followed, at_most, what).into());
         }
     }
 }

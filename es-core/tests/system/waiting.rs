@@ -1,18 +1,25 @@
 //! Who waits for a follower is told what is in the way.
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use es_core::application::WaitError;
+use es_core::persistence::{
+    BoxFuture, CheckpointStore, EventStore, FollowerId, Parked, ReadError, Standing,
+};
 use es_core::system::{FollowError, FollowerHandle, OnFailure, State, StopReason};
-use es_core::{Error, Follower, Position, System};
+use es_core::testing::{Intercept, Intercepted};
+use es_core::{Application, Error, Follower, Position, ProcessManager, System};
 use es_store_memory::MemoryStore;
 use pollster::block_on;
 
 use crate::newer::NewerWall;
-use crate::school::{Wall, application, stream, trained};
+use crate::school::{Certificates, Wall, application, stream, trained};
 
 const LONG: Duration = Duration::from_secs(2);
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn stopped(handle: &FollowerHandle, awaited: u64) -> StopReason {
     let waited = handle.wait_for(Position::from(awaited), LONG).await;
@@ -180,5 +187,101 @@ fn a_follower_that_was_told_to_stop_may_be_started_again_for_those_who_wait() {
         let running = system.start();
         handle.wait_for(Position::from(4), LONG).await.unwrap();
         running.stop().await.unwrap();
+    });
+}
+
+/// Says nothing once it is silent, as a server does that packets do not reach any more.
+#[derive(Clone, Default)]
+struct Silent {
+    store: MemoryStore,
+    is_silent: Arc<AtomicBool>,
+    /// Checkpoints can be read still.
+    but_checkpoints: Arc<AtomicBool>,
+}
+
+impl Silent {
+    fn or<'a, T: Send + 'a>(&self, answer: BoxFuture<'a, T>) -> BoxFuture<'a, T> {
+        match self.is_silent.load(Ordering::SeqCst) {
+            true => Box::pin(std::future::pending()),
+            false => answer,
+        }
+    }
+}
+
+impl Intercept for Silent {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position, ReadError>> {
+        self.or(self.store.head())
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Position, ReadError>> {
+        let checkpoint = self.store.checkpoint(follower);
+        match self.but_checkpoints.load(Ordering::SeqCst) {
+            true => checkpoint,
+            false => self.or(checkpoint),
+        }
+    }
+
+    fn standing<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Standing, ReadError>> {
+        self.or(self.store.standing(follower))
+    }
+
+    fn parked<'a>(
+        &'a self,
+        follower: &'a FollowerId,
+    ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
+        self.or(self.store.parked(follower))
+    }
+}
+
+#[test]
+fn who_waits_for_what_a_store_does_not_say_is_told_so_in_time() {
+    const SHORT: Duration = Duration::from_millis(50);
+    block_on(async {
+        let silent = Silent::default();
+        let app = Application::builder(Intercepted(silent.clone()))
+            .name("school")
+            .build();
+        let system = System::new("school").follow(&app, silent.store.project(Wall::default()));
+        let follower = Certificates.onto(&app);
+        let system = system.follow(&app, follower);
+        trained(&app, 1, &["sit"]).await;
+        system.settle().await.unwrap();
+        let handle = system.follower("certificates");
+        let here = handle.status().await.unwrap();
+        silent.is_silent.store(true, Ordering::SeqCst);
+        for (what, reads) in [("nothing", false), ("checkpoints", true)] {
+            silent.but_checkpoints.store(reads, Ordering::SeqCst);
+            let started = Instant::now();
+            let waited = [
+                system.settled(SHORT).await.map(|()| here.position),
+                handle.wait_for(here.position, SHORT).await,
+                handle.wait_for(Position::MAX, SHORT).await,
+                app.wait_for(here.follower.clone(), Position::MAX, SHORT)
+                    .await,
+            ];
+            let took = started.elapsed();
+            for waited in waited {
+                let error = waited.expect_err(what);
+                let told = matches!(
+                    error,
+                    Error::Wait(WaitError::TimedOut { .. } | WaitError::Unsettled { .. })
+                );
+                let said = error.to_string();
+                assert!(told && said.contains("does not answer"), "{what}: {said}");
+            }
+            assert!(took < PATIENCE, "{what}: {took:?}");
+        }
     });
 }
