@@ -24,6 +24,24 @@ const TO_CONNECT: Duration = Duration::from_secs(5);
 /// How long somebody waits for a connection of the pool.
 const FOR_A_PLACE: Duration = Duration::from_secs(30);
 
+/// How long a line is quiet until the client's system asks over it whether the server's is there still, unless the URL says it; after how long it
+/// asks again, and how often.
+const QUIET: Duration = Duration::from_secs(10);
+const ASKED_AGAIN: Duration = Duration::from_secs(5);
+const ASKED: u32 = 2;
+
+/// How long the server's system may leave unanswered what was sent, before the line counts as broken, unless the URL says it. That is a matter of the
+/// systems: a statement may take longer.
+const UNANSWERED: Duration = Duration::from_secs(20);
+
+/// What the driver has for [`QUIET`] where nothing is said.
+const QUIET_OF_THE_DRIVER: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// How long a transaction may stand still under a lock that others wait for: so that most of them get it before they give up.
+pub(crate) fn standstill(lock_timeout: Duration) -> Duration {
+    (lock_timeout / 2).clamp(Duration::from_secs(1), Duration::from_secs(10))
+}
+
 /// How long somebody waits who has to know whether the server is still there: it ends each statement by itself before.
 pub(crate) fn patience(statement_timeout: Duration) -> Duration {
     statement_timeout
@@ -145,6 +163,7 @@ impl Connections {
             }
         };
         let mut config = Config::clone(config);
+        look_after(&mut config);
         // The driver's own time-out ends with the line, which a server may have accepted that then says nothing.
         let to_connect = *config.get_connect_timeout().unwrap_or(&TO_CONNECT);
         config.connect_timeout(to_connect);
@@ -169,9 +188,11 @@ impl Connections {
             .create_timeout(Some(to_connect))
             .post_create(Hook::async_fn(move |client: &mut ClientWrapper, _| {
                 let set = set.clone();
-                Box::pin(
-                    async move { client.batch_execute(&set).await.map_err(HookError::Backend) },
-                )
+                Box::pin(async move {
+                    let told = tokio::time::timeout(to_connect, client.batch_execute(&set));
+                    let told = told.await.map_err(|_| HookError::message(NO_ANSWER))?;
+                    told.map_err(HookError::Backend)
+                })
             }))
             .build()
             .map_err(|error| OpenError::Postgres(error.into()))?;
@@ -190,6 +211,17 @@ impl Connections {
     /// How many connections may be dead before one is new.
     pub(crate) fn most(&self) -> usize {
         self.pool.status().max_size
+    }
+
+    /// Gives up a connection that broke, or over which no answer came, and all that nobody uses: they are to the same server, by the same way, and
+    /// where packets vanish each would be found out by waiting.
+    pub(crate) fn give_up(&self, dead: Object) {
+        drop(Object::take(dead));
+        self.give_up_idle();
+    }
+
+    pub(crate) fn give_up_idle(&self) {
+        drop(self.pool.retain(|_, _| false));
     }
 
     /// A connection to keep.
@@ -217,9 +249,11 @@ impl Connections {
                 None,
                 PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)),
             ) => Fault::connecting(error),
-            (None, PoolError::Timeout(TimeoutType::Create)) => Fault::connect(
-                "the server does not answer; is it a Postgres server, and has it time?",
-            ),
+            (
+                None,
+                PoolError::Timeout(TimeoutType::Create)
+                | PoolError::PostCreateHook(HookError::Message(_)),
+            ) => Fault::connect(NO_ANSWER),
             (None, PoolError::Timeout(_)) => Fault::connect(
                 "all connections of the pool are in use for longer than 30 s; allow more of them by `pool_size`",
             ),
@@ -228,10 +262,39 @@ impl Connections {
     }
 }
 
+const NO_ANSWER: &str = "the server does not answer; is it a Postgres server, and has it time?";
+
+/// Has a line found dead whose other end is gone, or between whose ends packets vanish: a firewall that forgot it says nothing. The systems would find
+/// out after two hours, and where something was sent after a quarter of one.
+fn look_after(config: &mut Config) {
+    if config.get_keepalives_idle() == QUIET_OF_THE_DRIVER {
+        config.keepalives_idle(QUIET);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(ASKED_AGAIN);
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(ASKED);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNANSWERED);
+    }
+}
+
+/// Has the server find out, too, within two minutes: each host that vanished would leave its sessions otherwise, until there is no place for more. What
+/// it was told to do sooner stays so, and over a Unix socket it is nothing.
+pub(crate) const LOOKED_AFTER: &str = "SELECT set_config(name, longest::text, false) \
+     FROM (VALUES ('tcp_keepalives_idle', 60), ('tcp_keepalives_interval', 10), ('tcp_keepalives_count', 6), ('tcp_user_timeout', 120000)) \
+     AS wanted (name, longest) \
+     WHERE current_setting(name, true)::int > longest OR (name = 'tcp_user_timeout' AND current_setting(name, true) = '0')";
+
 /// What each connection is told first. Statements are so simple that there is one right plan for each, which an empty table must not hide.
 ///
 /// What is one statement is a transaction by the session's defaults, and those of a role may be any: to write nothing, which half of the commits
 /// would find out, or to be serializable, which a standby refuses from the first statement on.
+///
+/// Between two statements of a transaction there is one round trip. A client that is not heard of for longer may be gone, or frozen: with the lock of
+/// the log, or of a follower's row, which everybody else waits for.
 fn session(settings: &PostgresStoreBuilder) -> String {
     let commit = match settings.durability {
         Durability::Full => {
@@ -242,14 +305,49 @@ fn session(settings: &PostgresStoreBuilder) -> String {
     format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED; \
          SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
-         SET statement_timeout = {}; SET lock_timeout = {}; SET enable_seqscan = off; SET enable_bitmapscan = off; \
+         SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; {LOOKED_AFTER}; \
+         SET enable_seqscan = off; SET enable_bitmapscan = off; \
          SET plan_cache_mode = force_generic_plan; SET jit = off; {commit}; COMMIT",
         milliseconds(settings.statement_timeout),
         milliseconds(settings.lock_timeout),
+        milliseconds(standstill(settings.lock_timeout)),
     )
 }
 
 /// As Postgres takes it: 0 would be no limit.
 pub(crate) fn milliseconds(time: Duration) -> i32 {
     i32::try_from(time.as_millis()).unwrap_or(i32::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::builder::config;
+
+    use super::{QUIET, UNANSWERED, look_after, standstill};
+
+    #[test]
+    fn a_line_is_looked_after_unless_the_url_says_how() {
+        let looked_after = |said: &str| {
+            let Ok(mut config) = config(&format!("postgres://db/school?{said}")) else {
+                panic!("{said} can be read");
+            };
+            look_after(&mut config);
+            let quiet = config.get_keepalives_idle();
+            (quiet, config.get_tcp_user_timeout().copied())
+        };
+        assert_eq!(looked_after(""), (QUIET, Some(UNANSWERED)));
+        let said = looked_after("keepalives_idle=30&tcp_user_timeout=90");
+        let seconds = Duration::from_secs;
+        assert_eq!(said, (seconds(30), Some(seconds(90))));
+    }
+
+    #[test]
+    fn who_stands_still_gives_way_before_others_give_up() {
+        let seconds = Duration::from_secs;
+        for (lock, still) in [(10, 5), (60, 10), (1, 1)] {
+            assert_eq!(standstill(seconds(lock)), seconds(still));
+        }
+    }
 }

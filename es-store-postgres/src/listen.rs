@@ -7,7 +7,7 @@ use event_listener::Event;
 use tokio_postgres::AsyncMessage;
 use tracing::warn;
 
-use crate::connection::Dialer;
+use crate::connection::{Dialer, LOOKED_AFTER};
 
 /// The first pause before the next attempt to connect.
 const SHORTEST: Duration = Duration::from_millis(20);
@@ -24,7 +24,10 @@ pub(crate) async fn listen(dialer: Dialer, channel: String, own: String, changed
         let dialled = tokio::time::timeout(dialer.to_connect, dialer.dial());
         if let Ok(Ok((client, mut line))) = dialled.await {
             let statement = format!("LISTEN {channel}");
-            let mut asking = pin!(client.batch_execute(&statement));
+            let mut asking = pin!(async {
+                client.batch_execute(LOOKED_AFTER).await?;
+                client.batch_execute(&statement).await
+            });
             let mut listening = false;
             loop {
                 tokio::select! {

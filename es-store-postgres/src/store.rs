@@ -73,11 +73,11 @@ macro_rules! reading {
             let $client = shared.reader().await?;
             match in_time(shared.patience, $read).await {
                 Err(Fault::Silent) => {
-                    drop(Object::take($client));
+                    shared.connections.give_up($client);
                     break Err(Fault::Silent);
                 }
                 Err(fault @ Fault::Postgres(_)) if fault.is_lost() => {
-                    drop(Object::take($client));
+                    shared.connections.give_up($client);
                     dead += 1;
                     if dead > shared.connections.most() {
                         break Err(fault);
@@ -112,7 +112,10 @@ macro_rules! altering {
             .await;
             let Err(fault) = altered else { break altered };
             // Its transaction may be open still.
-            drop(Object::take(client));
+            match fault.is_lost() {
+                true => shared.connections.give_up(client),
+                false => drop(Object::take(client)),
+            }
             dead += 1;
             if sent
                 || !matches!(fault, Fault::Postgres(_))
@@ -293,10 +296,12 @@ impl Shared {
                     self.ready.store(true, Ordering::Release);
                     return Ok(client);
                 }
-                Err(fault @ Fault::Postgres(_)) if fault.is_lost() => drop(Object::take(client)),
+                Err(fault @ Fault::Postgres(_)) if fault.is_lost() => {
+                    self.connections.give_up(client);
+                }
                 Err(fault) => {
                     if fault.is_lost() {
-                        drop(Object::take(client));
+                        self.connections.give_up(client);
                     }
                     return Err(fault);
                 }
@@ -307,6 +312,11 @@ impl Shared {
     /// A connection to keep, to a log that is as it has to be.
     pub(crate) async fn own_connection(&self) -> Result<ClientWrapper, Fault> {
         Ok(Object::take(self.reader().await?))
+    }
+
+    /// Gives up the connections that nobody uses, where another was found dead.
+    pub(crate) fn give_up_idle(&self) {
+        self.connections.give_up_idle();
     }
 
     /// Begins to listen, the first time.

@@ -51,6 +51,8 @@ impl PostgresStore {
     /// committed, and lost where that is rolled back. There [`append_in`](PostgresStore::append_in) is for it. How durable the transaction is, is what
     /// its connection says (`synchronous_commit`). Other writers wait from the moment the events are appended until the commit: do all of your own
     /// work before.
+    /// A host that vanishes in between keeps the log until the server finds out, which takes hours: say `idle_in_transaction_session_timeout` to your
+    /// connections, less than the [lock time-out](crate::PostgresStoreBuilder::lock_timeout) of others.
     /// Two transactions that append first and then change the same rows of yours can stand in each other's way, and Postgres refuses one of them.
     ///
     /// A future that is dropped leaves the events in doubt, and the next save of their aggregates finds out.
@@ -111,7 +113,7 @@ impl PostgresStore {
     }
 
     /// Appends events to a transaction that somebody else commits, a pool or an ORM: make it the last statement, for other writers wait from here
-    /// until the commit.
+    /// until the commit, and for a host that vanished as [`commit_with`](PostgresStore::commit_with) says.
     ///
     /// Say [`committed`](Appended::committed) after the commit, of the outermost transaction where this is a savepoint. Without it the events are
     /// pending again, and their fate is found out by the next save of their aggregates. Pass on whatever fails in the transaction afterwards: Postgres

@@ -92,6 +92,9 @@ macro_rules! with_own {
                     }
                 }
             };
+            if undone.is_of_the_line() {
+                $shared.give_up_idle();
+            }
             if let Some(error) = undone.given_up(attempts) {
                 break Err(error);
             }
@@ -124,6 +127,11 @@ impl<E: Into<Fault>> From<E> for Undone {
 }
 
 impl Undone {
+    /// Whether the connection is dead, or as good as dead.
+    pub(super) fn is_of_the_line(&self) -> bool {
+        matches!(self, Self::Fault(fault) if fault.is_lost())
+    }
+
     /// Why it is not tried again, after so many attempts.
     pub(super) fn given_up(self, attempts: u32) -> Option<HandleError> {
         let may_try_again = attempts < ATTEMPTS;

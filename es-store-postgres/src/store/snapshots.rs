@@ -1,5 +1,4 @@
 //! What a store keeps of aggregates to load them sooner.
-use deadpool_postgres::Object;
 use es_core::persistence::{BoxFuture, KeepError, ReadError, Snapshot, SnapshotStore};
 use es_core::{StreamId, Version};
 

@@ -219,6 +219,7 @@ impl Work {
     /// before anything is written. What the lost one had not done by then it cannot do any more: the log ends elsewhere.
     async fn settle(&mut self, mut part: Vec<Job>, mut fault: Fault) {
         warned(&fault, "connection lost, finding out what is committed");
+        self.desk.connections.give_up_idle();
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(5);
         loop {
@@ -282,8 +283,12 @@ impl Work {
             };
             match in_time(self.desk.patience, pen).await {
                 // The pool may have several that are dead.
-                Err(Fault::Silent) if attempts > 0 => attempts -= 1,
-                Err(fault @ Fault::Postgres(_)) if fault.is_lost() && attempts > 0 => attempts -= 1,
+                Err(fault @ (Fault::Silent | Fault::Postgres(_)))
+                    if fault.is_lost() && attempts > 0 =>
+                {
+                    connections.give_up_idle();
+                    attempts -= 1;
+                }
                 pen => return pen,
             }
         }

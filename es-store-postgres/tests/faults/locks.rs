@@ -7,7 +7,8 @@ use trials::block_on;
 use trials::faults::Log;
 
 use crate::place::Place;
-use crate::{Effort, log, process};
+use crate::terminations::Line;
+use crate::{Effort, log, process, server};
 
 pub(crate) fn a_held_log_fails_in_time_and_goes_on_once_it_is_free(_: Effort) -> String {
     const PATIENCE: Duration = Duration::from_millis(200);
@@ -38,6 +39,77 @@ pub(crate) fn a_held_log_fails_in_time_and_goes_on_once_it_is_free(_: Effort) ->
         "refused after {} ms, of {} allowed",
         took.as_millis(),
         PATIENCE.as_millis()
+    )
+}
+
+/// A host vanishes in the middle of a commit: the server has taken the lock for it, and what it says to that does not arrive.
+pub(crate) fn who_vanishes_with_the_log_keeps_it_for_a_moment_alone(_: Effort) -> String {
+    const LOCK: Duration = Duration::from_secs(2);
+    let port = server::server().port();
+    let place = Place::fresh();
+    let took = block_on(async {
+        let line = Line::new(port).await;
+        let url = format!("postgres://es@127.0.0.1:{}/postgres", line.port);
+        let through = PostgresStore::builder(&url).schema(place.schema());
+        let through = through.lock_timeout(LOCK);
+        let through = through.statement_timeout(Duration::from_secs(4));
+        let vanishing = through.connect().await.expect("the server answers");
+        let other = place.builder().connect().await.expect("it answers");
+        vanishing.commit(log::one(1, 0)).await.expect("it is free");
+        // Who has met another writer takes the lock first, and writes by a second statement.
+        other.commit(log::one(2, 0)).await.expect("it is free");
+        vanishing.commit(log::one(1, 1)).await.expect("it is free");
+        let readers: Vec<_> = (0..3).map(|_| vanishing.head()).collect();
+        futures_util::future::join_all(readers).await;
+
+        line.deafen();
+        let lost = log::one(1, 2);
+        let committing = tokio::spawn({
+            let (vanishing, lost) = (vanishing.clone(), lost.clone());
+            async move { vanishing.commit(lost).await }
+        });
+        let session = place.session().await;
+        let held = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction' AND query LIKE $1";
+        let of_this_log = format!("%{}%", place.schema());
+        let begun = Instant::now();
+        while session
+            .query(held, &[&of_this_log])
+            .await
+            .expect("it may")
+            .is_empty()
+        {
+            assert!(begun.elapsed() < LOCK, "the server takes the lock");
+        }
+        line.forget();
+        let started = Instant::now();
+        let committed = other.commit(log::one(2, 1)).await;
+        committed.expect("it is free before anybody gives up");
+        let took = started.elapsed();
+        assert!(took < LOCK + LOCK / 2, "{took:?}");
+
+        // Whoever vanished finds out by itself, once it is back: what was not written is written, once.
+        let committed = committing.await.expect("it does not panic");
+        let committed = match committed {
+            Err(AppendError::Unavailable(_)) => vanishing.commit(lost.clone()).await,
+            answer => answer,
+        };
+        committed.expect("it is sent again as it was");
+        let started = Instant::now();
+        for _ in 0..4 {
+            vanishing
+                .head()
+                .await
+                .expect("dead connections are given up together");
+        }
+        let reading = started.elapsed();
+        assert!(reading < Duration::from_secs(1), "{reading:?}");
+        took
+    });
+    let whole = log::whole(&place.open());
+    assert_eq!((whole.commits.len(), whole.partial), (5, 0));
+    format!(
+        "the log was free after {} ms; lost = 0, twice = 0",
+        took.as_millis()
     )
 }
 

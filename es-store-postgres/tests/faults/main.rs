@@ -39,6 +39,10 @@ const FAULTS: &[Fault] = &[
         locks::a_held_log_fails_in_time_and_goes_on_once_it_is_free,
     ),
     (
+        "who vanishes with the log keeps it for a moment alone",
+        locks::who_vanishes_with_the_log_keeps_it_for_a_moment_alone,
+    ),
+    (
         "a server that does not answer is given up",
         locks::a_server_that_does_not_answer_is_given_up,
     ),

@@ -143,15 +143,25 @@ pub(crate) fn every_fate_is_known_when_the_server_is_restarted(effort: Effort) -
 }
 
 /// A line to the server that breaks after so many bytes, once it is told to.
-struct Line {
-    port: u16,
+pub(crate) struct Line {
+    pub(crate) port: u16,
+    /// How many connections were made.
+    made: Arc<AtomicUsize>,
+    /// Of so many that were made first, what the server says does not arrive, and of so many nothing does; nobody is told.
+    deaf: Arc<AtomicUsize>,
+    forgotten: Arc<AtomicUsize>,
     /// Bytes that pass still, from the client and from the server; without end where it is negative.
     passing: Arc<[AtomicI64; 2]>,
     passed: Arc<[AtomicUsize; 2]>,
 }
 
 impl Line {
-    async fn new(to: u16) -> Self {
+    pub(crate) async fn new(to: u16) -> Self {
+        let [made, deaf, forgotten]: [Arc<AtomicUsize>; 3] = Default::default();
+        let (counted, without) = (
+            Arc::clone(&made),
+            [Arc::clone(&forgotten), Arc::clone(&deaf)],
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("it is bound").port();
         let passing: Arc<[AtomicI64; 2]> = Arc::new([AtomicI64::new(-1), AtomicI64::new(-1)]);
@@ -160,25 +170,44 @@ impl Line {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (passing, passed) = (Arc::clone(&passes), Arc::clone(&counts));
+                let place = counted.fetch_add(1, Ordering::SeqCst);
+                let without = without.clone();
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else {
                         return;
                     };
                     let _ = client.set_nodelay(true).and(server.set_nodelay(true));
                     let (client, server) = (client.into_split(), server.into_split());
+                    let is_without = |which: usize| place < without[which].load(Ordering::SeqCst);
+                    let (forgotten, deaf) = (|| is_without(0), || is_without(0) || is_without(1));
                     // Both directions break with the one that ends first.
                     tokio::select! {
-                        _ = pass(client.0, server.1, &passing, &passed, 0) => {}
-                        _ = pass(server.0, client.1, &passing, &passed, 1) => {}
+                        _ = pass(client.0, server.1, &passing, &passed, 0, &forgotten) => {}
+                        _ = pass(server.0, client.1, &passing, &passed, 1, &deaf) => {}
                     }
                 });
             }
         });
         Self {
             port,
+            made,
+            deaf,
+            forgotten,
             passing,
             passed,
         }
+    }
+
+    /// What the server says over the connections that there are does not arrive any more.
+    pub(crate) fn deafen(&self) {
+        let made = self.made.load(Ordering::SeqCst);
+        self.deaf.store(made, Ordering::SeqCst);
+    }
+
+    /// The connections that there are carry nothing any more, and nobody is told: as where a firewall forgot them.
+    pub(crate) fn forget(&self) {
+        let made = self.made.load(Ordering::SeqCst);
+        self.forgotten.store(made, Ordering::SeqCst);
     }
 
     fn break_after(&self, direction: usize, bytes: usize) {
@@ -197,10 +226,14 @@ async fn pass(
     passing: &[AtomicI64; 2],
     passed: &[AtomicUsize; 2],
     direction: usize,
+    vanishes: &(dyn Fn() -> bool + Sync),
 ) -> io::Result<()> {
     let mut bytes = [0; 8192];
     loop {
         let read = from.read(&mut bytes).await?;
+        if vanishes() {
+            std::future::pending::<()>().await;
+        }
         if read == 0 {
             return Ok(());
         }

@@ -309,3 +309,50 @@ async fn a_batch_that_failed_does_not_wait_for_a_session_that_stands_still() {
         assert_eq!(status.events_behind(), 0);
     }
 }
+
+/// Writes down what its session is told of lines that break.
+#[derive(Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl Projection for Told {
+    const NAME: &'static str = "told";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Told {
+    async fn handle(
+        &mut self,
+        _: Recorded<DogEvent>,
+        tx: &Transaction<'_>,
+    ) -> Result<(), BoxError> {
+        let settings = "SELECT current_setting(name) \
+             FROM unnest('{tcp_keepalives_idle,tcp_keepalives_interval,tcp_keepalives_count,tcp_user_timeout}'::text[]) name";
+        let rows = tx.query(settings, &[]).await?;
+        *self.0.lock().unwrap() = rows.iter().map(|row| row.get(0)).collect();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_server_is_told_to_look_after_its_end_of_a_line() {
+    let kennel = Schema::new().await;
+    for (dog, said, told) in [
+        (1, "", ["60", "10", "6", "120000"]),
+        // What it does sooner by itself stays so.
+        (
+            2,
+            "&options=-c%20tcp_keepalives_idle%3D20%20-c%20tcp_user_timeout%3D30000",
+            ["20", "10", "6", "30000"],
+        ),
+    ] {
+        kennel.trained(dog, &[]).await;
+        let url = format!("{}?schema={}{said}", kennel.log.url(), kennel.log.schema());
+        let store = PostgresStore::connect(&url).await.unwrap();
+        let projection = Told::default();
+        let noted = Arc::clone(&projection.0);
+        let follower = store.project(projection);
+        let system = kennel.followed_by(follower);
+        system.settle().await.unwrap();
+        assert_eq!(*noted.lock().unwrap(), told);
+    }
+}
