@@ -255,7 +255,7 @@ impl Connections {
                 | PoolError::PostCreateHook(HookError::Message(_)),
             ) => Fault::connect(NO_ANSWER),
             (None, PoolError::Timeout(_)) => Fault::connect(
-                "all connections of the pool are in use for longer than 30 s; allow more of them by `pool_size`",
+                "all connections of the pool are in use for longer than 30 s; the server does not answer them, or allow more by `pool_size`",
             ),
             (None, error) => Fault::connect(error),
         }

@@ -23,7 +23,8 @@ pub struct Record {
     pub schema: u32,
     /// What the mapper made of the JSON object of its fields; to a store, any bytes.
     pub payload: Bytes,
-    /// When it was committed, in microseconds; never earlier than the record before it in the log.
+    /// When it was committed, in microseconds, by the clock of who saved it; never earlier than the record before it in the log. So one clock that is
+    /// ahead has all that is saved after it carry its time, until the others have come to that: let clocks be kept by NTP.
     pub time: SystemTime,
     /// The commit it came with.
     pub commit: CommitId,

@@ -85,6 +85,8 @@ pub(super) struct Engine<'a> {
     run: Option<Run>,
     /// A lease that nobody else has yet: the store could not be reached under it, or its engine was dropped.
     lost: Option<Lease>,
+    /// A store could not be reached when it was last asked.
+    cut_off: bool,
     /// Where it stood when it gave its lease back, because there was nothing to do, and under which epoch.
     rested: Option<(Position, Epoch)>,
 }
@@ -124,6 +126,7 @@ impl<'a> Engine<'a> {
             once: false,
             run: None,
             lost: followed.take_left(),
+            cut_off: false,
             rested: None,
         }
     }
@@ -181,6 +184,7 @@ impl<'a> Engine<'a> {
             }
             Halt::Unreachable(failure) => {
                 self.lose();
+                self.cut_off = true;
                 self.followed.set(State::Waiting {
                     failure: failure.clone(),
                 });
@@ -195,6 +199,7 @@ impl<'a> Engine<'a> {
             Halt::Stale => {
                 if let Err(Halt::Unreachable(failure)) = self.reload().await {
                     self.lose();
+                    self.cut_off = true;
                     return Turn::Unreachable(failure);
                 }
                 Turn::Moved(0)

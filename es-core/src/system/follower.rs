@@ -110,6 +110,9 @@ pub trait Follower: Send + 'static {
     /// The same follower, under leases of that length: when its process is killed or stands still, another takes over after it. It is renewed after
     /// a third, between two events, and while a handler awaits something: set a limit to what is awaited, since one that never ends keeps its lease. A
     /// handler that blocks its thread is to take less, with room to spare.
+    ///
+    /// It ends by the clock of its store: that of the server, and of a file that of the machine. Where that is set back, the lease of a process that
+    /// was killed before lasts for as much longer, unless somebody [ends it](super::FollowerHandle::end_lease).
     fn leased_for(self, length: Duration) -> Configured<Self>
     where
         Self: Sized,

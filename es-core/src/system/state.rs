@@ -203,7 +203,8 @@ pub struct Status {
     pub position: Position,
     /// The newest position of the log.
     pub head: Position,
-    /// How long the oldest event waits that it has not seen; nothing where it has seen all.
+    /// How long the oldest event waits that it has not seen, by the clock of who asks; nothing where it has seen all, and where the clock of who saved
+    /// it was ahead.
     pub behind: Duration,
     /// How many events are set aside or wait behind one that is.
     pub parked: usize,

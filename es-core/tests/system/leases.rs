@@ -2,10 +2,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use es_core::persistence::{
     Advance, AppendError, BoxFuture, CheckpointStore, Commit, CommitId, EventStore, Filter,
-    FollowerId, LeaseError, LeaseRequest, Metadata, Store,
+    FollowerId, LeaseError, LeaseRequest, LogPage, Metadata, ReadError, Span, Store,
 };
 use es_core::system::{Batch, HandleError, OnFailure, Output, State};
-use es_core::testing::VirtualClock;
+use es_core::testing::{Intercept, Intercepted, VirtualClock};
 use es_core::{
     Application, BoxError, ErrorKind, Follower, Position, ProcessManager, Recorded, System,
     UnitOfWork,
@@ -100,6 +100,66 @@ fn who_is_at_work_renews_its_lease_by_the_clock_that_it_waits_by() {
             assert!(left > Duration::from_secs(5), "{left:?}");
             clock.advance(Duration::from_secs(1));
         }
+        running.stop().await.unwrap();
+    });
+}
+
+/// A log that cannot be read from here, and how often that was tried.
+#[derive(Clone)]
+struct CutOff {
+    store: MemoryStore,
+    tried: Arc<AtomicU64>,
+}
+
+impl CutOff {
+    fn away<T>(&self) -> BoxFuture<'_, Result<T, ReadError>> {
+        self.tried.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Err(ReadError::Unavailable("no way leads there".into())) })
+    }
+}
+
+impl Intercept for CutOff {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position, ReadError>> {
+        self.away()
+    }
+
+    fn read_log<'a>(&'a self, _: Span, _: &'a Filter) -> BoxFuture<'a, Result<LogPage, ReadError>> {
+        self.away()
+    }
+}
+
+#[test]
+fn who_cannot_read_the_log_does_not_keep_the_lease_from_those_who_can() {
+    block_on(async {
+        let (clock, output, _) = clocked();
+        let (store, app) = application("school");
+        trained(&app, 1, &["sit"]).await;
+        let tried = Arc::new(AtomicU64::new(0));
+        let cut_off = CutOff {
+            store,
+            tried: Arc::clone(&tried),
+        };
+        let hurried = VirtualClock::at(UNIX_EPOCH).hurried();
+        let there = Application::builder(Intercepted(cut_off)).name("school");
+        let there = there.clock(hurried).build();
+        let follow = |app| System::new("school").follow(app, output.project(Wall::default()));
+        let (there, here) = (follow(&there), follow(&app));
+        let running = there.start();
+        for _ in 0..12 {
+            let before = tried.load(Ordering::SeqCst);
+            while tried.load(Ordering::SeqCst) < before + 3 {
+                Delay::new(Duration::from_millis(1)).await;
+            }
+            clock.advance(Duration::from_secs(1));
+        }
+        here.settle().await.unwrap();
+        assert_eq!(output.view::<Wall>().unwrap().tricks[&dog(1)], ["sit"]);
         running.stop().await.unwrap();
     });
 }

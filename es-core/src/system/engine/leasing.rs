@@ -115,6 +115,11 @@ impl Engine<'_> {
     /// Takes the lease of what is to be made, and finds out where that stands.
     pub(super) async fn begin(&mut self) -> Result<(), Halt> {
         self.followed.app.check_owner().await?;
+        if self.cut_off {
+            // The lease may be kept elsewhere than the log: whoever cannot read that must not keep those away who can.
+            self.followed.app.log().head().await?;
+            self.cut_off = false;
+        }
         let live = &self.followed.id;
         let revision = self.followed.revision;
         let standing = self.store().standing(live).await?;
