@@ -213,7 +213,7 @@ impl Repository {
 
     /// Why a follower does not go on, in words, as far as its store knows.
     pub(super) async fn stopped(&self, follower: &FollowerId) -> Option<String> {
-        why_stopped(&*self.shared.store, &*self.shared.clock, follower).await
+        why_stopped(&*self.shared.store, follower).await
     }
 
     pub(super) fn now(&self) -> SystemTime {

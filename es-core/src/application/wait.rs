@@ -6,7 +6,7 @@ use futures_lite::future;
 
 use super::{OpenError, Repository};
 use crate::domain::Position;
-use crate::persistence::{BoxFuture, Clock, FollowerId, ReadError, Store};
+use crate::persistence::{BoxFuture, Clock, FollowerId, ReadError, Store, SystemClock};
 
 /// Why waiting for a follower ended without it.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +73,7 @@ pub(super) async fn wait_for(
     let late = async {
         time_out.as_mut().await;
         is_over = true;
-        repository.sleep(AT_MOST).await;
+        SystemClock.sleep(AT_MOST).await;
         Ok(None)
     };
     let first = async { repository.checkpoint(&follower).await.map(Some) };
@@ -125,33 +125,29 @@ pub(crate) const SILENT: &str = "its store does not answer";
 
 /// What a store answers before the time is out, or a moment later; `None` where it does not.
 pub(crate) async fn answered<T>(
-    clock: &dyn Clock,
     time_out: &mut BoxFuture<'_, ()>,
     answer: impl Future<Output = T>,
 ) -> Option<T> {
     let late = async {
         time_out.await;
-        clock.sleep(AT_MOST).await;
+        SystemClock.sleep(AT_MOST).await;
         None
     };
     future::or(async { Some(answer.await) }, late).await
 }
 
-/// For how long at most it is asked why a follower stopped: whoever asks has waited long enough.
+/// For how long at most a store is asked for more: whoever asks has waited long enough. A store takes its time by the clock of the machine, also where
+/// that of the application hurries in a test.
 const AT_MOST: Duration = Duration::from_millis(250);
 
 /// Why a follower does not go on, in words: as its store says in time, or because that says nothing.
-pub(crate) async fn why_stopped(
-    store: &dyn Store,
-    clock: &dyn Clock,
-    follower: &FollowerId,
-) -> Option<String> {
+pub(crate) async fn why_stopped(store: &dyn Store, follower: &FollowerId) -> Option<String> {
     let stopped = async {
         let standing = store.standing(follower).await.ok()?;
         Some(standing.stopped?.to_string())
     };
     let in_time = async {
-        clock.sleep(AT_MOST).await;
+        SystemClock.sleep(AT_MOST).await;
         Some(SILENT.to_owned())
     };
     future::or(stopped, in_time).await

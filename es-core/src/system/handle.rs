@@ -119,7 +119,7 @@ impl FollowerHandle {
         let reached = reached(followed, awaited, &mut time_out, at_most).await?;
         let follower = followed.id.clone();
         let parked = followed.store.parked(&followed.id);
-        let Some(parked) = answered(&*followed.clock, &mut time_out, parked).await else {
+        let Some(parked) = answered(&mut time_out, parked).await else {
             let what = format!("it saw position {reached}, and {SILENT} whether it set that aside");
             return Err(unsettled(followed, at_most, what).into());
         };
@@ -287,7 +287,7 @@ pub(super) async fn reached(
             let state = match followed.state() {
                 // What was last done in a step says nothing of whether anybody goes on.
                 State::Idle | State::Running | State::Rebuilding | State::CaughtUp => {
-                    why_stopped(&*followed.store, &*followed.clock, &followed.id).await
+                    why_stopped(&*followed.store, &followed.id).await
                 }
                 state => Some(format!("in this process it is {state}")),
             };

@@ -36,13 +36,12 @@ impl System {
     /// nobody runs it; [`FollowError::Stopped`] as soon as one stopped in this system for a reason that somebody has to mend, as
     /// [`Error::Follow`](crate::Error::Follow); [`Error::Log`](crate::Error::Log) where the end of a log cannot be read.
     pub async fn settled(&self, at_most: Duration) -> Result<()> {
-        let clock = SystemClock;
-        let mut time_out = clock.sleep(at_most);
+        let mut time_out = SystemClock.sleep(at_most);
         let mut seen = Vec::new();
         loop {
             let mut heads = Vec::with_capacity(self.followed.len());
             for followed in &self.followed {
-                let head = answered(&clock, &mut time_out, followed.log.head()).await;
+                let head = answered(&mut time_out, followed.log.head()).await;
                 let silent = || unsettled(followed, at_most, SILENT.to_owned());
                 heads.push(head.ok_or_else(silent)??);
             }
@@ -69,7 +68,7 @@ async fn finished(
 ) -> Result<()> {
     loop {
         let (changed, told) = (followed.changed(), followed.told.listen());
-        let under_way = answered(&SystemClock, time_out, under_way(followed)).await;
+        let under_way = answered(time_out, under_way(followed)).await;
         let silent = || unsettled(followed, at_most, SILENT.to_owned());
         let under_way = under_way.ok_or_else(silent)?;
         let Some(what) = under_way.map_err(|source| unread(followed, source))? else {

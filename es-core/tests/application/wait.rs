@@ -38,6 +38,20 @@ async fn waiting_ends_at_once_where_the_follower_was_there() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_store_takes_its_time_also_where_the_clock_hurries() -> Result<()> {
+    let store = MemoryStore::new();
+    let slow = Intercepted(slow::Slow(store.clone()));
+    let clock = VirtualClock::at(SystemTime::UNIX_EPOCH).hurried();
+    let app = Application::builder(slow).clock(clock).build();
+    advance(&store, 0, 7).await;
+    let reached = app
+        .wait_for(LIST, Position::from(7), Duration::ZERO)
+        .await?;
+    assert_eq!(reached, Position::from(7));
+    Ok(())
+}
+
+#[tokio::test]
 async fn waiting_ends_when_the_follower_gets_there() -> Result<()> {
     let store = MemoryStore::new();
     let app = Application::new(store.clone());
