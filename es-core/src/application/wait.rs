@@ -29,7 +29,7 @@ pub enum WaitError {
         /// What keeps it in this process, or why it stopped elsewhere, in words; nothing where that is not known.
         state: Option<String>,
     },
-    /// The follower has seen everything, but is not done.
+    /// The follower has seen everything, but is not done, or its store does not say whether it is.
     #[error("{follower} is not done after {waited:?}: {what}; is it running?")]
     Unsettled {
         /// The follower.

@@ -105,7 +105,8 @@ impl FollowerHandle {
     ///
     /// # Errors
     /// [`WaitError`], as [`Error::Wait`](crate::Error::Wait); [`WaitError::TimedOut`] after `at_most`, with what it does in this system or why it
-    /// stopped in another process, and [`WaitError::Parked`] where it could not handle just that event and set it aside.
+    /// stopped in another process, and [`WaitError::Parked`] where it could not handle just that event and set it aside;
+    /// [`WaitError::Unsettled`] where its store does not say in time whether it did.
     /// [`FollowError::Stopped`] as soon as it stopped in this system at an event, or because the log was restored, and nobody else has its lease.
     /// One that stopped for another reason is waited for: another process may run it.
     pub async fn wait_for<P: Into<Option<Position>>>(

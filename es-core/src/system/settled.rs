@@ -32,8 +32,8 @@ impl System {
     /// ```
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`] or [`WaitError::Unsettled`] of a follower that did not get there, as [`Error::Wait`](crate::Error::Wait), also where
-    /// nobody runs it; [`FollowError::Stopped`] as soon as one stopped in this system for a reason that somebody has to mend, as
+    /// [`WaitError::TimedOut`](crate::application::WaitError::TimedOut) or [`Unsettled`](crate::application::WaitError::Unsettled) of a follower that did
+    /// not get there, as [`Error::Wait`](crate::Error::Wait), also where nobody runs it, or its store does not answer; [`FollowError::Stopped`] as soon as one stopped in this system for a reason that somebody has to mend, as
     /// [`Error::Follow`](crate::Error::Follow); [`Error::Log`](crate::Error::Log) where the end of a log cannot be read.
     pub async fn settled(&self, at_most: Duration) -> Result<()> {
         let mut time_out = SystemClock.sleep(at_most);
