@@ -9,8 +9,8 @@ pub trait Projection: Send + 'static {
 
     /// To be raised when what it makes of the same events is another thing: from then on it is built anew, beside what there is, and takes its
     /// place once it is as far; but where readers would lose an aggregate by it that was set aside meanwhile, the follower stops and says so. From 1.
-    /// What of a revision was built when a newer one was raised stays, its tables under names that end in `__r` and its number, until somebody drops
-    /// them, once no program of that revision runs any more.
+    /// What of a revision was built when a newer one was raised stays: `status` names it once readers see the newer one. Once no program of that
+    /// revision runs any more, `forget` it, and drop its tables, whose names end in `__r` and its number.
     const REVISION: u32 = 1;
 
     /// Which events it handles.

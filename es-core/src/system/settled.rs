@@ -33,8 +33,9 @@ impl System {
     ///
     /// # Errors
     /// [`WaitError::TimedOut`](crate::application::WaitError::TimedOut) or [`Unsettled`](crate::application::WaitError::Unsettled) of a follower that did
-    /// not get there, as [`Error::Wait`](crate::Error::Wait), also where nobody runs it, or its store does not answer; [`FollowError::Stopped`] as soon as one stopped in this system for a reason that somebody has to mend, as
-    /// [`Error::Follow`](crate::Error::Follow); [`Error::Log`](crate::Error::Log) where the end of a log cannot be read.
+    /// not get there, as [`Error::Wait`](crate::Error::Wait), also where nobody runs it, or its store does not answer; [`FollowError::Stopped`] as soon
+    /// as one stopped in this system for a reason that somebody has to mend, as [`Error::Follow`](crate::Error::Follow);
+    /// [`Error::Log`](crate::Error::Log) where the end of a log cannot be read.
     pub async fn settled(&self, at_most: Duration) -> Result<()> {
         let mut time_out = SystemClock.sleep(at_most);
         let mut seen = Vec::new();
