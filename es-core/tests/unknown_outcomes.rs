@@ -6,10 +6,11 @@ use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
 
 use es_core::application::SaveError;
 use es_core::persistence::{AppendError, Commit, CommitId, Committed, EventStore};
-use es_core::testing::{Intercept, Intercepted};
+use es_core::testing::{Intercept, Intercepted, VirtualClock};
 use es_core::{Aggregate, Application, Error, Position, Root, UpdateError, Version, events};
 use es_store_memory::MemoryStore;
 use futures_core::future::BoxFuture;
@@ -201,6 +202,46 @@ fn what_is_sent_again_and_not_stored_may_be_stored_by_the_first_copy_still() {
     let saved = block_on(app.save(&mut tally)).unwrap();
     assert_eq!(saved.version, Version::from(2));
     assert_eq!(stored(&app, &tally), [1]);
+}
+
+#[test]
+fn what_is_sent_again_has_the_time_of_the_first_attempt() {
+    let (first, line) = (
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_000),
+        BadLine::default(),
+    );
+    let clock = VirtualClock::at(first);
+    let app = Application::builder(Intercepted(line.clone()))
+        .clock(clock.clone())
+        .build();
+    let mut tally = Tally::begin();
+    line.next(Lost);
+    block_on(app.save(&mut tally)).expect_err("the line broke");
+    clock.advance(Duration::from_secs(60));
+    block_on(app.save(&mut tally)).unwrap();
+    let again = block_on(app.get::<Tally>(tally.id())).unwrap();
+    let times = [tally.created_at(), again.created_at()];
+    assert_eq!(times, [Some(first); 2]);
+}
+
+#[test]
+fn what_is_in_doubt_goes_into_no_other_commit() {
+    let (line, app) = on_a_bad_line();
+    let mut tally = Tally::begin();
+    line.next(Stuck);
+    assert!(once(app.save(&mut tally)).is_none());
+    let refused = app.stage(&mut tally).unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            Error::Save(SaveError::Unknown { source: None, .. })
+        ),
+        "{refused:?}"
+    );
+    assert_eq!(
+        block_on(app.save(&mut tally)).unwrap().version,
+        Version::FIRST
+    );
 }
 
 #[test]

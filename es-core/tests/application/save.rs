@@ -84,9 +84,22 @@ async fn several_aggregates_are_saved_all_or_none() -> Result<()> {
         "nothing pending is lost"
     );
     assert_eq!(app.get::<Lamp>(one.id()).await?.version(), Version::from(1));
+    let alone = app.save(&mut one).await?;
+    assert_eq!(alone.version, Version::from(2), "the other is not needed");
 
     let mut lamps = [Lamp::mount("d"), Lamp::mount("e")];
     assert_eq!(app.save(&mut lamps[..]).await?.version, [Version::FIRST; 2]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_has_nothing_pending_is_in_nobodys_way_however_old_it_is() -> Result<()> {
+    let app = app();
+    let mut stale = saved_lamp(&app, 1).await;
+    app.update(stale.id(), Lamp::switch).await?;
+    let mut lamp = Lamp::mount("hall");
+    let saved = app.save((&mut stale, &mut lamp)).await?;
+    assert_eq!(saved.version, (Version::FIRST, Version::FIRST));
     Ok(())
 }
 

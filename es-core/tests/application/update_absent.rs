@@ -162,6 +162,16 @@ async fn another_one_in_its_place_or_nothing_is_told() -> Result<()> {
         .update(id(1), |purse: &mut Option<Purse>| *purse = None)
         .await;
     replaced(nothing);
+    let refused = app
+        .update(id(1), |purse: &mut Option<Purse>| {
+            *purse = None;
+            Err::<(), _>(Empty)
+        })
+        .await;
+    assert!(
+        matches!(refused, Err(UpdateError::Refused(Empty))),
+        "what is refused is not saved, whatever it is"
+    );
     Ok(())
 }
 
