@@ -49,6 +49,26 @@ async fn a_refusal_on_what_is_known_is_decided_again_on_what_is_stored() -> Resu
     Ok(())
 }
 
+#[tokio::test]
+async fn what_does_not_fit_on_what_is_known_is_decided_again_on_what_is_stored() -> Result<()> {
+    let [one, two] = two(&MemoryStore::new());
+    let mut purse = Purse::open(0);
+    one.save(&mut purse).await?;
+    two.update(purse.id(), |purse: &mut Purse| purse.put(5))
+        .await?;
+    let mut seen = Vec::new();
+    one.update(purse.id(), |purse: &mut Purse| {
+        seen.push(purse.coins());
+        match purse.coins() {
+            0 => *purse = Purse::open(1),
+            _ => purse.put(1),
+        }
+    })
+    .await?;
+    assert_eq!(seen, [0, 5]);
+    Ok(())
+}
+
 /// Counts what is read.
 struct Counted(MemoryStore, std::sync::Arc<std::sync::atomic::AtomicU64>);
 
@@ -119,6 +139,55 @@ async fn what_is_pending_is_not_cached() -> Result<()> {
     copy.put(100);
     assert_eq!(app.get::<Purse>(purse.id()).await?.coins(), 1);
     assert!(app.get::<Purse>(purse.id()).await?.pending().is_empty());
+    Ok(())
+}
+
+/// What becomes of commits whose answer is lost.
+#[derive(Clone, Default)]
+struct Lossy {
+    store: MemoryStore,
+    /// Whether the next one is stored, of those whose answer is lost.
+    fates: std::sync::Arc<std::sync::Mutex<std::collections::VecDeque<bool>>>,
+}
+
+impl Intercept for Lossy {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, std::result::Result<Committed, AppendError>> {
+        let fate = self.fates.lock().unwrap().pop_front();
+        Box::pin(async move {
+            match fate {
+                None => return self.store.commit(commit).await,
+                Some(true) => drop(self.store.commit(commit).await?),
+                Some(false) => {}
+            }
+            Err(AppendError::Unavailable("the line broke".into()))
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_is_pending_beside_what_is_settled_is_not_cached() -> Result<()> {
+    let lossy = Lossy::default();
+    let app = Application::new(Intercepted(lossy.clone()));
+    let mut purse = Purse::open(0);
+    app.save(&mut purse).await?;
+    lossy.fates.lock().unwrap().extend([true, false]);
+    for coins in [1, 10] {
+        purse.put(coins);
+        let lost = app.save(&mut purse).await.unwrap_err();
+        assert!(
+            matches!(lost, Error::Save(SaveError::Unknown { .. })),
+            "{lost:?}"
+        );
+    }
+    assert_eq!(purse.pending().len(), 1, "the first is settled by now");
+    let stored = app.get::<Purse>(purse.id()).await?;
+    assert_eq!((stored.coins(), stored.pending().len()), (1, 0));
     Ok(())
 }
 

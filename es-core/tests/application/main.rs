@@ -34,8 +34,9 @@ use es_core::application::{
     WaitError,
 };
 use es_core::persistence::{
-    Advance, Append, AppendError, Commit, CommitId, DecodeError, EncodedEvent, EventStore, Filter,
-    FollowerId, LogPage, Metadata, ReadError, Record, Slice, Snapshot, SnapshotStore, Span,
+    Advance, Append, AppendError, Commit, CommitId, Committed, DecodeError, EncodedEvent,
+    EventStore, Filter, FollowerId, LogPage, Metadata, ReadError, Record, Slice, Snapshot,
+    SnapshotStore, Span,
 };
 use es_core::testing::{Intercept, Intercepted, VirtualClock};
 use es_core::{

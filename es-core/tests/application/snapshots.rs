@@ -60,6 +60,52 @@ async fn a_save_that_passes_a_multiple_takes_one_of_what_it_reached() -> Result<
     Ok(())
 }
 
+/// A store whose snapshots are of no use.
+struct Unused(MemoryStore);
+
+impl Intercept for Unused {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.0
+    }
+
+    fn read_snapshot<'a>(
+        &'a self,
+        _: &'a StreamId,
+        _: Version,
+    ) -> BoxFuture<'a, std::result::Result<Option<Snapshot>, ReadError>> {
+        panic!("a snapshot was asked for")
+    }
+}
+
+#[tokio::test]
+async fn where_they_are_off_those_there_are_stay_unused() -> Result<()> {
+    let store = MemoryStore::new();
+    let purse = purse_of_eleven(&with(&store, SnapshotPolicy::AsDeclared)).await;
+    let app = Application::builder(Intercepted(Unused(store)));
+    let app = app.cache(0).snapshots(SnapshotPolicy::Off).build();
+    assert_eq!(app.get::<Purse>(purse.id()).await?, purse);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_is_taken_of_what_is_changed_beside_what_is_only_looked_at() -> Result<()> {
+    let store = MemoryStore::new();
+    let app = with(&store, SnapshotPolicy::AsDeclared);
+    let mut purses = [1, 2].map(Purse::open);
+    app.save(&mut purses).await?;
+    let [limit, purse] = purses;
+    app.update_all(
+        (limit.id(), purse.id()),
+        |(limit, purse): (&mut Purse, &mut Purse)| (0..4).for_each(|_| purse.put(limit.coins())),
+    )
+    .await?;
+    assert_eq!(versions(&store, &limit).await, [0; 0]);
+    assert_eq!(versions(&store, &purse).await, [5]);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_snapshot_is_taken_by_hand() -> Result<()> {
     let store = MemoryStore::new();
