@@ -328,6 +328,30 @@ async fn large_events_are_not_kept_a_thousand_at_once() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_long_stream_that_is_encrypted_is_read_whole_and_as_it_was_at_a_time() -> Result<()> {
+    let begin = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+    let clock = VirtualClock::at(begin);
+    let app = Application::builder(MemoryStore::new());
+    let app = app.keys(Keys::new(1, key())).clock(clock.clone()).build();
+    let mut lamp = Lamp::mount(SECRET);
+    app.save(&mut lamp).await?;
+    for _ in 1..250 {
+        clock.advance(Duration::from_secs(1));
+        lamp.switch();
+        app.save(&mut lamp).await?;
+    }
+    assert_eq!(app.get::<Lamp>(lamp.id()).await?, lamp);
+    for version in [1, 2, 99, 100, 101, 249, 250] {
+        let time = begin + Duration::from_secs(version - 1);
+        let past = app.get_as_of::<Lamp>(lamp.id(), time).await?;
+        let version = Version::from(version);
+        assert_eq!(past.version(), version);
+        assert_eq!(*past, *app.get_at::<Lamp>(lamp.id(), version).await?);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn snapshots_are_encrypted_too() -> Result<()> {
     let (store, one) = (MemoryStore::new(), key());
     let app = encrypted(&store, Keys::new(1, one));

@@ -187,6 +187,13 @@ async fn keys_that_cannot_be_reached_are_not_said_to_be_wrong() -> Result<()> {
         "{error:?}"
     );
     keys.2.store(false, Ordering::SeqCst);
+    let right = keys.1.lock().unwrap().replace(key());
+    let error = app.save(&mut purse).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Save(SaveError::WrongKeys(_))),
+        "nor that they are the right ones: {error:?}"
+    );
+    *keys.1.lock().unwrap() = right;
     app.save(&mut purse).await?;
 
     let wrong = encrypted(&store, Keys::new(1, key()));
@@ -202,7 +209,11 @@ async fn keys_that_cannot_be_reached_are_not_said_to_be_wrong() -> Result<()> {
 async fn with_other_keys_or_none_nothing_is_written_that_nobody_could_read() -> Result<()> {
     let (store, one) = (MemoryStore::new(), key());
     let right = encrypted(&store, Keys::new(1, one.clone()));
+    // One that began before there were keys, and is running still.
+    let before = Application::new(store.clone());
+    saved(&before).await;
     saved(&right).await;
+    saved(&before).await;
     let wrong = [
         encrypted(&store, Keys::new(1, key())),
         encrypted(&store, Keys::new(2, key())),
@@ -218,8 +229,10 @@ async fn with_other_keys_or_none_nothing_is_written_that_nobody_could_read() -> 
         assert!(app.stage(&mut lamp).is_err());
         assert_eq!(lamp.pending().len(), 1);
     }
-    assert_eq!(all(&store).len(), 2);
-    saved(&encrypted(&store, Keys::new(2, key()).and(1, one).unwrap())).await;
-    saved(&right).await;
+    assert_eq!(all(&store).len(), 6);
+    let both = Keys::new(2, key()).and(1, one.clone()).unwrap();
+    saved(&encrypted(&store, both)).await;
+    // It cannot open the newest, but those before them.
+    saved(&encrypted(&store, Keys::new(1, one))).await;
     Ok(())
 }

@@ -114,6 +114,49 @@ async fn a_stream_longer_than_a_page_is_read_whole() -> Result<()> {
     Ok(())
 }
 
+/// A store that has lost the second event of every stream.
+struct Holed(MemoryStore);
+
+impl Intercept for Holed {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.0
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        slice: Slice,
+    ) -> BoxFuture<'a, std::result::Result<Vec<Record>, ReadError>> {
+        Box::pin(async move {
+            let mut records = self.0.read_stream(stream, slice).await?;
+            records.retain(|record| record.version != Version::from(2));
+            Ok(records)
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_comes_after_a_hole_is_not_taken_for_what_comes_next() {
+    let store = MemoryStore::new();
+    let lamp = saved_lamp(&Application::new(store.clone()), 3).await;
+    let app = Application::new(Intercepted(Holed(store)));
+    let error = app.get::<Lamp>(lamp.id()).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Load(LoadError::Broken { stream: of, expected, found })
+            if *of == stream(&lamp) && expected.get() == 2 && found.get() == 3),
+        "{error:?}"
+    );
+    let mut history = app.history::<Lamp>(lamp.id());
+    assert!(history.next().await.unwrap().is_ok());
+    let error = history.next().await.unwrap().unwrap_err();
+    assert!(
+        matches!(error, Error::Load(LoadError::Broken { .. })),
+        "{error:?}"
+    );
+}
+
 /// Writes raw records, as another program may have.
 async fn stored(store: &MemoryStore, stream: &StreamId, events: &[(&str, u32, &str)]) {
     let expected = Version::from(
