@@ -6,11 +6,15 @@ use std::time::Duration;
 use es_core::application::WaitError;
 use es_core::persistence::ParkedError;
 use es_core::system::{FollowError, OnFailure, State, StopReason};
-use es_core::{BoxError, Error, Follower, Position, ProcessManager, Recorded, System, UnitOfWork};
+use es_core::{
+    Aggregate, Application, BoxError, Error, Follower, Position, ProcessManager, Recorded, System,
+    UnitOfWork,
+};
+use es_store_memory::MemoryStore;
 use pollster::block_on;
 
 use crate::school::{
-    Certificate, DogEvent, Members, Wall, application, stream, train, trained, tricks,
+    Certificate, Dog, DogEvent, Members, Wall, application, dog, stream, train, trained, tricks,
 };
 
 #[test]
@@ -184,6 +188,125 @@ fn later_events_of_a_parked_aggregate_wait_behind_it_and_others_go_on() {
         train(&app, 1, "spin").await;
         system.settle().await.unwrap();
         assert_eq!(tricks(&store, 1).last().unwrap(), "spin");
+    });
+}
+
+#[test]
+fn what_waits_before_another_event_that_is_set_aside_waits_still() {
+    block_on(async {
+        let (store, app) = application("school");
+        let wall = Wall::default();
+        let faults = wall.faults.clone();
+        faults.failing.store(true, Ordering::SeqCst);
+        let follower = store.project(wall).on_failure(OnFailure::park().retries(0));
+        let system = System::new("school").follow(&app, follower);
+        trained(&app, 1, &["impossible"]).await;
+        trained(&app, 2, &["sit"]).await;
+        system.settle().await.unwrap();
+        train(&app, 1, "bow").await;
+        train(&app, 2, "impossible").await;
+        system.settle().await.unwrap();
+        let handle = system.follower("wall");
+        assert_eq!(handle.parked().await.unwrap().len(), 3);
+
+        faults.failing.store(false, Ordering::SeqCst);
+        for number in [1, 2] {
+            handle.retry(&stream(number)).await.unwrap();
+        }
+        system.settle().await.unwrap();
+        assert_eq!(tricks(&store, 1), ["impossible", "bow"]);
+        assert_eq!(tricks(&store, 2), ["sit", "impossible"]);
+    });
+}
+
+#[test]
+fn what_waited_and_fails_itself_is_set_aside_in_its_turn() {
+    block_on(async {
+        let (store, app) = application("school");
+        let wall = Wall::default();
+        let faults = wall.faults.clone();
+        faults.failing.store(true, Ordering::SeqCst);
+        faults.panicking.store(true, Ordering::SeqCst);
+        let follower = store.project(wall).on_failure(OnFailure::park().retries(0));
+        let system = System::new("school").follow(&app, follower);
+        trained(&app, 1, &["impossible", "absurd", "bow"]).await;
+        system.settle().await.unwrap();
+        faults.failing.store(false, Ordering::SeqCst);
+        let handle = system.follower("wall");
+        handle.retry(&stream(1)).await.unwrap();
+        system.settle().await.unwrap();
+        assert_eq!(tricks(&store, 1), ["impossible"]);
+        let parked = handle.parked().await.unwrap();
+        let seen = parked
+            .iter()
+            .map(|parked| (parked.position.get(), parked.attempts));
+        assert_eq!(seen.collect::<Vec<_>>(), [(3, 1), (4, 0)]);
+        let failure = parked[0].failure.as_deref().unwrap();
+        assert!(failure.contains("as a bug would"), "{failure}");
+
+        faults.panicking.store(false, Ordering::SeqCst);
+        handle.retry(&stream(1)).await.unwrap();
+        system.settle().await.unwrap();
+        assert_eq!(tricks(&store, 1), ["impossible", "absurd", "bow"]);
+    });
+}
+
+#[test]
+fn a_rebuild_that_failed_keeps_nobody_from_following() {
+    block_on(async {
+        let (store, app) = application("school");
+        let wall = Wall::default();
+        let faults = wall.faults.clone();
+        let follower = store.project(wall).on_failure(OnFailure::stop().retries(0));
+        let system = System::new("school").follow(&app, follower);
+        trained(&app, 1, &["impossible"]).await;
+        system.settle().await.unwrap();
+        faults.failing.store(true, Ordering::SeqCst);
+        let handle = system.follower("wall");
+        handle.rebuild().await.unwrap_err();
+        train(&app, 1, "bow").await;
+        system.settle().await.unwrap();
+        assert_eq!(tricks(&store, 1), ["impossible", "bow"]);
+    });
+}
+
+/// Copies each trick into a stream of its own.
+struct Copying;
+
+impl ProcessManager for Copying {
+    const NAME: &'static str = "copying";
+    type Events = DogEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<DogEvent>,
+        work: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        if let DogEvent::TrickAdded { trick } = event.event {
+            let mut copy = Dog::register(dog(u128::from(event.position.get())));
+            copy.add_trick(trick);
+            work.save(copy);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_store_will_never_take_is_no_reason_to_wait_for_it() {
+    block_on(async {
+        let (_, app) = application("school");
+        let office = Application::builder(MemoryStore::new().payload_limit(100));
+        let office = office.name("office").build();
+        let copying = Copying.onto(&office);
+        let copying = copying.on_failure(OnFailure::park().retries(0));
+        let system = System::new("school").follow(&app, copying);
+        trained(&app, 1, &[&"sit".repeat(100)]).await;
+        trained(&app, 2, &["sit"]).await;
+        system.settle().await.unwrap();
+        let parked = system.follower("copying").parked().await.unwrap();
+        let parked: Vec<_> = parked.iter().map(|parked| parked.position.get()).collect();
+        assert_eq!(parked, [2]);
+        assert_eq!(office.get::<Dog>(dog(4)).await.unwrap().version().get(), 2);
     });
 }
 

@@ -8,7 +8,7 @@ use es_core::persistence::{
     Filter, FollowerId, Lease, LeaseError, LeaseRequest, LogPage, Metadata, Parked, Parking,
     ReadError, Span, Standing,
 };
-use es_core::system::{OnFailure, Output, State};
+use es_core::system::{OnFailure, Output, State, StopReason};
 use es_core::testing::{Intercept, Intercepted, VirtualClock};
 use es_core::{Application, Follower, Position, System};
 use es_store_memory::MemoryStore;
@@ -16,7 +16,7 @@ use es_store_sqlite::SqliteStore;
 use pollster::block_on;
 use trials::faults::idle::Reader;
 
-use crate::school::{Wall, application, stream, trained};
+use crate::school::{Behind, Members, Wall, application, stream, trained, tricks};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -157,6 +157,82 @@ fn who_rests_takes_up_what_somebody_else_has_set_aside_meanwhile() {
     let retried = block_on(resting.follower("wall").retry(&stream(1)));
     retried.expect("it is set aside");
     until("it is tried again", || status().parked == 0);
+    block_on(running.stop()).expect("it was told to");
+}
+
+#[test]
+fn who_rests_finds_that_it_was_forgotten_though_nothing_happened_since() {
+    let (store, app) = application("school");
+    block_on(trained(&app, 1, &["sit"]));
+    let follower = store.project(Wall::default());
+    let follower = follower.leased_for(Duration::from_millis(30));
+    let resting = System::new("school").follow(&app, follower);
+    let status = || block_on(resting.follower("wall").status()).expect("it can be read");
+    let running = resting.start();
+    until("it rests", || {
+        let status = status();
+        status.state == State::CaughtUp && status.holder.is_none()
+    });
+    let others = System::new("others").follow(&app, store.project(Members::default()));
+    let id = FollowerId::new("wall", "school");
+    let forgotten = block_on(others.forget(&id, "ann", "it is not needed"));
+    assert!(forgotten.expect("nobody has its lease"));
+    until(
+        "it says so",
+        || matches!(status().state, State::Stopped(StopReason::Unable { failure }) if failure.contains("it was forgotten")),
+    );
+    drop(running);
+}
+
+/// A store that tells nobody what changes in it.
+struct Mute(MemoryStore);
+
+impl Intercept for Mute {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.0
+    }
+
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn what_is_to_be_tried_again_is_found_in_a_store_that_tells_nothing() {
+    let store = MemoryStore::new();
+    let clock = VirtualClock::at(SystemTime::UNIX_EPOCH);
+    let front = || Intercepted(Mute(store.clone()));
+    let app = Application::builder(front()).name("school");
+    let app = app.clock(clock.clone()).build();
+    block_on(trained(&app, 1, &["impossible"]));
+    let wall = Wall::default();
+    let faults = wall.faults.clone();
+    faults.failing.store(true, Ordering::SeqCst);
+    let follower = Behind {
+        front: Arc::new(front()),
+        follower: store.project(wall),
+    };
+    let follower = follower.on_failure(OnFailure::park().retries(0));
+    let system = System::new("school").follow(&app, follower);
+    let elsewhere = System::new("elsewhere").follow(&app, store.project(Wall::default()));
+    let wall = elsewhere.follower("wall");
+    let running = system.start();
+    let parked = || block_on(wall.parked()).expect("it can be read").len();
+    until("it is set aside", || parked() == 1);
+    // By now it has looked, and has nothing to do.
+    until("it rests", || {
+        let status = block_on(system.follower("wall").status());
+        status.expect("it can be read").state == State::CaughtUp
+    });
+    faults.failing.store(false, Ordering::SeqCst);
+    block_on(wall.retry(&stream(1))).expect("it is set aside");
+    until("it is tried again", || {
+        clock.advance(Duration::from_millis(100));
+        parked() == 0
+    });
+    assert_eq!(tricks(&store, 1), ["impossible"]);
     block_on(running.stop()).expect("it was told to");
 }
 

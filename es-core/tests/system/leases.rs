@@ -15,8 +15,9 @@ use futures_timer::Delay;
 use pollster::block_on;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use uuid::Uuid;
 
-use crate::school::{DogEvent, Wall, application, dog, train, trained};
+use crate::school::{Certificate, DogEvent, Wall, application, dog, train, trained};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -320,6 +321,74 @@ fn who_gives_up_because_the_store_is_away_gives_its_lease_back() {
         wall.catch_up(Duration::ZERO, &mut |_, _| {})
             .await
             .expect("no time has passed, and nobody has the lease");
+    });
+}
+
+#[test]
+fn a_step_for_which_the_store_is_away_says_so() {
+    block_on(async {
+        let (_, store, app) = clocked();
+        let follower = Unreachable {
+            follower: store.project(Wall::default()),
+            times: 1,
+        };
+        let system = System::new("school").follow(&app, follower);
+        trained(&app, 1, &["sit"]).await;
+        let away = system.step().await.unwrap_err();
+        assert_eq!(away.kind(), ErrorKind::Unavailable, "{away:?}");
+        system.settle().await.unwrap();
+    });
+}
+
+/// While it answers the first event, its lease ends, and another takes it.
+struct Overtaken {
+    store: MemoryStore,
+    clock: Option<VirtualClock>,
+}
+
+impl ProcessManager for Overtaken {
+    const NAME: &'static str = "wall";
+    type Events = DogEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<DogEvent>,
+        work: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        if let Some(clock) = self.clock.take() {
+            clock.advance(Duration::from_secs(60));
+            self.store.lease(request("another")).await?;
+        }
+        work.save(Certificate::open(Uuid::from_u128(
+            event.position.get().into(),
+        )));
+        Ok(())
+    }
+}
+
+#[test]
+fn who_is_overtaken_while_it_reacts_writes_nothing_and_does_not_blame_the_event() {
+    block_on(async {
+        let (_, school) = application("school");
+        trained(&school, 1, &["sit", "bow"]).await;
+        let (clock, store, _) = clocked();
+        let office = Application::builder(store.clone()).name("office").build();
+        let overtaken = Overtaken {
+            store: store.clone(),
+            clock: Some(clock.clone()),
+        };
+        let follower = overtaken.onto(&office);
+        let follower = follower.on_failure(OnFailure::stop().retries(0));
+        let system = System::new("school").follow(&school, follower);
+        system.step().await.unwrap();
+        let wall = system.follower("wall");
+        let status = wall.status().await.unwrap();
+        assert!(matches!(status.state, State::Fenced { .. }), "{status:?}");
+        assert_eq!(office.log().head().await.unwrap(), Position::START);
+
+        clock.advance(Duration::from_secs(60));
+        system.settle().await.unwrap();
+        assert_eq!(office.log().head().await.unwrap(), Position::from(3));
     });
 }
 

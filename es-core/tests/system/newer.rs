@@ -275,12 +275,15 @@ mod keys {
     use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
 
-    use es_core::persistence::{BoxFuture, Key, KeyError, KeyId, KeyProvider, Keys};
-    use es_core::{ErrorKind, StreamId};
+    use es_core::persistence::{
+        Append, BoxFuture, Commit, CommitId, EncodedEvent, EventStore, Filter, Key, KeyError,
+        KeyId, KeyProvider, Keys, Span,
+    };
+    use es_core::{ErrorKind, StreamId, Version};
     use es_store_memory::MemoryStore;
 
     use super::*;
-    use crate::school::{Certificate, dog};
+    use crate::school::{Certificate, dog, train};
 
     fn over(store: &MemoryStore, name: &str, keys: &Keys) -> Application {
         let app = Application::builder(store.clone()).keys(keys.clone());
@@ -411,6 +414,73 @@ mod keys {
             assert!(tricks(&store, 1).is_empty());
             let erased = after.get::<crate::school::Dog>(dog(1)).await.err();
             assert_eq!(erased.map(|error| error.kind()), Some(ErrorKind::Erased));
+        });
+    }
+
+    /// Writes an event of one dog into the stream of another, where it cannot be opened.
+    async fn misplaced(store: &MemoryStore, number: u128) {
+        let first = Filter::everything();
+        let page = store.read_log(Span::all().limit(1), &first).await;
+        let record = page.expect("it can be read").records.remove(0);
+        let event = EncodedEvent {
+            name: record.event,
+            schema: record.schema,
+            payload: record.payload,
+        };
+        let commit = Commit {
+            id: CommitId::draw(),
+            time: record.time,
+            metadata: record.metadata,
+            appends: vec![Append {
+                stream: stream(number),
+                expected: Version::NEW,
+                events: vec![event],
+            }],
+            checkpoint: None,
+        };
+        store.commit(commit).await.expect("it is new");
+    }
+
+    #[test]
+    fn what_stands_around_an_event_that_cannot_be_opened_is_handled_or_waits() {
+        block_on(async {
+            let store = MemoryStore::new();
+            let (keys, _) = rotated();
+            let app = over(&store, "school", &keys);
+            let wall = Wall::default();
+            let faults = wall.faults.clone();
+            faults.failing.store(true, Ordering::SeqCst);
+            let follower = store.project(wall).on_failure(OnFailure::park().retries(0));
+            let system = System::new("school").follow(&app, follower);
+            trained(&app, 1, &["sit"]).await;
+            misplaced(&store, 2).await;
+            trained(&app, 3, &["bow"]).await;
+            trained(&app, 4, &["impossible"]).await;
+            system.settle().await.unwrap();
+            assert_eq!(
+                (tricks(&store, 1), tricks(&store, 3)),
+                (vec!["sit".into()], vec!["bow".into()])
+            );
+
+            train(&app, 1, "beg").await;
+            misplaced(&store, 5).await;
+            train(&app, 4, "spin").await;
+            train(&app, 3, "roll").await;
+            system.settle().await.unwrap();
+            assert_eq!(
+                (tricks(&store, 1), tricks(&store, 3)),
+                (
+                    vec!["sit".into(), "beg".into()],
+                    vec!["bow".into(), "roll".into()]
+                )
+            );
+            let parked = system.follower("wall").parked().await.unwrap();
+            let waiting = parked
+                .iter()
+                .map(|parked| (parked.stream.id, parked.failure.is_some()));
+            let expected = [(2, true), (4, true), (5, true), (4, false)];
+            let expected = expected.map(|(number, fails)| (dog(number), fails));
+            assert_eq!(waiting.collect::<Vec<_>>(), expected);
         });
     }
 

@@ -49,6 +49,9 @@ fn a_process_manager_that_begins_today_handles_nothing_of_before() {
         assert_eq!(place(&certificates, 2).await.unwrap(), Position::from(4));
         system.settle().await.unwrap();
         assert_eq!(counted(&office).await, Some(3));
+        assert_eq!(place(&certificates, 0).await.unwrap(), Position::from(4));
+        system.settle().await.unwrap();
+        assert_eq!(counted(&office).await, Some(6), "to the start, too");
     });
 }
 

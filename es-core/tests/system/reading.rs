@@ -1,18 +1,20 @@
 //! How much is read of a log in which many aggregates fail, and of what is parked.
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use es_core::persistence::{
     BoxFuture, CheckpointStore, EventStore, Filter, FollowerId, LogPage, Parked, ReadError, Span,
+    Store,
 };
-use es_core::system::OnFailure;
+use es_core::system::{Batch, HandleError, OnFailure, Output};
 use es_core::testing::{Intercept, Intercepted, VirtualClock};
 use es_core::{Application, Follower, ProcessManager, Recorded, System, UnitOfWork};
 use es_store_memory::MemoryStore;
 use pollster::block_on;
 
-use crate::school::{DogEvent, Wall, application, trained};
+use crate::school::{DogEvent, Wall, application, trained, tricks};
 
 /// Counts the records and the parked events that are read.
 struct Counting {
@@ -202,5 +204,56 @@ fn many_that_waited_are_handled_without_looking_each_time_and_let_others_in_betw
             "{read} parked events read for {} that waited",
             parked.len()
         );
+    });
+}
+
+/// Handles the first event of every second batch, and leaves the others.
+struct Sips<F>(F, bool);
+
+impl<F: Follower> Follower for Sips<F> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn filter(&self) -> Filter {
+        self.0.filter()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.0.store()
+    }
+
+    fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        self.0.prepare(output)
+    }
+
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        self.1 = !self.1;
+        if !self.1 {
+            return self.0.handle(batch);
+        }
+        let mut sip = Arc::unwrap_or_clone(batch);
+        sip.records.truncate(1);
+        let first = &sip.records[0];
+        (sip.to, sip.stands_at) = (first.position, Some(first.commit));
+        self.0.handle(Arc::new(sip))
+    }
+}
+
+#[test]
+fn what_is_left_of_a_batch_comes_before_what_was_read_behind_it() {
+    block_on(async {
+        for batch in [1, 2, 3, 5] {
+            let (store, school) = application("school");
+            let names: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+            let all: Vec<_> = names.iter().map(String::as_str).collect();
+            trained(&school, 1, &all).await;
+            let follower = Sips(store.project(Wall::default()), false);
+            let follower = follower.batches_of(NonZeroUsize::new(batch).unwrap());
+            let system = System::new("school").follow(&school, follower);
+            let wall = system.follower("wall");
+            wall.catch_up(Duration::ZERO, &mut |_, _| {}).await.unwrap();
+            assert_eq!(tricks(&store, 1), names, "in batches of {batch}");
+        }
     });
 }

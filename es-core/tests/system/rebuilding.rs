@@ -2,13 +2,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use es_core::persistence::{CheckpointStore, FollowerId, LeaseRequest};
+use es_core::persistence::{
+    BoxFuture, CheckpointStore, FollowerId, Lease, LeaseError, LeaseRequest,
+};
 use es_core::system::{OnFailure, Until};
+use es_core::testing::{Intercept, Intercepted};
 use es_core::{BoxError, ErrorKind, Follower, Position, Projection, Recorded, System};
-use es_store_memory::MemoryProjection;
+use es_store_memory::{MemoryProjection, MemoryStore};
 use pollster::block_on;
 
-use crate::school::{DogEvent, Wall, application, dog, train, trained};
+use crate::school::{Behind, DogEvent, Wall, application, dog, train, trained};
 
 /// The wall in its second edition: it shouts.
 #[derive(Debug, Clone, Default)]
@@ -146,6 +149,29 @@ fn a_read_model_is_built_as_it_was_under_another_name() {
             store.view::<Wall>().unwrap().tricks[&dog(1)],
             ["sit", "bow"]
         );
+        wall.rebuild_until(until, "early").await.unwrap();
+        assert_eq!(
+            store.view_built::<Wall>("early").unwrap().tricks[&dog(1)],
+            ["sit"],
+            "what was built under that name before is thrown away"
+        );
+        let later = Until::Position(Position::from(100));
+        let reached = wall.rebuild_until(later, "late").await.unwrap();
+        assert_eq!(reached, Position::from(3), "as far as the log");
+        for taken in [
+            "",
+            "again",
+            "r2",
+            "Early",
+            "2nd",
+            "not_this",
+            "a23456789012345678901",
+        ] {
+            let refused = wall.rebuild_until(until, taken).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Misuse, "{taken}: {refused:?}");
+        }
+        wall.rebuild_until(until, "r").await.unwrap();
+        wall.rebuild_until(until, "r2d2").await.unwrap();
         wall.rebuild().await.unwrap();
         assert_eq!(
             store.view::<Wall>().unwrap().tricks[&dog(1)],
@@ -193,5 +219,58 @@ fn an_older_revision_never_takes_the_place_of_a_newer_one() {
             "{refused:?}"
         );
         assert_eq!(store.view::<Shouting>().unwrap().0.tricks[&dog(1)], ["SIT"]);
+    });
+}
+
+/// A store in which a newer program does all it has to do just before a lease is taken.
+struct Overtaking {
+    store: MemoryStore,
+    newer: Mutex<Option<System>>,
+}
+
+impl Intercept for Overtaking {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
+        Box::pin(async {
+            let newer = self.newer.lock().expect("nobody panics").take();
+            if let Some(newer) = newer {
+                newer.settle().await.expect("it is the newer one");
+            }
+            self.store.lease(request).await
+        })
+    }
+}
+
+#[test]
+fn who_takes_a_lease_writes_into_nothing_that_a_newer_one_put_there_meanwhile() {
+    block_on(async {
+        let (store, school) = application("school");
+        trained(&school, 1, &["sit"]).await;
+        let old = || store.project(Wall::default());
+        let first = System::new("old").follow(&school, old());
+        first.settle().await.unwrap();
+        train(&school, 1, "bow").await;
+
+        let newer = System::new("new").follow(&school, store.project(Shouting::default()));
+        let overtaking = Overtaking {
+            store: store.clone(),
+            newer: Mutex::new(Some(newer)),
+        };
+        let overtaken = Behind {
+            front: Arc::new(Intercepted(overtaking)),
+            follower: old(),
+        };
+        let system = System::new("overtaken").follow(&school, overtaken);
+        let refused = system.settle().await.unwrap_err();
+        assert!(format!("{refused:?}").contains("revision 2"), "{refused:?}");
+        assert_eq!(
+            store.view::<Shouting>().unwrap().0.tricks[&dog(1)],
+            ["SIT", "BOW"]
+        );
     });
 }

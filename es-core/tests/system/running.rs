@@ -1,6 +1,7 @@
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use es_core::system::{FollowError, OnFailure, State, StopReason};
 use es_core::{
@@ -41,6 +42,57 @@ fn a_running_system_handles_what_comes_and_is_waited_for() {
         let status = system.follower("wall").status().await.unwrap();
         assert_eq!(status.state, State::Stopped(StopReason::Told));
         assert_eq!(status.holder, None, "its lease is given back");
+    });
+}
+
+#[test]
+fn who_lets_go_of_what_runs_stops_it() {
+    block_on(async {
+        let (store, school) = application("school");
+        trained(&school, 1, &["sit"]).await;
+        let system = System::new("school").follow(&school, store.project(Wall::default()));
+        let wall = system.follower("wall");
+        let running = system.start();
+        wall.wait_for(Position::from(2), PATIENCE).await.unwrap();
+        drop(running);
+        let begun = Instant::now();
+        while wall.status().await.unwrap().state != State::Stopped(StopReason::Told) {
+            assert!(begun.elapsed() < PATIENCE, "it runs still");
+            std::thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn one_that_stopped_by_itself_stays_so_and_who_stops_the_others_is_told() {
+    block_on(async {
+        let (store, school) = application("school");
+        let wall = Wall::default();
+        wall.faults.failing.store(true, Ordering::SeqCst);
+        let tried = Arc::clone(&wall.faults.tried);
+        let follower = store.project(wall).on_failure(OnFailure::stop().retries(0));
+        let system = System::new("school")
+            .follow(&school, follower)
+            .follow(&school, store.project(Members::default()));
+        let members = system.follower("members");
+        let running = system.start();
+        trained(&school, 1, &["impossible"]).await;
+        running.failed().await;
+        let so_often = tried.load(Ordering::SeqCst);
+        for number in 0..20 {
+            let last = train(&school, 1, &number.to_string()).await;
+            members.wait_for(last, PATIENCE).await.unwrap();
+        }
+        let stopped = running.stop().await.unwrap_err();
+        assert!(
+            format!("{stopped:?}").contains("no dog can do that"),
+            "{stopped:?}"
+        );
+        assert_eq!(
+            tried.load(Ordering::SeqCst),
+            so_often,
+            "it is not tried again before somebody says so"
+        );
     });
 }
 

@@ -3,9 +3,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use es_core::persistence::{BoxFuture, Filter, Store};
+use es_core::system::{Batch, HandleError, Output, Settings};
 use es_core::{
-    Aggregate, Application, BoxError, EventSet, ProcessManager, Projection, Recorded, Root,
-    StreamId, UnitOfWork, events,
+    Aggregate, Application, BoxError, EventSet, Follower, ProcessManager, Projection, Recorded,
+    Root, StreamId, UnitOfWork, events,
 };
 use es_store_memory::{MemoryProjection, MemoryStore};
 use uuid::Uuid;
@@ -203,4 +205,40 @@ pub(crate) async fn train(app: &Application, number: u128, trick: &str) -> es_co
         .update(dog(number), |dog: &mut Dog| dog.add_trick(trick))
         .await;
     updated.expect("it works").position.expect("it works")
+}
+
+/// A follower that asks for its lease, and where it stands, elsewhere than it writes: in front of it.
+pub(crate) struct Behind<F> {
+    pub(crate) front: Arc<dyn Store>,
+    pub(crate) follower: F,
+}
+
+impl<F: Follower> Follower for Behind<F> {
+    fn name(&self) -> &str {
+        self.follower.name()
+    }
+
+    fn filter(&self) -> Filter {
+        self.follower.filter()
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.front)
+    }
+
+    fn revision(&self) -> u32 {
+        self.follower.revision()
+    }
+
+    fn settings(&self) -> Settings {
+        self.follower.settings()
+    }
+
+    fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        self.follower.prepare(output)
+    }
+
+    fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
+        self.follower.handle(batch)
+    }
 }
