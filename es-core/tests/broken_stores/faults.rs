@@ -134,6 +134,7 @@ faults! {
     PlacesNobody: of_a_follower_that_is_forgotten_its_epoch_and_what_was_dropped_are_kept
         | who_put_a_follower_somewhere_is_on_record,
     ForgetsWhoPlaced: who_put_a_follower_somewhere_is_on_record,
+    TellsOfTheLastDroppedFirst: what_is_parked_waits_in_order_and_leaves_a_record_when_dropped,
     ForgetsWhoDropped: what_is_parked_waits_in_order_and_leaves_a_record_when_dropped,
     KeepsHalfABatch: an_effect_and_its_checkpoint_become_visible_together,
     ShowsWhatIsBuilt: two_revisions_stand_beside_each_other_until_one_takes_the_place,

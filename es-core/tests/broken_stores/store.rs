@@ -299,6 +299,11 @@ impl Intercept for Broken {
         Box::pin(async move {
             match self.fault {
                 ForgetsWhoDropped => Ok(Vec::new()),
+                TellsOfTheLastDroppedFirst => {
+                    let mut dropped = self.store.dropped(&self.kept_for(follower)).await?;
+                    dropped.reverse();
+                    Ok(dropped)
+                }
                 _ => self.store.dropped(&self.kept_for(follower)).await,
             }
         })

@@ -504,14 +504,23 @@ pub async fn what_is_parked_waits_in_order_and_leaves_a_record_when_dropped<H: H
     }
     let dropped = store.decide(&follower(), &two, drop_it(5)).await;
     dropped.expect("it is the first of its stream");
+    let dropped = store.decide(&follower(), &one, drop_it(4)).await;
+    dropped.expect("it is the first of its stream by now");
     let store = reopened("law 29", &mut harness, store).await;
     let known = store.followers().await.expect("it can be read");
     assert_eq!(known, [follower()], "nobody else has anything here");
-    assert_eq!(parked(&store).await, [all[1], all[3]]);
+    assert_eq!(parked(&store).await, [all[3]]);
     let dropped = store.dropped(&follower()).await.expect("it can be read");
-    assert_eq!(dropped.len(), 1);
-    let dropped = &dropped[0];
-    assert_eq!((&dropped.stream, dropped.position.get()), (&two, 5));
+    let told = dropped
+        .iter()
+        .map(|dropped| (&dropped.stream, dropped.position.get()));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [(&one, 4), (&two, 5)],
+        "in the order of positions, whichever was dropped first"
+    );
+    assert_eq!(dropped[0].failure, None, "it only waited");
+    let dropped = &dropped[1];
     assert_eq!(dropped.failure.as_deref(), Some("it \"failed\" 🐕"));
     assert_eq!(
         (&*dropped.by, &*dropped.reason),
