@@ -185,6 +185,32 @@ fn views_and_triggers_of_a_projection_go_with_its_tables() {
 }
 
 #[test]
+fn a_view_of_the_users_own_shows_what_took_the_place_of_what_it_was_written_for() {
+    block_on(async {
+        let kennel = File::new().await;
+        kennel.trained(1, &["sit"]).await;
+        let system = kennel.system::<1>();
+        system.settle().await.unwrap();
+        let view = "CREATE VIEW mine AS SELECT * FROM wall";
+        kennel.execute(view).await;
+        system.follower("wall").rebuild().await.unwrap();
+        kennel.trained(2, &["bow"]).await;
+        system.settle().await.unwrap();
+        assert_eq!(kennel.rows("mine").await.len(), 2);
+        assert_eq!(kennel.rows("mine").await, kennel.rows("wall").await);
+
+        kennel.system::<2>().settle().await.unwrap();
+        let rows = kennel.rows("mine").await;
+        assert!(rows.iter().all(|(_, _, revision)| *revision == 2));
+        assert_eq!(rows.len(), 2);
+        let reader = Connection::open(&kennel.path).unwrap();
+        let written = "SELECT sql FROM sqlite_schema WHERE name = 'mine'";
+        let written = reader.query_row(written, (), |row| row.get::<_, String>(0));
+        assert_eq!(written.unwrap(), view);
+    });
+}
+
+#[test]
 fn a_table_of_somebody_elses_is_not_dropped_for_what_was_never_made() {
     block_on(async {
         let kennel = File::new().await;
