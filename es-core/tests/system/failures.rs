@@ -270,6 +270,54 @@ fn a_rebuild_that_failed_keeps_nobody_from_following() {
     });
 }
 
+/// Counts tricks where somebody else is faster, a few times.
+struct Interfered {
+    office: Application,
+    times: u32,
+}
+
+impl ProcessManager for Interfered {
+    const NAME: &'static str = "interfered";
+    type Events = DogEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<DogEvent>,
+        work: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        let id = event.stream.id;
+        let found = work.find::<Certificate>(id).await?;
+        let mut certificate = found.ok_or("it was opened before")?;
+        if let Some(left) = self.times.checked_sub(1) {
+            self.times = left;
+            self.office.update(id, Certificate::count).await?;
+        }
+        certificate.count();
+        work.save(certificate);
+        Ok(())
+    }
+}
+
+#[test]
+fn who_is_not_as_fast_as_others_a_few_times_has_not_failed() {
+    block_on(async {
+        let ((_, app), (_, office)) = (application("school"), application("office"));
+        office.save(&mut Certificate::open(dog(1))).await.unwrap();
+        let times = 3;
+        let interfered = Interfered {
+            office: office.clone(),
+            times,
+        };
+        let interfered = interfered.onto(&office);
+        let interfered = interfered.on_failure(OnFailure::stop().retries(0));
+        let system = System::new("school").follow(&app, interfered);
+        trained(&app, 1, &["sit"]).await;
+        system.settle().await.unwrap();
+        let certificate = office.get::<Certificate>(dog(1)).await.unwrap();
+        assert_eq!(certificate.tricks, 2 + times);
+    });
+}
+
 /// Copies each trick into a stream of its own.
 struct Copying;
 
