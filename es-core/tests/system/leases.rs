@@ -13,11 +13,11 @@ use es_core::{
 use es_store_memory::MemoryStore;
 use futures_timer::Delay;
 use pollster::block_on;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
-use crate::school::{Certificate, DogEvent, Wall, application, dog, train, trained};
+use crate::school::{Certificate, DogEvent, Wall, application, dog, stream, train, trained};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -340,10 +340,11 @@ fn a_step_for_which_the_store_is_away_says_so() {
     });
 }
 
-/// While it answers the first event, its lease ends, and another takes it.
+/// While it answers an event, its lease ends, and another takes it: once there is a clock.
 struct Overtaken {
     store: MemoryStore,
-    clock: Option<VirtualClock>,
+    clock: Arc<Mutex<Option<VirtualClock>>>,
+    fails: bool,
 }
 
 impl ProcessManager for Overtaken {
@@ -355,9 +356,13 @@ impl ProcessManager for Overtaken {
         event: Recorded<DogEvent>,
         work: &mut UnitOfWork,
     ) -> Result<(), BoxError> {
-        if let Some(clock) = self.clock.take() {
+        let clock = self.clock.lock().expect("nobody panics").take();
+        if let Some(clock) = clock {
             clock.advance(Duration::from_secs(60));
             self.store.lease(request("another")).await?;
+        }
+        if self.fails {
+            return Err("as a bug would".into());
         }
         work.save(Certificate::open(Uuid::from_u128(
             event.position.get().into(),
@@ -375,7 +380,8 @@ fn who_is_overtaken_while_it_reacts_writes_nothing_and_does_not_blame_the_event(
         let office = Application::builder(store.clone()).name("office").build();
         let overtaken = Overtaken {
             store: store.clone(),
-            clock: Some(clock.clone()),
+            clock: Arc::new(Mutex::new(Some(clock.clone()))),
+            fails: false,
         };
         let follower = overtaken.onto(&office);
         let follower = follower.on_failure(OnFailure::stop().retries(0));
@@ -389,6 +395,40 @@ fn who_is_overtaken_while_it_reacts_writes_nothing_and_does_not_blame_the_event(
         clock.advance(Duration::from_secs(60));
         system.settle().await.unwrap();
         assert_eq!(office.log().head().await.unwrap(), Position::from(3));
+    });
+}
+
+#[test]
+fn who_is_overtaken_while_it_fails_sets_nothing_aside() {
+    block_on(async {
+        for again in [false, true] {
+            let (_, school) = application("school");
+            trained(&school, 1, &["sit"]).await;
+            let (clock, store, _) = clocked();
+            let office = Application::builder(store.clone()).name("office").build();
+            let ends = Arc::new(Mutex::new(None));
+            let overtaken = Overtaken {
+                store: store.clone(),
+                clock: Arc::clone(&ends),
+                fails: true,
+            };
+            let follower = overtaken.onto(&office);
+            let follower = follower.on_failure(OnFailure::park().retries(0));
+            let system = System::new("school").follow(&school, follower);
+            let wall = system.follower("wall");
+            if again {
+                system.settle().await.unwrap();
+                wall.retry(&stream(1)).await.unwrap();
+            }
+            *ends.lock().unwrap() = Some(clock);
+            system.step().await.unwrap();
+            let status = wall.status().await.unwrap();
+            assert!(matches!(status.state, State::Fenced { .. }), "{status:?}");
+            let parked = wall.parked().await.unwrap();
+            let attempts: Vec<_> = parked.iter().map(|parked| parked.attempts).collect();
+            let before: &[u32] = if again { &[1, 0] } else { &[] };
+            assert_eq!(attempts, before, "again: {again}");
+        }
     });
 }
 
