@@ -159,6 +159,11 @@ async fn the_times_of_an_aggregate_are_those_of_its_own_events() -> Result<()> {
     );
 
     lamp.switch();
+    assert_eq!(
+        (lamp.created_at(), lamp.modified_at()),
+        (created, created),
+        "what is pending has no time yet"
+    );
     app.save(&mut lamp).await?;
     assert_eq!(lamp.created_at(), created);
     assert!(lamp.modified_at() > created);
@@ -173,6 +178,19 @@ async fn the_times_of_an_aggregate_are_those_of_its_own_events() -> Result<()> {
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();
     assert_eq!(since_1970.subsec_nanos() % 1_000, 0, "whole microseconds");
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_of_the_same_state_are_equal_only_as_the_same_one_at_the_same_version() -> Result<()> {
+    let app = app();
+    let [mut purse, other] = [5, 5].map(Purse::open);
+    assert_ne!(purse, other);
+    app.save(&mut purse).await?;
+    let before = app.get::<Purse>(purse.id()).await?;
+    assert_eq!(before, purse);
+    purse.put(0);
+    assert_ne!(before, purse);
     Ok(())
 }
 
