@@ -76,6 +76,20 @@ fn who_is_not_settled_in_time_is_named() {
 }
 
 #[test]
+fn one_that_a_newer_program_took_over_is_settled_once_that_is() {
+    block_on(async {
+        let (store, school) = application("school");
+        let older = System::new("older").follow(&school, store.project(Wall::default()));
+        let newer = System::new("newer").follow(&school, store.project(NewerWall));
+        trained(&school, 1, &["sit"]).await;
+        newer.settle().await.unwrap();
+        let stopped = older.settle().await.unwrap_err();
+        assert!(format!("{stopped:?}").contains("revision 2"), "{stopped:?}");
+        older.settled(PATIENCE).await.unwrap();
+    });
+}
+
+#[test]
 fn what_is_parked_is_settled_and_who_stopped_is_not() {
     block_on(async {
         for parks in [true, false] {
