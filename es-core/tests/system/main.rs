@@ -18,6 +18,5 @@ mod running;
 mod school;
 mod settled;
 mod stepping;
-mod traced;
 mod unknown;
 mod waiting;

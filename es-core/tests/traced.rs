@@ -1,6 +1,9 @@
 //! What is told by `tracing`, as its own subscriber writes it.
-use std::sync::Arc;
+//!
+//! Apart from all others, and one after the other: `tracing` keeps for the whole program what anybody listens to, and who begins just as another
+//! thread comes by a place for the first time may hear nothing of it.
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use es_core::system::OnFailure;
 use es_core::{Application, Follower, System};
@@ -10,8 +13,15 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::school::{Dog, Wall, application, dog, train, trained};
 
+#[allow(dead_code, reason = "others need more of it")]
+#[path = "system/school.rs"]
+mod school;
+
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// What is told, at all levels, while something is done on this thread.
 fn told(done: impl Future<Output = ()>) -> String {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let lines = tempfile::NamedTempFile::new().expect("a file");
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
