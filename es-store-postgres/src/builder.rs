@@ -134,8 +134,10 @@ impl PostgresStoreBuilder {
     /// How long a commit waits for the log while a transaction of somebody's own holds it; 10 s unless this is set. It is not stored then. As long
     /// is waited for who reads a table that is to be replaced, and not longer than a statement may take.
     ///
-    /// A session of this store whose transaction stands still for half as long, between 1 s and 10 s, is ended by the server: its host may be gone, and
-    /// with the log's lock it would hold up everybody else's commits. So say the same to all who write to the log.
+    /// A session that writes, and whose transaction stands still for half as long, between 1 s and 10 s, is ended by the server: its host may be gone,
+    /// and with the log's lock it would hold up everybody else's commits. So say the same to all who write to the log. Large payloads are allowed more
+    /// time, a second for each megabyte; and with projections inside of commits, whose handlers may await something, it is twice the
+    /// [statement time-out](Self::statement_timeout) and a second.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
         self

@@ -11,6 +11,7 @@ use deadpool_postgres::{
 use es_core::persistence::{BoxError, BoxFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Socket};
 
 use crate::OpenError;
@@ -33,6 +34,9 @@ const ASKED: u32 = 2;
 /// How long the server's system may leave unanswered what was sent, before the line counts as broken, unless the URL says it. That is a matter of the
 /// systems: a statement may take longer.
 const UNANSWERED: Duration = Duration::from_secs(20);
+
+/// How long an answer is awaited until it says something of the line that none comes.
+const TELLING: Duration = Duration::from_secs(1);
 
 /// What the driver has for [`QUIET`] where nothing is said.
 const QUIET_OF_THE_DRIVER: Duration = Duration::from_secs(2 * 60 * 60);
@@ -189,7 +193,7 @@ impl Connections {
             .post_create(Hook::async_fn(move |client: &mut ClientWrapper, _| {
                 let set = set.clone();
                 Box::pin(async move {
-                    let told = tokio::time::timeout(to_connect, client.batch_execute(&set));
+                    let told = tokio::time::timeout(to_connect, tell(client, &set));
                     let told = told.await.map_err(|_| HookError::message(NO_ANSWER))?;
                     told.map_err(HookError::Backend)
                 })
@@ -213,11 +217,23 @@ impl Connections {
         self.pool.status().max_size
     }
 
-    /// Gives up a connection that broke, or over which no answer came, and all that nobody uses: they are to the same server, by the same way, and
-    /// where packets vanish each would be found out by waiting.
-    pub(crate) fn give_up(&self, dead: Object) {
+    /// Gives up a connection that is lost, which was asked since then.
+    pub(crate) fn give_up(&self, dead: Object, fault: &Fault, since: Instant) {
         drop(Object::take(dead));
-        self.give_up_idle();
+        self.lost(fault, since);
+    }
+
+    /// Where an answer was awaited in vain for a while, gives up all connections that nobody uses, too: they are to the same server, by the same
+    /// way, and where packets vanish each would be found out by waiting. One whose end was told says nothing of others.
+    pub(crate) fn lost(&self, fault: &Fault, since: Instant) {
+        let is_of_the_line = match fault {
+            Fault::Silent => true,
+            Fault::Postgres(_) => fault.is_lost() && since.elapsed() > TELLING,
+            _ => false,
+        };
+        if is_of_the_line {
+            self.give_up_idle();
+        }
     }
 
     pub(crate) fn give_up_idle(&self) {
@@ -228,7 +244,7 @@ impl Connections {
     pub(crate) async fn writer(&self) -> Result<ClientWrapper, Fault> {
         let client = Object::take(self.reader().await?);
         if self.dialer.is_none() {
-            client.batch_execute(&self.session).await?;
+            tell(&client, &self.session).await?;
         }
         Ok(client)
     }
@@ -288,6 +304,13 @@ pub(crate) const LOOKED_AFTER: &str = "SELECT set_config(name, longest::text, fa
      AS wanted (name, longest) \
      WHERE current_setting(name, true)::int > longest OR (name = 'tcp_user_timeout' AND current_setting(name, true) = '0')";
 
+/// Tells a session what it is to do. A server that knows nothing of its end of the line is as good.
+async fn tell(client: &Client, session: &str) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(session).await?;
+    let _ = client.batch_execute(LOOKED_AFTER).await;
+    Ok(())
+}
+
 /// What each connection is told first. Statements are so simple that there is one right plan for each, which an empty table must not hide.
 ///
 /// What is one statement is a transaction by the session's defaults, and those of a role may be any: to write nothing, which half of the commits
@@ -305,7 +328,7 @@ fn session(settings: &PostgresStoreBuilder) -> String {
     format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED; \
          SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
-         SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; {LOOKED_AFTER}; \
+         SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
          SET enable_seqscan = off; SET enable_bitmapscan = off; \
          SET plan_cache_mode = force_generic_plan; SET jit = off; {commit}; COMMIT",
         milliseconds(settings.statement_timeout),

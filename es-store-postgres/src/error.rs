@@ -290,6 +290,9 @@ impl Fault {
             Some(&SqlState::QUERY_CANCELED) => {
                 "it took longer than the statement time-out; allow more time"
             }
+            Some(&SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT) => {
+                "its transaction stood still for longer than half of the lock time-out, or what it sent came too slowly; allow more time"
+            }
             Some(&SqlState::DISK_FULL) => "the server's disk is full; make room",
             Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => TAKES_NO_WRITES,
             Some(&SqlState::FEATURE_NOT_SUPPORTED) if is_of_a_standby(error) => TAKES_NO_WRITES,

@@ -48,13 +48,14 @@
 //! stays away for longer than a second or two it is answered by [`Unavailable`](es_core::persistence::AppendError::Unavailable): sent again under
 //! its id it is stored once. Readers ask again on another connection.
 //!
-//! A line whose packets vanish, because a firewall forgot it or a host is gone, says nothing. The client's system asks over it after 10 s of quiet, and
-//! it counts as broken once something was not received for 20 s; the URL may say otherwise: `keepalives_idle`, `keepalives_interval`,
-//! `keepalives_retries` and `tcp_user_timeout`, which is in seconds here. What was received and is not answered is given up after twice the statement
-//! time-out and a second. The server is told to look after its end within two minutes (`tcp_keepalives_idle` and the like), unless it does so sooner by
+//! A line whose packets vanish, because a firewall forgot it or a host is gone, says nothing. The client's system asks over it after 10 s of quiet, and,
+//! on Linux, it counts as broken once something was not received for 20 s; the URL may say otherwise: `keepalives_idle`, `keepalives_interval`,
+//! `keepalives_retries` (where there is no `tcp_user_timeout`) and `tcp_user_timeout`, which is in seconds here. What is not answered is given up after
+//! twice the statement time-out and a second. The server is told to look after its end within two minutes (`tcp_keepalives_idle` and the like), unless it does so sooner by
 //! itself: until then the sessions of a host that vanished count among its `max_connections`. And it is told to end a session whose transaction
-//! stands still for half of the lock time-out, 10 s at most (`idle_in_transaction_session_timeout`): a host that vanishes, or is frozen, with the lock of
-//! the log keeps it for no longer. In a pool of yours, and for [transactions of yours](PostgresStore::commit_with), all of this is yours to say.
+//! stands still for half of the [lock time-out](PostgresStoreBuilder::lock_timeout), 10 s at most (`idle_in_transaction_session_timeout`): a host that
+//! vanishes, or is frozen, with the lock of the log keeps it for no longer, but where projections run inside of its commits. How the connections of a
+//! pool of yours are looked after is yours to say, and so is all of it for [transactions of yours](PostgresStore::commit_with).
 //!
 //! # On a standby
 //!
@@ -73,7 +74,9 @@
 //! prepared statements for its clients (`max_prepared_statements`, from PgBouncer 1.21), or else nothing works. There `LISTEN` does not work either, so what other processes commit is found once a second;
 //! nor do the settings of a session arrive where they should: say time-outs, `idle_in_transaction_session_timeout` among them, `synchronous_commit`,
 //! `enable_seqscan = off`, `enable_bitmapscan = off`, `jit = off` and `plan_cache_mode = force_generic_plan` to the role (`ALTER ROLE .. SET`), and do
-//! not use [`Durability`] there; nor can a projection name its tables without a schema. Connecting past such a proxy is simpler: a process has few connections.
+//! not use [`Durability`] there. What a session is told may arrive at others of the same user and database, and end their
+//! transactions that stand still: give the store a user of its own. Nor can a projection name its tables without a schema. Connecting past such a
+//! proxy is simpler: a process has few connections.
 //!
 //! # Features
 //!

@@ -25,7 +25,8 @@ pub(crate) async fn listen(dialer: Dialer, channel: String, own: String, changed
         if let Ok(Ok((client, mut line))) = dialled.await {
             let statement = format!("LISTEN {channel}");
             let mut asking = pin!(async {
-                client.batch_execute(LOOKED_AFTER).await?;
+                // A server that knows nothing of it is as good.
+                let _ = client.batch_execute(LOOKED_AFTER).await;
                 client.batch_execute(&statement).await
             });
             let mut listening = false;

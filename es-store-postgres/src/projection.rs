@@ -95,8 +95,8 @@ pub trait PostgresProjection: Projection {
     /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too. What asks for none, as a table that the program
     /// makes itself, is not built anew. A name that is taken is refused, whatever `IF NOT EXISTS` says.
     ///
-    /// The server ends a session whose transaction stands still for longer than 10 s, inside of commits for half of the
-    /// [lock time-out](crate::PostgresStoreBuilder::lock_timeout), and each statement has the statement time-out; nothing else bounds it.
+    /// The server ends a session whose transaction stands still for longer than 10 s, inside of commits for twice
+    /// the statement time-out, and each statement has the statement time-out; nothing else bounds it.
     ///
     /// What takes the place of other tables has the rights that are granted here, and views on them are made here or not at all: Postgres drops
     /// no table that a view of somebody else's needs.
@@ -115,8 +115,8 @@ pub trait PostgresProjection: Projection {
     ///
     /// It may be called again for an event whose transaction was rolled back, and be broken off where another follows by now, so what is in `self`
     /// must not depend on what was seen before. The
-    /// server ends a session whose transaction stands still for longer than 10 s, inside of commits for half of the
-    /// [lock time-out](crate::PostgresStoreBuilder::lock_timeout), and one call takes no longer than twice the statement time-out.
+    /// server ends a session whose transaction stands still for longer than 10 s, inside of commits for twice
+    /// the statement time-out, and one call takes no longer than that either.
     ///
     /// # Errors
     /// Whatever is in the way; the transaction is rolled back. A call that takes longer fails too, and so does the event that a constraint refuses

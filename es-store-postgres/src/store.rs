@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use crate::builder::{PostgresStoreBuilder, Server, config, split_schema};
-use crate::connection::{Connections, in_time, patience};
+use crate::connection::{Connections, in_time, patience, standstill};
 use crate::error::{Fault, not_kept, unreadable};
 use crate::inline::Inline;
 use crate::listen::listen;
@@ -71,13 +71,14 @@ macro_rules! reading {
         let mut dead = 0;
         loop {
             let $client = shared.reader().await?;
+            let since = ::tokio::time::Instant::now();
             match in_time(shared.patience, $read).await {
                 Err(Fault::Silent) => {
-                    shared.connections.give_up($client);
+                    shared.connections.give_up($client, &Fault::Silent, since);
                     break Err(Fault::Silent);
                 }
                 Err(fault @ Fault::Postgres(_)) if fault.is_lost() => {
-                    shared.connections.give_up($client);
+                    shared.connections.give_up($client, &fault, since);
                     dead += 1;
                     if dead > shared.connections.most() {
                         break Err(fault);
@@ -96,6 +97,7 @@ macro_rules! altering {
         let mut dead = 0;
         loop {
             let mut client = shared.reader().await?;
+            let since = ::tokio::time::Instant::now();
             let mut sent = false;
             let altered = in_time(shared.patience, async {
                 let begun = client
@@ -113,7 +115,7 @@ macro_rules! altering {
             let Err(fault) = altered else { break altered };
             // Its transaction may be open still.
             match fault.is_lost() {
-                true => shared.connections.give_up(client),
+                true => shared.connections.give_up(client, &fault, since),
                 false => drop(Object::take(client)),
             }
             dead += 1;
@@ -180,6 +182,7 @@ impl PostgresStore {
             handle: handle.clone(),
             command: settings.migration_command.clone(),
             patience: patience(settings.statement_timeout),
+            standstill: standstill(settings.lock_timeout),
         };
         let writer = Writer::start(desk, &runtime);
         Ok(Self {
@@ -291,17 +294,18 @@ impl Shared {
             if self.ready.load(Ordering::Acquire) {
                 return Ok(client);
             }
+            let since = ::tokio::time::Instant::now();
             match in_time(self.patience, self.log().check(&**client)).await {
                 Ok(()) => {
                     self.ready.store(true, Ordering::Release);
                     return Ok(client);
                 }
                 Err(fault @ Fault::Postgres(_)) if fault.is_lost() => {
-                    self.connections.give_up(client);
+                    self.connections.give_up(client, &fault, since);
                 }
                 Err(fault) => {
                     if fault.is_lost() {
-                        self.connections.give_up(client);
+                        self.connections.give_up(client, &fault, since);
                     }
                     return Err(fault);
                 }
@@ -314,9 +318,9 @@ impl Shared {
         Ok(Object::take(self.reader().await?))
     }
 
-    /// Gives up the connections that nobody uses, where another was found dead.
-    pub(crate) fn give_up_idle(&self) {
-        self.connections.give_up_idle();
+    /// Takes note of a connection that is lost, which was asked since then.
+    pub(crate) fn lost(&self, fault: &Fault, since: tokio::time::Instant) {
+        self.connections.lost(fault, since);
     }
 
     /// Begins to listen, the first time.
@@ -382,14 +386,19 @@ impl EventStore for PostgresStore {
     ) -> BoxFuture<'a, Result<(), ReadError>> {
         let shared = &*self.shared;
         self.read(async move {
-            let mut shown = false;
-            reading!(shared, client, async {
-                // Nobody is shown an event twice.
-                if shown {
-                    return Err(Fault::Silent);
+            let (mut shown, mut broken) = (false, None);
+            let visited = reading!(shared, client, async {
+                let visited = reads::visit(&client, &shared.sql, stream, slice, visit, &mut shown);
+                match visited.await {
+                    // Nobody is shown an event twice.
+                    Err(fault) if shown => {
+                        broken = Some(fault);
+                        Ok(())
+                    }
+                    visited => visited,
                 }
-                reads::visit(&client, &shared.sql, stream, slice, visit, &mut shown).await
-            })
+            });
+            broken.map_or(visited, Err)
         })
     }
 

@@ -72,6 +72,8 @@ pub(crate) struct Desk {
     pub(crate) handle: String,
     pub(crate) command: String,
     pub(crate) patience: Duration,
+    /// How long a transaction may stand still under the log's lock.
+    pub(crate) standstill: Duration,
 }
 
 impl Writer {

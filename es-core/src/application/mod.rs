@@ -49,7 +49,7 @@ pub use snapshots::{SnapshotError, SnapshotPolicy};
 pub use types::{AggregateType, FieldState, Story};
 pub use update::{Decision, Subject, UpdateError, UpdateResult, Updated};
 pub use wait::WaitError;
-pub(crate) use wait::{SILENT, answered, why_stopped};
+pub(crate) use wait::{SILENT, TimeOut, answered, why_stopped};
 pub use work::UnitOfWork;
 
 use crate::domain::{Aggregate, Outcome, Position, StreamId, Version};
@@ -275,7 +275,7 @@ impl Application {
     /// ```
     ///
     /// Only a command that stores events uses up its key, which is kept as long as they are: it is the id of their [commit](CommitId). One that is
-    /// refused, or records nothing, is decided afresh the next time. That is said of this call: one before it that got no answer may still be stored,
+    /// refused, or records nothing, is decided afresh the next time. It holds in the log of this application; another may do the same under the same key. That is said of this call: one before it that got no answer may still be stored,
     /// so let `decide` depend on nothing but the aggregate and the command. Where the answer is [`SaveError::Unknown`], give it again under the same
     /// key, from whichever process.
     ///

@@ -77,7 +77,7 @@ impl Once {
         self.decide(S::streams(&id), decide)
     }
 
-    /// As [`Application::update_all`], once.
+    /// As [`Application::update_all`], once. The ids follow from the command, and not from a query, which may give others the next time.
     ///
     /// # Errors
     /// Those of [`Application::update_all`], and [`SaveError::KeyTaken`].

@@ -1,5 +1,6 @@
 //! Waiting until a follower has seen what was written.
-use std::pin::pin;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_lite::future;
@@ -29,7 +30,7 @@ pub enum WaitError {
         /// What keeps it in this process, or why it stopped elsewhere, in words; nothing where that is not known.
         state: Option<String>,
     },
-    /// The follower has seen everything, but is not done, or its store does not say whether it is.
+    /// The follower has seen everything, but is not done; or its store, or the log that it follows, does not say whether it is.
     #[error("{follower} is not done after {waited:?}: {what}; is it running?")]
     Unsettled {
         /// The follower.
@@ -68,24 +69,16 @@ pub(super) async fn wait_for(
     awaited: Position,
     at_most: Duration,
 ) -> Result<Position, WaitError> {
-    let (mut time_out, mut is_over) = (pin!(repository.sleep(at_most)), false);
+    let mut time_out = TimeOut::new(repository.sleep(at_most));
     // Whoever gives no time is told as well where it stands.
-    let late = async {
-        time_out.as_mut().await;
-        is_over = true;
-        SystemClock.sleep(AT_MOST).await;
-        Ok(None)
-    };
-    let first = async { repository.checkpoint(&follower).await.map(Some) };
-    let Some(mut reached) = future::or(first, late).await? else {
-        return Err(WaitError::TimedOut {
-            state: Some(SILENT.to_owned()),
+    let Some(first) = answered(&mut time_out, repository.checkpoint(&follower)).await else {
+        return Err(WaitError::Unsettled {
             follower,
-            awaited,
-            reached: Position::START,
             waited: at_most,
+            what: SILENT.to_owned(),
         });
     };
+    let mut reached = first?;
     if reached >= awaited {
         return Ok(reached);
     }
@@ -101,9 +94,7 @@ pub(super) async fn wait_for(
             }
         },
         async {
-            if !is_over {
-                time_out.await;
-            }
+            time_out.await;
             Ok(false)
         },
     );
@@ -123,9 +114,30 @@ pub(super) async fn wait_for(
 /// What is told of a store that did not answer in time.
 pub(crate) const SILENT: &str = "its store does not answer";
 
+/// Ends when a time is out, and stays so however often it is asked.
+pub(crate) struct TimeOut<'a>(Option<BoxFuture<'a, ()>>);
+
+impl<'a> TimeOut<'a> {
+    pub(crate) const fn new(sleep: BoxFuture<'a, ()>) -> Self {
+        Self(Some(sleep))
+    }
+}
+
+impl Future for TimeOut<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(sleep) = &mut self.0 {
+            ready!(sleep.as_mut().poll(context));
+            self.0 = None;
+        }
+        Poll::Ready(())
+    }
+}
+
 /// What a store answers before the time is out, or a moment later; `None` where it does not.
 pub(crate) async fn answered<T>(
-    time_out: &mut BoxFuture<'_, ()>,
+    time_out: &mut TimeOut<'_>,
     answer: impl Future<Output = T>,
 ) -> Option<T> {
     let late = async {

@@ -8,11 +8,9 @@ use futures_lite::future;
 use super::engine::{FORGOTTEN, followed_into};
 use super::followed::Followed;
 use super::{FollowError, State, Status, StopReason};
-use crate::application::{Result, SILENT, WaitError, answered, why_stopped};
+use crate::application::{Result, SILENT, TimeOut, WaitError, answered, why_stopped};
 use crate::domain::{Position, StreamId};
-use crate::persistence::{
-    BoxFuture, Dropped, Filter, Parked, ReadError, Span, Standing, Stopped, Verdict,
-};
+use crate::persistence::{Dropped, Filter, Parked, ReadError, Span, Standing, Stopped, Verdict};
 
 /// After how long somebody who waits looks whether something changed.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -116,12 +114,12 @@ impl FollowerHandle {
     ) -> Result<Position> {
         let awaited = position.into().unwrap_or_default();
         let followed = self.followed()?;
-        let mut time_out = followed.clock.sleep(at_most);
+        let mut time_out = TimeOut::new(followed.clock.sleep(at_most));
         let reached = reached(followed, awaited, &mut time_out, at_most).await?;
         let follower = followed.id.clone();
         let parked = followed.store.parked(&followed.id);
         let Some(parked) = answered(&mut time_out, parked).await else {
-            let what = format!("it saw position {reached}, and {SILENT} whether it set that aside");
+            let what = format!("it saw position {reached}; whether it set that aside, {SILENT}");
             return Err(unsettled(followed, at_most, what).into());
         };
         let parked = parked.map_err(|source| unread(followed, source))?;
@@ -241,10 +239,16 @@ impl fmt::Debug for FollowerHandle {
 pub(super) async fn reached(
     followed: &Followed,
     awaited: Position,
-    time_out: &mut BoxFuture<'_, ()>,
+    time_out: &mut TimeOut<'_>,
     at_most: Duration,
 ) -> Result<Position> {
-    let mut reached = Position::START;
+    // Whoever gives no time is told as well where it stands.
+    let first = answered(time_out, followed.store.checkpoint(&followed.id)).await;
+    let first = first.ok_or_else(|| unsettled(followed, at_most, SILENT.to_owned()))?;
+    let mut reached = first.map_err(|source| unread(followed, source))?;
+    if reached >= awaited {
+        return Ok(reached);
+    }
     let ended = future::or(
         async {
             loop {

@@ -9,8 +9,8 @@ use super::handle::{LOOK_AGAIN, reached, unread, unsettled};
 use super::state::State;
 use super::steps::stopped;
 use super::{FollowError, StopReason, System};
-use crate::application::{Result, SILENT, answered};
-use crate::persistence::{BoxFuture, Clock, ReadError, SystemClock};
+use crate::application::{Result, SILENT, TimeOut, answered};
+use crate::persistence::{Clock, ReadError, SystemClock};
 
 impl System {
     /// Waits until every follower has seen all that there is, and all that came of that: until nothing is under way in a system that
@@ -37,13 +37,14 @@ impl System {
     /// as one stopped in this system for a reason that somebody has to mend, as [`Error::Follow`](crate::Error::Follow);
     /// [`Error::Log`](crate::Error::Log) where the end of a log cannot be read.
     pub async fn settled(&self, at_most: Duration) -> Result<()> {
-        let mut time_out = SystemClock.sleep(at_most);
+        let mut time_out = TimeOut::new(SystemClock.sleep(at_most));
         let mut seen = Vec::new();
         loop {
             let mut heads = Vec::with_capacity(self.followed.len());
             for followed in &self.followed {
                 let head = answered(&mut time_out, followed.log.head()).await;
-                let silent = || unsettled(followed, at_most, SILENT.to_owned());
+                let what = "the log that it follows does not answer";
+                let silent = || unsettled(followed, at_most, what.to_owned());
                 heads.push(head.ok_or_else(silent)??);
             }
             for (followed, head) in self.followed.iter().zip(&heads) {
@@ -64,7 +65,7 @@ impl System {
 /// Waits until a follower has nothing to do beside what comes.
 async fn finished(
     followed: &Followed,
-    time_out: &mut BoxFuture<'_, ()>,
+    time_out: &mut TimeOut<'_>,
     at_most: Duration,
 ) -> Result<()> {
     loop {

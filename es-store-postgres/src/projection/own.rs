@@ -68,6 +68,7 @@ macro_rules! with_own {
         let mut attempts = 0;
         loop {
             attempts += 1;
+            let since = tokio::time::Instant::now();
             let connected = match $kept.take() {
                 Some(own) if !own.client.is_closed() => Ok(own),
                 _ => $crate::connection::in_time($shared.patience, $crate::projection::own::Own::connect($shared)).await,
@@ -92,8 +93,8 @@ macro_rules! with_own {
                     }
                 }
             };
-            if undone.is_of_the_line() {
-                $shared.give_up_idle();
+            if let $crate::projection::own::Undone::Fault(fault) = &undone {
+                $shared.lost(fault, since);
             }
             if let Some(error) = undone.given_up(attempts) {
                 break Err(error);
@@ -127,11 +128,6 @@ impl<E: Into<Fault>> From<E> for Undone {
 }
 
 impl Undone {
-    /// Whether the connection is dead, or as good as dead.
-    pub(super) fn is_of_the_line(&self) -> bool {
-        matches!(self, Self::Fault(fault) if fault.is_lost())
-    }
-
     /// Why it is not tried again, after so many attempts.
     pub(super) fn given_up(self, attempts: u32) -> Option<HandleError> {
         let may_try_again = attempts < ATTEMPTS;

@@ -19,7 +19,7 @@ use tracing::{Instrument, debug, debug_span, warn};
 use super::hand::{Hand, Pen, Place};
 use super::{Asked, Desk, Job, TRACED, has_events, size};
 use crate::commit;
-use crate::connection::in_time;
+use crate::connection::{in_time, milliseconds};
 use crate::error::{Fault, not_committed};
 use crate::inline::{Inside, Session};
 use crate::projection::own::begin;
@@ -36,6 +36,9 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// How long a group waits for those who were answered before; 100 µs bring no more.
 const MOMENT: Duration = Duration::from_micros(30);
+
+/// What is sent in less is not allowed more time for it.
+const QUICK: Duration = Duration::from_secs(1);
 
 /// How often a group is tried that Postgres gave up for the sake of another.
 const ATTEMPTS: u32 = 3;
@@ -141,6 +144,7 @@ impl Work {
         let mut answered = Some(group.len());
         let mut parts = vec![group];
         let mut given_up = 0;
+        let mut since = Instant::now();
         while let Some(mut part) = parts.pop() {
             // What is parked is looked at once for each transaction.
             let mut parking = (0..part.len()).filter(|place| commit::parks(&part[*place].commit));
@@ -150,6 +154,7 @@ impl Work {
             let stored = match failed.take() {
                 Some(fault) => Err(fault),
                 None => {
+                    since = Instant::now();
                     let span = debug_span!(target: TRACED, "commit_group", jobs = part.len());
                     self.store(&part, false).instrument(span).await
                 }
@@ -167,6 +172,7 @@ impl Work {
                 Err(fault) => fault,
             };
             if fault.is_lost() {
+                self.desk.connections.lost(&fault, since);
                 self.settle(part, fault).await;
             } else if fault.is_passing() && given_up < ATTEMPTS {
                 given_up += 1;
@@ -199,7 +205,10 @@ impl Work {
         let patience = self.desk.patience;
         let session = in_time(patience, session(kept, &**client, &self.desk)).await?;
         let transaction = in_time(patience, begin(client)).await?;
-        in_time(patience, locked.lock(&*transaction)).await?;
+        let allowed = may_stand_still(patience);
+        let allow = async { Ok::<_, Fault>(transaction.batch_execute(&allowed).await?) };
+        let lock = async { tokio::try_join!(biased; allow, locked.lock(&*transaction)) };
+        in_time(patience, lock).await?;
         inside.catch_up(&transaction, session).await?;
         let follower = inside.follower().clone();
         let before = self.desk.inline.put(inside).await;
@@ -219,7 +228,6 @@ impl Work {
     /// before anything is written. What the lost one had not done by then it cannot do any more: the log ends elsewhere.
     async fn settle(&mut self, mut part: Vec<Job>, mut fault: Fault) {
         warned(&fault, "connection lost, finding out what is committed");
-        self.desk.connections.give_up_idle();
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(5);
         loop {
@@ -282,11 +290,13 @@ impl Work {
                 Pen::new(client, sql).await
             };
             match in_time(self.desk.patience, pen).await {
-                // The pool may have several that are dead.
-                Err(fault @ (Fault::Silent | Fault::Postgres(_)))
-                    if fault.is_lost() && attempts > 0 =>
-                {
+                // The next one is new.
+                Err(Fault::Silent) if attempts > 0 => {
                     connections.give_up_idle();
+                    attempts = 0;
+                }
+                // The pool may have several that are dead.
+                Err(fault @ Fault::Postgres(_)) if fault.is_lost() && attempts > 0 => {
                     attempts -= 1;
                 }
                 pen => return pen,
@@ -371,10 +381,12 @@ impl Work {
         metadata: &[Option<String>],
     ) -> Result<(Vec<Result<Committed, AppendError>>, bool), Fault> {
         let client = &*pen.client;
-        let begin = async {
-            let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-            Ok::<_, Fault>(client.batch_execute(begin).await?)
-        };
+        let sent = sent_in(commits);
+        let mut begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE".to_owned();
+        if sent > QUICK {
+            begin = format!("{begin}; {}", may_stand_still(self.desk.standstill + sent));
+        }
+        let begin = async { Ok::<_, Fault>(client.batch_execute(&begin).await?) };
         let known = pen.locked.read(client, &self.desk.sql, commits);
         let ((), known) = tokio::try_join!(biased; begin, known)?;
         self.hand.undisturbed = self.hand.end.is_none_or(|end| end == known.end);
@@ -404,8 +416,12 @@ impl Work {
         } = pen;
         let session = in_time(patience, session(kept, &**client, desk)).await?;
         let transaction = in_time(patience, begin(client)).await?;
+        // Handlers may await something else meanwhile, which ends by the same time.
+        let allowed = may_stand_still(patience + sent_in(commits));
         let verdict = in_time(patience, async {
-            let known = locked.read(&*transaction, sql, commits).await?;
+            let allow = async { Ok(transaction.batch_execute(&allowed).await?) };
+            let known = locked.read(&*transaction, sql, commits);
+            let ((), known) = tokio::try_join!(biased; allow, known)?;
             let verdict = commit::judge(known, commits, metadata);
             locked.park(&*transaction, sql, &verdict).await?;
             let write = locked.write(&*transaction, &verdict, &desk.handle);
@@ -435,6 +451,20 @@ impl Drop for Work {
         self.waiting.close();
         while self.waiting.try_recv().is_ok() {}
     }
+}
+
+/// To the server, a transaction stands still until all of the next statement is there, however long that takes.
+fn may_stand_still(at_most: Duration) -> String {
+    format!(
+        "SET LOCAL idle_in_transaction_session_timeout = {}",
+        milliseconds(at_most)
+    )
+}
+
+/// How long the payloads take over a slow line, of a megabyte a second.
+fn sent_in(commits: &[&Commit]) -> Duration {
+    let bytes: usize = commits.iter().map(|commit| size(commit)).sum();
+    Duration::from_micros(u64::try_from(bytes).unwrap_or(u64::MAX))
 }
 
 fn warned(fault: &Fault, what: &str) {

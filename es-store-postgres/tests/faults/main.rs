@@ -43,6 +43,10 @@ const FAULTS: &[Fault] = &[
         locks::who_vanishes_with_the_log_keeps_it_for_a_moment_alone,
     ),
     (
+        "a large commit over a slow line is stored under the lock",
+        locks::a_large_commit_over_a_slow_line_is_stored_under_the_lock,
+    ),
+    (
         "a server that does not answer is given up",
         locks::a_server_that_does_not_answer_is_given_up,
     ),

@@ -2,7 +2,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use es_core::persistence::{AppendError, CommitId, EventStore};
@@ -153,6 +153,8 @@ pub(crate) struct Line {
     /// Bytes that pass still, from the client and from the server; without end where it is negative.
     passing: Arc<[AtomicI64; 2]>,
     passed: Arc<[AtomicUsize; 2]>,
+    /// How many milliseconds each piece takes from the client.
+    pace: Arc<AtomicU64>,
 }
 
 impl Line {
@@ -167,11 +169,13 @@ impl Line {
         let passing: Arc<[AtomicI64; 2]> = Arc::new([AtomicI64::new(-1), AtomicI64::new(-1)]);
         let passed: Arc<[AtomicUsize; 2]> = Arc::default();
         let (passes, counts) = (Arc::clone(&passing), Arc::clone(&passed));
+        let pace: Arc<AtomicU64> = Arc::default();
+        let paced = Arc::clone(&pace);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (passing, passed) = (Arc::clone(&passes), Arc::clone(&counts));
                 let place = counted.fetch_add(1, Ordering::SeqCst);
-                let without = without.clone();
+                let (without, paced) = (without.clone(), Arc::clone(&paced));
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else {
                         return;
@@ -182,8 +186,8 @@ impl Line {
                     let (forgotten, deaf) = (|| is_without(0), || is_without(0) || is_without(1));
                     // Both directions break with the one that ends first.
                     tokio::select! {
-                        _ = pass(client.0, server.1, &passing, &passed, 0, &forgotten) => {}
-                        _ = pass(server.0, client.1, &passing, &passed, 1, &deaf) => {}
+                        _ = pass(client.0, server.1, &passing, &passed, 0, &forgotten, Some(&paced)) => {}
+                        _ = pass(server.0, client.1, &passing, &passed, 1, &deaf, None) => {}
                     }
                 });
             }
@@ -195,7 +199,13 @@ impl Line {
             forgotten,
             passing,
             passed,
+            pace,
         }
+    }
+
+    /// Has each piece of 8 KiB from the client take so many milliseconds.
+    pub(crate) fn slow_down(&self, pace: u64) {
+        self.pace.store(pace, Ordering::SeqCst);
     }
 
     /// What the server says over the connections that there are does not arrive any more.
@@ -227,6 +237,7 @@ async fn pass(
     passed: &[AtomicUsize; 2],
     direction: usize,
     vanishes: &(dyn Fn() -> bool + Sync),
+    pace: Option<&AtomicU64>,
 ) -> io::Result<()> {
     let mut bytes = [0; 8192];
     loop {
@@ -250,6 +261,10 @@ async fn pass(
             passing[direction].fetch_sub(i64::try_from(read).unwrap_or(0), Ordering::SeqCst);
         }
         to.write_all(&bytes[..read]).await?;
+        match pace.map_or(0, |pace| pace.load(Ordering::SeqCst)) {
+            0 => {}
+            pace => tokio::time::sleep(Duration::from_millis(pace)).await,
+        }
     }
 }
 

@@ -64,6 +64,7 @@ impl<const REVISION: u32> PostgresProjection for Wall<REVISION> {
                 return Ok(());
             }
             "endless" => std::future::pending::<()>().await,
+            "awaited" | "awaited too" => tokio::time::sleep(Duration::from_millis(1_500)).await,
             _ => {}
         }
         let position = i64::try_from(event.position.get())?;
@@ -142,6 +143,22 @@ fn is_refused(refused: &Error) -> bool {
         return false;
     };
     projection == "wall"
+}
+
+/// Its transaction stands still meanwhile, for longer than one without projections may.
+#[tokio::test]
+async fn a_handler_may_await_something_else() {
+    let kennel = kennel().await;
+    let builder = PostgresStore::builder(kennel.log.url()).schema(kennel.log.schema());
+    let store = builder.lock_timeout(Duration::from_secs(2)).connect().await;
+    let store = store.unwrap();
+    let app = Application::builder(store.clone()).name("kennel").build();
+    app.save(&mut dog(1, &["awaited"])).await.unwrap();
+    store.inline(&app, Wall::<1>::default()).await.unwrap();
+    app.save(&mut dog(2, &["awaited too", "sit"]))
+        .await
+        .unwrap();
+    assert_eq!(kennel.tricks().await, ["awaited", "awaited too", "sit"]);
 }
 
 #[tokio::test]

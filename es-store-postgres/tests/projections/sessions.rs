@@ -337,11 +337,15 @@ impl PostgresProjection for Told {
 async fn the_server_is_told_to_look_after_its_end_of_a_line() {
     let kennel = Schema::new().await;
     for (dog, said, told) in [
-        (1, "", ["60", "10", "6", "120000"]),
+        (
+            1,
+            "&options=-c%20tcp_keepalives_idle%3D7200%20-c%20tcp_keepalives_interval%3D75%20-c%20tcp_keepalives_count%3D9%20-c%20tcp_user_timeout%3D0",
+            ["60", "10", "6", "120000"],
+        ),
         // What it does sooner by itself stays so.
         (
             2,
-            "&options=-c%20tcp_keepalives_idle%3D20%20-c%20tcp_user_timeout%3D30000",
+            "&options=-c%20tcp_keepalives_idle%3D20%20-c%20tcp_keepalives_interval%3D75%20-c%20tcp_keepalives_count%3D9%20-c%20tcp_user_timeout%3D30000",
             ["20", "10", "6", "30000"],
         ),
     ] {

@@ -9,7 +9,7 @@ use super::{Engine, Goal, Run};
 use crate::application::size::Size;
 use crate::domain::Position;
 use crate::persistence::{
-    BoxFuture, Clock, Epoch, FollowerId, LeaseError, LeaseRequest, Standing, SystemClock,
+    BoxFuture, Clock, Epoch, FollowerId, LeaseError, LeaseRequest, Span, Standing, SystemClock,
 };
 use crate::system::StopReason;
 use crate::system::followed::Followed;
@@ -115,14 +115,15 @@ impl Engine<'_> {
     /// Takes the lease of what is to be made, and finds out where that stands.
     pub(super) async fn begin(&mut self) -> Result<(), Halt> {
         self.followed.app.check_owner().await?;
-        if self.cut_off {
-            // The lease may be kept elsewhere than the log: whoever cannot read that must not keep those away who can.
-            self.followed.app.log().head().await?;
-            self.cut_off = false;
-        }
         let live = &self.followed.id;
         let revision = self.followed.revision;
         let standing = self.store().standing(live).await?;
+        if self.cut_off {
+            // The lease may be kept elsewhere than the log: whoever cannot read what comes next must not keep those away who can.
+            let next = Span::after(standing.position).limit(FIRST);
+            self.followed.log.page(next).await?;
+            self.cut_off = false;
+        }
         if is_forgotten(self.followed, &standing).await? {
             // Without a lease: nothing is kept of it by that.
             let failure = FORGOTTEN.to_owned();
