@@ -9,7 +9,7 @@ use tokio_postgres::{Statement, Transaction};
 use uuid::Uuid;
 
 use super::PostgresProjection;
-use super::own::{Own, Undone, begin, is_of_the_moment};
+use super::own::{ENDLESS, Own, STANDSTILL, STOOD_STILL, Undone, begin, is_of_the_moment};
 use crate::connection::in_time;
 use crate::error::Fault;
 use crate::followers::{self, key};
@@ -206,6 +206,7 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
     }
 
     async fn one(&mut self, place: usize, record: &Record) -> Result<(), Undone> {
+        let started = Instant::now();
         let handled = in_time(self.patience, async {
             let handle = async {
                 let event = Recorded::of(record)?;
@@ -213,11 +214,20 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
             };
             Ok(within(self.work, handle).await)
         });
-        match handled.await {
+        let handled = handled.await;
+        let is_long = handled.is_ok() && started.elapsed() > STANDSTILL;
+        if is_long && self.transaction.client().is_closed() {
+            let why = STOOD_STILL;
+            return Err(Undone::Endless { place, why });
+        }
+        match handled {
             Ok(Ok(())) => Ok(()),
             Ok(Err(source)) if is_of_the_moment(&*source) => Err(Undone::Again(source)),
             Ok(Err(source)) => Err(Undone::Handle(HandleError::Event { place, source })),
-            Err(_) => Err(Undone::Endless { place }),
+            Err(_) => {
+                let why = ENDLESS;
+                Err(Undone::Endless { place, why })
+            }
         }
     }
 }

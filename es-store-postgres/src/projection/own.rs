@@ -1,5 +1,6 @@
 //! A follower's own connection: what is done over it, and done again where it broke.
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Transaction as Begun};
 use es_core::persistence::{AppendError, BoxError};
@@ -7,6 +8,7 @@ use es_core::system::HandleError;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{IsolationLevel, Statement};
 
+use crate::connection::milliseconds;
 use crate::error::{Fault, is_passing, not_committed};
 use crate::store::Shared;
 use crate::tables::Work;
@@ -31,10 +33,11 @@ impl Own {
         let sql = &shared.sql;
         // What the store says to its own sessions would spoil the plans of others' statements.
         client
-            .batch_execute(
+            .batch_execute(&format!(
                 "RESET enable_seqscan; RESET enable_bitmapscan; RESET plan_cache_mode; RESET jit; \
-                 SET idle_in_transaction_session_timeout = 10000",
-            )
+                 SET idle_in_transaction_session_timeout = {}",
+                milliseconds(STANDSTILL)
+            ))
             .await?;
         client.execute(FIRST, &[&sql.location.schema]).await?;
         Ok(Self {
@@ -115,11 +118,19 @@ pub(crate) enum Undone {
     Endless {
         /// The place of its event.
         place: usize,
+        /// What is said of it.
+        why: &'static str,
     },
 }
 
+/// How long a transaction of a follower's may stand still.
+pub(super) const STANDSTILL: Duration = Duration::from_secs(10);
+
 /// What is said of a handler that did not end.
-const ENDLESS: &str = "the handler took longer than the statement time-out allows; let it do less for one event, or allow more time";
+pub(super) const ENDLESS: &str = "the handler took longer than the statement time-out allows; let it do less for one event, or allow more time";
+
+/// What is said of one that left its transaction alone for so long that the server ended the session.
+pub(super) const STOOD_STILL: &str = "the handler left its transaction alone for longer than 10 s, so the server ended it; set a limit to what it awaits, or do that in a process manager";
 
 impl<E: Into<Fault>> From<E> for Undone {
     fn from(error: E) -> Self {
@@ -138,8 +149,8 @@ impl Undone {
             Self::Fault(fault) => Some(not_committed(fault).into()),
             Self::Refused(refused) => Some(refused.into()),
             Self::Handle(error) => Some(error),
-            Self::Endless { place } => {
-                let source = ENDLESS.into();
+            Self::Endless { place, why } => {
+                let source = why.into();
                 Some(HandleError::Event { place, source })
             }
         }

@@ -90,6 +90,10 @@ impl PostgresProjection for Endless {
     ) -> Result<(), BoxError> {
         match event.event {
             DogEvent::TrickAdded { trick } if trick == "endless" => std::future::pending().await,
+            DogEvent::TrickAdded { trick } if trick == "long" => {
+                tokio::time::sleep(Duration::from_millis(10_500)).await;
+                tx.batch_execute("SELECT 1").await?;
+            }
             DogEvent::TrickAdded { .. } => {}
             DogEvent::Registered { .. } => {
                 let own = tx.query_one("SELECT pg_backend_pid()", &[]).await?;
@@ -132,4 +136,15 @@ async fn a_handler_that_does_not_end_fails_at_its_event_though_its_session_was_e
     let system = kennel.followed_by(follower.on_failure(OnFailure::stop().retries(0)));
     let failure = stopped_at(&kennel, &system, "endless", 2).await;
     assert!(failure.contains("statement time-out"), "{failure}");
+}
+
+/// Waiting for the server would be waiting for ever: the same would come of it again.
+#[tokio::test]
+async fn a_handler_that_leaves_its_transaction_alone_for_too_long_fails_at_its_event() {
+    let kennel = Schema::new().await;
+    kennel.trained(1, &["long"]).await;
+    let follower = kennel.store.project(Endless::default());
+    let system = kennel.followed_by(follower.on_failure(OnFailure::stop().retries(0)));
+    let failure = stopped_at(&kennel, &system, "endless", 2).await;
+    assert!(failure.contains("left its transaction alone"), "{failure}");
 }
