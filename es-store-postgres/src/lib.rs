@@ -51,8 +51,8 @@
 //! A line whose packets vanish, because a firewall forgot it or a host is gone, says nothing. The client's system asks over it after 10 s of quiet, and,
 //! on Linux, it counts as broken once something was not received for 20 s; the URL may say otherwise: `keepalives_idle`, `keepalives_interval`,
 //! `keepalives_retries` (where there is no `tcp_user_timeout`) and `tcp_user_timeout`, which is in seconds here. What is not answered is given up after
-//! twice the statement time-out and a second. The server is told to look after its end within two minutes (`tcp_keepalives_idle` and the like), unless it does so sooner by
-//! itself: until then the sessions of a host that vanished count among its `max_connections`. And it is told to end a session whose transaction
+//! twice the statement time-out and a second. The server is told to look after its end within two minutes (`tcp_keepalives_idle` and the like), unless
+//! it does so sooner by itself: until then the sessions of a host that vanished count among its `max_connections`. And it is told to end a session whose transaction
 //! stands still for half of the [lock time-out](PostgresStoreBuilder::lock_timeout), 10 s at most (`idle_in_transaction_session_timeout`): a host that
 //! vanishes, or is frozen, with the lock of the log keeps it for no longer, but where projections run inside of its commits. How the connections of a
 //! pool of yours are looked after is yours to say, and so is all of it for [transactions of yours](PostgresStore::commit_with).

@@ -285,22 +285,22 @@ async fn who_creates_what_is_there_fails_at_once_whatever_the_clock_says() {
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
 }
 
-/// Is not finished.
-struct Unfinished;
+/// Panics at any event.
+struct Panicking;
 
-impl ProcessManager for Unfinished {
-    const NAME: &'static str = "unfinished";
+impl ProcessManager for Panicking {
+    const NAME: &'static str = "panicking";
     type Events = DogEvent;
 
     async fn react(&mut self, _: Recorded<DogEvent>, _: &mut UnitOfWork) -> Result<(), BoxError> {
-        unimplemented!("tomorrow")
+        panic!("as a bug would")
     }
 }
 
 #[tokio::test]
-#[should_panic(expected = "`unfinished` failed: the handler panicked: not implemented: tomorrow")]
+#[should_panic(expected = "`panicking` failed: the handler panicked: as a bug would")]
 async fn who_expects_a_failure_is_told_of_a_panic() {
-    let reacted = reacting(&school(), Unfinished.onto(&office()))
+    let reacted = reacting(&school(), Panicking.onto(&office()))
         .when::<Dog>(dog(1), registered())
         .await;
     let _: BoxError = reacted.failed();

@@ -113,17 +113,22 @@ impl<const REVISION: u32> MemoryProjection for Edition<REVISION> {
     }
 }
 
+/// A school whose wall is in its first edition, and a system that has begun the second.
+async fn begun() -> (MemoryStore, Application, System) {
+    let (store, school) = application("school");
+    trained(&school, 1, &["sit"]).await;
+    let first = System::new("first").follow(&school, store.project(Wall::default()));
+    first.settle().await.expect("it works");
+    let second = store.project(Edition::<2>::default());
+    let second = System::new("second").follow(&school, second);
+    second.step().await.expect("it works");
+    (store, school, second)
+}
+
 #[test]
 fn what_was_begun_of_a_revision_that_another_overtook_is_found() {
     block_on(async {
-        let (store, school) = application("school");
-        trained(&school, 1, &["sit"]).await;
-        let first = System::new("first").follow(&school, store.project(Wall::default()));
-        first.settle().await.unwrap();
-        let second = store.project(Edition::<2>::default());
-        let second = System::new("second").follow(&school, second);
-        second.step().await.unwrap();
-
+        let (store, school, second) = begun().await;
         let third = store.project(Edition::<3>::default());
         let third = System::new("third").follow(&school, third);
         let unknown = third.unknown_followers().await.unwrap();
@@ -148,13 +153,7 @@ fn what_was_begun_of_a_revision_that_another_overtook_is_found() {
 #[test]
 fn what_was_begun_of_the_revision_that_a_rebuild_put_in_place_is_found() {
     block_on(async {
-        let (store, school) = application("school");
-        trained(&school, 1, &["sit"]).await;
-        let first = System::new("first").follow(&school, store.project(Wall::default()));
-        first.settle().await.unwrap();
-        let second = store.project(Edition::<2>::default());
-        let second = System::new("second").follow(&school, second);
-        second.step().await.unwrap();
+        let (_store, _school, second) = begun().await;
         second.follower("wall").rebuild().await.unwrap();
         let unknown = second.unknown_followers().await.unwrap();
         let told: Vec<_> = unknown

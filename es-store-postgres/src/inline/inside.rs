@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Row, Statement, Transaction};
 use uuid::Uuid;
 
-use crate::connection::in_time;
+use crate::connection::{in_time, milliseconds};
 use crate::error::Fault;
 use crate::followers::{self, key};
 use crate::projection::PostgresProjection;
@@ -106,6 +106,12 @@ impl Session {
         patience: Duration,
     ) -> Result<Self, Fault> {
         client.execute(FIRST, &[&sql.location.schema]).await?;
+        // Handlers may await something else, which ends by the same time.
+        let patient = format!(
+            "SET idle_in_transaction_session_timeout = {}",
+            milliseconds(patience)
+        );
+        client.batch_execute(&patient).await?;
         Ok(Self {
             is_ours: true,
             ..Self::prepare(client, sql, patience).await?

@@ -178,11 +178,15 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
     /// Handles events until there are no more, or no more time, and says how many; one in any case.
     async fn all(&mut self, records: &[Record], longest: Duration) -> Result<usize, Undone> {
         let started = Instant::now();
+        let mut before = Duration::ZERO;
         for (place, record) in records.iter().enumerate() {
-            self.one(place, record).await?;
-            if started.elapsed() >= longest {
+            let handled = self.one(place, record).await;
+            let now = started.elapsed();
+            self.unless_ended(place, now.saturating_sub(before), handled)?;
+            if now >= longest {
                 return Ok(place + 1);
             }
+            before = now;
         }
         Ok(records.len())
     }
@@ -190,7 +194,9 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
     /// Handles events of which nothing is kept: there is no commit that would find out what the handler did not pass on.
     async fn rehearse(&mut self, records: &[Record], ask: &Statement) -> Result<usize, Undone> {
         for (place, record) in records.iter().enumerate() {
-            self.one(place, record).await?;
+            let started = Instant::now();
+            let handled = self.one(place, record).await;
+            self.unless_ended(place, started.elapsed(), handled)?;
             let asked = in_time(self.patience, async {
                 Ok(self.transaction.query_one(ask, &[]).await?)
             });
@@ -206,7 +212,6 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
     }
 
     async fn one(&mut self, place: usize, record: &Record) -> Result<(), Undone> {
-        let started = Instant::now();
         let handled = in_time(self.patience, async {
             let handle = async {
                 let event = Recorded::of(record)?;
@@ -214,13 +219,7 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
             };
             Ok(within(self.work, handle).await)
         });
-        let handled = handled.await;
-        let is_long = handled.is_ok() && started.elapsed() > STANDSTILL;
-        if is_long && self.transaction.client().is_closed() {
-            let why = STOOD_STILL;
-            return Err(Undone::Endless { place, why });
-        }
-        match handled {
+        match handled.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(source)) if is_of_the_moment(&*source) => Err(Undone::Again(source)),
             Ok(Err(source)) => Err(Undone::Handle(HandleError::Event { place, source })),
@@ -228,6 +227,22 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
                 let why = ENDLESS;
                 Err(Undone::Endless { place, why })
             }
+        }
+    }
+    /// What became of an event, unless its handler took so long that the server had ended the session meanwhile.
+    fn unless_ended(
+        &self,
+        place: usize,
+        took: Duration,
+        handled: Result<(), Undone>,
+    ) -> Result<(), Undone> {
+        match handled {
+            Err(endless @ Undone::Endless { .. }) => Err(endless),
+            _ if took > STANDSTILL && self.transaction.client().is_closed() => {
+                let why = STOOD_STILL;
+                Err(Undone::Endless { place, why })
+            }
+            handled => handled,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! It remembers where the log ends. As long as nobody else writes, a group is one statement, which stores it if the log still ends there, and
 //! its streams are where their writers believe them: then nothing was committed since, and what the snapshot of the statement shows is what is
 //! there. Otherwise it writes nothing, and the group is judged under the log's lock, commit by commit.
+use std::borrow::Cow;
 use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -205,10 +206,7 @@ impl Work {
         let patience = self.desk.patience;
         let session = in_time(patience, session(kept, &**client, &self.desk)).await?;
         let transaction = in_time(patience, begin(client)).await?;
-        let allowed = may_stand_still(patience);
-        let allow = async { Ok::<_, Fault>(transaction.batch_execute(&allowed).await?) };
-        let lock = async { tokio::try_join!(biased; allow, locked.lock(&*transaction)) };
-        in_time(patience, lock).await?;
+        in_time(patience, locked.lock(&*transaction)).await?;
         inside.catch_up(&transaction, session).await?;
         let follower = inside.follower().clone();
         let before = self.desk.inline.put(inside).await;
@@ -382,9 +380,9 @@ impl Work {
     ) -> Result<(Vec<Result<Committed, AppendError>>, bool), Fault> {
         let client = &*pen.client;
         let sent = sent_in(commits);
-        let mut begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE".to_owned();
+        let mut begin = Cow::Borrowed("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
         if sent > QUICK {
-            begin = format!("{begin}; {}", may_stand_still(self.desk.standstill + sent));
+            begin = format!("{begin}; {}", may_stand_still(self.desk.standstill + sent)).into();
         }
         let begin = async { Ok::<_, Fault>(client.batch_execute(&begin).await?) };
         let known = pen.locked.read(client, &self.desk.sql, commits);
@@ -416,12 +414,13 @@ impl Work {
         } = pen;
         let session = in_time(patience, session(kept, &**client, desk)).await?;
         let transaction = in_time(patience, begin(client)).await?;
-        // Handlers may await something else meanwhile, which ends by the same time.
-        let allowed = may_stand_still(patience + sent_in(commits));
+        let sent = sent_in(commits);
         let verdict = in_time(patience, async {
-            let allow = async { Ok(transaction.batch_execute(&allowed).await?) };
-            let known = locked.read(&*transaction, sql, commits);
-            let ((), known) = tokio::try_join!(biased; allow, known)?;
+            if sent > QUICK {
+                let allowed = may_stand_still(patience + sent);
+                transaction.batch_execute(&allowed).await?;
+            }
+            let known = locked.read(&*transaction, sql, commits).await?;
             let verdict = commit::judge(known, commits, metadata);
             locked.park(&*transaction, sql, &verdict).await?;
             let write = locked.write(&*transaction, &verdict, &desk.handle);
