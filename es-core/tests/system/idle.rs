@@ -161,6 +161,31 @@ fn who_rests_takes_up_what_somebody_else_has_set_aside_meanwhile() {
 }
 
 #[test]
+fn who_is_about_to_rest_takes_up_what_somebody_else_has_set_aside_meanwhile() {
+    let (store, clock) = (MemoryStore::new(), VirtualClock::at(SystemTime::UNIX_EPOCH));
+    let app = Application::builder(store.clone()).name("school");
+    let app = app.clock(clock.clone()).build();
+    block_on(trained(&app, 1, &["impossible"]));
+    let follower = store.project(Wall::default());
+    let follower = follower.leased_for(Duration::from_secs(30));
+    let idle = System::new("school").follow(&app, follower);
+    let status = || block_on(idle.follower("wall").status()).expect("it can be read");
+    let running = idle.start();
+    until("it has nothing to do, and has its lease", || {
+        let status = status();
+        status.state == State::CaughtUp && status.holder.is_some()
+    });
+    block_on(built_with_an_event_set_aside(&store, &app));
+    let retried = block_on(idle.follower("wall").retry(&stream(1)));
+    retried.expect("it is set aside");
+    // It is told of that, and looks: before its lease is to be renewed, all is as it was.
+    std::thread::sleep(Duration::from_millis(20));
+    clock.advance(Duration::from_secs(10));
+    until("it is tried again", || status().parked == 0);
+    block_on(running.stop()).expect("it was told to");
+}
+
+#[test]
 fn who_rests_finds_that_it_was_forgotten_though_nothing_happened_since() {
     let (store, app) = application("school");
     block_on(trained(&app, 1, &["sit"]));

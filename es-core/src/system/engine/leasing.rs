@@ -9,7 +9,8 @@ use super::{Engine, Goal, Run};
 use crate::application::size::Size;
 use crate::domain::Position;
 use crate::persistence::{
-    BoxFuture, Clock, Epoch, FollowerId, LeaseError, LeaseRequest, Span, Standing, SystemClock,
+    BoxFuture, Clock, Epoch, FollowerId, Lease, LeaseError, LeaseRequest, Span, Standing,
+    SystemClock,
 };
 use crate::system::StopReason;
 use crate::system::followed::Followed;
@@ -79,10 +80,17 @@ impl Engine<'_> {
         if !future::or(is_moved, is_long).await {
             self.rested = Some((position, epoch));
             // The run is kept until the lease is given back, so that it is, though this may be dropped here.
-            if let Some(run) = &self.run
-                && give_back(followed, self.holder, &run.lease.follower, run.lease.epoch).await
-            {
-                self.run = None;
+            if let Some(run) = &self.run {
+                let follower = &run.lease.follower;
+                match give_back(followed, self.holder, follower, epoch).await {
+                    Ok(_) => self.run = None,
+                    // Somebody had it meanwhile, or put something else in its place: what there is to do is seen under a new lease alone.
+                    Err(LeaseError::Fenced { .. }) => {
+                        (self.run, self.rested) = (None, None);
+                        return;
+                    }
+                    Err(_) => {}
+                }
             }
             self.lose();
             moved.await;
@@ -255,15 +263,15 @@ impl Drop for Engine<'_> {
     }
 }
 
-/// Gives a lease back, and says whether that was heard.
+/// Gives a lease back.
 pub(in crate::system) async fn give_back(
     followed: &Followed,
     holder: &str,
     follower: &FollowerId,
     epoch: Epoch,
-) -> bool {
+) -> Result<Lease, LeaseError> {
     let request = given_back(holder, follower, epoch);
-    followed.store.lease(request).await.is_ok()
+    followed.store.lease(request).await
 }
 
 fn given_back(holder: &str, follower: &FollowerId, epoch: Epoch) -> LeaseRequest {
