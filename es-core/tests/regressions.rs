@@ -529,8 +529,11 @@ mod erased {
     }
 
     impl KeyProvider for One {
-        fn current<'a>(&'a self, _: &'a StreamId) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
-            Box::pin(async { Ok((KeyId::from(1), self.ask()?)) })
+        fn current<'a>(
+            &'a self,
+            _: &'a StreamId,
+        ) -> BoxFuture<'a, Result<Option<(KeyId, Key)>, KeyError>> {
+            Box::pin(async { Ok(Some((KeyId::from(1), self.ask()?))) })
         }
 
         fn key<'a>(&'a self, _: &'a StreamId, _: KeyId) -> BoxFuture<'a, Result<Key, KeyError>> {

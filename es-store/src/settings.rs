@@ -125,7 +125,9 @@ impl Settings {
         self
     }
 
-    /// Encrypts what is written from here on, and decrypts what is stored (feature `aes`).
+    /// Encrypts what is written from here on, and decrypts what is stored (feature `aes`). The keys of a setting are for all streams; where some are
+    /// to stay in plain text, parse it as [`Keys`](es_core::persistence::Keys), and say here which, by
+    /// [`except`](es_core::persistence::Keys::except).
     #[cfg(feature = "aes")]
     pub fn keys(mut self, keys: impl es_core::persistence::KeyProvider) -> Self {
         self.choices.keys = Some(Arc::new(keys));

@@ -282,10 +282,13 @@ impl Fetched {
 }
 
 impl KeyProvider for Fetched {
-    fn current<'a>(&'a self, _: &'a StreamId) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+    fn current<'a>(
+        &'a self,
+        _: &'a StreamId,
+    ) -> BoxFuture<'a, Result<Option<(KeyId, Key)>, KeyError>> {
         Box::pin(async {
             self.fetch().await;
-            Ok((KeyId::from(1), self.key.clone()))
+            Ok(Some((KeyId::from(1), self.key.clone())))
         })
     }
 
@@ -337,9 +340,9 @@ impl KeyProvider for Destroyed {
     fn current<'a>(
         &'a self,
         stream: &'a StreamId,
-    ) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+    ) -> BoxFuture<'a, Result<Option<(KeyId, Key)>, KeyError>> {
         let id = KeyId::from(1);
-        Box::pin(async move { Ok((id, self.key(stream, id).await?)) })
+        Box::pin(async move { Ok(Some((id, self.key(stream, id).await?))) })
     }
 
     fn key<'a>(&'a self, stream: &'a StreamId, _: KeyId) -> BoxFuture<'a, Result<Key, KeyError>> {

@@ -23,9 +23,9 @@ impl KeyProvider for Destroyable {
     fn current<'a>(
         &'a self,
         stream: &'a StreamId,
-    ) -> BoxFuture<'a, std::result::Result<(KeyId, Key), KeyError>> {
+    ) -> BoxFuture<'a, std::result::Result<Option<(KeyId, Key)>, KeyError>> {
         let id = KeyId::from(1);
-        Box::pin(async move { Ok((id, self.key(stream, id).await?)) })
+        Box::pin(async move { Ok(Some((id, self.key(stream, id).await?))) })
     }
 
     fn key<'a>(
@@ -122,8 +122,8 @@ impl KeyProvider for Cut {
     fn current<'a>(
         &'a self,
         _: &'a StreamId,
-    ) -> BoxFuture<'a, std::result::Result<(KeyId, Key), KeyError>> {
-        Box::pin(async { Ok((KeyId::from(1), self.key.clone())) })
+    ) -> BoxFuture<'a, std::result::Result<Option<(KeyId, Key)>, KeyError>> {
+        Box::pin(async { Ok(Some((KeyId::from(1), self.key.clone()))) })
     }
 
     fn key<'a>(
@@ -234,5 +234,69 @@ async fn with_other_keys_or_none_nothing_is_written_that_nobody_could_read() -> 
     saved(&encrypted(&store, both)).await;
     // It cannot open the newest, but those before them.
     saved(&encrypted(&store, Keys::new(1, one))).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn plain_events_on_top_do_not_hide_that_keys_are_others_or_that_there_are_none() -> Result<()>
+{
+    let (store, one) = (MemoryStore::new(), key());
+    let purses = |keys: Keys| encrypted(&store, keys.except::<Purse>());
+    let right = purses(Keys::new(1, one.clone()));
+    saved(&right).await;
+    let mut purse = Purse::open(0);
+    for _ in 0..1_000 {
+        purse.put(1);
+    }
+    right.save(&mut purse).await?;
+    for app in [purses(Keys::new(1, key())), Application::new(store.clone())] {
+        let error = app.save(&mut Lamp::mount("hall")).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Save(SaveError::WrongKeys(_))),
+            "{error:?}"
+        );
+    }
+    saved(&purses(Keys::new(1, one))).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_left_out_of_the_keys_is_in_plain_text_and_what_was_encrypted_of_it_is_read()
+-> Result<()> {
+    let (store, keys) = (MemoryStore::new(), Keys::new(1, key()));
+    let app = |keys| Application::builder(store.clone()).keys(keys).build();
+    let mut purse = Purse::open(5);
+    app(keys.clone()).save(&mut purse).await?;
+
+    let keys = keys.except::<Purse>();
+    let sparing = app(keys.clone());
+    for _ in 0..9 {
+        purse.put(1);
+    }
+    sparing.save(&mut purse).await?;
+    let lamp = saved(&sparing).await;
+    let is_plain: Vec<_> = all(&store)
+        .iter()
+        .map(|record| record.payload.starts_with(b"{"))
+        .collect();
+    let expected = [vec![false], vec![true; 9], vec![false; 2]].concat();
+    assert_eq!(is_plain, expected);
+    let snapshot = store
+        .read_snapshot(&StreamId::of::<Purse>(&purse.id()), Version::MAX)
+        .await
+        .unwrap()
+        .expect("one was due");
+    assert!(snapshot.state.starts_with(b"{"), "{snapshot:?}");
+
+    // Another application has nothing in its cache.
+    let anew = app(keys);
+    assert_eq!(anew.get::<Purse>(purse.id()).await?, purse);
+    assert_eq!(
+        anew.get_at::<Purse>(purse.id(), Version::from(1))
+            .await?
+            .coins(),
+        5
+    );
+    assert_eq!(anew.get::<Lamp>(lamp.id()).await?, lamp);
     Ok(())
 }

@@ -365,7 +365,7 @@ impl es_core::persistence::KeyProvider for Absent {
     fn current<'a>(
         &'a self,
         stream: &'a StreamId,
-    ) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+    ) -> BoxFuture<'a, Result<Option<(KeyId, Key)>, KeyError>> {
         self.keys.current(stream)
     }
 

@@ -20,9 +20,9 @@ impl KeyProvider for Destroyable {
     fn current<'a>(
         &'a self,
         stream: &'a StreamId,
-    ) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+    ) -> BoxFuture<'a, Result<Option<(KeyId, Key)>, KeyError>> {
         let id = KeyId::from(1);
-        Box::pin(async move { Ok((id, self.key(stream, id).await?)) })
+        Box::pin(async move { Ok(Some((id, self.key(stream, id).await?))) })
     }
 
     fn key<'a>(&'a self, stream: &'a StreamId, _: KeyId) -> BoxFuture<'a, Result<Key, KeyError>> {

@@ -362,7 +362,7 @@ mod keys {
         fn current<'a>(
             &'a self,
             stream: &'a StreamId,
-        ) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+        ) -> BoxFuture<'a, Result<Option<(KeyId, Key)>, KeyError>> {
             self.keys.current(stream)
         }
 
@@ -488,7 +488,10 @@ mod keys {
     struct Keyless(Keys);
 
     impl KeyProvider for Keyless {
-        fn current<'a>(&'a self, _: &'a StreamId) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+        fn current<'a>(
+            &'a self,
+            _: &'a StreamId,
+        ) -> BoxFuture<'a, Result<Option<(KeyId, Key)>, KeyError>> {
             let id = KeyId::from(2);
             Box::pin(async move { Err(KeyError::Unknown { id }) })
         }

@@ -142,10 +142,7 @@ impl Repository {
             return Ok(());
         }
         let (mut unfit, mut away) = (None, false);
-        for mut record in newest(store).await.map_err(unreadable)? {
-            if !Codecs::is_encrypted(&record.payload) {
-                continue;
-            }
+        for mut record in newest_encrypted(store).await.map_err(unreadable)? {
             match self.open(&mut record).await {
                 Ok(()) => {
                     (unfit, away) = (None, false);
@@ -298,20 +295,28 @@ impl Stamp {
     }
 }
 
-/// How many of the newest events are looked at for one that can be opened.
-const NEWEST: u64 = 32;
+/// How many of the newest events are looked at for one that is encrypted, and of those before them, where there is none: in most logs either all
+/// are or none is.
+const NEWEST: [u64; 5] = [32, 256, 256, 256, 256];
 
-async fn newest(store: &dyn Store) -> Result<Vec<Record>, ReadError> {
-    let head = store.head().await?;
-    if head == Position::START {
-        return Ok(Vec::new());
+/// Some of the newest events that are encrypted, newest first; none where those looked at are all in plain text.
+async fn newest_encrypted(store: &dyn Store) -> Result<Vec<Record>, ReadError> {
+    let mut up_to = store.head().await?;
+    for count in NEWEST {
+        if up_to == Position::START {
+            break;
+        }
+        let after = Position::from(up_to.get().saturating_sub(count));
+        let span = Span::after(after).up_to(up_to);
+        let mut newest = store.read_log(span, &Filter::everything()).await?.records;
+        newest.retain(|record| Codecs::is_encrypted(&record.payload));
+        if !newest.is_empty() {
+            newest.reverse();
+            return Ok(newest);
+        }
+        up_to = after;
     }
-    let after = Position::from(head.get().saturating_sub(NEWEST));
-    let everything = Filter::everything();
-    let page = store.read_log(Span::after(after), &everything).await?;
-    let mut records = page.records;
-    records.reverse();
-    Ok(records)
+    Ok(Vec::new())
 }
 
 fn unreadable(error: ReadError) -> SaveError {

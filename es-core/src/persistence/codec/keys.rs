@@ -5,7 +5,7 @@ use std::str::FromStr;
 use futures_core::future::BoxFuture;
 
 use super::{Key, KeyError, KeyId, KeyProvider, ParseKeyError};
-use crate::domain::StreamId;
+use crate::domain::{Aggregate, StreamId};
 
 /// Keys by id, the same for all streams: the first encrypts, all decrypt.
 ///
@@ -24,6 +24,25 @@ use crate::domain::StreamId;
 /// # Ok::<(), es_core::BoxError>(())
 /// ```
 ///
+/// What need not be hidden stays legible, as to somebody who looks into the database, where its category is left out:
+///
+/// ```
+/// # use es_core::persistence::{Key, Keys};
+/// # use es_core::{Aggregate, Root, events};
+/// # #[derive(Aggregate)]
+/// # #[aggregate("Truck")]
+/// # struct Truck { root: Root<Self> }
+/// # #[events]
+/// # impl Truck {
+/// #     #[event("Commissioned")]
+/// #     fn commission() -> Self { Self { root: Root::new() } }
+/// # }
+/// # let keys = Keys::new(1, Key::generate()?);
+/// let keys = keys.except::<Truck>();
+/// # let _ = keys;
+/// # Ok::<(), es_core::BoxError>(())
+/// ```
+///
 /// Of a key that is gone, by intent or not, [`destroyed`](Self::destroyed) says so, in a setting `1:destroyed`: what it encrypted reads as erased, and
 /// followers pass by it.
 #[derive(Clone)]
@@ -31,6 +50,8 @@ pub struct Keys {
     first: (KeyId, Key),
     /// Without a key where it was destroyed.
     others: Vec<(KeyId, Option<Key>)>,
+    /// The categories of what is written in plain text.
+    plain: Vec<&'static str>,
 }
 
 /// What stands in a setting for a key that is gone.
@@ -43,6 +64,7 @@ impl Keys {
         Self {
             first: (id.into(), key),
             others: Vec::new(),
+            plain: Vec::new(),
         }
     }
 
@@ -60,6 +82,13 @@ impl Keys {
     /// [`KeysError::Twice`] where the id has a key already.
     pub fn destroyed(self, id: impl Into<KeyId>) -> Result<Self, KeysError> {
         self.with(id.into(), None)
+    }
+
+    /// Leaves what is written of such aggregates from here on in plain text: events and snapshots. What is encrypted of them stays so, and is read.
+    #[must_use]
+    pub fn except<A: Aggregate>(mut self) -> Self {
+        self.plain.push(A::CATEGORY);
+        self
     }
 
     fn with(mut self, id: KeyId, key: Option<Key>) -> Result<Self, KeysError> {
@@ -88,8 +117,14 @@ impl Keys {
 }
 
 impl KeyProvider for Keys {
-    fn current<'a>(&'a self, _: &'a StreamId) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
-        Box::pin(async { Ok(self.first.clone()) })
+    fn current<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> BoxFuture<'a, Result<Option<(KeyId, Key)>, KeyError>> {
+        Box::pin(async {
+            let is_plain = self.plain.contains(&&*stream.category);
+            Ok((!is_plain).then(|| self.first.clone()))
+        })
     }
 
     fn key<'a>(&'a self, _: &'a StreamId, id: KeyId) -> BoxFuture<'a, Result<Key, KeyError>> {

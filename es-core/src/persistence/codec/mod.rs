@@ -213,10 +213,10 @@ impl Codecs {
     async fn current_key(&self, stream: &StreamId) -> Result<Option<CurrentKey>, CodecError> {
         match &self.keys {
             None => Ok(None),
-            Some(keys) => match keys.current(stream).await {
-                Ok(key) => Ok(Some(key)),
-                Err(source) => Err(CodecError::Keys { source }),
-            },
+            Some(keys) => {
+                let key = keys.current(stream).await;
+                key.map_err(|source| CodecError::Keys { source })
+            }
         }
     }
 

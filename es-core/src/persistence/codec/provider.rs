@@ -18,7 +18,7 @@ use crate::persistence::BoxError;
 ///
 /// It is asked once for the events that are saved to a stream, once for each payload that is read, and once for each aggregate that is taken from
 /// the cache, which is not shown while it may have been erased: answer from memory where you can. Before the first save of a program it is asked for
-/// the keys of the newest encrypted events, of whichever streams; where it has those of none, saves are refused
+/// the keys of the newest encrypted events, of whichever streams, among the thousand last ones; where it has those of none, saves are refused
 /// ([`WrongKeys`](crate::application::SaveError::WrongKeys)).
 ///
 /// ```
@@ -28,24 +28,29 @@ use crate::persistence::BoxError;
 /// use es_core::StreamId;
 /// use es_core::persistence::{BoxFuture, Key, KeyError, KeyId, KeyProvider};
 ///
-/// /// A key for each stream. In earnest, a new key is in a database before it is handed out: what it encrypts is lost without it.
+/// /// A key for each patient; what is of nobody is in plain text. In earnest, a new key is in a database before it is handed out: what it encrypts
+/// is lost without it.
 /// #[derive(Default)]
-/// struct KeyPerStream(Mutex<HashMap<StreamId, Option<Key>>>);
+/// struct KeyPerPatient(Mutex<HashMap<StreamId, Option<Key>>>);
 ///
-/// impl KeyPerStream {
+/// impl KeyPerPatient {
 ///     fn destroy(&self, stream: StreamId) {
 ///         // That there was one must be remembered, so that nobody draws a new one.
 ///         self.0.lock().unwrap().insert(stream, None);
 ///     }
 /// }
 ///
-/// impl KeyProvider for KeyPerStream {
-///     fn current<'a>(&'a self, stream: &'a StreamId) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+/// impl KeyProvider for KeyPerPatient {
+///     fn current<'a>(&'a self, stream: &'a StreamId) -> BoxFuture<'a, Result<Option<(KeyId, Key)>, KeyError>> {
 ///         Box::pin(async move {
+///             if stream.category != "Patient" {
+///                 return Ok(None);
+///             }
 ///             let drawn = Key::generate().map_err(|error| KeyError::Unavailable(error.into()))?;
 ///             let mut keys = self.0.lock().unwrap();
 ///             let key = keys.entry(stream.clone()).or_insert(Some(drawn));
-///             key.clone().map(|key| (KeyId::from(1), key)).ok_or(KeyError::Destroyed)
+///             let key = key.clone().ok_or(KeyError::Destroyed)?;
+///             Ok(Some((KeyId::from(1), key)))
 ///         })
 ///     }
 ///
@@ -59,16 +64,19 @@ use crate::persistence::BoxError;
 ///         })
 ///     }
 /// }
-/// # let keys = KeyPerStream::default();
-/// # keys.destroy(StreamId::new("Dog", uuid::Uuid::nil()));
+/// # let keys = KeyPerPatient::default();
+/// # keys.destroy(StreamId::new("Patient", uuid::Uuid::nil()));
 /// ```
 pub trait KeyProvider: Send + Sync + 'static {
-    /// The key that new payloads of a stream are encrypted with, and the id under which it will be asked for.
+    /// The key that new payloads of a stream are encrypted with, and the id under which it will be asked for; `None` where they are left in
+    /// plain text, as those of streams that are about nobody. What is encrypted already stays so, and is read with its [`key`](Self::key).
     ///
     /// # Errors
     /// [`KeyError`]; the events are not saved.
-    fn current<'a>(&'a self, stream: &'a StreamId)
-    -> BoxFuture<'a, Result<(KeyId, Key), KeyError>>;
+    fn current<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> BoxFuture<'a, Result<Option<(KeyId, Key)>, KeyError>>;
 
     /// The key that a payload of a stream was encrypted with.
     ///
@@ -81,7 +89,7 @@ impl<P: KeyProvider + ?Sized> KeyProvider for Arc<P> {
     fn current<'a>(
         &'a self,
         stream: &'a StreamId,
-    ) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
+    ) -> BoxFuture<'a, Result<Option<(KeyId, Key)>, KeyError>> {
         (**self).current(stream)
     }
 

@@ -9,8 +9,11 @@ use super::*;
 struct Answer(fn() -> Result<Key, KeyError>);
 
 impl KeyProvider for Answer {
-    fn current<'a>(&'a self, _: &'a StreamId) -> BoxFuture<'a, Result<(KeyId, Key), KeyError>> {
-        Box::pin(async { Ok((KeyId::from(1), (self.0)()?)) })
+    fn current<'a>(
+        &'a self,
+        _: &'a StreamId,
+    ) -> BoxFuture<'a, Result<Option<(KeyId, Key)>, KeyError>> {
+        Box::pin(async { Ok(Some((KeyId::from(1), (self.0)()?))) })
     }
 
     fn key<'a>(&'a self, _: &'a StreamId, _: KeyId) -> BoxFuture<'a, Result<Key, KeyError>> {
