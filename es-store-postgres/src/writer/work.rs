@@ -44,6 +44,9 @@ const QUICK: Duration = Duration::from_secs(1);
 /// How often a group is tried that Postgres gave up for the sake of another.
 const ATTEMPTS: u32 = 3;
 
+/// Those who asked, and what is answered them.
+type Answered = (Vec<Job>, Vec<Result<Committed, AppendError>>);
+
 /// The task's side.
 pub(super) struct Work {
     desk: Arc<Desk>,
@@ -94,15 +97,20 @@ impl Work {
             self.hand = self.place.take().await;
             // Whoever was in it is told, by the reply that is dropped in a panic, that its fate is not known.
             let served = AssertUnwindSafe(self.serve(first)).catch_unwind().await;
-            if served.is_err() {
+            let last = served.unwrap_or_else(|_| {
                 self.forget();
-            }
+                None
+            });
             self.place.give_back(mem::take(&mut self.hand));
+            // Whoever is answered finds it free.
+            if let Some((part, answers)) = last {
+                answer(part, answers);
+            }
         }
     }
 
-    /// Does what was asked for first, and writes what else is waiting with it.
-    async fn serve(&mut self, first: Asked) {
+    /// Does what was asked for first, and writes what else is waiting with it. Those whose answers it gives are to be answered still.
+    async fn serve(&mut self, first: Asked) -> Option<Answered> {
         self.hand.alone = false;
         let first = match first {
             Asked::Commit(job) => job,
@@ -111,7 +119,8 @@ impl Work {
             }
             Asked::Inline { inside, reply } => {
                 let done = self.put(*inside).await;
-                return drop(reply.send(done.map_err(not_committed)));
+                drop(reply.send(done.map_err(not_committed)));
+                return None;
             }
         };
         let mut bytes = size(&first.commit);
@@ -136,12 +145,12 @@ impl Work {
             group.push(job);
         }
         self.hand.alone = group.len() == 1 && self.desk.inline.is_empty();
-        self.write(group, None).await;
+        self.write(group, None).await
     }
 
-    /// Writes a group, where that has not failed before, and answers everybody in it. A commit that Postgres cannot store fails alone: halves of
-    /// the group are written without the other until it is found.
-    async fn write(&mut self, group: Vec<Job>, mut failed: Option<Fault>) {
+    /// Writes a group, where that has not failed before, and answers everybody in it but those whose answers it gives. A commit that Postgres cannot
+    /// store fails alone: halves of the group are written without the other until it is found.
+    async fn write(&mut self, group: Vec<Job>, mut failed: Option<Fault>) -> Option<Answered> {
         let mut answered = Some(group.len());
         let mut parts = vec![group];
         let mut given_up = 0;
@@ -166,6 +175,7 @@ impl Work {
                 self.company.answered(answered, came);
             }
             let fault = match stored {
+                Ok(answers) if parts.is_empty() => return Some((part, answers)),
                 Ok(answers) => {
                     answer(part, answers);
                     continue;
@@ -189,6 +199,7 @@ impl Work {
                 fail(part, || not_committed(fault.clone()));
             }
         }
+        None
     }
 
     /// Has a projection run inside of every commit from here on; where that fails, what ran before does still.
