@@ -57,7 +57,8 @@ impl OnFailure {
         }
     }
 
-    /// How often it is tried again.
+    /// How often it is tried again. Of a projection, that counts the attempts by itself: one that fails among others of a batch is undone with them,
+    /// and has its first attempt once they are stored.
     #[must_use]
     pub const fn retries(self, retries: u32) -> Self {
         Self { retries, ..self }

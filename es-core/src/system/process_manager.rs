@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use super::follower::{Batch, Follower, HandleError, HandlerPanicked, unpanicked};
 use crate::application::{Application, Error, Retry, SaveError, UnitOfWork};
+use crate::domain::Position;
 use crate::persistence::{
-    AppendError, BoxError, BoxFuture, EventSet, Filter, Metadata, Record, Recorded, Store,
+    AppendError, BoxError, BoxFuture, CommitId, EventSet, Filter, Metadata, Record, Recorded, Store,
 };
 
 /// Answers events of one application by events of another, or of the same: what it saves and its checkpoint are one commit, so each event is
@@ -94,6 +95,7 @@ pub trait ProcessManager: Send + 'static {
             name: Self::NAME.to_owned(),
             manager: self,
             application: application.clone(),
+            failed: None,
         }
     }
 }
@@ -104,6 +106,15 @@ pub struct Reactions<M> {
     name: String,
     manager: M,
     application: Application,
+    failed: Option<Failed>,
+}
+
+/// Why the event failed that comes next: what is done outside is not done once more to be told again.
+#[derive(Debug)]
+struct Failed {
+    position: Position,
+    commit: CommitId,
+    source: BoxError,
 }
 
 impl<M> Reactions<M> {
@@ -152,6 +163,12 @@ impl<M: ProcessManager> Follower for Reactions<M> {
     fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
         Box::pin(async move {
             let since = Instant::now();
+            if let (Some(failed), Some(next)) = (self.failed.take(), batch.records.first())
+                && (next.position, next.commit) == (failed.position, failed.commit)
+            {
+                let source = failed.source;
+                return Err(HandleError::Event { place: 0, source });
+            }
             for place in 0..batch.records.len() {
                 // Not only of the handler: an event, what is saved and a key provider have code of the program's own.
                 let reacted = unpanicked(self.react_at(&batch, place)).await;
@@ -166,7 +183,19 @@ impl<M: ProcessManager> Follower for Reactions<M> {
                     }
                     Ok(()) => {}
                     // What came before is stored.
-                    Err(_) if place > 0 && batch.dry.is_none() => return Ok(place),
+                    Err(error) if place > 0 && batch.dry.is_none() => {
+                        if let HandleError::Event { source, .. } = error {
+                            let &Record {
+                                position, commit, ..
+                            } = &batch.records[place];
+                            self.failed = Some(Failed {
+                                position,
+                                commit,
+                                source,
+                            });
+                        }
+                        return Ok(place);
+                    }
                     Err(error) => return Err(error),
                 }
             }

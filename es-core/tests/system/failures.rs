@@ -471,3 +471,65 @@ fn what_a_process_manager_creates_twice_is_not_tried_again_and_again() {
         assert_eq!(reactions.load(Ordering::SeqCst), 3);
     });
 }
+
+/// Is called by whoever answers an event, and does not answer.
+#[derive(Clone, Default)]
+struct Dead(Arc<AtomicU64>);
+
+impl ProcessManager for Dead {
+    const NAME: &'static str = "dead";
+    type Events = DogEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<DogEvent>,
+        work: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        if let DogEvent::TrickAdded { .. } = event.event {
+            let call = async || {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                Err::<(), _>(BoxError::from("nobody answers"))
+            };
+            work.outside("call", call).await?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_process_manager_does_outside_is_tried_again_as_often_as_is_said_and_no_more() {
+    block_on(async {
+        for (retries, on_failure) in [
+            (0, OnFailure::stop()),
+            (1, OnFailure::stop()),
+            (2, OnFailure::park()),
+        ] {
+            let (_, app) = application("school");
+            let (_, office) = application("office");
+            let dead = Dead::default();
+            let on_failure = on_failure
+                .retries(retries)
+                .pauses(Duration::ZERO..=Duration::ZERO);
+            let follower = dead.clone().onto(&office).on_failure(on_failure);
+            let system = System::new("school").follow(&app, follower);
+            trained(&app, 1, &["sit"]).await;
+            let settled = system.settle().await;
+            assert_eq!(
+                dead.0.load(Ordering::SeqCst),
+                u64::from(retries) + 1,
+                "{settled:?}"
+            );
+            let status = system.follower("dead").status().await.unwrap();
+            match status.state {
+                State::Stopped(StopReason::Failed { attempts, .. }) => {
+                    assert_eq!(attempts, retries + 1);
+                    // Whoever goes on tries it in earnest.
+                    system.follower("dead").resume().unwrap();
+                    system.settle().await.unwrap_err();
+                    assert_eq!(dead.0.load(Ordering::SeqCst), 2 * (u64::from(retries) + 1));
+                }
+                _ => assert_eq!(status.parked, 1, "{status:?}"),
+            }
+        }
+    });
+}
