@@ -231,13 +231,13 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
     } else if let Some((holder, _)) = &status.holder {
         synced.outcome = SyncOutcome::Held;
         synced.message = Some(format!("{holder} runs it"));
-    } else if synced.parked > 0 {
-        synced.is_parked();
     } else if let Some(revision) = rehearsed.builds {
         synced.outcome = SyncOutcome::TriedInPart;
         synced.message = Some(format!(
             "nothing was tried: revision {revision} is built from the first event, beside what readers see"
         ));
+    } else if synced.parked > 0 {
+        synced.is_parked();
     } else if rehearsed.to < status.head {
         synced.outcome = SyncOutcome::TriedInPart;
         synced.message = Some(format!(

@@ -169,6 +169,15 @@ fn a_revision_that_is_another_than_the_programs_is_told() {
             tried in part: wall: nothing was tried: revision 2 is built from the first event, beside what readers see
         "#]],
     );
+    // What the old revision has set aside says nothing of the new one.
+    edit(
+        "INSERT INTO es_parked SELECT 'wall', 'school', position, category, stream, 'no dog can do that', 1, 0, 0 \
+         FROM es_events WHERE position = 2",
+    );
+    let tried = place.run(["sync-followers", "--dry-run", "wall"]);
+    assert_eq!(tried.status, 0, "{tried:?}");
+    assert!(tried.err.contains("revision 2 is built"), "{tried:?}");
+    edit("DELETE FROM es_parked");
     assert_eq!(place.run(["sync-followers", "wall"]).status, 0);
     let well = place.run(["status"]);
     assert!(of_the_wall(&well).contains("caught up"), "{well:?}");
