@@ -78,6 +78,8 @@ pub enum FoundKind {
     UnknownEvent,
     /// The payload is not what the event's fields need, or cannot be opened.
     Undecodable,
+    /// A part of the payload is left out or changed by reading it.
+    Misread,
     /// An event that creates stands behind the first of its stream, or the first does not create.
     Misplaced,
     /// Something else that the store found.
@@ -226,7 +228,18 @@ impl Decoding<'_> {
             Err(error) => return Err(error),
         };
         match ty.check(&record) {
-            Ok(()) => {}
+            Ok(None) => {}
+            Ok(Some(lost)) => {
+                let (event, schema) = (&record.event, record.schema);
+                let message = format!(
+                    "`{event}` at version {} of `{}` is not read as it is stored: `{lost}` is left out, or another value; write `schema = {}` and \
+                     `#[upcast(\"{event}\", from = {schema})]`, or take the change back",
+                    record.version,
+                    record.stream,
+                    u64::from(schema) + 1
+                );
+                self.note(alike(FoundKind::Misread, &record), position, message);
+            }
             Err(error @ DecodeError::UnknownEvent { .. }) => {
                 let unknown = alike(FoundKind::UnknownEvent, &record);
                 self.note(unknown, position, in_short(&error));

@@ -335,6 +335,14 @@ fn what_the_code_does_not_know_is_found() {
             ("Dog", 4, 0, "Registered", 2, "{\"name\":\"Future\"}"),
             ("Dog", 5, 0, "Registered", 1, "{\"nom\":\"Rex\"}"),
             ("Dog", 5, 1, "TrickAdded", 1, "sealed"),
+            (
+                "Dog",
+                6,
+                0,
+                "Registered",
+                1,
+                "{\"name\":\"Max\",\"owner\":{\"name\":\"Ann\"}}",
+            ),
         ];
         for (category, id, expected, name, schema, payload) in odd {
             let commit = Commit {
@@ -359,13 +367,14 @@ fn what_the_code_does_not_know_is_found() {
         &place.run(["verify", "--app", "school"]),
         2,
         &expect![[r#"
-            school: 13 events read, 6 findings
+            school: 14 events read, 7 findings
               the system names no type of aggregate that is stored as `Cat`
               `Dog/00000000-0000-0000-0000-000000000002` has an unknown event `Stolen` at version 1; use the program that wrote it, or declare it, if only as an old name or as `retired`
               `TrickAdded` at version 1 of `Dog/00000000-0000-0000-0000-000000000003` does not create a `Dog`
               `Registered` of `Dog/00000000-0000-0000-0000-000000000004` at version 1 has schema 2, but this program reads 1 at most; upgrade it
               `Registered` of `Dog/00000000-0000-0000-0000-000000000005` at version 1 cannot be read; its payload does not fit the event's fields: missing field `name` at line 1 column 13
               the stored payload of `TrickAdded` of `Dog/00000000-0000-0000-0000-000000000005` at version 2 cannot be opened; its cause says what is in the way: it begins with byte 0x73 and is no JSON object, neither compressed nor encrypted; restore it from a backup, or upgrade the program if a newer one wrote it
+              `Registered` at version 1 of `Dog/00000000-0000-0000-0000-000000000006` is not read as it is stored: `owner` is left out, or another value; write `schema = 2` and `#[upcast("Registered", from = 1)]`, or take the change back
         "#]],
         &expect![""],
     );
@@ -384,6 +393,7 @@ fn what_the_code_does_not_know_is_found() {
         0,
         &expect![[r#"
             {"position":13,"time":"2024-03-05T00:53:20Z","category":"Dog","id":"00000000-0000-0000-0000-000000000005","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","unreadable":"the stored payload of `TrickAdded` of `Dog/00000000-0000-0000-0000-000000000005` at version 2 cannot be opened; its cause says what is in the way: it begins with byte 0x73 and is no JSON object, neither compressed nor encrypted; restore it from a backup, or upgrade the program if a newer one wrote it"}
+            {"position":14,"time":"2024-03-05T00:53:20Z","category":"Dog","id":"00000000-0000-0000-0000-000000000006","version":1,"event":"Registered","schema":1,"commit":"COMMIT","payload":{"name":"Max","owner":{"name":"Ann"}}}
         "#]],
         &expect![""],
     );

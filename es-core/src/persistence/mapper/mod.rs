@@ -2,6 +2,7 @@
 
 mod faithful;
 mod json;
+pub(crate) mod kept;
 mod misfit;
 mod plain;
 
