@@ -50,7 +50,7 @@ impl SqliteStore {
     /// ```
     /// # use es_core::{Aggregate, Application, BoxError, Projection, Recorded, Root, events};
     /// # use es_store_sqlite::{SqliteProjection, SqliteStore, Tables};
-    /// # use rusqlite::Transaction;
+    /// # use es_store_sqlite::rusqlite::Transaction;
     /// # #[derive(Aggregate)]
     /// # #[aggregate("Book")]
     /// # struct Book { root: Root<Self> }
@@ -80,7 +80,7 @@ impl SqliteStore {
     /// store.inline(&app, Titles).await?;
     /// app.save(&mut Book::add("Emma")).await?;
     ///
-    /// let reader = rusqlite::Connection::open(&path)?;
+    /// let reader = es_store_sqlite::rusqlite::Connection::open(&path)?;
     /// let title: String = reader.query_row("SELECT title FROM titles", (), |row| row.get(0))?;
     /// assert_eq!(title, "Emma");
     /// # Ok(())

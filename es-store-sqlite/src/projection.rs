@@ -25,7 +25,7 @@ use crate::{SqliteStore, followers};
 /// ```
 /// use es_core::{Aggregate, Application, BoxError, Projection, Recorded, Root, System, events};
 /// use es_store_sqlite::{SqliteProjection, SqliteStore, Tables};
-/// use rusqlite::Transaction;
+/// use es_store_sqlite::rusqlite::Transaction;
 ///
 /// # #[derive(Aggregate)]
 /// # #[aggregate("Book")]
@@ -78,7 +78,7 @@ use crate::{SqliteStore, followers};
 /// app.save(&mut book).await?;
 /// system.settle().await?;
 ///
-/// let reader = rusqlite::Connection::open(&path)?;
+/// let reader = es_store_sqlite::rusqlite::Connection::open(&path)?;
 /// let borrowed: u32 = reader.query_row("SELECT borrowed FROM book_list", (), |row| row.get(0))?;
 /// assert_eq!(borrowed, 1);
 /// # Ok(())

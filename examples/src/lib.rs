@@ -41,6 +41,12 @@ mod docs {
     #[doc = include_str!("../../docs/deadlines.md")]
     mod deadlines {}
 
+    #[doc = include_str!("../../docs/deployment.md")]
+    mod deployment {}
+
+    #[doc = include_str!("../../docs/elsewhere.md")]
+    mod elsewhere {}
+
     #[doc = include_str!("../../docs/existing_data.md")]
     mod existing_data {}
 

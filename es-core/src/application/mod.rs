@@ -322,7 +322,8 @@ impl Application {
         async move { Ok(repository.get_at(id, version).await?) }
     }
 
-    /// Gets an aggregate as it was at a time, to be read and not changed.
+    /// Gets an aggregate as it was at a time, to be read and not changed. All its events of that very microsecond are in it; what was known of it when
+    /// something else happened is told by positions, which are in the [`history`](Self::history) of both, and then [`get_at`](Self::get_at) a version.
     ///
     /// # Errors
     /// [`LoadError`], as [`Error::Load`]; [`LoadError::NotYet`] where it was created later.
