@@ -42,7 +42,7 @@ pub enum WaitError {
     },
     /// The follower could not handle just that event, and set it aside: what was written is not in what it makes.
     #[error(
-        "{follower} has parked the event at position {position}; find out why, and have it tried again"
+        "{follower} has parked the event at position {position}; `parked` says why, and `retry` has it tried again"
     )]
     Parked {
         /// The follower.

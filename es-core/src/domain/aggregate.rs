@@ -177,7 +177,8 @@ pub trait Aggregate: Events {
         self.root().modified_at()
     }
 
-    /// Folds events into an aggregate, without a store. Nothing is pending afterwards.
+    /// Folds events into an aggregate, without a store. Nothing is pending afterwards, as if a store had them: saved to another one, it stores none of
+    /// them.
     ///
     /// # Errors
     /// [`ReplayError`] where the events are none, or not one that creates followed by others that change.

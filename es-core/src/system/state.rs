@@ -56,7 +56,7 @@ pub enum StopReason {
     Told,
     /// An event could not be handled, however often it was tried.
     #[error(
-        "`{event}` of `{stream}` at position {position} failed {}: {failure}; mend the handler and start it again",
+        "`{event}` of `{stream}` at position {position} failed {}: {failure}; mend that and start it again",
         times(.attempts)
     )]
     Failed {

@@ -37,7 +37,7 @@ fn a_follower_stops_at_an_event_that_it_cannot_handle_and_goes_on_from_there_onc
             format!("{error:?}"),
             format!(
                 "`wall` on the log of `school` is stopped\n  because: `TrickAdded` of `{}` at position 3 failed 3 times: \
-                 no dog can do that; mend the handler and start it again",
+                 no dog can do that; mend that and start it again",
                 stream(1)
             )
         );

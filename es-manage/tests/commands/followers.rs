@@ -208,7 +208,7 @@ fn a_follower_that_fails_keeps_its_progress_and_nobody_else_back() {
         annals        caught up        8
     "#]],
         &expect![[r#"
-            failed: wall: `TrickAdded` of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` at position 9 failed once: no dog can do that; mend the handler and start it again
+            failed: wall: `TrickAdded` of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` at position 9 failed once: no dog can do that; mend that and start it again
         "#]],
     );
     // What comes before the failure is kept; the others are through.
@@ -222,8 +222,7 @@ fn a_follower_that_fails_keeps_its_progress_and_nobody_else_back() {
         (&"stopped".into(), &2.into())
     );
     let reason = wall["reason"].as_str().unwrap();
-    let told =
-        "at position 9 failed once: no dog can do that; mend the handler and start it again, at 20";
+    let told = "at position 9 failed once: no dog can do that; mend that and start it again, at 20";
     assert!(reason.contains(told), "{reason}");
     let status = place.run(["status"]);
     assert_eq!(status.status, 2, "{status:?}");
@@ -270,7 +269,7 @@ fn silence_prints_errors_still() {
         2,
         &expect![""],
         &expect![[r#"
-            failed: wall: `TrickAdded` of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` at position 8 failed once: no dog can do that; mend the handler and start it again
+            failed: wall: `TrickAdded` of `Dog/1e1d7398-8986-57af-bb01-11a89b2f8b02` at position 8 failed once: no dog can do that; mend that and start it again
         "#]],
     );
     assert_eq!(place.run(["sync-followers", "-v", "4"]).status, 1);
