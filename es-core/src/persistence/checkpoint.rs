@@ -112,24 +112,24 @@ pub struct Standing {
     pub since: Option<SystemTime>,
     /// When the lease ends, by the clock of the store.
     pub until: Option<SystemTime>,
-    /// Why whoever had the last lease did not go on, where it gave that back for a reason; nothing since the lease was taken again.
+    /// Why whoever has the lease does not go on, or had the last one and did not: nothing since it was taken again, or renewed, without a reason.
     pub stopped: Option<Stopped>,
 }
 
-/// That a follower does not go on before somebody mends something, as whoever ran it said when it stopped.
+/// That a follower does not go on, as whoever runs it says while it tries again, or said when it stopped before somebody mends something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stopped {
     /// Why, in words for a person.
     pub reason: String,
     /// Who ran it.
     pub by: String,
-    /// When it stopped, by the clock of the store.
+    /// When that was said, by the clock of the store.
     pub at: SystemTime,
 }
 
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} stopped: {}", self.by, self.reason)
+        write!(f, "{} does not go on: {}", self.by, self.reason)
     }
 }
 

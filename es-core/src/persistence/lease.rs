@@ -48,7 +48,7 @@ pub struct LeaseRequest {
     pub length: Duration,
     /// The epoch of a lease to be renewed; `None` takes it anew.
     pub epoch: Option<Epoch>,
-    /// Why the holder does not go on, where it gives the lease back for a reason that somebody has to mend.
+    /// Why the holder does not go on: it gives the lease back for a reason that somebody has to mend, or keeps it to try again.
     pub stopped: Option<String>,
 }
 
@@ -101,12 +101,11 @@ impl LeaseRequest {
         self.length.min(LONGEST)
     }
 
-    /// What is kept of the follower's last stop from now on: nothing where the lease is taken or renewed.
+    /// What is kept from now on of why the follower does not go on.
     #[must_use]
     pub fn stop(&self, now: SystemTime) -> Option<Stopped> {
-        let reason = self.stopped.as_ref().filter(|_| self.gives_back())?;
         Some(Stopped {
-            reason: reason.clone(),
+            reason: self.stopped.clone()?,
             by: self.holder.clone(),
             at: now,
         })

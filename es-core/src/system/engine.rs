@@ -102,6 +102,8 @@ struct Run {
     parked: Vec<Parked>,
     /// When that was read.
     looked: SystemTime,
+    /// Why it does not go on is kept with the lease.
+    has_told: bool,
     /// How many parked events were tried again since events were read that are not parked.
     in_a_row: usize,
     ahead: Option<Ahead>,
@@ -258,6 +260,7 @@ impl<'a> Engine<'a> {
             Some(run) if run.is_due(self.followed) => {
                 let request = renewal(self.followed, self.holder, run);
                 run.renewed = self.followed.clock.now();
+                run.has_told = request.stopped.is_some();
                 run.lease = self.followed.store.lease(request).await?;
             }
             Some(_) => {}

@@ -230,7 +230,7 @@ async fn run(followed: Arc<Followed>, holder: String, stop: Arc<Stop>, ended: En
                 Turn::CaughtUp | Turn::Built => {
                     stop.or(engine.idle(changed)).await;
                 }
-                Turn::Retry(pause) => stop.or(clock.sleep(pause)).await,
+                Turn::Retry(pause) => stop.or(engine.pause(pause)).await,
                 Turn::Unreachable(_) | Turn::Away(_) => {
                     stop.or(clock.sleep(RECONNECT.draw(unreachable))).await;
                 }

@@ -212,7 +212,8 @@ pub struct Status {
     pub holder: Option<(String, SystemTime)>,
     /// Since when, by the clock of its store.
     pub since: Option<SystemTime>,
-    /// Why whoever ran it last, here or elsewhere, did not go on; nothing where it was told to stop, and since somebody took it up again.
+    /// Why whoever runs it, or ran it last, here or elsewhere, does not go on: an event failed more than once and is tried again, or somebody has to
+    /// mend something. Nothing where it was told to stop, and once it goes on.
     pub stopped: Option<Stopped>,
     /// The revision that readers see; 0 where there is none.
     pub revision: u32,

@@ -1,11 +1,12 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use es_core::application::WaitError;
 use es_core::persistence::ParkedError;
 use es_core::system::{FollowError, OnFailure, State, StopReason};
+use es_core::testing::VirtualClock;
 use es_core::{
     Aggregate, Application, BoxError, Error, Follower, Position, ProcessManager, Recorded, System,
     UnitOfWork,
@@ -470,6 +471,50 @@ fn what_a_process_manager_creates_twice_is_not_tried_again_and_again() {
         // Once for the first trick, and for the second once more, since another process might have been faster.
         assert_eq!(reactions.load(Ordering::SeqCst), 3);
     });
+}
+
+#[test]
+fn what_fails_over_and_over_is_told_to_those_who_look_from_elsewhere() {
+    let (store, clock) = (MemoryStore::new(), VirtualClock::at(SystemTime::UNIX_EPOCH));
+    let app = Application::builder(store.clone()).name("school");
+    let app = app.clock(clock.clone()).build();
+    block_on(trained(&app, 1, &["sit", "impossible"]));
+    let wall = Wall::default();
+    let faults = wall.faults.clone();
+    faults.failing.store(true, Ordering::SeqCst);
+    let minute = Duration::from_secs(60);
+    let patient = OnFailure::stop().retries(1_000).pauses(minute..=minute);
+    let follow = |wall: Wall| {
+        let follower = store.project(wall).leased_for(100 * minute);
+        System::new("school").follow(&app, follower.on_failure(patient))
+    };
+    let (here, elsewhere) = (follow(wall), follow(Wall::default()));
+    let running = here.start();
+    let status = || block_on(elsewhere.follower("wall").status()).unwrap();
+    let until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "{what}: {:?}",
+                status()
+            );
+            clock.advance(Duration::from_secs(5));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    until("it is told", &|| status().stopped.is_some());
+    let said = status().stopped.unwrap().reason;
+    assert!(
+        said.starts_with("retrying the event at position 3, which failed "),
+        "{said}"
+    );
+    assert!(said.ends_with(" times: no dog can do that"), "{said}");
+    assert!(status().holder.is_some(), "{:?}", status());
+    faults.failing.store(false, Ordering::SeqCst);
+    until("it goes on", &|| status().stopped.is_none());
+    assert_eq!(status().position, Position::from(3));
+    block_on(running.stop()).unwrap();
 }
 
 /// Is called by whoever answers an event, and does not answer.

@@ -126,7 +126,7 @@ fn a_wait_that_ends_in_time_tells_why_the_follower_stopped_elsewhere() {
 
         let handle = system.follower("wall");
         let told = format!(
-            "stopped: `TrickAdded` of `{}` at position 2 failed once: no dog can do that; mend that and start it again",
+            "does not go on: `TrickAdded` of `{}` at position 2 failed once: no dog can do that; mend that and start it again",
             stream(1)
         );
         let stopped = handle.status().await.unwrap().stopped.unwrap();

@@ -104,6 +104,8 @@ pub struct UnknownStatus {
 pub enum FollowerState {
     /// Somebody runs it.
     Running,
+    /// Somebody runs it, and tries an event again that failed more than once.
+    Retrying,
     /// Nobody runs it, and it has seen everything.
     CaughtUp,
     /// Nobody runs it, and there is something that it has not seen.
@@ -154,6 +156,7 @@ async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
     let state = match (&status.state, &lease) {
         (State::Stopped(StopReason::LogRestored { .. }), _) => FollowerState::LogRestored,
         (State::Stopped(StopReason::Outdated { .. }), _) => FollowerState::Outdated,
+        (_, Some(_)) if status.stopped.is_some() => FollowerState::Retrying,
         (_, Some(_)) => FollowerState::Running,
         (_, None) if status.stopped.is_some() => FollowerState::Stopped,
         (_, None) if status.is_to_be_replaced() => FollowerState::NewRevision,
@@ -166,7 +169,9 @@ async fn of_one(follower: &FollowerHandle) -> Result<FollowerStatus> {
         state,
         reason: match &status.state {
             State::Stopped(reason) => Some(reason.to_string()),
-            _ if state == FollowerState::Stopped => status.stopped.as_ref().map(said),
+            _ if matches!(state, FollowerState::Stopped | FollowerState::Retrying) => {
+                status.stopped.as_ref().map(said)
+            }
             _ if status.is_to_be_replaced() => Some(format!(
                 "readers see revision {}; `sync-followers` builds revision {} beside it and puts it in its place",
                 status.revision, status.known
@@ -242,6 +247,7 @@ impl FollowerStatus {
     fn row(&self) -> [Cell; 7] {
         let state = match self.state {
             FollowerState::Running => Cell::new("running").style(GOOD),
+            FollowerState::Retrying => Cell::new("retrying").style(WORTH_A_LOOK),
             FollowerState::CaughtUp => Cell::new("caught up").style(GOOD),
             FollowerState::NotRunning => Cell::new("not running").style(WORTH_A_LOOK),
             FollowerState::Stopped => Cell::new("stopped").style(BAD),

@@ -426,6 +426,20 @@ fn a_lease_held_elsewhere_is_named_and_can_be_waited_for() {
     let held = wall["held_seconds"].as_f64().unwrap();
     assert!((0.0..600.0).contains(&held), "{held}");
 
+    // What it tries again and again is told here, too.
+    let connection = Connection::open(place.path("school.db")).unwrap();
+    let tries = "UPDATE es_checkpoints SET stopped = 'retrying the event at position 9, which failed 4 times: no route', stopped_by = holder, \
+                 stopped_at = 1709600000000000 WHERE follower = 'wall'";
+    assert_eq!(connection.execute(tries, []).unwrap(), 1);
+    let status = place.run(["status"]);
+    assert_eq!(status.status, 0, "{status:?}");
+    let mut lines = status.out.lines().filter(|line| line.starts_with("wall"));
+    assert!(lines.next().unwrap().contains("retrying"), "{status:?}");
+    assert_eq!(
+        lines.next().unwrap(),
+        "wall: `school` on another machine does not go on: retrying the event at position 9, which failed 4 times: no route, at 2024-03-05T00:53:20Z"
+    );
+
     // Where the holder is known to have gone, nobody waits for a lease that its clock let begin in years to come.
     let place = Place::seeded();
     take(&place, Duration::from_secs(20 * 365 * 24 * 3_600));

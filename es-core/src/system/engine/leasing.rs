@@ -15,6 +15,7 @@ use crate::persistence::{
 use crate::system::StopReason;
 use crate::system::followed::Followed;
 use crate::system::follower::Output;
+use crate::system::state::State;
 use crate::system::watch::LOOK_AGAIN;
 
 /// How many events are read at once at first.
@@ -95,6 +96,22 @@ impl Engine<'_> {
             self.lose();
             moved.await;
         }
+    }
+
+    /// Waits until an event that fails is tried again; whoever looks at the follower elsewhere is told why, once that is so for the second time.
+    pub(in crate::system) async fn pause(&mut self, pause: Duration) {
+        let followed = self.followed;
+        if let Some(run) = &mut self.run
+            && in_the_way(followed).is_some()
+        {
+            let request = renewal(followed, self.holder, run);
+            let asked = followed.clock.now();
+            // Where that fails, the next attempt finds out why.
+            if let Ok(lease) = followed.store.lease(request).await {
+                (run.lease, run.renewed, run.has_told) = (lease, asked, true);
+            }
+        }
+        followed.clock.sleep(pause).await;
     }
 
     /// Whether there is nothing to do still, since it gave its lease back.
@@ -183,6 +200,7 @@ impl Engine<'_> {
             stands_at: None,
             parked: Vec::new(),
             looked: renewed,
+            has_told: false,
             in_a_row: 0,
             ahead: None,
             size: Size::new(FIRST, self.followed.settings.batch.get()),
@@ -318,6 +336,7 @@ pub(super) async fn renewing<T>(
         }
         asked = followed.clock.now();
         let request = renewal(followed, holder, run);
+        let tells = request.stopped.is_some();
         let mut done = None;
         // Waited for also where the work is done by then: a lease that is renewed after it was given back would be nobody's.
         let until_done = async {
@@ -325,7 +344,7 @@ pub(super) async fn renewing<T>(
             future::pending().await
         };
         match future::or(followed.store.lease(request), until_done).await {
-            Ok(lease) => (run.lease, run.renewed) = (lease, asked),
+            Ok(lease) => (run.lease, run.renewed, run.has_told) = (lease, asked, tells),
             // What is made under it is refused.
             Err(LeaseError::Fenced { .. }) if done.is_none() => return work.await,
             Err(_) => {}
@@ -336,21 +355,28 @@ pub(super) async fn renewing<T>(
     }
 }
 
-/// Asks for the lease of a run once more.
+/// Asks for the lease of a run once more, and says what is in its way.
 pub(super) fn renewal(followed: &Followed, holder: &str, run: &Run) -> LeaseRequest {
     LeaseRequest {
         follower: run.output.follower.clone(),
         holder: holder.to_owned(),
         length: followed.settings.lease,
         epoch: Some(run.lease.epoch),
-        stopped: None,
+        stopped: in_the_way(followed),
     }
+}
+
+/// Why a follower does not go on, where that has lasted for more than an attempt.
+fn in_the_way(followed: &Followed) -> Option<String> {
+    let state = followed.state();
+    matches!(state, State::Retrying { attempts: 2.., .. }).then(|| state.to_string())
 }
 
 impl Run {
     /// Whether its lease is to be renewed.
     pub(super) fn is_due(&self, followed: &Followed) -> bool {
         self.renewed_ago(followed) > renewed_after(followed)
+            || (self.has_told && in_the_way(followed).is_none())
     }
 
     /// For how long it has its lease; a clock that was set back says nothing of that, so it counts as long.

@@ -142,11 +142,15 @@ pub async fn why_a_follower_stopped_is_kept_until_its_lease_is_taken_again<H: Ha
     assert_eq!(stopped(&store).await, None);
     let epoch = taken(&store, "second").await;
     let renewed = LeaseRequest {
-        stopped: Some("a lease that is kept has no stop".to_owned()),
+        stopped: Some("it tries again".to_owned()),
         ..request("second", LONG, Some(epoch))
     };
     store.lease(renewed).await.expect("it is renewed");
-    assert_eq!(stopped(&store).await, None);
+    let tries = Some(("it tries again".to_owned(), "second".to_owned()));
+    assert_eq!(stopped(&store).await, tries);
+    let well = store.lease(request("second", LONG, Some(epoch))).await;
+    well.expect("it is renewed");
+    assert_eq!(stopped(&store).await, None, "it goes on");
     let reason = "`TrickAdded` failed 3 times: it's \"no\" trick";
     let with_reason = given_back("second", epoch, Some(reason));
     store.lease(with_reason).await.expect("it is given back");
