@@ -4,6 +4,7 @@
 //! thread comes by a place for the first time may hear nothing of it.
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use es_core::system::OnFailure;
 use es_core::{Application, Follower, System};
@@ -135,10 +136,20 @@ fn a_follower_tells_its_turns_its_retries_and_why_it_stopped_or_parked() {
     let other = MemoryStore::new();
     let parking = other.project(wall).on_failure(OnFailure::park().retries(0));
     let parks = System::new("school").follow(&app, parking);
+    let (mended, third) = (Wall::default(), MemoryStore::new());
+    let at_once = OnFailure::stop().pauses(Duration::ZERO..=Duration::ZERO);
+    let mends = third.project(mended.clone()).on_failure(at_once);
+    let mends = System::new("school").follow(&app, mends);
     let told = told(async {
         trained(&app, 1, &["sit", "impossible"]).await;
         system.settle().await.unwrap_err();
         parks.settle().await.unwrap();
+        mended.faults.failing.store(true, Ordering::SeqCst);
+        for _ in 0..3 {
+            mends.step().await.unwrap();
+        }
+        mended.faults.failing.store(false, Ordering::SeqCst);
+        mends.settle().await.unwrap();
     });
     assert_told(
         &told,
@@ -158,6 +169,7 @@ fn a_follower_tells_its_turns_its_retries_and_why_it_stopped_or_parked() {
             "no dog can do that",
         ],
     );
+    assert_told(&told, &["INFO", "changed", "state=running"]);
     assert_told(&told, &["ERROR", "stopped", "reason=`TrickAdded` of"]);
     assert_told(&told, &["WARN", "parked", "position=3"]);
 }

@@ -34,9 +34,11 @@ pub(super) fn parked(follower: &FollowerId, record: &Record, attempts: u32, fail
     );
 }
 
-/// What somebody must mend is an error, what mends itself a warning; going on and catching up is worth a line only where one looks closely.
+/// What somebody must mend is an error, what mends itself a warning; going on is worth a line after that, and where it is taken over, and otherwise,
+/// as catching up, only where one looks closely.
 pub(super) fn changed(follower: &FollowerId, before: &State, now: &State) {
     let is_new = discriminant(before) != discriminant(now);
+    let stood = !matches!(before, State::Idle | State::Running | State::CaughtUp);
     match now {
         State::Retrying {
             position,
@@ -56,6 +58,7 @@ pub(super) fn changed(follower: &FollowerId, before: &State, now: &State) {
         State::Standby { .. } | State::Rebuilding => {
             info!(target: FOLLOWER, %follower, state = %now, "changed");
         }
+        State::Running if stood => info!(target: FOLLOWER, %follower, state = %now, "changed"),
         State::Idle | State::Running | State::CaughtUp => {
             debug!(target: FOLLOWER, %follower, state = %now, "changed");
         }
