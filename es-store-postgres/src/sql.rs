@@ -272,7 +272,7 @@ impl Sql {
             // Nobody has a lease that has ended.
             read_standing: named(format!(
                 "SELECT c.follower, c.log, c.position, c.commit_id, c.revision, c.epoch, lease.holder, lease.since, lease.until, \
-                     c.stopped, c.stopped_by, c.stopped_at \
+                     CASE WHEN c.until IS NULL OR lease.until IS NOT NULL THEN c.stopped END, c.stopped_by, c.stopped_at \
                  FROM {{checkpoints}} AS c \
                  LEFT JOIN LATERAL (SELECT c.holder, c.since, c.until WHERE c.until > {NOW}) AS lease ON true \
                  WHERE c.follower = $1 AND c.log = $2"

@@ -71,10 +71,13 @@ impl<const REVISION: u32> PostgresProjection for Hubs<REVISION> {
 }
 
 /// What `docs/deployment.md` says that the user of a program is granted.
-const GRANTS: &str = "
-    GRANT USAGE ON SCHEMA {schema} TO {app};
-    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {app};
-    ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {app};";
+fn grants(schema: &str, app: &str) -> String {
+    let page = include_str!("../../docs/deployment.md");
+    let (_, sql) = page.split_once("```sql\n").expect("the page has it");
+    let (sql, _) = sql.split_once("```").expect("it ends");
+    sql.replace("SCHEMA parcels", &format!("SCHEMA {schema}"))
+        .replace("TO app", &format!("TO {app}"))
+}
 
 struct Place {
     log: TestLog,
@@ -88,9 +91,7 @@ impl Place {
         let (owner, connection) = tokio_postgres::connect(log.url(), NoTls).await.unwrap();
         tokio::spawn(connection);
         let role = format!("app_of_{}", log.schema());
-        let grants = GRANTS
-            .replace("{schema}", log.schema())
-            .replace("{app}", &role);
+        let grants = grants(log.schema(), &role);
         let role_and_grants = format!("CREATE ROLE {role}; GRANT {role} TO CURRENT_USER; {grants}");
         owner.batch_execute(&role_and_grants).await.unwrap();
         Self { log, role, owner }

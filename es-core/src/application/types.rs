@@ -12,7 +12,7 @@ use super::{Application, LoadError, Repository, Result};
 use crate::domain::{
     Aggregate, AggregateId, Declares, Event, EventShape, Replay, StreamId, Version,
 };
-use crate::persistence::mapper::kept::lost;
+use crate::persistence::mapper::unread;
 use crate::persistence::{DecodeError, Record, Slice, decode};
 
 /// A type of aggregate: its stored name, what it declares of its events, and what can be done with its aggregates by their ids.
@@ -77,7 +77,7 @@ impl AggregateType {
                 let repository = app.repository.clone();
                 Box::pin(async move { repository.read_ids::<A>(after, limit).await })
             },
-            check: lost::<A::Event>,
+            check: unread::<A::Event>,
             teller: |id| Box::new(Replay::<A>::new(id)),
         }
     }
@@ -105,8 +105,8 @@ impl AggregateType {
     }
 
     /// Whether a record whose payload is [open](super::NotificationLog::open) is an event of this type, as this code declares it. Where a part of what
-    /// is stored is left out or changed by reading it, as a field that has another name now and a default, this says which, as `items[0].dose`. What
-    /// an upcaster brings to the schema of this code is not compared.
+    /// is stored is left out by reading it, as a field whose name is another now and that has a default, this says which field of the event has
+    /// that part. What an upcaster brings to the schema of this code is not looked at.
     ///
     /// # Errors
     /// [`DecodeError`], where it is none.

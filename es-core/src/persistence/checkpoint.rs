@@ -112,7 +112,8 @@ pub struct Standing {
     pub since: Option<SystemTime>,
     /// When the lease ends, by the clock of the store.
     pub until: Option<SystemTime>,
-    /// Why whoever has the lease does not go on, or had the last one and did not: nothing since it was taken again, or renewed, without a reason.
+    /// Why whoever has the lease does not go on, or gave back the last one: nothing since it was taken again, or renewed, without a reason, nor once a
+    /// lease has ended that was not given back.
     pub stopped: Option<Stopped>,
 }
 
@@ -134,11 +135,13 @@ impl fmt::Display for Stopped {
 }
 
 impl Standing {
-    /// The same, without a lease that has ended by then: for stores, which say the time by the clock that they grant leases by.
+    /// The same, without a lease that has ended by then, and without what its holder said while it had it: for stores, which say the time by the clock
+    /// that they grant leases by.
     #[must_use]
     pub fn at(mut self, now: SystemTime) -> Self {
         if self.until.is_some_and(|until| until <= now) {
             (self.holder, self.since, self.until) = (None, None, None);
+            self.stopped = None;
         }
         self
     }

@@ -61,7 +61,7 @@ impl FollowerHandle {
                     future::yield_now().await;
                 }
                 Turn::Fenced => {}
-                Turn::Retry(pause) => engine.pause(pause).await,
+                Turn::Retry(pause) => engine.pause(followed.clock.sleep(pause)).await,
                 Turn::Standby { held_for, free_in } if left.is_zero() => {
                     let holder = match followed.state() {
                         State::Standby { holder } => holder,

@@ -259,9 +259,9 @@ impl<'a> Engine<'a> {
             }
             Some(run) if run.is_due(self.followed) => {
                 let request = renewal(self.followed, self.holder, run);
-                run.renewed = self.followed.clock.now();
-                run.has_told = request.stopped.is_some();
-                run.lease = self.followed.store.lease(request).await?;
+                let (asked, tells) = (self.followed.clock.now(), request.stopped.is_some());
+                let lease = self.followed.store.lease(request).await?;
+                run.is_renewed(lease, asked, tells);
             }
             Some(_) => {}
         }

@@ -331,7 +331,7 @@ async fn last_stop(followed: &Followed, seen: &Standing) -> Result<Option<Stoppe
     }
     let beside = followed.store.standing(&output.follower).await?;
     match beside.holder {
-        Some(_) => Ok(beside.stopped),
+        Some(_) => Ok(None),
         None => Ok(beside.stopped.or_else(|| seen.stopped.clone())),
     }
 }

@@ -117,6 +117,12 @@ struct Failed {
     source: BoxError,
 }
 
+impl Failed {
+    fn is_of(&self, record: &Record) -> bool {
+        (self.position, self.commit) == (record.position, record.commit)
+    }
+}
+
 impl<M> Reactions<M> {
     /// Gives it another name than the process manager's own, for one that follows several logs of a system: once by its own name, then by others.
     /// The checkpoint is kept under that name, so it must stay: one whose `NAME` changed goes on by its old name.
@@ -163,8 +169,9 @@ impl<M: ProcessManager> Follower for Reactions<M> {
     fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
         Box::pin(async move {
             let since = Instant::now();
-            if let (Some(failed), Some(next)) = (self.failed.take(), batch.records.first())
-                && (next.position, next.commit) == (failed.position, failed.commit)
+            let next = batch.records.first().filter(|_| batch.dry.is_none());
+            if let Some(next) = next
+                && let Some(failed) = self.failed.take_if(|failed| failed.is_of(next))
             {
                 let source = failed.source;
                 return Err(HandleError::Event { place: 0, source });

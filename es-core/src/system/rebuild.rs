@@ -98,7 +98,7 @@ impl FollowerHandle {
             match engine.turn().await {
                 Turn::Built => break Ok(engine.reached()),
                 Turn::Moved(_) | Turn::CaughtUp => future::yield_now().await,
-                Turn::Retry(pause) => followed.clock.sleep(pause).await,
+                Turn::Retry(pause) => engine.pause(followed.clock.sleep(pause)).await,
                 Turn::Unreachable(failure) => {
                     let follower = id();
                     break Err(FollowError::Unreachable { follower, failure });

@@ -230,9 +230,10 @@ async fn run(followed: Arc<Followed>, holder: String, stop: Arc<Stop>, ended: En
                 Turn::CaughtUp | Turn::Built => {
                     stop.or(engine.idle(changed)).await;
                 }
-                Turn::Retry(pause) => stop.or(engine.pause(pause)).await,
+                Turn::Retry(pause) => engine.pause(stop.or(clock.sleep(pause))).await,
                 Turn::Unreachable(_) | Turn::Away(_) => {
-                    stop.or(clock.sleep(RECONNECT.draw(unreachable))).await;
+                    let pause = RECONNECT.draw(unreachable);
+                    engine.pause(stop.or(clock.sleep(pause))).await;
                 }
                 Turn::Standby { free_in, .. } => {
                     stop.or(clock.sleep(free_in.min(ASK_AGAIN))).await;

@@ -239,7 +239,7 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.follower, self.state)?;
         if let Some(stopped) = &self.stopped
-            && !matches!(self.state, State::Stopped(_))
+            && !matches!(self.state, State::Stopped(_) | State::Retrying { .. })
         {
             write!(f, ", {stopped}")?;
         }

@@ -1,6 +1,10 @@
 //! Types of aggregates known by name, logs that are checked, and commits that are copied.
+use std::collections::HashMap;
+
 use es_core::application::{AggregateType, FieldState, Story};
 use es_core::persistence::Finding;
+
+use serde::{Deserialize, Serialize};
 
 use super::*;
 
@@ -245,4 +249,76 @@ async fn a_log_that_nobody_touched_verifies_and_an_edited_one_does_not() -> Resu
         assert!(found.iter().all(|finding| !finding.to_string().is_empty()));
     }
     Ok(())
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    #[serde(default)]
+    amount: u64,
+    #[serde(alias = "unit")]
+    of: String,
+}
+
+#[derive(Aggregate, Debug)]
+#[aggregate("Sheet")]
+struct Sheet {
+    root: Root<Self>,
+}
+
+#[events]
+impl Sheet {
+    #[event("Written", was = "Noted")]
+    fn write(
+        items: Vec<Item>,
+        factor: f64,
+        by: Option<String>,
+        seen: HashMap<String, bool>,
+    ) -> Self {
+        Self { root: Root::new() }
+    }
+}
+
+#[test]
+fn what_is_stored_and_left_out_by_reading_it_is_named() {
+    let ty = AggregateType::of::<Sheet>();
+    let check = |name: &'static str, payload: &str| {
+        let record = Record {
+            stream: StreamId::new("Sheet", Uuid::nil()),
+            version: Version::FIRST,
+            position: Position::FIRST,
+            event: name.into(),
+            schema: 1,
+            payload: payload.to_owned().into(),
+            time: SystemTime::UNIX_EPOCH,
+            commit: CommitId::draw(),
+            metadata: Metadata::new(),
+        };
+        ty.check(&record).expect("it can be read")
+    };
+    for (payload, expected) in [
+        (
+            r#"{"items": [{"amount": 250, "of": "mg"}], "factor": 1.5, "by": "ann", "seen": {"bob": true}}"#,
+            None,
+        ),
+        (
+            r#"{"items": [{"amount": 250, "unit": "mg"}], "factor": 1, "seen": {}}"#,
+            None,
+        ),
+        (
+            r#"{"items": [{"amount": 250, "of": "mg", "note": null}], "factor": 1, "seen": {}, "old": null}"#,
+            None,
+        ),
+        (
+            r#"{"items": [{"of": "g"}, {"dose": 250, "of": "mg"}], "factor": 1, "seen": {}}"#,
+            Some("items"),
+        ),
+        (
+            r#"{"items": [], "factor": 1, "bye": "ann", "seen": {}}"#,
+            Some("bye"),
+        ),
+    ] {
+        for name in ["Written", "Noted"] {
+            assert_eq!(check(name, payload).as_deref(), expected, "{payload}");
+        }
+    }
 }

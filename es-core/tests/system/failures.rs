@@ -517,6 +517,40 @@ fn what_fails_over_and_over_is_told_to_those_who_look_from_elsewhere() {
     block_on(running.stop()).unwrap();
 }
 
+#[test]
+fn who_waits_long_before_it_tries_again_keeps_its_lease() {
+    let (store, app) = application("school");
+    block_on(trained(&app, 1, &["impossible"]));
+    let wall = Wall::default();
+    wall.faults.failing.store(true, Ordering::SeqCst);
+    let day = Duration::from_secs(24 * 60 * 60);
+    let follower = store.project(wall).leased_for(Duration::from_millis(200));
+    let follower = follower.on_failure(OnFailure::stop().pauses(day..=day));
+    let system = System::new("school").follow(&app, follower);
+    let running = system.start();
+    let held_until = || {
+        let status = block_on(system.follower("wall").status()).unwrap();
+        let is_trying = matches!(status.state, State::Retrying { .. });
+        status.holder.filter(|_| is_trying).map(|(_, until)| until)
+    };
+    let begun = Instant::now();
+    let mut first = None;
+    loop {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{first:?}, {:?}",
+            held_until()
+        );
+        let held_until = held_until();
+        first = first.or(held_until);
+        if held_until > first.map(|first| first + Duration::from_secs(1)) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    block_on(running.stop()).unwrap();
+}
+
 /// Is called by whoever answers an event, and does not answer.
 #[derive(Clone, Default)]
 struct Dead(Arc<AtomicU64>);

@@ -78,8 +78,8 @@ pub enum FoundKind {
     UnknownEvent,
     /// The payload is not what the event's fields need, or cannot be opened.
     Undecodable,
-    /// A part of the payload is left out or changed by reading it.
-    Misread,
+    /// A part of the payload is left out by reading it.
+    Unread,
     /// An event that creates stands behind the first of its stream, or the first does not create.
     Misplaced,
     /// Something else that the store found.
@@ -227,18 +227,21 @@ impl Decoding<'_> {
             }
             Err(error) => return Err(error),
         };
+        let name = &*record.event;
+        let mut shapes = ty.events.iter();
+        let shape = shapes.find(|shape| shape.name == name || shape.was.contains(&name));
         match ty.check(&record) {
             Ok(None) => {}
-            Ok(Some(lost)) => {
-                let (event, schema) = (&record.event, record.schema);
+            Ok(Some(field)) => {
+                let (declared, schema) = (shape.map_or(name, |shape| shape.name), record.schema);
                 let message = format!(
-                    "`{event}` at version {} of `{}` is not read as it is stored: `{lost}` is left out, or another value; write `schema = {}` and \
-                     `#[upcast(\"{event}\", from = {schema})]`, or take the change back",
+                    "`{name}` at version {} of `{}` is not read as a whole: of `{field}`, something is left out; write `schema = {}` and \
+                     `#[upcast(\"{declared}\", from = {schema})]`, or take the change back",
                     record.version,
                     record.stream,
                     u64::from(schema) + 1
                 );
-                self.note(alike(FoundKind::Misread, &record), position, message);
+                self.note(alike(FoundKind::Unread, &record), position, message);
             }
             Err(error @ DecodeError::UnknownEvent { .. }) => {
                 let unknown = alike(FoundKind::UnknownEvent, &record);
@@ -250,9 +253,6 @@ impl Decoding<'_> {
                 return Ok(());
             }
         }
-        let name = &*record.event;
-        let mut shapes = ty.events.iter();
-        let shape = shapes.find(|shape| shape.name == name || shape.was.contains(&name));
         let is_first = record.version == es_core::Version::FIRST;
         if shape.is_some_and(|shape| shape.creates != is_first) {
             let what = if is_first {

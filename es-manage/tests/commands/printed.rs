@@ -374,7 +374,7 @@ fn what_the_code_does_not_know_is_found() {
               `Registered` of `Dog/00000000-0000-0000-0000-000000000004` at version 1 has schema 2, but this program reads 1 at most; upgrade it
               `Registered` of `Dog/00000000-0000-0000-0000-000000000005` at version 1 cannot be read; its payload does not fit the event's fields: missing field `name` at line 1 column 13
               the stored payload of `TrickAdded` of `Dog/00000000-0000-0000-0000-000000000005` at version 2 cannot be opened; its cause says what is in the way: it begins with byte 0x73 and is no JSON object, neither compressed nor encrypted; restore it from a backup, or upgrade the program if a newer one wrote it
-              `Registered` at version 1 of `Dog/00000000-0000-0000-0000-000000000006` is not read as it is stored: `owner` is left out, or another value; write `schema = 2` and `#[upcast("Registered", from = 1)]`, or take the change back
+              `Registered` at version 1 of `Dog/00000000-0000-0000-0000-000000000006` is not read as a whole: of `owner`, something is left out; write `schema = 2` and `#[upcast("Registered", from = 1)]`, or take the change back
         "#]],
         &expect![""],
     );

@@ -84,7 +84,8 @@ impl Keys {
         self.with(id.into(), None)
     }
 
-    /// Leaves what is written of such aggregates from here on in plain text: events and snapshots. What is encrypted of them stays so, and is read.
+    /// Leaves what is written of such aggregates from here on in plain text: events, and snapshots, in which is also what earlier, encrypted events said.
+    /// What is encrypted stays so, and is read.
     #[must_use]
     pub fn except<A: Aggregate>(mut self) -> Self {
         self.plain.push(A::CATEGORY);

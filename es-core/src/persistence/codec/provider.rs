@@ -69,7 +69,8 @@ use crate::persistence::BoxError;
 /// ```
 pub trait KeyProvider: Send + Sync + 'static {
     /// The key that new payloads of a stream are encrypted with, and the id under which it will be asked for; `None` where they are left in
-    /// plain text, as those of streams that are about nobody. What is encrypted already stays so, and is read with its [`key`](Self::key).
+    /// plain text, as those of streams that are about nobody. What is encrypted already stays so, and is read with its [`key`](Self::key); but a snapshot
+    /// in plain text has in it what all events said, so a stream that had a key keeps it.
     ///
     /// # Errors
     /// [`KeyError`]; the events are not saved.

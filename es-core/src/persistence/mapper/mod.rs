@@ -2,12 +2,13 @@
 
 mod faithful;
 mod json;
-pub(crate) mod kept;
 mod misfit;
 mod plain;
+mod unread;
 
 pub(crate) use json::write_state;
 pub use misfit::Misfit;
+pub(crate) use unread::unread;
 
 use std::borrow::Cow;
 use std::cell::Cell;

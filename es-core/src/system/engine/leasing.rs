@@ -1,6 +1,6 @@
 //! The lease under which a follower is driven: taken, given back by whoever has nothing to do, and left to whoever drives it next.
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_lite::future;
 
@@ -98,20 +98,26 @@ impl Engine<'_> {
         }
     }
 
-    /// Waits until an event that fails is tried again; whoever looks at the follower elsewhere is told why, once that is so for the second time.
-    pub(in crate::system) async fn pause(&mut self, pause: Duration) {
-        let followed = self.followed;
-        if let Some(run) = &mut self.run
-            && in_the_way(followed).is_some()
-        {
-            let request = renewal(followed, self.holder, run);
+    /// Waits under its lease until what is in its way is tried again. Whoever looks at the follower elsewhere is told what that is, once it has lasted.
+    pub(in crate::system) async fn pause(&mut self, wait: impl Future<Output = ()>) {
+        let (followed, holder) = (self.followed, self.holder);
+        let Some(run) = &mut self.run else {
+            return wait.await;
+        };
+        if in_the_way(followed).is_some() {
+            let request = renewal(followed, holder, run);
             let asked = followed.clock.now();
-            // Where that fails, the next attempt finds out why.
-            if let Ok(lease) = followed.store.lease(request).await {
-                (run.lease, run.renewed, run.has_told) = (lease, asked, true);
+            match followed.store.lease(request).await {
+                Ok(lease) => run.is_renewed(lease, asked, true),
+                Err(LeaseError::Fenced { .. }) => {
+                    self.run = None;
+                    return;
+                }
+                // The next attempt finds out why.
+                Err(_) => {}
             }
         }
-        followed.clock.sleep(pause).await;
+        renewing(followed, holder, run, wait).await;
     }
 
     /// Whether there is nothing to do still, since it gave its lease back.
@@ -344,7 +350,7 @@ pub(super) async fn renewing<T>(
             future::pending().await
         };
         match future::or(followed.store.lease(request), until_done).await {
-            Ok(lease) => (run.lease, run.renewed, run.has_told) = (lease, asked, tells),
+            Ok(lease) => run.is_renewed(lease, asked, tells),
             // What is made under it is refused.
             Err(LeaseError::Fenced { .. }) if done.is_none() => return work.await,
             Err(_) => {}
@@ -369,7 +375,11 @@ pub(super) fn renewal(followed: &Followed, holder: &str, run: &Run) -> LeaseRequ
 /// Why a follower does not go on, where that has lasted for more than an attempt.
 fn in_the_way(followed: &Followed) -> Option<String> {
     let state = followed.state();
-    matches!(state, State::Retrying { attempts: 2.., .. }).then(|| state.to_string())
+    let has_lasted = matches!(
+        state,
+        State::Retrying { attempts: 2.., .. } | State::Waiting { .. }
+    );
+    has_lasted.then(|| state.to_string())
 }
 
 impl Run {
@@ -377,6 +387,10 @@ impl Run {
     pub(super) fn is_due(&self, followed: &Followed) -> bool {
         self.renewed_ago(followed) > renewed_after(followed)
             || (self.has_told && in_the_way(followed).is_none())
+    }
+
+    pub(super) fn is_renewed(&mut self, lease: Lease, asked: SystemTime, has_told: bool) {
+        (self.lease, self.renewed, self.has_told) = (lease, asked, has_told);
     }
 
     /// For how long it has its lease; a clock that was set back says nothing of that, so it counts as long.

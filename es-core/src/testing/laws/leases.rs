@@ -181,12 +181,19 @@ pub async fn nobody_has_a_lease_that_has_ended<H: Harness>(harness: H) {
     let second = store.lease(request("second", short, None)).await;
     let second = second.expect("the first gave it back");
     assert!(second.epoch > given_back.epoch);
+    let trying = LeaseRequest {
+        stopped: Some("it tries again".to_owned()),
+        ..request("second", short, Some(second.epoch))
+    };
+    let trying = store.lease(trying).await;
+    trying.expect("nobody has taken it meanwhile");
     let begun = Instant::now();
     loop {
         let standing = store.standing(&follower()).await.expect("it can be read");
         assert_eq!(standing.epoch, second.epoch);
         if standing.holder.is_none() {
             assert_eq!((standing.since, standing.until), (None, None));
+            assert_eq!(standing.stopped, None, "who said so has gone");
             break;
         }
         assert!(begun.elapsed() < PATIENCE, "its lease has ended long ago");

@@ -1,9 +1,10 @@
 //! The events of one aggregate beside what was written down of them.
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::{Declared, Sample, WrittenEvent, WrittenField};
 use crate::domain::{EventShape, JsonMap};
-use crate::persistence::mapper::kept::{keeps_fields, sorted};
 use crate::testing::stored::text;
 
 /// What happened to an event since its samples were written down.
@@ -213,6 +214,47 @@ impl Declared {
                 now: None,
             });
         }
+    }
+}
+
+/// The same with every list in an order of ours.
+fn sorted(payload: &JsonMap) -> JsonMap {
+    payload
+        .iter()
+        .map(|(name, value)| (name.clone(), sorted_value(value)))
+        .collect()
+}
+
+fn sorted_value(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(sorted(fields)),
+        Value::Array(values) => {
+            let mut values: Vec<_> = values.iter().map(sorted_value).collect();
+            values.sort_by_cached_key(Value::to_string);
+            Value::Array(values)
+        }
+        other => other.clone(),
+    }
+}
+
+/// Whether all fields are there still with the values they had; there may be more.
+fn keeps_fields(before: &JsonMap, now: &JsonMap) -> bool {
+    before
+        .iter()
+        .all(|(name, value)| now.get(name).is_some_and(|now| keeps(value, now)))
+}
+
+fn keeps(before: &Value, now: &Value) -> bool {
+    match (before, now) {
+        (Value::Object(before), Value::Object(now)) => keeps_fields(before, now),
+        (Value::Array(before), Value::Array(now)) => {
+            before.len() == now.len()
+                && before
+                    .iter()
+                    .zip(now)
+                    .all(|(before, now)| keeps(before, now))
+        }
+        (before, now) => before == now,
     }
 }
 
