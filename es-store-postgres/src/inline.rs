@@ -138,8 +138,15 @@ async fn begun<P: PostgresProjection>(
     inlined: Inlined,
     mut projection: P,
 ) -> Result<Inside, InlineError> {
-    let failed = |fault: Fault| InlineError::Store(not_committed(fault));
     let (sql, follower) = (&*shared.sql, inlined.follower().clone());
+    let failed = |fault: Fault| InlineError::Store(not_committed(fault));
+    let unable = |fault: Fault| match fault.is_lasting() {
+        true => InlineError::Prepare {
+            follower: follower.clone(),
+            source: fault.of_a_read_model(),
+        },
+        false => failed(fault),
+    };
     let own = in_time(shared.patience, Own::connect(shared)).await;
     let mut own = own.map_err(failed)?;
     let work = Arc::clone(&own.work);
@@ -161,7 +168,7 @@ async fn begun<P: PostgresProjection>(
         let parked = transaction.query(&sql.read_parked, &of).await?;
         Ok((standing.at(time(column(&now, 0)?)), before, parked.len()))
     });
-    let (standing, before, parked) = found.await.map_err(failed)?;
+    let (standing, before, parked) = found.await.map_err(unable)?;
     inlined.may_begin(&standing, parked)?;
     let is_made = standing.revision == inlined.revision() && before.is_some();
     let before = before.unwrap_or_default();
@@ -171,10 +178,11 @@ async fn begun<P: PostgresProjection>(
             swap::drop_all(&transaction, sql, &before.tables).await?;
             swap::there(&transaction, sql, &follower, Position::START).await
         });
-        let there = there.await.map_err(failed)?;
+        let there = there.await.map_err(unable)?;
         work.write_to(Made::default());
         let created = within(&work, projection.create(&transaction)).await;
         after = mem::take(&mut *work.made());
+        let created = created.map_err(|error| after.not_created(error));
         let checked = after
             .check_own(&there.names, &sql.location.schema)
             .and(created)

@@ -198,12 +198,11 @@ impl<P: PostgresProjection> Follower for PostgresFollower<P> {
         Box::pin(store.on_its_runtime(async move {
             let shared = &*self.store.shared;
             let projection = &mut self.projection;
-            let prepared = with_own!(
-                shared,
-                &mut self.own,
-                own,
+            let prepared = with_own!(shared, &mut self.own, own, async {
                 output::prepare(shared, own, projection, output)
-            );
+                    .await
+                    .map_err(Undone::or_unable)
+            });
             self.ending = prepared?;
             Ok(())
         }))
@@ -232,7 +231,10 @@ impl<P: PostgresProjection> Follower for PostgresFollower<P> {
         let store = self.store.clone();
         Box::pin(store.on_its_runtime(async move {
             let shared = &*self.store.shared;
-            with_own!(shared, &mut self.own, own, output::swap(shared, own, built))?;
+            with_own!(shared, &mut self.own, own, async {
+                let swapped = output::swap(shared, own, built).await;
+                swapped.map_err(Undone::or_unable)
+            })?;
             shared.changed.notify(usize::MAX);
             Ok(())
         }))

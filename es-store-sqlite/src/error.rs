@@ -234,6 +234,18 @@ fn is_full(error: &rusqlite::Error) -> bool {
     })
 }
 
+/// Whether what SQLite said, where an error comes of that, may pass by itself.
+pub(crate) fn is_passing(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref() {
+            return is_busy(error) || is_full(error);
+        }
+        cause = error.source();
+    }
+    false
+}
+
 pub(crate) fn unreadable(error: rusqlite::Error) -> ReadError {
     let is_damaged = is_unlike_a_log(&error)
         || matches!(
@@ -256,6 +268,28 @@ pub(crate) fn is_of_a_foreign_key(error: &rusqlite::Error) -> bool {
     error
         .sqlite_error()
         .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
+}
+
+/// Whether SQLite has something against the statement, in view of what there is in the file: it fails like that until somebody changes it.
+pub(crate) fn is_of_what_is_there(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.extended_code == rusqlite::ffi::SQLITE_ERROR
+            || error.code == ErrorCode::ConstraintViolation
+    })
+}
+
+/// Why a read model cannot be put in its place, with the way out.
+pub(crate) fn of_a_read_model(error: rusqlite::Error) -> BoxError {
+    let source = Arc::new(error);
+    if is_of_a_foreign_key(&source) {
+        return explained(&source);
+    }
+    Explained {
+        way_out: "something of yours is in the way of the read model, as by the name of one of its tables; drop or rename it, or give the table another \
+                  name in `create`",
+        source,
+    }
+    .into()
 }
 
 /// SQLite's error with the way out; shared by all whom it befell.

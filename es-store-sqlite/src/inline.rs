@@ -6,7 +6,7 @@ use es_core::system::{InlineError, Inlined};
 use es_core::{Application, Position};
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
 
-use crate::error::explained;
+use crate::error::{explained, is_of_what_is_there, of_a_read_model};
 use crate::names::Names;
 use crate::projection::SqliteProjection;
 use crate::sql::Sql;
@@ -152,9 +152,16 @@ fn begin<P: SqliteProjection>(
     let before = before.unwrap_or_default();
     let mut after = before.clone();
     if !is_made {
-        before.drop_tables(&transaction)?;
+        if let Err(error) = before.drop_tables(&transaction) {
+            if !is_of_what_is_there(&error) {
+                return Err(error);
+            }
+            let source = of_a_read_model(error);
+            return Ok(Err(InlineError::Prepare { follower, source }));
+        }
         let there = names(&transaction, Position::START)?;
         let (created, new) = within(Made::default(), || projection.create(&transaction));
+        let created = created.map_err(|error| new.not_created(error));
         let checked = new
             .check_own(&there)
             .and(created)

@@ -6,6 +6,7 @@ mod failing;
 mod sessions;
 mod tables;
 mod taken;
+mod unable;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
