@@ -20,6 +20,7 @@ use crate::followers::{self, key};
 use crate::projection::PostgresProjection;
 use crate::projection::own::{FIRST, Own, begin};
 use crate::records::{column, stored, time};
+use crate::rights::Rights;
 use crate::sql::Sql;
 use crate::store::Shared;
 use crate::tables::{Made, within};
@@ -175,10 +176,12 @@ async fn begun<P: PostgresProjection>(
     let mut after = before.clone();
     if !is_made {
         let there = in_time(shared.patience, async {
+            let rights = Rights::on(&transaction, sql, &before.tables).await?;
             swap::drop_all(&transaction, sql, &before.tables).await?;
-            swap::there(&transaction, sql, &follower, Position::START).await
+            let there = swap::there(&transaction, sql, &follower, Position::START).await?;
+            Ok((there, rights))
         });
-        let there = there.await.map_err(unable)?;
+        let (there, rights) = there.await.map_err(unable)?;
         work.write_to(Made::default());
         let created = within(&work, projection.create(&transaction)).await;
         after = mem::take(&mut *work.made());
@@ -196,6 +199,8 @@ async fn begun<P: PostgresProjection>(
         if let Err(source) = after.check_own(&since, &sql.location.schema) {
             return Err(InlineError::Prepare { follower, source });
         }
+        let given = in_time(shared.patience, rights.give(&transaction)).await;
+        given.map_err(unable)?;
     }
     after.inline = true;
     let epoch = match before.inline {

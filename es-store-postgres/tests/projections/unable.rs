@@ -101,7 +101,7 @@ async fn a_new_revision_inside_of_commits_that_cannot_take_its_place_says_what_i
 }
 
 /// A role that may read and write the log, and nothing else, and a store whose sessions have it.
-async fn role(kennel: &Schema) -> (String, PostgresStore) {
+pub(crate) async fn role(kennel: &Schema) -> (String, PostgresStore) {
     let name = format!("role_{}", Uuid::now_v7().simple());
     let schema = kennel.log.schema();
     kennel
