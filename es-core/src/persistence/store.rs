@@ -276,11 +276,11 @@ impl Slice {
 #[non_exhaustive]
 pub enum AppendError {
     /// The stream is at another version than the commit was made for; nothing was stored.
-    #[error("stream `{stream}` is at version {actual}, expected {expected}; reload and retry")]
+    #[error("{}", conflict(stream, *expected, *actual))]
     Conflict {
         /// The stream.
         stream: StreamId,
-        /// The version that the commit was made for.
+        /// The version that the commit was made for; [`Version::NEW`] where it was to create what exists already.
         expected: Version,
         /// The version that the stream has.
         actual: Version,
@@ -382,6 +382,16 @@ pub enum AppendError {
     /// The store cannot be reached, or was lost before it answered: the commit may be stored or not. Sent again under its id it is stored once.
     #[error("cannot reach the store; whether it has the commit is not known")]
     Unavailable(#[source] BoxError),
+}
+
+/// What was to be created and exists is not got newer by another attempt.
+fn conflict(stream: &StreamId, expected: Version, actual: Version) -> String {
+    match expected {
+        Version::NEW => format!("`{stream}` exists already; get it instead of creating it"),
+        expected => format!(
+            "stream `{stream}` is at version {actual}, expected {expected}; reload and retry"
+        ),
+    }
 }
 
 /// Why records could not be read.
