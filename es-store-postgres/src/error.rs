@@ -54,9 +54,7 @@ pub enum OpenError {
     #[error("the store needs a tokio runtime, with its I/O and time enabled; connect it in one")]
     NoRuntime,
     /// The tables are not there, or of an older version.
-    #[error(
-        "the tables of `{log}` have version {found}, and this program needs {needed}; run {command}"
-    )]
+    #[error("{}; run {command}", unmigrated(log, *found, *needed))]
     Unmigrated {
         /// The schema and the prefix of the tables.
         log: String,
@@ -106,6 +104,15 @@ pub enum OpenError {
     /// The server cannot be reached, or does not let this user do it.
     #[error("cannot open the log")]
     Postgres(#[source] BoxError),
+}
+
+fn unmigrated(log: &str, found: u32, needed: u32) -> String {
+    match found {
+        0 => format!("there are no tables of `{log}` yet"),
+        found => {
+            format!("the tables of `{log}` have version {found}, and this program needs {needed}")
+        }
+    }
 }
 
 impl From<OpenError> for es_core::Error {

@@ -12,9 +12,7 @@ use crate::builder::Settings;
 #[non_exhaustive]
 pub enum OpenError {
     /// The tables are not there, or of an older version, and the store was told not to migrate by itself.
-    #[error(
-        "the tables in `{path}` have version {found}, and this program needs {needed}; call `SqliteStore::builder(path).migrate(true).open()` once"
-    )]
+    #[error("{}; call `SqliteStore::builder(path).migrate(true).open()` once", unmigrated(path, *found, *needed))]
     Unmigrated {
         /// The file.
         path: PathBuf,
@@ -182,6 +180,18 @@ pub enum OpenError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+}
+
+fn unmigrated(path: &Path, found: u32, needed: u32) -> String {
+    let is_nowhere = path.as_os_str().is_empty();
+    let path = path.display();
+    match found {
+        0 if is_nowhere => "there are no tables of this log yet".to_owned(),
+        0 => format!("there are no tables of this log in `{path}` yet"),
+        found => {
+            format!("the tables in `{path}` have version {found}, and this program needs {needed}")
+        }
+    }
 }
 
 impl From<OpenError> for es_core::Error {
