@@ -7,7 +7,9 @@ use tokio_postgres::error::SqlState;
 use crate::records::Full;
 
 /// Why a log could not be opened, or is not what this program needs. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug`, which is what a `main` that returns it prints, tells the error with its causes; `{:#?}` shows what is in it.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The URL means no server. It is not repeated, since a password may be in it.
@@ -114,6 +116,22 @@ fn unmigrated(log: &str, found: u32, needed: u32) -> String {
         }
     }
 }
+
+es_core::__debug_with_causes!(OpenError {
+    Url,
+    UrlOption { option },
+    Schema { schema },
+    Prefix { prefix },
+    NoTls,
+    Certificates(source),
+    NoRuntime,
+    Unmigrated { log, found, needed, command },
+    Newer { log, found, known },
+    Incomplete { part },
+    Occupied { name },
+    Encoding { encoding },
+    Postgres(source),
+});
 
 impl From<OpenError> for es_core::Error {
     fn from(error: OpenError) -> Self {

@@ -8,7 +8,9 @@ use rusqlite::ErrorCode;
 use crate::builder::Settings;
 
 /// Why a store could not be opened. The file is what it was.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug`, which is what a `main` that returns it prints, tells the error with its causes; `{:#?}` shows what is in it.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The tables are not there, or of an older version, and the store was told not to migrate by itself.
@@ -193,6 +195,29 @@ fn unmigrated(path: &Path, found: u32, needed: u32) -> String {
         }
     }
 }
+
+es_core::__debug_with_causes!(OpenError {
+    Unmigrated { path, found, needed },
+    Newer { path, found, known },
+    Incomplete { path, table },
+    Occupied { path, name },
+    Uri { path },
+    InMemory,
+    Prefix { prefix },
+    NoWriteAheadLog { path, mode },
+    Thread(source),
+    Missing { path },
+    NoFolder { path },
+    Folder { path },
+    NotADatabase { path, source },
+    ReadOnly { path },
+    Full { path, source },
+    Locked { path, source },
+    InTransaction { path },
+    ConnectionReads { path },
+    Unlocked { path },
+    Sqlite { path, source },
+});
 
 impl From<OpenError> for es_core::Error {
     fn from(error: OpenError) -> Self {

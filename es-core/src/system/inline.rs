@@ -190,7 +190,9 @@ pub struct AnotherRevision {
 }
 
 /// Why a projection does not run inside of commits. It does not; what it had made is as it was, except as said.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug`, which is what a `main` that returns it prints, tells the error with its causes; `{:#?}` shows what is in it.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InlineError {
     /// The log is not the application's.
@@ -241,6 +243,15 @@ pub enum InlineError {
     #[error(transparent)]
     Store(#[from] AppendError),
 }
+
+crate::__debug_with_causes!(InlineError {
+    Open(error),
+    Followed { follower, holder },
+    Outdated { follower, live, known },
+    Parked { follower, events },
+    Prepare { follower, source },
+    Store(error),
+});
 
 impl From<InlineError> for crate::application::Error {
     fn from(error: InlineError) -> Self {

@@ -91,6 +91,13 @@ async fn a_new_revision_inside_of_commits_that_cannot_take_its_place_says_what_i
     let store = kennel.log.store().await.unwrap();
     let app = Application::builder(store.clone()).name("kennel").build();
     let refused = store.inline(&app, Wall::<2>::default()).await.unwrap_err();
+    let told = format!("{refused:?}");
+    assert!(
+        told.contains("could not be made ready\n  because: something of yours")
+            && told.contains("\n  because: db error\n  because: ERROR: "),
+        "{told}"
+    );
+    assert!(format!("{refused:#?}").starts_with("Prepare {\n    follower: "));
     let InlineError::Prepare { source, .. } = refused else {
         panic!("{refused:?}");
     };
