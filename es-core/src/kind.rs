@@ -3,6 +3,7 @@ use crate::Error;
 use crate::application::{
     LoadError, LogError, OpenError, SaveError, SnapshotError, UpdateError, WaitError,
 };
+use crate::domain::Version;
 use crate::persistence::{
     AppendError, BoxError, CodecError, DecodeError, EncodeError, KeepError, ParkedError, ReadError,
 };
@@ -107,6 +108,30 @@ impl<E> UpdateError<E> {
     }
 }
 
+impl AppendError {
+    /// What it means for whoever made the call: as of the [`Error`] that saving the same would have ended with.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Conflict {
+                expected: Version::NEW,
+                ..
+            } => ErrorKind::AlreadyExists,
+            Self::Conflict { .. }
+            | Self::Checkpoint { .. }
+            | Self::Fenced { .. }
+            | Self::Parking { .. } => ErrorKind::Conflict,
+            Self::Projection { .. } => ErrorKind::Failed,
+            Self::TooLarge { .. }
+            | Self::MetadataTooLarge { .. }
+            | Self::MetadataTooDeep { .. } => ErrorKind::Invalid,
+            Self::IdTaken { .. } | Self::WrongTransaction { .. } => ErrorKind::Misuse,
+            Self::Failed(_) => ErrorKind::Unavailable,
+            Self::Unavailable(_) => ErrorKind::Unknown,
+        }
+    }
+}
+
 fn of_opening(error: &BoxError) -> ErrorKind {
     error.downcast_ref().map_or(ErrorKind::Unavailable, of_open)
 }
@@ -137,19 +162,7 @@ fn of_save(error: &SaveError) -> ErrorKind {
             EncodeError::Codec { source, .. } => of_writing(source),
         },
         SaveError::Unknown { .. } => ErrorKind::Unknown,
-        SaveError::Store(error) => match error {
-            AppendError::Conflict { .. }
-            | AppendError::Checkpoint { .. }
-            | AppendError::Fenced { .. }
-            | AppendError::Parking { .. } => ErrorKind::Conflict,
-            AppendError::Projection { .. } => ErrorKind::Failed,
-            AppendError::TooLarge { .. }
-            | AppendError::MetadataTooLarge { .. }
-            | AppendError::MetadataTooDeep { .. } => ErrorKind::Invalid,
-            AppendError::IdTaken { .. } | AppendError::WrongTransaction { .. } => ErrorKind::Misuse,
-            AppendError::Failed(_) => ErrorKind::Unavailable,
-            AppendError::Unavailable(_) => ErrorKind::Unknown,
-        },
+        SaveError::Store(error) => error.kind(),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod __private;
 extern crate self as es_core;
 
 pub mod application;
+mod causes;
 pub mod domain;
 mod kind;
 pub mod persistence;

@@ -14,6 +14,7 @@ pub use serde;
 pub use serde::{Deserialize, Serialize};
 pub use uuid::Uuid;
 
+pub use crate::causes::with_causes;
 use crate::domain::Outcome;
 pub use crate::domain::{
     AggregateId, Comparable, Declares, Described, Event, EventOf, EventShape, Events, Field,

@@ -279,10 +279,14 @@ pub(crate) fn counted(number: u64, thing: &str) -> String {
 
 /// An error with its causes: each in a line of its own, below it.
 pub(crate) fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut told = clean(&error.to_string());
+    let in_one_line = |text: String| {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        clean(&lines.collect::<Vec<_>>().join("; "))
+    };
+    let mut told = in_one_line(error.to_string());
     let mut cause = error.source();
     while let Some(error) = cause {
-        let line = format!("\n  because: {}", clean(&error.to_string()));
+        let line = format!("\n  because: {}", in_one_line(error.to_string()));
         told.push_str(&line);
         cause = error.source();
     }
@@ -364,7 +368,7 @@ mod tests {
             written: 2,
             source: error,
         };
-        let lines = "cannot write the output after 2 events; nothing of the log was changed\n  because: of\\nanother";
+        let lines = "cannot write the output after 2 events; nothing of the log was changed\n  because: of; another";
         assert_eq!(told(&error), lines);
     }
 }

@@ -214,8 +214,7 @@ impl Log {
         let mut views = Vec::with_capacity(self.inline.len());
         for inline in &self.inline {
             let follower = inline.inlined.follower();
-            let view = inline.handle(self.followers.view(follower), &records);
-            let view = view.map_err(|source| inline.inlined.refused(source))?;
+            let view = inline.handle(self.followers.view(follower), &records)?;
             views.push((follower.clone(), view));
         }
         Ok(views)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use es_core::Application;
 use es_core::persistence::{
-    BoxError, BoxFuture, EventSet, Filter, FollowerId, Record, Recorded, Span, Store,
+    AppendError, BoxError, BoxFuture, EventSet, Filter, FollowerId, Record, Recorded, Span, Store,
 };
 use es_core::system::{
     Batch, Follower, HandleError, HandlerPanicked, InlineError, Inlined, Output, Projection,
@@ -126,7 +126,8 @@ impl MemoryStore {
                 for record in records {
                     let admits = opener.filter();
                     if admits.admits(&record.stream.category, &record.event) {
-                        handle(&mut state, || Ok(opener.event(record)?))?;
+                        let handled = handle(&mut state, || Ok(opener.event(record)?));
+                        handled.map_err(|source| opener.refused_at(record, source))?;
                     }
                 }
                 Ok(Arc::new(state))
@@ -141,8 +142,7 @@ impl MemoryStore {
         );
         inline.inlined.may_begin(&standing, parked)?;
         let all = log.read(Span::all(), &Filter::everything());
-        let view = inline.handle(None, &all.records);
-        let view = view.map_err(|source| inline.inlined.refused(source))?;
+        let view = inline.handle(None, &all.records)?;
         let last = all.records.last().map(|record| record.commit);
         log.followers.begin_inside(&inline.inlined);
         log.followers
@@ -170,10 +170,14 @@ pub(crate) struct Inline {
     handle: Box<Handle>,
 }
 
-type Handle = dyn Fn(Option<View>, &[Record]) -> Result<View, BoxError> + Send + Sync;
+type Handle = dyn Fn(Option<View>, &[Record]) -> Result<View, AppendError> + Send + Sync;
 
 impl Inline {
-    pub(crate) fn handle(&self, view: Option<View>, records: &[Record]) -> Result<View, BoxError> {
+    pub(crate) fn handle(
+        &self,
+        view: Option<View>,
+        records: &[Record],
+    ) -> Result<View, AppendError> {
         (self.handle)(view, records)
     }
 }

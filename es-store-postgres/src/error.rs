@@ -7,7 +7,9 @@ use tokio_postgres::error::SqlState;
 use crate::records::Full;
 
 /// Why a log could not be opened, or is not what this program needs. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug`, which is what a `main` that returns it prints, tells the error with its causes; `{:#?}` shows what is in it.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The URL means no server. It is not repeated, since a password may be in it.
@@ -54,9 +56,7 @@ pub enum OpenError {
     #[error("the store needs a tokio runtime, with its I/O and time enabled; connect it in one")]
     NoRuntime,
     /// The tables are not there, or of an older version.
-    #[error(
-        "the tables of `{log}` have version {found}, and this program needs {needed}; run {command}"
-    )]
+    #[error("{}; run {command}", unmigrated(log, *found, *needed))]
     Unmigrated {
         /// The schema and the prefix of the tables.
         log: String,
@@ -107,6 +107,31 @@ pub enum OpenError {
     #[error("cannot open the log")]
     Postgres(#[source] BoxError),
 }
+
+fn unmigrated(log: &str, found: u32, needed: u32) -> String {
+    match found {
+        0 => format!("there are no tables of `{log}` yet"),
+        found => {
+            format!("the tables of `{log}` have version {found}, and this program needs {needed}")
+        }
+    }
+}
+
+es_core::__debug_with_causes!(OpenError {
+    Url,
+    UrlOption { option },
+    Schema { schema },
+    Prefix { prefix },
+    NoTls,
+    Certificates(source),
+    NoRuntime,
+    Unmigrated { log, found, needed, command },
+    Newer { log, found, known },
+    Incomplete { part },
+    Occupied { name },
+    Encoding { encoding },
+    Postgres(source),
+});
 
 impl From<OpenError> for es_core::Error {
     fn from(error: OpenError) -> Self {
@@ -249,6 +274,49 @@ impl Fault {
         }
     }
 
+    /// Whether it says something of what there is in the database, and not of the moment: it fails like that until somebody changes it.
+    ///
+    /// A table of the log that is gone may be about to be restored. Who finds that a role, or a statement, is not there looks again.
+    pub(crate) fn is_lasting(&self) -> bool {
+        let Self::Postgres(error) = self else {
+            return false;
+        };
+        let of_the_moment = [
+            SqlState::UNDEFINED_TABLE,
+            SqlState::UNDEFINED_COLUMN,
+            SqlState::UNDEFINED_OBJECT,
+            SqlState::DUPLICATE_PSTATEMENT,
+        ];
+        error.code().is_some_and(|code| {
+            // Data, integrity, what depends on it, rights and names, limits of the program, and what a trigger raises.
+            ["22", "23", "2B", "42", "54", "P0"].contains(&&code.code()[..2])
+                && !of_the_moment.contains(code)
+                && !is_of_the_catalog(error)
+        })
+    }
+
+    /// The error with the way out, where a read model was to be made or put in its place.
+    pub(crate) fn of_a_read_model(&self) -> BoxError {
+        let Self::Postgres(error) = self else {
+            return self.explained();
+        };
+        let way_out = match error.code() {
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                "this user may not do that to the tables of the read model, or of the log; grant it the rights, make it a member of the role that owns \
+                 them, or run `sync-followers` or `rebuild` as their owner"
+            }
+            Some(&(SqlState::DUPLICATE_TABLE | SqlState::DUPLICATE_OBJECT)) => {
+                "something of yours has the name of a table of the read model; drop or rename it, or give the table another name in `create`"
+            }
+            _ => return self.explained(),
+        };
+        Explained {
+            way_out,
+            source: Arc::clone(error),
+        }
+        .into()
+    }
+
     /// What is told of a `COMMIT` that is refused: the log itself has no constraint that is looked at so late.
     pub(crate) fn of_your_rows(self) -> BoxError {
         match self {
@@ -350,6 +418,19 @@ fn is_lost(error: &tokio_postgres::Error) -> bool {
             .source()
             .is_some_and(|source| source.is::<std::io::Error>())
         || error.to_string() == "unexpected message from server"
+}
+
+/// Somebody else makes a table of that name just now: `IF NOT EXISTS` does not wait for that.
+pub(crate) fn is_of_the_catalog(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|error| {
+        error.code() == &SqlState::UNIQUE_VIOLATION && error.schema() == Some("pg_catalog")
+    })
+}
+
+/// Whether it says something of the server, and nothing of what was asked: it lacks room, memory or connections, or cannot read its files.
+pub(crate) fn is_of_the_server(error: &tokio_postgres::Error) -> bool {
+    let code = error.code().map(SqlState::code).unwrap_or_default();
+    ["53", "58"].iter().any(|class| code.starts_with(class))
 }
 
 /// A standby has no code of its own for a transaction that is begun to write.

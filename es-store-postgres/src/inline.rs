@@ -20,6 +20,7 @@ use crate::followers::{self, key};
 use crate::projection::PostgresProjection;
 use crate::projection::own::{FIRST, Own, begin};
 use crate::records::{column, stored, time};
+use crate::rights::Rights;
 use crate::sql::Sql;
 use crate::store::Shared;
 use crate::tables::{Made, within};
@@ -138,8 +139,15 @@ async fn begun<P: PostgresProjection>(
     inlined: Inlined,
     mut projection: P,
 ) -> Result<Inside, InlineError> {
-    let failed = |fault: Fault| InlineError::Store(not_committed(fault));
     let (sql, follower) = (&*shared.sql, inlined.follower().clone());
+    let failed = |fault: Fault| InlineError::Store(not_committed(fault));
+    let unable = |fault: Fault| match fault.is_lasting() {
+        true => InlineError::Prepare {
+            follower: follower.clone(),
+            source: fault.of_a_read_model(),
+        },
+        false => failed(fault),
+    };
     let own = in_time(shared.patience, Own::connect(shared)).await;
     let mut own = own.map_err(failed)?;
     let work = Arc::clone(&own.work);
@@ -161,20 +169,23 @@ async fn begun<P: PostgresProjection>(
         let parked = transaction.query(&sql.read_parked, &of).await?;
         Ok((standing.at(time(column(&now, 0)?)), before, parked.len()))
     });
-    let (standing, before, parked) = found.await.map_err(failed)?;
+    let (standing, before, parked) = found.await.map_err(unable)?;
     inlined.may_begin(&standing, parked)?;
     let is_made = standing.revision == inlined.revision() && before.is_some();
     let before = before.unwrap_or_default();
     let mut after = before.clone();
     if !is_made {
         let there = in_time(shared.patience, async {
+            let rights = Rights::on(&transaction, sql, &before.tables).await?;
             swap::drop_all(&transaction, sql, &before.tables).await?;
-            swap::there(&transaction, sql, &follower, Position::START).await
+            let there = swap::there(&transaction, sql, &follower, Position::START).await?;
+            Ok((there, rights))
         });
-        let there = there.await.map_err(failed)?;
+        let (there, rights) = there.await.map_err(unable)?;
         work.write_to(Made::default());
         let created = within(&work, projection.create(&transaction)).await;
         after = mem::take(&mut *work.made());
+        let created = created.map_err(|error| after.not_created(error));
         let checked = after
             .check_own(&there.names, &sql.location.schema)
             .and(created)
@@ -188,6 +199,8 @@ async fn begun<P: PostgresProjection>(
         if let Err(source) = after.check_own(&since, &sql.location.schema) {
             return Err(InlineError::Prepare { follower, source });
         }
+        let given = in_time(shared.patience, rights.give(&transaction)).await;
+        given.map_err(unable)?;
     }
     after.inline = true;
     let epoch = match before.inline {

@@ -96,6 +96,7 @@ mod names;
 mod projection;
 mod reads;
 mod records;
+mod rights;
 mod schema;
 mod snapshots;
 mod sql;

@@ -98,8 +98,14 @@ pub trait PostgresProjection: Projection {
     /// The server ends a session whose transaction stands still for longer than 10 s, inside of commits for twice
     /// the statement time-out, and each statement has the statement time-out; nothing else bounds it.
     ///
-    /// What takes the place of other tables has the rights that are granted here, and views on them are made here or not at all: Postgres drops
-    /// no table that a view of somebody else's needs.
+    /// What takes the place of other tables, views and sequences keeps their owner, where the user that does it may give it to that one, and what was
+    /// granted on them and on their columns, to roles and to everybody, as if the owner had granted it. What is granted here, or by default
+    /// (`ALTER DEFAULT PRIVILEGES`), is granted besides: what somebody revoked of that is to be revoked here.
+    ///
+    /// Whatever else somebody did to them by hand is gone with them: policies and row level security, triggers, indexes, comments, settings of storage and
+    /// statistics, a place in a publication, and what was granted on a sequence that Postgres made for a column. So make it here. Views on them are made
+    /// here or not at all: Postgres drops no table that a view of somebody else's needs, and the follower stops where there is one
+    /// ([`Unable`](es_core::system::StopReason::Unable)). What is built under another name (`rebuild_until`) has what is granted here alone.
     ///
     /// # Errors
     /// Whatever is in the way; nothing was made.
@@ -198,12 +204,11 @@ impl<P: PostgresProjection> Follower for PostgresFollower<P> {
         Box::pin(store.on_its_runtime(async move {
             let shared = &*self.store.shared;
             let projection = &mut self.projection;
-            let prepared = with_own!(
-                shared,
-                &mut self.own,
-                own,
+            let prepared = with_own!(shared, &mut self.own, own, async {
                 output::prepare(shared, own, projection, output)
-            );
+                    .await
+                    .map_err(Undone::or_unable)
+            });
             self.ending = prepared?;
             Ok(())
         }))
@@ -232,7 +237,10 @@ impl<P: PostgresProjection> Follower for PostgresFollower<P> {
         let store = self.store.clone();
         Box::pin(store.on_its_runtime(async move {
             let shared = &*self.store.shared;
-            with_own!(shared, &mut self.own, own, output::swap(shared, own, built))?;
+            with_own!(shared, &mut self.own, own, async {
+                let swapped = output::swap(shared, own, built).await;
+                swapped.map_err(Undone::or_unable)
+            })?;
             shared.changed.notify(usize::MAX);
             Ok(())
         }))

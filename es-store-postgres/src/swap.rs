@@ -14,6 +14,7 @@ use crate::error::Fault;
 use crate::followers::{key, locked};
 use crate::projection::own::Undone;
 use crate::records::{column, ordinal, stored};
+use crate::rights::Rights;
 use crate::sql::{Sql, quoted};
 use crate::store::Shared;
 use crate::tables::{Made, whole};
@@ -81,12 +82,14 @@ pub(crate) async fn swap(
         // Kept before it was kept what is made.
         None => after.tables.clone(),
     };
+    let rights = Rights::on(transaction, sql, &before).await?;
     drop_all(transaction, sql, &before).await?;
     for relation in relations(transaction, sql, &after.beside()).await? {
         if let Some(rename) = relation.rename(&after.ending) {
             transaction.batch_execute(&rename).await?;
         }
     }
+    rights.give(transaction).await?;
 
     // Whoever still writes to what was there is fenced.
     let epoch = stored(old.epoch.next().get())?;

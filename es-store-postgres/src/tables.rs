@@ -7,7 +7,10 @@ use es_core::persistence::BoxError;
 use es_core::system::HandlerPanicked;
 use futures_lite::FutureExt;
 use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error, Statement, Transaction};
+
+use crate::projection::own::of_postgres;
 
 /// Knows the tables that a projection writes to, and the statements that it has prepared.
 pub trait Tables {
@@ -154,6 +157,29 @@ impl Made {
         Ok(())
     }
 
+    /// What is told of a `create` that failed.
+    pub(crate) fn not_created(&self, source: BoxError) -> BoxError {
+        let refused = of_postgres(&*source).and_then(Error::code);
+        let way_out = match refused {
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                "; grant this user the right, as CREATE on the schema, or run `sync-followers` or `rebuild` as a user who has it"
+            }
+            _ => "",
+        };
+        let beside = self.beside();
+        let tables: Vec<_> = beside.iter().map(|name| format!("`{name}`")).collect();
+        let tables = match &*tables {
+            [] => String::new(),
+            tables => format!(" of {}", tables.join(", ")),
+        };
+        NotCreated {
+            tables,
+            way_out,
+            source,
+        }
+        .into()
+    }
+
     /// Whether its names can be told apart, and found again.
     ///
     /// # Errors
@@ -183,6 +209,16 @@ impl Made {
         }
         Ok(())
     }
+}
+
+/// `create` failed.
+#[derive(Debug, thiserror::Error)]
+#[error("`create`{tables} failed{way_out}")]
+struct NotCreated {
+    /// Those that it had asked for by then, in words.
+    tables: String,
+    way_out: &'static str,
+    source: BoxError,
 }
 
 /// What to do about a name that somebody else has.

@@ -6,12 +6,14 @@ use es_core::application::Staged;
 use es_core::persistence::{AppendError, Committed};
 use es_store_sql::Appended;
 use tokio_postgres::{SimpleQueryMessage, Transaction};
+use tracing::warn;
 
 use crate::PostgresStore;
 use crate::commit::{End, Hope, is_one, judge, metadata};
 use crate::error::{Fault, not_committed};
 use crate::locked::Locked;
 use crate::reads;
+use crate::writer::TRACED;
 
 /// A transaction of yours, of tokio-postgres or of deadpool-postgres.
 pub trait UserTransaction: Send {
@@ -233,7 +235,12 @@ impl PostgresStore {
                 .handle_in(transaction, sql, patience)
                 .await
             {
-                Err(refused @ Fault::Inside(_)) => return Ok(Err(not_committed(refused))),
+                Err(refused @ Fault::Inside(_)) => {
+                    let refused = not_committed(refused);
+                    let error: &(dyn std::error::Error + 'static) = &refused;
+                    warn!(target: TRACED, error, "refused by a projection");
+                    return Ok(Err(refused));
+                }
                 handled => handled?,
             }
             release.await?;

@@ -35,7 +35,7 @@ const PLACES: usize = 1_024;
 const MESSAGE: usize = 768 * 1024 * 1024;
 
 /// To whom it is told by `tracing` what is written: see `docs/tracing.md`.
-const TRACED: &str = "es_store_postgres::commit";
+pub(crate) const TRACED: &str = "es_store_postgres::commit";
 
 /// Asks the task that writes.
 pub(crate) struct Writer {

@@ -232,6 +232,8 @@ async fn connecting_touches_no_table_and_says_nothing_of_passwords() {
         ),
         "{unmigrated:?}"
     );
+    assert_eq!(format!("{unmigrated:?}"), unmigrated.to_string());
+    assert!(format!("{unmigrated:#?}").starts_with("Unmigrated {\n    log: "));
 }
 
 #[tokio::test]

@@ -2,8 +2,27 @@
 use std::sync::Arc;
 
 use es_core::persistence::EventStore;
+use es_core::{Application, BoxError, Projection, Recorded};
+use es_store_postgres::PostgresProjection;
 use es_store_postgres::testing::TestLog;
+use tokio_postgres::Transaction;
 use trials::log;
+use trials::projections::{Dog, DogEvent};
+use uuid::Uuid;
+
+/// Refuses whatever there is.
+struct Grumpy;
+
+impl Projection for Grumpy {
+    const NAME: &'static str = "grumpy";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Grumpy {
+    async fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
+        Err("no dogs".into())
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_of_commits_tells_how_many_it_has_and_how_many_were_refused_and_a_lost_connection()
@@ -19,6 +38,10 @@ async fn a_group_of_commits_tells_how_many_it_has_and_how_many_were_refused_and_
     let store = place.store().await.unwrap();
     store.commit(log::one(1, 0)).await.unwrap();
     store.commit(log::one(1, 0)).await.unwrap_err();
+    let app = Application::builder(store.clone()).name("kennel").build();
+    store.inline(&app, Grumpy).await.unwrap();
+    app.save(&mut Dog::register(Uuid::nil())).await.unwrap_err();
+    store.end_inline::<Grumpy>(&app).await.unwrap();
     let (client, connection) = tokio_postgres::connect(place.url(), tokio_postgres::NoTls)
         .await
         .unwrap();
@@ -41,6 +64,7 @@ async fn a_group_of_commits_tells_how_many_it_has_and_how_many_were_refused_and_
     for part in [
         "commit_group{jobs=1}: es_store_postgres::commit: committed refused=0",
         "commit_group{jobs=1}: es_store_postgres::commit: committed refused=1",
+        "es_store_postgres::commit: refused by a projection error=the projection `grumpy` cannot handle `Registered` of `Dog/00000000-",
         "es_store_postgres::commit: connection lost, ",
         "himself commit_group{jobs=1}: es_store_postgres::commit: committed refused=0",
     ] {

@@ -8,13 +8,13 @@ use rusqlite::ErrorCode;
 use crate::builder::Settings;
 
 /// Why a store could not be opened. The file is what it was.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug`, which is what a `main` that returns it prints, tells the error with its causes; `{:#?}` shows what is in it.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The tables are not there, or of an older version, and the store was told not to migrate by itself.
-    #[error(
-        "the tables in `{path}` have version {found}, and this program needs {needed}; call `SqliteStore::builder(path).migrate(true).open()` once"
-    )]
+    #[error("{}; call `SqliteStore::builder(path).migrate(true).open()` once", unmigrated(path, *found, *needed))]
     Unmigrated {
         /// The file.
         path: PathBuf,
@@ -184,6 +184,41 @@ pub enum OpenError {
     },
 }
 
+fn unmigrated(path: &Path, found: u32, needed: u32) -> String {
+    let is_nowhere = path.as_os_str().is_empty();
+    let path = path.display();
+    match found {
+        0 if is_nowhere => "there are no tables of this log yet".to_owned(),
+        0 => format!("there are no tables of this log in `{path}` yet"),
+        found => {
+            format!("the tables in `{path}` have version {found}, and this program needs {needed}")
+        }
+    }
+}
+
+es_core::__debug_with_causes!(OpenError {
+    Unmigrated { path, found, needed },
+    Newer { path, found, known },
+    Incomplete { path, table },
+    Occupied { path, name },
+    Uri { path },
+    InMemory,
+    Prefix { prefix },
+    NoWriteAheadLog { path, mode },
+    Thread(source),
+    Missing { path },
+    NoFolder { path },
+    Folder { path },
+    NotADatabase { path, source },
+    ReadOnly { path },
+    Full { path, source },
+    Locked { path, source },
+    InTransaction { path },
+    ConnectionReads { path },
+    Unlocked { path },
+    Sqlite { path, source },
+});
+
 impl From<OpenError> for es_core::Error {
     fn from(error: OpenError) -> Self {
         Self::Open(error.into())
@@ -234,6 +269,18 @@ fn is_full(error: &rusqlite::Error) -> bool {
     })
 }
 
+/// Whether what SQLite said, where an error comes of that, may pass by itself.
+pub(crate) fn is_passing(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref() {
+            return is_busy(error) || is_full(error);
+        }
+        cause = error.source();
+    }
+    false
+}
+
 pub(crate) fn unreadable(error: rusqlite::Error) -> ReadError {
     let is_damaged = is_unlike_a_log(&error)
         || matches!(
@@ -256,6 +303,28 @@ pub(crate) fn is_of_a_foreign_key(error: &rusqlite::Error) -> bool {
     error
         .sqlite_error()
         .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
+}
+
+/// Whether SQLite has something against the statement, in view of what there is in the file: it fails like that until somebody changes it.
+pub(crate) fn is_of_what_is_there(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.extended_code == rusqlite::ffi::SQLITE_ERROR
+            || error.code == ErrorCode::ConstraintViolation
+    })
+}
+
+/// Why a read model cannot be put in its place, with the way out.
+pub(crate) fn of_a_read_model(error: rusqlite::Error) -> BoxError {
+    let source = Arc::new(error);
+    if is_of_a_foreign_key(&source) {
+        return explained(&source);
+    }
+    Explained {
+        way_out: "something of yours is in the way of the read model, as by the name of one of its tables; drop or rename it, or give the table another \
+                  name in `create`",
+        source,
+    }
+    .into()
 }
 
 /// SQLite's error with the way out; shared by all whom it befell.

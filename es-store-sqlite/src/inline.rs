@@ -5,12 +5,14 @@ use es_core::persistence::{Advance, AppendError, BoxError, CommitId, FollowerId,
 use es_core::system::{InlineError, Inlined};
 use es_core::{Application, Position};
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
+use tracing::warn;
 
-use crate::error::explained;
+use crate::error::{explained, is_of_what_is_there, of_a_read_model};
 use crate::names::Names;
 use crate::projection::SqliteProjection;
 use crate::sql::Sql;
 use crate::tables::{Made, made, names, within};
+use crate::writer::TRACED;
 use crate::{SqliteStore, followers, reads};
 
 /// The projections that run inside of each commit of this process.
@@ -152,9 +154,16 @@ fn begin<P: SqliteProjection>(
     let before = before.unwrap_or_default();
     let mut after = before.clone();
     if !is_made {
-        before.drop_tables(&transaction)?;
+        if let Err(error) = before.drop_tables(&transaction) {
+            if !is_of_what_is_there(&error) {
+                return Err(error);
+            }
+            let source = of_a_read_model(error);
+            return Ok(Err(InlineError::Prepare { follower, source }));
+        }
         let there = names(&transaction, Position::START)?;
         let (created, new) = within(Made::default(), || projection.create(&transaction));
+        let created = created.map_err(|error| new.not_created(error));
         let checked = new
             .check_own(&there)
             .and(created)
@@ -232,6 +241,8 @@ impl Inline {
     ) -> Result<Result<(), AppendError>> {
         for inside in self.all().iter_mut() {
             if let Err(refused) = inside.catch_up(transaction, sql)? {
+                let error: &(dyn std::error::Error + 'static) = &refused;
+                warn!(target: TRACED, error, "refused by a projection");
                 return Ok(Err(refused));
             }
         }
@@ -276,7 +287,7 @@ impl Inside {
             let page = reads::page(transaction, sql, position, last, PAGE, filter, &names)?;
             for record in &page {
                 if let Err(source) = (self.handle)(record, transaction) {
-                    return Ok(Err(self.inlined.refused(source)));
+                    return Ok(Err(self.inlined.refused_at(record, source)));
                 }
             }
             let to = match page.last() {

@@ -12,7 +12,9 @@ use es_core::persistence::{
 use es_core::system::{Batch, Follower, HandleError, Output, Projection, Settings};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use crate::error::{explained, is_of_a_foreign_key};
+use crate::error::{
+    explained, is_of_a_foreign_key, is_of_what_is_there, is_passing, of_a_read_model,
+};
 use crate::records::{counter, stored};
 use crate::sql::Sql;
 use crate::tables::{Made, made, names, runs_inside, within};
@@ -259,6 +261,14 @@ impl From<Undone> for HandleError {
     }
 }
 
+/// Why what was built is not in the place of what readers see: something of the user's own is in the way, or what passes.
+fn not_replaced(error: rusqlite::Error) -> Undone {
+    match is_of_what_is_there(&error) {
+        true => Undone::Handle(HandleError::Prepare(of_a_read_model(error))),
+        false => Undone::Sqlite(error),
+    }
+}
+
 /// Commits what was made of tables.
 fn commit(transaction: &Transaction<'_>) -> Result<(), Undone> {
     transaction
@@ -321,6 +331,7 @@ impl Work<'_> {
                 let there = names(&transaction, standing.position)?;
                 let created = within(made.clone(), || projection.create(&transaction));
                 let (created, new) = created;
+                let created = created.map_err(|error| new.not_created(error));
                 let checked = new.check_own(&there).and(created);
                 checked.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
             }
@@ -441,11 +452,15 @@ fn prepare<P: SqliteProjection>(
         };
         let there = names(&transaction, begins)?;
         let (created, new) = within(Made::new(&ending), || projection.create(&transaction));
+        let created = created.map_err(|error| new.not_created(error));
         let checked = new
             .check_own(&there)
             .and(created)
             .and_then(|()| new.check_anew(output.tag.is_some()));
-        checked.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
+        checked.map_err(|error| match is_passing(&*error) {
+            true => Undone::Handle(AppendError::Failed(error).into()),
+            false => Undone::Handle(HandleError::Prepare(error)),
+        })?;
         if transaction.is_autocommit() {
             let ended = "`create` ended the transaction; leave that to the follower";
             return Err(Undone::Handle(HandleError::Prepare(ended.into())));
@@ -494,8 +509,8 @@ fn swap_in_transaction(connection: &Connection, sql: &Sql, built: &Output) -> Re
         // Kept before it was kept what is made.
         None => after.clone(),
     };
-    before.drop_tables(&transaction)?;
-    after.put_in_place(&transaction)?;
+    before.drop_tables(&transaction).map_err(not_replaced)?;
+    after.put_in_place(&transaction).map_err(not_replaced)?;
     // Whoever still writes to what was there is fenced.
     let epoch = old.epoch.next().get().cast_signed();
     for statement in &sql.swap {

@@ -97,6 +97,17 @@ impl Made {
         self.drop_those_with(connection, "")
     }
 
+    /// What is told of a `create` that failed.
+    pub(crate) fn not_created(&self, source: BoxError) -> BoxError {
+        let beside = |name| format!("`{name}{}`", self.ending);
+        let tables: Vec<_> = self.tables.iter().map(beside).collect();
+        let tables = match &*tables {
+            [] => String::new(),
+            tables => format!(" of {}", tables.join(", ")),
+        };
+        NotCreated { tables, source }.into()
+    }
+
     /// Drops the tables that were made beside those that readers see.
     pub(crate) fn drop_tables_beside(&self, connection: &Connection) -> Result<(), Error> {
         self.drop_those_with(connection, &self.ending)
@@ -232,6 +243,15 @@ pub(crate) fn made(
             .map(Some)
             .map_err(|error| Error::ToSqlConversionFailure(error.into())),
     }
+}
+
+/// `create` failed.
+#[derive(Debug, thiserror::Error)]
+#[error("`create`{tables} failed")]
+struct NotCreated {
+    /// Those that it had asked for by then, in words.
+    tables: String,
+    source: BoxError,
 }
 
 /// What to do about a name that somebody else has.

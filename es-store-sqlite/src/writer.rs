@@ -23,6 +23,9 @@ use crate::connection::{Pen, Place, wait_often};
 use crate::inline::Inline;
 use crate::sql::Sql;
 
+/// To whom it is told by `tracing` what is written: see `docs/tracing.md`.
+pub(crate) const TRACED: &str = "es_store_sqlite::commit";
+
 /// How many callers may wait; the next ones wait for a place.
 const PLACES: usize = 1_024;
 

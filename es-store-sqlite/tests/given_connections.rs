@@ -268,6 +268,10 @@ fn a_log_is_read_through_a_connection_that_only_reads() {
     let connection = Connection::open_in_memory().unwrap();
     let none = open(SqliteStore::builder_on(connection).read_only(true)).unwrap_err();
     assert!(matches!(none, OpenError::Unmigrated { .. }), "{none:?}");
+    let told = "there are no tables of this log yet; call `SqliteStore::builder(";
+    assert!(none.to_string().starts_with(told), "{none}");
+    assert_eq!(format!("{none:?}"), none.to_string());
+    assert!(format!("{none:#?}").starts_with("Unmigrated {\n    path: "));
     let mut connection = Connection::open_in_memory().unwrap();
     let file = Connection::open(&path).unwrap();
     rusqlite::backup::Backup::new(&file, &mut connection)

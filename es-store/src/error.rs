@@ -1,5 +1,4 @@
 //! Why an application is not opened.
-use std::error::Error as _;
 use std::fmt;
 
 #[cfg(feature = "aes")]
@@ -42,13 +41,7 @@ impl fmt::Debug for OpenError {
             };
             return f.debug_tuple(name).field(part).finish();
         }
-        write!(f, "{self}")?;
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            write!(f, "\n  because: {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        es_core::__private::with_causes(self, f)
     }
 }
 

@@ -316,6 +316,13 @@ async fn keys_that_do_not_answer_at_once_are_an_error_that_says_so() {
         else {
             panic!("{refused:?}");
         };
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "the projection `titles` cannot handle `Added` of `Book/{}` at version 1; nothing of the commit is stored",
+                book.id()
+            )
+        );
         let cause = refused.source().unwrap().to_string();
         assert_eq!(
             cause,

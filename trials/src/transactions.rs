@@ -9,7 +9,8 @@
 
 use es_core::application::SaveError;
 use es_core::persistence::{AppendError, Committed, EventStore};
-use es_core::{Aggregate, Application, Error, Position, Root, Version, events};
+use es_core::{Aggregate, Application, Error, ErrorKind, Position, Root, Version, events};
+use uuid::Uuid;
 
 /// An aggregate that rows are written beside.
 #[derive(Aggregate, Debug, PartialEq)]
@@ -24,6 +25,16 @@ impl Order {
     /// Begins.
     #[event("Placed")]
     pub fn place() -> Self {
+        Self {
+            root: Root::new(),
+            lines: Vec::new(),
+        }
+    }
+
+    /// Begins too, with an id of one's own.
+    #[event("Imported", id = *id)]
+    pub fn import(id: Uuid) -> Self {
+        let _ = id;
         Self {
             root: Root::new(),
             lines: Vec::new(),
@@ -77,6 +88,7 @@ macro_rules! transaction_trials {
         $crate::tests! { transactions for $shop:
             rows_and_events_become_visible_together
             a_conflict_rolls_back_the_rows_too_and_keeps_everything_pending
+            what_exists_is_not_created_again_beside_rows
             the_fate_of_what_was_appended_is_found_out_by_the_next_save
             what_is_staged_and_dropped_is_pending_and_not_in_doubt
             who_follows_the_log_is_woken
@@ -118,6 +130,7 @@ pub async fn a_conflict_rolls_back_the_rows_too_and_keeps_everything_pending<S: 
         matches!(refused, AppendError::Conflict { .. }),
         "{refused:?}"
     );
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
     assert_eq!((shop.invoices().await, shop.head().await), (0, 2));
     assert_eq!(stale.pending().len(), 1);
     let error = shop.app().save(&mut stale).await.unwrap_err();
@@ -125,6 +138,19 @@ pub async fn a_conflict_rolls_back_the_rows_too_and_keeps_everything_pending<S: 
         matches!(error, Error::Save(SaveError::Conflict { .. })),
         "nothing is in doubt: {error:?}"
     );
+}
+
+#[doc(hidden)]
+pub async fn what_exists_is_not_created_again_beside_rows<S: Shop>() {
+    let mut shop = S::new().await;
+    let id = Uuid::from_u128(1);
+    shop.app().save(&mut Order::import(id)).await.unwrap();
+    let refused = shop.commit_with(&mut Order::import(id)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AlreadyExists, "{refused:?}");
+    let saved = shop.app().save(&mut Order::import(id)).await.unwrap_err();
+    assert_eq!(refused.to_string(), saved.to_string());
+    assert_eq!(Error::from(refused).kind(), saved.kind());
+    assert_eq!((shop.invoices().await, shop.head().await), (0, 1));
 }
 
 #[doc(hidden)]

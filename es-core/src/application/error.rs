@@ -1,7 +1,4 @@
 //! What a use case can fail with.
-use std::error::Error as _;
-use std::fmt;
-
 use super::{LoadError, LogError, SaveError, SnapshotError, UpdateError, WaitError};
 use crate::persistence::{AppendError, BoxError};
 
@@ -40,29 +37,16 @@ pub enum Error {
     Refused(BoxError),
 }
 
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !f.alternate() {
-            write!(f, "{self}")?;
-            let mut cause = self.source();
-            while let Some(error) = cause {
-                write!(f, "\n  because: {error}")?;
-                cause = error.source();
-            }
-            return Ok(());
-        }
-        match self {
-            Self::Open(error) => f.debug_tuple("Open").field(error).finish(),
-            Self::Save(error) => f.debug_tuple("Save").field(error).finish(),
-            Self::Load(error) => f.debug_tuple("Load").field(error).finish(),
-            Self::Log(error) => f.debug_tuple("Log").field(error).finish(),
-            Self::Snapshot(error) => f.debug_tuple("Snapshot").field(error).finish(),
-            Self::Wait(error) => f.debug_tuple("Wait").field(error).finish(),
-            Self::Follow(error) => f.debug_tuple("Follow").field(error).finish(),
-            Self::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
-        }
-    }
-}
+crate::__debug_with_causes!(Error {
+    Open(error),
+    Save(error),
+    Load(error),
+    Log(error),
+    Snapshot(error),
+    Wait(error),
+    Follow(error),
+    Refused(error),
+});
 
 impl From<AppendError> for Error {
     fn from(error: AppendError) -> Self {

@@ -65,5 +65,7 @@ pub use record::{Record, Recorded, StoredEvent};
 pub use snapshot::{KeepError, Snapshot, SnapshotStore};
 #[cfg(feature = "testing")]
 pub(crate) use store::show;
-pub use store::{AppendError, EventStore, LogPage, ReadError, Slice, Span, Store, Visit};
+pub use store::{
+    AppendError, EventStore, LogPage, ReadError, RefusedEvent, Slice, Span, Store, Visit,
+};
 pub use verification::{Finding, Verification};

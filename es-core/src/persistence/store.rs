@@ -276,11 +276,11 @@ impl Slice {
 #[non_exhaustive]
 pub enum AppendError {
     /// The stream is at another version than the commit was made for; nothing was stored.
-    #[error("stream `{stream}` is at version {actual}, expected {expected}; reload and retry")]
+    #[error("{}", conflict(stream, *expected, *actual))]
     Conflict {
         /// The stream.
         stream: StreamId,
-        /// The version that the commit was made for.
+        /// The version that the commit was made for; [`Version::NEW`] where it was to create what exists already.
         expected: Version,
         /// The version that the stream has.
         actual: Version,
@@ -320,10 +320,13 @@ pub enum AppendError {
         position: Position,
     },
     /// A projection that runs inside the commit could not handle its events; nothing was stored.
-    #[error("the projection `{projection}` refused the commit; nothing of it is stored")]
+    #[error("the projection `{projection}` {}; nothing of the commit is stored", refused(event.as_deref()))]
     Projection {
         /// Its name.
         projection: String,
+        /// The event that it failed at, of this commit or of one before that it had not seen; nothing where that is not known, as of a constraint that
+        /// is looked at last.
+        event: Option<Box<RefusedEvent>>,
         /// What its handler answered.
         source: BoxError,
     },
@@ -382,6 +385,52 @@ pub enum AppendError {
     /// The store cannot be reached, or was lost before it answered: the commit may be stored or not. Sent again under its id it is stored once.
     #[error("cannot reach the store; whether it has the commit is not known")]
     Unavailable(#[source] BoxError),
+}
+
+/// An event that a projection inside of commits could not handle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RefusedEvent {
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its version.
+    pub version: Version,
+    /// Its stored name.
+    pub event: String,
+}
+
+impl RefusedEvent {
+    /// The one of that record.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        Self {
+            stream: record.stream.clone(),
+            version: record.version,
+            event: record.event.clone().into_owned(),
+        }
+    }
+}
+
+fn refused(event: Option<&RefusedEvent>) -> String {
+    let Some(refused) = event else {
+        return "refused the commit".to_owned();
+    };
+    let RefusedEvent {
+        stream,
+        version,
+        event,
+    } = refused;
+    format!("cannot handle `{event}` of `{stream}` at version {version}")
+}
+
+/// What was to be created and exists is not got newer by another attempt.
+fn conflict(stream: &StreamId, expected: Version, actual: Version) -> String {
+    match expected {
+        Version::NEW => format!("`{stream}` exists already; get it instead of creating it"),
+        expected => format!(
+            "stream `{stream}` is at version {actual}, expected {expected}; reload and retry"
+        ),
+    }
 }
 
 /// Why records could not be read.

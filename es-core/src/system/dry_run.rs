@@ -147,6 +147,14 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
                 let position = positions.get(place).copied().unwrap_or_default();
                 rehearsed.failure = Some((position, told(&*source)));
             }
+            Err(HandleError::Prepare(error)) => {
+                let failure = told(&*error);
+                return Err(FollowError::Stopped {
+                    follower: follower(),
+                    source: Box::new(StopReason::Unable { failure }),
+                }
+                .into());
+            }
             Err(error) => {
                 return Err(FollowError::Unreachable {
                     follower: follower(),

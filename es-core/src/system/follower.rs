@@ -295,7 +295,8 @@ pub enum HandleError {
         /// Why.
         source: BoxError,
     },
-    /// What it writes to could not be made ready.
+    /// What it writes to could not be made ready, or what was built could not be put in its place, and that would end no other way before somebody
+    /// changes what is in the way: the follower stops. What passes is [`Store`](HandleError::Store).
     #[error("what is written to could not be made ready")]
     Prepare(#[source] BoxError),
     /// The store refused what it made.

@@ -6,7 +6,7 @@ use crate::application::{Application, OpenError, at_once};
 use crate::domain::{StreamId, Version};
 use crate::persistence::{
     AppendError, BoxError, Codecs, DecodeError, EventSet, EventStore, Filter, FollowerId, Record,
-    Recorded, Standing,
+    Recorded, RefusedEvent, Standing,
 };
 
 /// A projection that a store runs inside of the commits of an application: under which name its checkpoint is kept, and how the application's
@@ -127,11 +127,21 @@ impl Inlined {
         }))
     }
 
-    /// Says that the projection refused a commit.
+    /// Says that the projection refused a commit, and nothing of the event at which it did.
     pub fn refused(&self, source: impl Into<BoxError>) -> AppendError {
+        self.refused_for(None, source.into())
+    }
+
+    /// Says that the projection could not handle an event, so that the commit is refused.
+    pub fn refused_at(&self, record: &Record, source: impl Into<BoxError>) -> AppendError {
+        self.refused_for(Some(Box::new(RefusedEvent::of(record))), source.into())
+    }
+
+    fn refused_for(&self, event: Option<Box<RefusedEvent>>, source: BoxError) -> AppendError {
         AppendError::Projection {
             projection: self.follower.name.clone().into_owned(),
-            source: source.into(),
+            event,
+            source,
         }
     }
 }
@@ -180,7 +190,9 @@ pub struct AnotherRevision {
 }
 
 /// Why a projection does not run inside of commits. It does not; what it had made is as it was, except as said.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug`, which is what a `main` that returns it prints, tells the error with its causes; `{:#?}` shows what is in it.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InlineError {
     /// The log is not the application's.
@@ -231,6 +243,15 @@ pub enum InlineError {
     #[error(transparent)]
     Store(#[from] AppendError),
 }
+
+crate::__debug_with_causes!(InlineError {
+    Open(error),
+    Followed { follower, holder },
+    Outdated { follower, live, known },
+    Parked { follower, events },
+    Prepare { follower, source },
+    Store(error),
+});
 
 impl From<InlineError> for crate::application::Error {
     fn from(error: InlineError) -> Self {

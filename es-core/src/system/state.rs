@@ -267,14 +267,21 @@ fn times(attempts: &u32) -> String {
 
 /// An error with its causes, as one line.
 pub(crate) fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut line = error.to_string();
+    let mut line = in_one_line(error);
     let mut cause = error.source();
     while let Some(error) = cause {
         line.push_str(": ");
-        line.push_str(&error.to_string());
+        line.push_str(&in_one_line(error));
         cause = error.source();
     }
     line
+}
+
+/// What an error says: a server, or a handler that panics, says it in several lines.
+fn in_one_line(error: &(dyn std::error::Error + 'static)) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 /// What it means that readers see what is newer than what this program makes.

@@ -110,6 +110,7 @@ impl Broken {
             TakesNeighboursOfWhatIsRefusedAlong if self.takes_along() => {
                 return Err(AppendError::Projection {
                     projection: "journal".to_owned(),
+                    event: None,
                     source: "as that of a neighbour".into(),
                 });
             }

@@ -214,12 +214,11 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
     }
     let rehearsed = match follower.dry_run(DRY_EVENTS).await {
         Ok(rehearsed) => rehearsed,
-        Err(Error::Follow(error)) if is_away(&error) => {
+        Err(error) => {
+            synced.message = Some(of_this_one(&error).ok_or(error)?);
             synced.outcome = SyncOutcome::Failed;
-            synced.message = Some(in_short(&*error));
             return Ok(synced);
         }
-        Err(error) => return Err(error),
     };
     synced.events = rehearsed.events as u64;
     synced.outside = rehearsed.outside;
@@ -249,8 +248,16 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
     Ok(synced)
 }
 
-fn is_away(error: &es_core::BoxError) -> bool {
-    matches!(error.downcast_ref(), Some(FollowError::Away { .. }))
+/// What keeps this follower alone from being tried.
+fn of_this_one(error: &Error) -> Option<String> {
+    let Error::Follow(error) = error else {
+        return None;
+    };
+    match error.downcast_ref()? {
+        error @ FollowError::Away { .. } => Some(in_short(error)),
+        FollowError::Stopped { source, .. } => Some(source.to_string()),
+        _ => None,
+    }
 }
 
 async fn synced(

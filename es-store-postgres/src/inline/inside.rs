@@ -215,7 +215,7 @@ impl Inside {
             if let Err(source) = handled.unwrap_or_else(|_| Err(Fault::Silent.explained())) {
                 return Err(match is_of_the_moment(&*source) {
                     true => Fault::Again(Arc::new(source)),
-                    false => inside(self.inlined.refused(source)),
+                    false => inside(self.inlined.refused_at(record, source)),
                 });
             }
         }
@@ -252,7 +252,10 @@ impl Inside {
             Ok(0) => {}
             Ok(_) => return Ok(()),
             Err(fault) if fault.is_of_the_transaction() => {
-                return Err(inside(self.inlined.refused(WENT_ON)));
+                return Err(inside(match &*next.page {
+                    [only] => self.inlined.refused_at(only, WENT_ON),
+                    _ => self.inlined.refused(WENT_ON),
+                }));
             }
             Err(fault) => return Err(fault),
         }

@@ -172,7 +172,10 @@ struct Handling<'t, 'c, P> {
 impl<P: PostgresProjection> Handling<'_, '_, P> {
     async fn create(&mut self) -> Result<(), Undone> {
         let created = within(self.work, self.projection.create(self.transaction)).await;
-        created.map_err(|error| Undone::Handle(HandleError::Prepare(error)))
+        created.map_err(|error| {
+            let error = self.work.made().not_created(error);
+            Undone::Handle(HandleError::Prepare(error))
+        })
     }
 
     /// Handles events until there are no more, or no more time, and says how many; one in any case.

@@ -9,7 +9,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
 
 use super::PostgresProjection;
-use super::own::{Own, Undone, begin, is_of_the_moment};
+use super::own::{Own, Undone, begin, is_worth_another_try};
 use crate::connection::in_time;
 use crate::error::Fault;
 use crate::followers::{self, key};
@@ -67,6 +67,7 @@ pub(super) async fn prepare<P: PostgresProjection>(
     work.write_to(Made::new(&ending));
     let created = within(&work, projection.create(&transaction)).await;
     let made = mem::take(&mut *work.made());
+    let created = created.map_err(|error| made.not_created(error));
     let checked = made
         .check_own(&there.names, &sql.location.schema)
         .and(created)
@@ -74,7 +75,7 @@ pub(super) async fn prepare<P: PostgresProjection>(
         .and_then(|()| made.check_anew(output.tag.is_some()));
     match checked {
         Ok(()) => {}
-        Err(error) if is_of_the_moment(&*error) => return Err(Undone::Again(error)),
+        Err(error) if is_worth_another_try(&*error) => return Err(Undone::Again(error)),
         Err(error) => return Err(Undone::Handle(HandleError::Prepare(error))),
     }
     if begins == Position::START {

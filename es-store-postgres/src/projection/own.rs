@@ -1,4 +1,5 @@
 //! A follower's own connection: what is done over it, and done again where it broke.
+use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{IsolationLevel, Statement};
 
 use crate::connection::milliseconds;
-use crate::error::{Fault, is_passing, not_committed};
+use crate::error::{Fault, is_of_the_catalog, is_of_the_server, is_passing, not_committed};
 use crate::store::Shared;
 use crate::tables::Work;
 
@@ -139,6 +140,16 @@ impl<E: Into<Fault>> From<E> for Undone {
 }
 
 impl Undone {
+    /// What lasts until somebody changes what is in the way, as what keeps a read model from being made or put in its place: it is not tried again.
+    pub(super) fn or_unable(self) -> Self {
+        match self {
+            Self::Fault(fault) if fault.is_lasting() => {
+                Self::Handle(HandleError::Prepare(fault.of_a_read_model()))
+            }
+            undone => undone,
+        }
+    }
+
     /// Why it is not tried again, after so many attempts.
     pub(super) fn given_up(self, attempts: u32) -> Option<HandleError> {
         let may_try_again = attempts < ATTEMPTS;
@@ -158,24 +169,31 @@ impl Undone {
 }
 
 /// Whether an error says something of the line, or of who else was at work, and nothing of the event.
-pub(crate) fn is_of_the_moment(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(crate) fn is_of_the_moment(error: &(dyn StdError + 'static)) -> bool {
+    of_postgres(error).is_some_and(|error| {
+        is_passing(error)
+            || error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+            || is_of_the_catalog(error)
+    })
+}
+
+/// Whether `create` may well succeed another time.
+pub(super) fn is_worth_another_try(error: &(dyn StdError + 'static)) -> bool {
+    is_of_the_moment(error) || of_postgres(error).is_some_and(is_of_the_server)
+}
+
+/// What Postgres said, where an error comes of that.
+pub(crate) fn of_postgres<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> Option<&'e tokio_postgres::Error> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<tokio_postgres::Error>() {
-            return is_passing(error)
-                || error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
-                || is_of_the_catalog(error);
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
         }
         cause = error.source();
     }
-    false
-}
-
-/// Somebody else makes a table of that name just now: `IF NOT EXISTS` does not wait for that.
-fn is_of_the_catalog(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_some_and(|error| {
-        error.code() == &SqlState::UNIQUE_VIOLATION && error.schema() == Some("pg_catalog")
-    })
+    None
 }
 
 pub(super) use with_own;

@@ -193,6 +193,7 @@ impl Work {
                 parts.push(part);
             } else if let Fault::Inside(_) = fault {
                 // Of one: the error is its own.
+                warned(&fault, "refused by a projection");
                 answer(part, vec![Err(not_committed(fault))]);
             } else {
                 warned(&fault, "not committed");

@@ -3,9 +3,11 @@
 
 mod deferred;
 mod failing;
+mod rights;
 mod sessions;
 mod tables;
 mod taken;
+mod unable;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_core::persistence::FollowerId;
-use es_core::system::{InlineError, Until};
+use es_core::system::{InlineError, State, StopReason, Until};
 use es_core::{BoxError, Follower, Position, Projection, Recorded, System};
 use es_store_postgres::{PostgresProjection, Tables};
 use tokio::sync::Notify;
@@ -405,4 +405,23 @@ async fn what_another_had_and_somebody_dropped_is_free() {
     kennel.guest::<2>(&["guests"]).settle().await.unwrap();
     kennel.inside::<3>(&["guests"]).await.unwrap();
     assert_eq!(kennel.noted("guests").await, [(3, 2)]);
+}
+
+#[tokio::test]
+async fn a_new_revision_stops_where_somebody_has_the_name_of_a_table_that_it_adds() {
+    let kennel = Schema::new().await;
+    kennel.trained(1, &["sit"]).await;
+    kennel.guest::<1>(&["hall"]).settle().await.unwrap();
+    kennel.execute("CREATE TABLE bath (water text)").await;
+    let newer = kennel.guest::<2>(&["hall", "bath"]);
+    newer.settle().await.unwrap_err();
+    let status = newer.follower("guest").status().await.unwrap();
+    let State::Stopped(StopReason::Unable { failure }) = status.state else {
+        panic!("{:?}", status.state);
+    };
+    let told = "something of yours has the name of a table of the read model; ";
+    assert!(failure.starts_with(told), "{failure}");
+    kennel.execute("DROP TABLE bath").await;
+    let newer = kennel.guest::<2>(&["hall", "bath"]);
+    newer.settle().await.unwrap();
 }

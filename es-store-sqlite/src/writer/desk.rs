@@ -13,15 +13,12 @@ use event_listener::Event;
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior};
 use tracing::{debug, debug_span, warn};
 
-use super::{Alone, Job};
+use super::{Alone, Job, TRACED};
 use crate::commit;
 use crate::connection::{Pen, Place};
 use crate::error::{explained, is_of_a_foreign_key};
 use crate::inline::Inline;
 use crate::sql::Sql;
-
-/// Under which name the groups are traced.
-const TRACED: &str = "es_store_sqlite::commit";
 
 /// How many commits go into one transaction at most.
 const GROUP: usize = 512;

@@ -1,6 +1,7 @@
 //! Tables of the read model beside those of others and of before, and what is made besides tables.
 
 use es_core::persistence::{CheckpointStore, EventStore, FollowerId};
+use es_core::system::{State, StopReason};
 use es_core::{Aggregate, Application, BoxError, Position, Projection, Recorded, System};
 use es_store_sqlite::{SqliteProjection, SqliteStore, Tables};
 use pollster::block_on;
@@ -88,9 +89,18 @@ fn a_table_that_the_old_revision_never_made_is_left_alone_and_in_the_way() {
         let connection = Connection::open(&kennel.path).unwrap();
         let own = "CREATE TABLE wall_notes (note TEXT); INSERT INTO wall_notes VALUES ('mine')";
         connection.execute_batch(own).unwrap();
-        let new = System::new("new").follow(&kennel.app, kennel.store.project(WallWithNotes));
-        let refused = new.settle().await.unwrap_err();
-        assert!(format!("{refused:?}").contains("wall_notes"), "{refused:?}");
+        let new = || System::new("new").follow(&kennel.app, kennel.store.project(WallWithNotes));
+        let stopped = new();
+        stopped.settle().await.unwrap_err();
+        let status = stopped.follower("wall").status().await.unwrap();
+        let State::Stopped(StopReason::Unable { failure }) = status.state else {
+            panic!("{:?}", status.state);
+        };
+        assert!(
+            failure.starts_with("something of yours is in the way")
+                && failure.contains("wall_notes"),
+            "{failure}"
+        );
         let note: String = connection
             .query_row("SELECT note FROM wall_notes", (), |row| row.get(0))
             .unwrap();
@@ -104,7 +114,7 @@ fn a_table_that_the_old_revision_never_made_is_left_alone_and_in_the_way() {
         connection
             .execute_batch("ALTER TABLE wall_notes RENAME TO notes")
             .unwrap();
-        new.settle().await.unwrap();
+        new().settle().await.unwrap();
         assert_eq!(kennel.made().await, ["wall", "wall_notes", "wall_seen"]);
         assert_eq!(kennel.wall().await, wall(&[(1, &["sit"])]));
     });
