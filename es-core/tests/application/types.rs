@@ -252,7 +252,7 @@ async fn a_log_that_nobody_touched_verifies_and_an_edited_one_does_not() -> Resu
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Item {
+pub(crate) struct Item {
     #[serde(default)]
     amount: u64,
     #[serde(alias = "unit")]
