@@ -172,6 +172,45 @@ pub fn event_set(item: TokenStream) -> TokenStream {
 /// | `schema = 2` | the version of its fields, 1 where it is left out; every step to it needs an upcaster |
 /// | `retired` | it is replayed, and calling it is a compile error |
 ///
+/// # Generic aggregates
+///
+/// A type parameter that events carry has the bounds of what is stored, in the `impl` and not on the struct; any other is
+/// `Send + Sync + 'static`. The enum has the parameters that its events carry.
+///
+/// ```
+/// use std::fmt::Debug;
+///
+/// use es_core::{Aggregate, Root, events};
+/// use serde::Serialize;
+/// use serde::de::DeserializeOwned;
+///
+/// #[derive(Aggregate)]
+/// #[aggregate("Shelf")]
+/// struct Shelf<T> {
+///     root: Root<Self>,
+///     items: Vec<T>,
+/// }
+///
+/// #[events]
+/// impl<T: Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static> Shelf<T> {
+///     #[event("Made")]
+///     fn make() -> Self {
+///         Self { root: Root::new(), items: Vec::new() }
+///     }
+///
+///     #[event("Filled")]
+///     fn fill(&mut self, item: T) {
+///         self.items.push(item);
+///     }
+/// }
+///
+/// let mut numbers = Shelf::<u8>::make();
+/// numbers.fill(7);
+/// assert_eq!(numbers.pending(), [ShelfEvent::Made {}, ShelfEvent::Filled { item: 7 }]);
+/// ```
+///
+/// All of its types have one stored name, so an application takes one of them: it refuses the second.
+///
 /// # `#[upcast("Switched", from = 1)]`
 ///
 /// Marks a function in the same `impl` that makes a payload of schema 1 one of schema 2, with or without a `Result`:

@@ -1,5 +1,6 @@
 //! The rules of events. One that breaks a rule is marked: it is not recorded, and still a variant where its name and its fields are sound, so
 //! that nobody who matches on it is told of more than the one mistake.
+mod bounds;
 mod calls;
 mod refusals;
 mod stored;
@@ -23,6 +24,7 @@ use crate::{source, types};
 pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
     some_event_creates(model, diagnostics);
     nothing_is_borrowed(model, diagnostics);
+    bounds::all(model, diagnostics);
     let aggregate = model.aggregate.clone();
     let methods: Vec<Ident> = model
         .events
