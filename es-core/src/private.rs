@@ -27,6 +27,9 @@ pub use crate::persistence::{DecodeError, EventSet, Record};
 use crate::persistence::mapper::write_state;
 pub use crate::persistence::mapper::{decode, encode};
 
+/// Implemented by every `#[events] impl`: the compiler says this name where there are two.
+pub trait AllEventsStandInOneImpl {}
+
 /// The events of an `impl` that could not be read: none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Unread {}

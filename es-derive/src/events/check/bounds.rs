@@ -37,7 +37,7 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
             .collect();
         // By functions of the user's it may be stored without being `Serialize`.
         let in_doubt = !is_a_field(ident, model);
-        let is_serdes = |name: &&str| name.ends_with("Serialize") || name.starts_with("Des");
+        let is_serdes = |name: &&str| matches!(*name, "Serialize" | "DeserializeOwned");
         if lacking.iter().all(|name| in_doubt && is_serdes(name)) {
             continue;
         }
