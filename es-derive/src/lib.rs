@@ -111,6 +111,8 @@ pub fn event_set(item: TokenStream) -> TokenStream {
 /// - Parameters are owned types, `&str`, `&[T]`, `&T` or `impl Into<T>`. They are stored in their owned form, under their names, and are
 ///   `Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync`. The body sees them as they are written, but for
 ///   `impl Into<T>`, which is a `T` there. `#[serde(..)]` on a parameter reaches the field.
+/// - A parameter that the body does not use gives no warning. Its name is what is stored, so `_times` is a compile error; where events were stored
+///   so, `#[serde(rename = "_times")] times` goes on reading them.
 /// - Replaying runs the body again, so what comes from the clock, from chance or from the environment is a parameter of the event, and the body
 ///   does not ask for it. `given` of `es_core::testing` finds a body that does.
 /// - Where an `Option` parameter is renamed, old events read as `None`, without an error: keep the name they have by `#[serde(rename = "old")]`,

@@ -31,7 +31,7 @@ pub(crate) mod own;
 /// # #[events]
 /// # impl Book {
 /// #     #[event("Added")]
-/// #     fn add(title: &str) -> Self { let _ = title; Self { root: Root::new() } }
+/// #     fn add(title: &str) -> Self { Self { root: Root::new() } }
 /// #     #[event("Borrowed")]
 /// #     fn borrow_to(&mut self) {}
 /// # }

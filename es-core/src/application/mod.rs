@@ -249,7 +249,7 @@ impl Application {
     /// # #[events]
     /// # impl Account {
     /// #     #[event("Opened", id = *id)]
-    /// #     fn open(id: Uuid) -> Self { let _ = id; Self { root: Root::new(), balance: 0 } }
+    /// #     fn open(id: Uuid) -> Self { Self { root: Root::new(), balance: 0 } }
     /// #     #[event("Deposited")]
     /// #     fn deposit(&mut self, amount: u64) { self.balance += amount; }
     /// # }
