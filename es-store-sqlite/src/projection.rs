@@ -84,6 +84,10 @@ use crate::{SqliteStore, followers};
 /// # Ok(())
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what it writes to SQLite",
+    note = "write `impl SqliteProjection for {Self}`, beside `impl Projection for {Self}`: its `create` makes the tables, and its `handle` writes into them"
+)]
 pub trait SqliteProjection: Projection {
     /// Makes the tables, once, before the first event; for a new revision, and for what is built anew, it makes them beside those that readers see:
     /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too. What asks for none, as a table that the program
