@@ -38,7 +38,12 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
         // By functions of the user's it may be stored without being `Serialize`.
         let in_doubt = !is_a_field(ident, model);
         let is_serdes = |name: &&str| matches!(*name, "Serialize" | "DeserializeOwned");
-        if lacking.iter().all(|name| in_doubt && is_serdes(name)) {
+        // And an aggregate may be `Send` and `Sync` whatever it is a type for, where its `HasRoot` is written by hand.
+        let is_certain = |name: &&str| match carried {
+            true => !(in_doubt && is_serdes(name)),
+            false => *name == "'static",
+        };
+        if !lacking.iter().any(|name| is_certain(name)) {
             continue;
         }
         let fact = if carried {
