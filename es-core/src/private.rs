@@ -28,6 +28,9 @@ pub use crate::persistence::{DecodeError, EventSet, Record};
 use crate::persistence::mapper::write_state;
 pub use crate::persistence::mapper::{decode, encode};
 
+/// Implemented by every `#[events] impl`: the compiler says this name where there are two.
+pub trait AllEventsStandInOneImpl {}
+
 /// The events of an `impl` that could not be read: none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Unread {}
@@ -94,7 +97,8 @@ pub trait ParameterStoredWith<const PLACE: usize> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be recorded",
     label = "this has no stored form",
-    note = "derive `Serialize` and `Deserialize` for it; a type of another crate goes into a struct of yours that has them"
+    note = "derive `Serialize` and `Deserialize` for it; a type of another crate goes into a struct of yours that has them",
+    note = "a type parameter has them by its bounds: `T: Serialize + DeserializeOwned`"
 )]
 pub trait Storable {}
 
@@ -106,7 +110,8 @@ impl<T: Serialize + serde::de::DeserializeOwned> Storable for T {}
     message = "`{Self}` cannot be part of an event",
     label = "an event can be printed, copied, compared and sent to another thread",
     note = "derive `Debug`, `Clone` and `PartialEq` for it; it is `Send` and `Sync` where all its parts are",
-    note = "a type of another crate that lacks them goes into a struct of yours that has them"
+    note = "a type of another crate that lacks them goes into a struct of yours that has them",
+    note = "a type parameter has them by its bounds: `T: Debug + Clone + PartialEq + Send + Sync + 'static`"
 )]
 pub trait Fact {}
 

@@ -47,11 +47,54 @@ use quote::quote;
 /// | | |
 /// |---|---|
 /// | `"Lamp"` | required: the category, the name under which its streams are stored; letters, digits, `_`, `-` and `.` |
-/// | `id = LampId` | the type of its ids, converting from and to `Uuid`; `Uuid` where it is left out |
+/// | `id = LampId` | the type of its ids, converting from and to `Uuid`, as [below](#ids-of-a-type-of-their-own); `Uuid` where it is left out |
 /// | `snapshot_every = 100` | after how many events a snapshot is taken, unless the application says otherwise; what is assigned outside of an event gets into it, and stays; asks for `Serialize` and `Deserialize`. Derive `PartialEq` and `Debug` too: only then it is compared with the state when it is taken, and one that lost something is not kept |
 /// | `snapshot_revision = 2` | to be raised when a snapshot of before must not be read, and the fields of the struct look the same; also where a `#[cfg]` in the body of an event comes out otherwise, or a function was mended that bodies call and that is outside of the `#[events]` impl: neither is seen |
 /// | `cached` | the application keeps copies of those used last in memory; asks for `Clone`. What is assigned outside of an event, and what copies share, such as an `Arc<Mutex<..>>`, this process alone sees |
 /// | `crate = path` | where `es_core` is, if not at `::es_core` |
+///
+/// # Ids of a type of their own
+///
+/// `Clone`, `Debug` and two conversions make a newtype an id, which is then no other aggregate's; the rest is for events that carry it.
+///
+/// ```
+/// use es_core::{Aggregate, Root, events};
+/// use serde::{Deserialize, Serialize};
+/// use uuid::Uuid;
+///
+/// #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// struct LampId(Uuid);
+///
+/// impl From<Uuid> for LampId {
+///     fn from(id: Uuid) -> Self {
+///         Self(id)
+///     }
+/// }
+///
+/// impl From<LampId> for Uuid {
+///     fn from(id: LampId) -> Self {
+///         id.0
+///     }
+/// }
+///
+/// #[derive(Aggregate)]
+/// #[aggregate("Lamp", id = LampId)]
+/// struct Lamp {
+///     root: Root<Self>,
+///     beside: Option<LampId>,
+/// }
+///
+/// #[events]
+/// impl Lamp {
+///     #[event("Mounted", id = *id)]
+///     fn mount(id: LampId, beside: Option<LampId>) -> Self {
+///         Self { root: Root::new(), beside }
+///     }
+/// }
+///
+/// let id = LampId(Uuid::from_u128(7));
+/// assert_eq!(Lamp::mount(id, None).id(), id);
+/// ```
 #[proc_macro_derive(Aggregate, attributes(aggregate))]
 pub fn aggregate(item: TokenStream) -> TokenStream {
     aggregate::expand(item.into()).into()
@@ -111,6 +154,8 @@ pub fn event_set(item: TokenStream) -> TokenStream {
 /// - Parameters are owned types, `&str`, `&[T]`, `&T` or `impl Into<T>`. They are stored in their owned form, under their names, and are
 ///   `Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync`. The body sees them as they are written, but for
 ///   `impl Into<T>`, which is a `T` there. `#[serde(..)]` on a parameter reaches the field.
+/// - A parameter that the body does not use gives no warning. Its name is what is stored, so `_times` is a compile error; where events were stored
+///   so, `#[serde(rename = "_times")] times` goes on reading them.
 /// - Replaying runs the body again, so what comes from the clock, from chance or from the environment is a parameter of the event, and the body
 ///   does not ask for it. `given` of `es_core::testing` finds a body that does.
 /// - Where an `Option` parameter is renamed, old events read as `None`, without an error: keep the name they have by `#[serde(rename = "old")]`,
@@ -167,10 +212,49 @@ pub fn event_set(item: TokenStream) -> TokenStream {
 /// | | |
 /// |---|---|
 /// | `"Switched"` | required: the name under which the event is stored, in UpperCamelCase |
-/// | `id = EXPR` | of an event that creates: the aggregate's id, from the parameters by reference; a new `Uuid` of version 7 where it is left out |
+/// | `id = EXPR` | of an event that creates: the aggregate's id, from the parameters by reference: `id = *id` of an `id: Uuid`, `id = id.clone()` of a newtype that is not `Copy`; a new `Uuid` of version 7 where it is left out |
 /// | `was = "Toggled"` | the name it was stored under before, or several in brackets |
 /// | `schema = 2` | the version of its fields, 1 where it is left out; every step to it needs an upcaster |
 /// | `retired` | it is replayed, and calling it is a compile error |
+///
+/// # Generic aggregates
+///
+/// A type parameter that events carry has the bounds of what is stored, in the `impl` and not on the struct; any other is
+/// `Send + Sync + 'static`. The enum has the parameters that its events carry.
+///
+/// ```
+/// use std::fmt::Debug;
+///
+/// use es_core::{Aggregate, Root, events};
+/// use serde::Serialize;
+/// use serde::de::DeserializeOwned;
+///
+/// #[derive(Aggregate)]
+/// #[aggregate("Shelf")]
+/// struct Shelf<T> {
+///     root: Root<Self>,
+///     items: Vec<T>,
+/// }
+///
+/// #[events]
+/// impl<T: Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static> Shelf<T> {
+///     #[event("Made")]
+///     fn make() -> Self {
+///         Self { root: Root::new(), items: Vec::new() }
+///     }
+///
+///     #[event("Filled")]
+///     fn fill(&mut self, item: T) {
+///         self.items.push(item);
+///     }
+/// }
+///
+/// let mut numbers = Shelf::<u8>::make();
+/// numbers.fill(7);
+/// assert_eq!(numbers.pending(), [ShelfEvent::Made {}, ShelfEvent::Filled { item: 7 }]);
+/// ```
+///
+/// All of its types have one stored name, so an application takes one of them: it refuses the second.
 ///
 /// # `#[upcast("Switched", from = 1)]`
 ///

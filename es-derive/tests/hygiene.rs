@@ -381,7 +381,7 @@ mod under_strict_lints {
         #![allow(clippy::needless_pass_by_value)]
 
         #[event("Registered", id = uuid::Uuid::from_u128(7))]
-        pub(crate) fn register(_name: &str, _age: u8) -> Self {
+        pub(crate) fn register(name: &str, age: u8) -> Self {
             Self {
                 root: Root::new(),
                 tricks: Vec::new(),
@@ -401,7 +401,7 @@ mod under_strict_lints {
         #[event("Filled")]
         #[expect(clippy::too_many_arguments)]
         #[rustfmt::skip]
-        pub(crate) fn fill(&mut self, a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8, _h: u8) {
+        pub(crate) fn fill(&mut self, a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8, #[serde(rename = "eighth")] _h: u8) {
             self.tricks.push(format!("{a}{b}{c}{d}{e}{f}{g}"));
         }
     }

@@ -1,4 +1,4 @@
-//! What misuse of the macros says, word for word; against the real `es-core`, on the toolchain of `rust-toolchain.toml`.
+//! What misuse of the macros, and of aggregates, says, word for word; against the real `es-core`, on the toolchain of `rust-toolchain.toml`.
 //!
 //! `TRYBUILD=overwrite cargo test -p es-derive --test ui` writes down what is said now.
 

@@ -63,6 +63,10 @@ use crate::followers::View;
 /// # Ok(())
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what it keeps in memory",
+    note = "write `impl MemoryProjection for {Self}`, beside `impl Projection for {Self}`, and derive `Clone` for it: its `handle` changes the value"
+)]
 pub trait MemoryProjection: Projection + Clone + Sync {
     /// Changes the value as the event tells. It may be called again for an event whose outcome was not kept, on a value without it.
     ///

@@ -66,7 +66,7 @@ impl PostgresStore {
     /// # #[events]
     /// # impl Book {
     /// #     #[event("Added")]
-    /// #     fn add(title: &str) -> Self { let _ = title; Self { root: Root::new() } }
+    /// #     fn add(title: &str) -> Self { Self { root: Root::new() } }
     /// # }
     /// # struct Titles;
     /// # impl Projection for Titles { const NAME: &'static str = "titles"; type Events = BookEvent; }

@@ -31,7 +31,7 @@ pub(crate) mod own;
 /// # #[events]
 /// # impl Book {
 /// #     #[event("Added")]
-/// #     fn add(title: &str) -> Self { let _ = title; Self { root: Root::new() } }
+/// #     fn add(title: &str) -> Self { Self { root: Root::new() } }
 /// #     #[event("Borrowed")]
 /// #     fn borrow_to(&mut self) {}
 /// # }
@@ -90,6 +90,10 @@ pub(crate) mod own;
 /// It runs in a follower ([`PostgresStore::project`]), or inside of each commit ([`PostgresStore::inline`]): then all writers wait for it.
 ///
 /// Its connection finds tables that are named without a schema in that of the log first, and makes them there. Its transactions are READ COMMITTED.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what it writes to Postgres",
+    note = "write `impl PostgresProjection for {Self}`, beside `impl Projection for {Self}`: its `create` makes the tables, and its `handle` writes into them"
+)]
 pub trait PostgresProjection: Projection {
     /// Makes the tables, once, before the first event; for a new revision, and for what is built anew, it makes them beside those that readers see:
     /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too. What asks for none, as a table that the program

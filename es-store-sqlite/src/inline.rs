@@ -59,7 +59,7 @@ impl SqliteStore {
     /// # #[events]
     /// # impl Book {
     /// #     #[event("Added")]
-    /// #     fn add(title: &str) -> Self { let _ = title; Self { root: Root::new() } }
+    /// #     fn add(title: &str) -> Self { Self { root: Root::new() } }
     /// # }
     /// # struct Titles;
     /// # impl Projection for Titles { const NAME: &'static str = "titles"; type Events = BookEvent; }

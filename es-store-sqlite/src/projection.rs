@@ -35,7 +35,7 @@ use crate::{SqliteStore, followers};
 /// # #[events]
 /// # impl Book {
 /// #     #[event("Added")]
-/// #     fn add(title: &str) -> Self { let _ = title; Self { root: Root::new() } }
+/// #     fn add(title: &str) -> Self { Self { root: Root::new() } }
 /// #     #[event("Borrowed")]
 /// #     fn borrow_to(&mut self) {}
 /// # }
@@ -86,6 +86,10 @@ use crate::{SqliteStore, followers};
 /// # Ok(())
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what it writes to SQLite",
+    note = "write `impl SqliteProjection for {Self}`, beside `impl Projection for {Self}`: its `create` makes the tables, and its `handle` writes into them"
+)]
 pub trait SqliteProjection: Projection {
     /// Makes the tables, once, before the first event; for a new revision, and for what is built anew, it makes them beside those that readers see:
     /// ask [`Tables::table`](crate::Tables::table) for every name, those of indexes too. What asks for none, as a table that the program

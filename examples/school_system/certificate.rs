@@ -19,7 +19,7 @@ impl Certificate {
 
     #[event("Opened", id = Self::id_for(*dog))]
     pub fn open(dog: Uuid) -> Self {
-        let _ = dog; // the id says which
+        // The id says which dog.
         Self {
             root: Root::new(),
             tricks: 0,

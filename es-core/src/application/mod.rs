@@ -237,6 +237,8 @@ impl Application {
     /// amount is another command; without them, it counts as done, and the new amount is ignored. The ids of the aggregates follow from the command,
     /// too: one that it creates takes its id from the key, and not at random.
     ///
+    /// A key is a [`Uuid`](uuid::Uuid), which `Uuid::new_v5` makes of a text (feature `v5` of `uuid`):
+    ///
     /// ```
     /// # use es_core::{Aggregate, Application, Root, UpdateError, events};
     /// # use es_store_memory::MemoryStore;
@@ -249,7 +251,7 @@ impl Application {
     /// # #[events]
     /// # impl Account {
     /// #     #[event("Opened", id = *id)]
-    /// #     fn open(id: Uuid) -> Self { let _ = id; Self { root: Root::new(), balance: 0 } }
+    /// #     fn open(id: Uuid) -> Self { Self { root: Root::new(), balance: 0 } }
     /// #     #[event("Deposited")]
     /// #     fn deposit(&mut self, amount: u64) { self.balance += amount; }
     /// # }
@@ -478,7 +480,7 @@ impl Application {
     /// `decide` returns nothing or a `Result`; an error refuses the command, and nothing is saved. It may run several times: first on what is
     /// cached, where the aggregate is, which is enough where it can be saved; else on what is stored. So it clones what it hands on, and waits for
     /// nothing: ask another service first. Where the question depends on the state, [`get`](Self::get), ask, decide and [`save`](Self::save), and
-    /// begin anew on [`SaveError::Conflict`]. Name its type: `|dog: &mut Dog| ..`, or give a method: `Dog::bark`.
+    /// begin anew on [`SaveError::Conflict`]. The argument of a closure always names its type: `|dog: &mut Dog| ..`; or give a method: `Dog::bark`.
     ///
     /// An aggregate that need not exist is an `Option`. What `decide` creates must have the id that was asked for, and where somebody else creates it
     /// meanwhile, it is decided again on theirs; `None` in the place of one that exists deletes nothing, and is refused:
@@ -564,7 +566,7 @@ impl Application {
     /// # }
     /// ```
     ///
-    /// [`Decision`] says which forms ids and `decide` can have.
+    /// The argument of a closure always names its type, as here. [`Decision`] says which forms ids and `decide` can have.
     ///
     /// # Errors
     /// As for [`update`](Application::update); [`SaveError::Twice`] where an id occurs twice; [`SaveError::Resized`] where `decide` takes some out of a

@@ -143,7 +143,10 @@ pub fn record<A: Events>(aggregate: &mut A, event: A::Event, apply: impl FnOnce(
 ///
 /// Implemented by `#[derive(Aggregate)]` on the struct together with `#[events]` on its methods; or by hand, by implementing
 /// [`HasRoot`], [`Declares`] and [`Events`].
-#[diagnostic::on_unimplemented(message = "`{Self}` is not an aggregate")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an aggregate",
+    note = "to load one, say which: `app.get::<Dog>(id)`"
+)]
 pub trait Aggregate: Events {
     /// Its id.
     #[must_use]

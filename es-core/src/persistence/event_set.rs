@@ -18,7 +18,7 @@ use crate::domain::{Event, EventOf};
 /// # #[events]
 /// # impl Book {
 /// #     #[event("Added")]
-/// #     fn add(title: &str) -> Self { let _ = title; Self { root: Root::new() } }
+/// #     fn add(title: &str) -> Self { Self { root: Root::new() } }
 /// # }
 /// # #[derive(Aggregate)]
 /// # #[aggregate("Member")]

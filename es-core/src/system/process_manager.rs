@@ -28,7 +28,7 @@ use crate::persistence::{
 /// #     #[event("Registered")]
 /// #     fn register() -> Self { Self { root: Root::new() } }
 /// #     #[event("TrickAdded")]
-/// #     fn add_trick(&mut self, trick: &str) { let _ = trick; }
+/// #     fn add_trick(&mut self, trick: &str) {}
 /// # }
 /// # #[derive(Aggregate)]
 /// # #[aggregate("Certificate")]
@@ -36,7 +36,7 @@ use crate::persistence::{
 /// # #[events]
 /// # impl Certificate {
 /// #     #[event("Opened", id = *dog)]
-/// #     fn open(dog: Uuid) -> Self { let _ = dog; Self { root: Root::new(), tricks: 0 } }
+/// #     fn open(dog: Uuid) -> Self { Self { root: Root::new(), tricks: 0 } }
 /// #     #[event("Counted")]
 /// #     fn count(&mut self) { self.tricks += 1; }
 /// # }

@@ -41,7 +41,7 @@ use crate::system::{
 /// # #[events]
 /// # impl Shipment {
 /// #     #[event("Prepared", id = *order)]
-/// #     fn prepare(order: Uuid) -> Self { let _ = order; Self { root: Root::new() } }
+/// #     fn prepare(order: Uuid) -> Self { Self { root: Root::new() } }
 /// #     #[event("Released")]
 /// #     fn release(&mut self) {}
 /// # }

@@ -45,10 +45,12 @@ const BLESS: &str = "ES_BLESS";
 /// ```
 ///
 /// Run with `ES_BLESS=1`, the check writes down what may be accepted: a new event, an added optional field, a new schema whose upcasters
-/// read the old samples. What would make stored events unreadable is never accepted; the message says what to do instead.
+/// read the old samples. What would make stored events unreadable is never accepted, nor an event without a sample; the message says what to do instead.
 ///
-/// It sees the types as they are written in the parameters, not inside them: that is what the samples are for. Give one for each form
-/// that an event's data may take, also for the values that it may come to have: a narrower integer reads the samples, and not what is larger.
+/// It sees the types as they are written in the parameters, not inside them: that is what the samples are for. What is not sampled is not guarded,
+/// so give one for each form that an event's data may take: for each variant of an enum in it, for `Some` and for `None`, and for the values that it
+/// may come to have, since a narrower integer reads the samples, and not what is larger. What nobody thought of is found before a deployment: by
+/// the command `verify` of the new program (`es-manage`), on a copy of what is stored.
 pub fn schema_guard(file: impl Into<PathBuf>) -> SchemaGuard {
     SchemaGuard {
         file: file.into(),
@@ -156,11 +158,19 @@ impl SchemaGuard {
         };
         let mut findings = Findings::default();
         let now = self.now(&written, &mut findings);
+        let mut refused = Vec::new();
         if !findings.broken.is_empty() {
             let broken = findings.broken.join("\n- ");
-            return Err(format!(
+            refused.push(format!(
                 "stored events would become unreadable:\n- {broken}\n(`{file}` keeps what was stored)"
             ));
+        }
+        if !findings.unguarded.is_empty() {
+            let unguarded = findings.unguarded.join("\n- ");
+            refused.push(format!("what has no sample is not guarded:\n- {unguarded}"));
+        }
+        if !refused.is_empty() {
+            return Err(refused.join("\n"));
         }
         if now == written {
             return Ok(());

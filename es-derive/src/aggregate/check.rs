@@ -1,8 +1,8 @@
 //! The rules of an aggregate.
 use quote::ToTokens;
-use syn::{Data, Fields, GenericParam};
+use syn::{Data, Field, Fields, GenericParam, PathArguments};
 
-use super::model::Aggregate;
+use super::model::{Aggregate, root_of};
 use super::parse::Syntax;
 use crate::arguments::Name;
 use crate::diagnostics::Diagnostics;
@@ -77,21 +77,34 @@ fn one_root(model: &Aggregate, diagnostics: &mut Diagnostics) {
     let ident = model.ident;
     match &model.roots[..] {
         [] => {
-            let named_root = model
+            let called_root =
+                |field: &&&Field| field.ident.as_ref().is_some_and(|name| name == "root");
+            let of_another = model
                 .state
                 .iter()
-                .find(|field| field.ident.as_ref().is_some_and(|name| name == "root"));
-            match named_root {
+                .find(|field| root_of(&field.ty).is_some());
+            match of_another.or(model.state.iter().find(called_root)) {
                 None => diagnostics.error_with_help(
                     ident,
                     format!("`{ident}` has no root"),
                     "add a field `root: Root<Self>`",
                 ),
-                Some(field) => diagnostics.error_with_help(
-                    &field.ty,
-                    format!("`{ident}` has no root: its type is known by the name `Root`"),
-                    "`root: Root<Self>`",
-                ),
+                Some(field) => {
+                    let name = field.ident.as_ref().map(ToString::to_string);
+                    let fact = match root_of(&field.ty) {
+                        Some(PathArguments::None) => "this `Root` is without `<Self>`".to_owned(),
+                        Some(_) => format!(
+                            "`{}` is that of another",
+                            source::text(field.ty.to_token_stream())
+                        ),
+                        None => "its type is known by the name `Root`".to_owned(),
+                    };
+                    diagnostics.error_with_help(
+                        &field.ty,
+                        format!("`{ident}` has no root: {fact}"),
+                        format!("`{}: Root<Self>`", name.unwrap_or_default()),
+                    );
+                }
             }
         }
         [_] => {}

@@ -83,19 +83,17 @@ fn fingerprint(syntax: &Syntax) -> u64 {
 
 /// Whether a type is written as `Root<Self>`, or with the aggregate's name in it, and with a path before it or not.
 fn is_root(ty: &Type, aggregate: &Ident) -> bool {
-    let Type::Path(path) = types::ungrouped(ty) else {
-        return false;
-    };
-    let Some(last) = path
-        .path
-        .segments
-        .last()
-        .filter(|last| last.ident == "Root")
-    else {
-        return false;
-    };
-    let PathArguments::AngleBracketed(of) = &last.arguments else {
+    let Some(PathArguments::AngleBracketed(of)) = root_of(ty) else {
         return false;
     };
     matches!(of.args.first(), Some(GenericArgument::Type(of)) if types::names(of, aggregate))
+}
+
+/// What stands behind `Root`, where a type is written so.
+pub(super) fn root_of(ty: &Type) -> Option<&PathArguments> {
+    let Type::Path(path) = types::ungrouped(ty) else {
+        return None;
+    };
+    let last = path.path.segments.last()?;
+    (last.ident == "Root").then_some(&last.arguments)
 }

@@ -14,6 +14,7 @@ impl ::es_core::__private::HasRoot for Dog {
     }
 }
 const _: () = ::es_core::__private::declares_events::<Dog>();
+impl ::es_core::__private::AllEventsStandInOneImpl for Dog {}
 ///What can happen to a [`Dog`].
 #[derive(
     ::es_core::__private::Debug,

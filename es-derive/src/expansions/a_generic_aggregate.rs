@@ -32,6 +32,12 @@ where
         visit("scratch", (&facade::es_core::__private::Field(&self.scratch)).__shown());
     }
 }
+impl<T: Item, U, const MAX: usize> facade::es_core::__private::AllEventsStandInOneImpl
+for Basket<T, U, MAX>
+where
+    U: Scratch,
+    T: Clone,
+{}
 const _: () = {
     struct _Parameters<T: Item>(
         facade::es_core::__private::PhantomData<BasketEvent<T>>,

@@ -14,6 +14,7 @@ impl ::es_core::__private::HasRoot for Dog {
 ::core::compile_error! {
     "`#[event]` takes the name the fact is stored under, an UpperCamelCase identifier\n\nhelp: `#[event(\"TrickAdded\")]`"
 }
+impl ::es_core::__private::AllEventsStandInOneImpl for Dog {}
 ///What can happen to a [`Dog`].
 #[derive(
     ::es_core::__private::Debug,

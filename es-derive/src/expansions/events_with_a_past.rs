@@ -21,6 +21,7 @@ impl ::es_core::__private::HasRoot for Account {
     }
 }
 const _: () = ::es_core::__private::declares_events::<Account>();
+impl ::es_core::__private::AllEventsStandInOneImpl for Account {}
 const _: () = {
     struct _Parameters(::es_core::__private::PhantomData<AccountFact>);
     impl ::es_core::__private::Parameter<0usize> for _Parameters {

@@ -167,3 +167,59 @@ fn the_fields_of_a_generic_aggregate_are_shown_as_far_as_its_impl_says_that_they
         ]
     );
 }
+
+/// A condition that none of these words states may bring the bounds along, and what is stored by functions needs none of serde's.
+trait Ware: Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+impl Ware for u8 {}
+
+mod by_its_default {
+    use super::*;
+
+    pub(super) fn serialize<T, S: serde::Serializer>(_: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_unit()
+    }
+
+    pub(super) fn deserialize<'de, T: Default, D: serde::Deserializer<'de>>(
+        from: D,
+    ) -> Result<T, D::Error> {
+        <()>::deserialize(from).map(|()| T::default())
+    }
+}
+
+#[derive(Aggregate)]
+#[aggregate("Crate")]
+struct Crate<W, L> {
+    root: Root<Self>,
+    wares: Vec<W>,
+    label: Option<L>,
+}
+
+#[events]
+impl<W, L> Crate<W, L>
+where
+    W: Ware,
+    L: Debug + Copy + Ord + Default + Send + Sync + 'static,
+{
+    #[event("Packed")]
+    fn pack(ware: W, #[serde(with = "by_its_default")] label: L) -> Self {
+        Self {
+            root: Root::new(),
+            wares: vec![ware],
+            label: Some(label),
+        }
+    }
+}
+
+#[test]
+fn bounds_may_be_brought_along() -> es_core::Result<()> {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+    struct Unwritten;
+
+    let app = Application::new(MemoryStore::new());
+    let mut packed = Crate::pack(7_u8, Unwritten);
+    block_on(app.save(&mut packed))?;
+    let again = block_on(app.get::<Crate<u8, Unwritten>>(packed.id()))?;
+    assert_eq!((again.wares, again.label), (vec![7], Some(Unwritten)));
+    Ok(())
+}

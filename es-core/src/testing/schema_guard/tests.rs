@@ -294,10 +294,19 @@ fn an_old_name_may_become_the_present_one_again() {
 fn a_new_event_is_accepted_with_a_sample() {
     let (said, _) = accepted(new_event::guard);
     assert_says(&said, "`Broken` of `Lamp` is new");
-    assert_says(
-        &refused(no_sample::guard),
-        "`Broken` of `Lamp` has no sample; give one",
+}
+
+#[test]
+fn an_event_without_a_sample_is_refused_as_what_it_is() {
+    let file = File::with_the_first_lamp();
+    let before = file.text();
+    let said = no_sample::guard(&file).compare(false).unwrap_err();
+    assert_eq!(
+        said,
+        "what has no sample is not guarded:\n- `Broken` of `Lamp` has no sample; give one"
     );
+    assert_eq!(no_sample::guard(&file).compare(true).unwrap_err(), said);
+    assert_eq!(file.text(), before);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The rules of events. One that breaks a rule is marked: it is not recorded, and still a variant where its name and its fields are sound, so
 //! that nobody who matches on it is told of more than the one mistake.
+mod bounds;
 mod calls;
 mod refusals;
 mod stored;
@@ -7,7 +8,7 @@ mod upcasters;
 
 use std::collections::{HashMap, HashSet};
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{
@@ -23,6 +24,7 @@ use crate::{source, types};
 pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
     some_event_creates(model, diagnostics);
     nothing_is_borrowed(model, diagnostics);
+    bounds::all(model, diagnostics);
     let aggregate = model.aggregate.clone();
     let methods: Vec<Ident> = model
         .events
@@ -41,6 +43,9 @@ pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
         named_for_itself(&event.method, diagnostics);
         if return_type(event, &aggregate, diagnostics) {
             event.gives_up = !its_body_cannot_fail(event, diagnostics);
+        } else if event.creates() {
+            // Of a `self` that is missing the compiler would tell once more.
+            event.gives_up = mentions_self(event.method.block.to_token_stream());
         }
         event.unlisted |= !nothing_generic(event, diagnostics);
         no_conditions_of_its_own(event, &model.header.generics, diagnostics);
@@ -279,16 +284,21 @@ fn return_type(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) 
     let signature = &event.method.sig;
     let method = &signature.ident;
     if event.creates() {
-        let place: &dyn ToTokens = match &signature.output {
+        match &signature.output {
             ReturnType::Type(_, ty) if types::names(ty, aggregate) => return true,
-            ReturnType::Type(_, ty) => ty,
-            ReturnType::Default => method,
-        };
-        diagnostics.error_with_help(
-            place,
-            format!("`{method}` creates a `{aggregate}`, so it returns `Self`"),
-            "`-> Self`; a command that may refuse decides first, then calls it",
-        );
+            ReturnType::Type(_, ty) => diagnostics.error_with_help(
+                ty,
+                format!("`{method}` creates a `{aggregate}`, so it returns `Self`"),
+                "`-> Self`; a command that may refuse decides first, then calls it",
+            ),
+            // Which of the two was forgotten is not known.
+            ReturnType::Default => diagnostics.error_with_help(
+                method,
+                format!("`{method}` has no `self`, so it would create a `{aggregate}`"),
+                "`&mut self` where it changes one, `-> Self` where it creates one; \
+                 a command that may refuse decides first, then calls it",
+            ),
+        }
         return false;
     }
     if let ReturnType::Type(_, ty) = &signature.output
@@ -302,6 +312,14 @@ fn return_type(event: &Event, aggregate: &Ident, diagnostics: &mut Diagnostics) 
         return false;
     }
     true
+}
+
+fn mentions_self(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => mentions_self(group.stream()),
+        TokenTree::Ident(word) => word == "self",
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
 }
 
 /// The compiler would say of a `?` that the attribute returns no `Result`.

@@ -15,6 +15,7 @@ pub(super) fn all(event: &mut Event, diagnostics: &mut Diagnostics) {
         let errors = diagnostics.count();
         is_not_misspelt(parameter, diagnostics);
         is_stored(parameter, diagnostics);
+        is_stored_without_underscore(parameter, diagnostics);
         can_be_read_again(parameter, diagnostics);
         if diagnostics.count() > errors {
             // One mistake, one error: the field is there still, and serde has nothing to add.
@@ -77,6 +78,29 @@ fn is_stored(parameter: &Parameter, diagnostics: &mut Diagnostics) {
             "do not take it as a parameter, or take `skip` away",
         );
     }
+}
+
+/// Who knows functions expects a warning where it is not used, and that the underscore is nobody else's business.
+fn is_stored_without_underscore(parameter: &Parameter, diagnostics: &mut Diagnostics) {
+    let ident = &parameter.ident;
+    let written = ident.to_string();
+    let name = written.trim_start_matches('_');
+    let is_meant = keys(&parameter.field_attributes)
+        .iter()
+        .any(|key| key.path().is_ident("rename") || key.path().is_ident("flatten"));
+    if name == written || !name.starts_with(char::is_alphabetic) || is_meant {
+        return;
+    }
+    let name = match name {
+        "self" | "Self" | "super" | "crate" => format!("the_{}", name.to_lowercase()),
+        name if syn::parse_str::<Ident>(name).is_ok() => name.to_owned(),
+        keyword => format!("r#{keyword}"),
+    };
+    diagnostics.error_with_help(
+        ident,
+        format!("`{written}` would be stored with its underscore"),
+        format!("`{name}`, which gives no warning where the body does not use it"),
+    );
 }
 
 /// What is left out is read as its default, or as `None`; of anything else serde says that the field is missing. Whether the default is what was

@@ -1,11 +1,23 @@
 //! How events become state again.
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 
 use super::{conditions, listed, unused_arguments};
 use crate::events::generics;
 use crate::events::model::{Event, EventType, Events, Parameter, used};
 use crate::types;
+
+/// `impl AllEventsStandInOneImpl for Dog`, at its name: where there are two, the compiler says what this one is called.
+pub(super) fn one_impl(model: &Events) -> TokenStream {
+    let Events { krate, header, .. } = model;
+    let (impl_generics, _, where_clause) = header.generics.split_for_impl();
+    let self_type = &header.self_ty;
+    let at = model.aggregate.span().resolved_at(Span::mixed_site());
+    let head = quote_spanned!(at=> impl);
+    quote! {
+        #head #impl_generics #krate::__private::AllEventsStandInOneImpl for #self_type #where_clause {}
+    }
+}
 
 /// `impl Declares for Dog`
 pub(super) fn declares(model: &Events) -> TokenStream {

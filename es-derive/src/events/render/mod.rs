@@ -25,7 +25,8 @@ pub(super) fn all(model: &Events, diagnostics: Diagnostics) -> TokenStream {
     let (declares, fold) = (fold::declares(model), fold::events(model));
     let event_of = fold::event_of(model);
     let retired = methods::retired(model);
-    quote!(#errors #can_be_recorded #declaration #event #declares #event_of #fold #retired #methods)
+    let one_impl = fold::one_impl(model);
+    quote!(#errors #one_impl #can_be_recorded #declaration #event #declares #event_of #fold #retired #methods)
 }
 
 /// The events that are variants.

@@ -19,6 +19,11 @@ impl Dog {
         Ok(Self { root: Root::new(), tricks: Vec::new() })
     }
 
+    #[event("TrickAdded")]
+    fn learn(trick: &str) {
+        self.tricks.push(trick.to_owned());
+    }
+
     #[event("Lost")]
     fn lose() {}
 }
