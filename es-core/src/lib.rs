@@ -7,8 +7,10 @@ pub mod __private;
 #[cfg(test)]
 extern crate self as es_core;
 
-pub mod application;
+#[macro_use]
 mod causes;
+
+pub mod application;
 pub mod domain;
 mod kind;
 pub mod persistence;

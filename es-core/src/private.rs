@@ -29,6 +29,7 @@ use crate::persistence::mapper::write_state;
 pub use crate::persistence::mapper::{decode, encode};
 
 /// Implemented by every `#[events] impl`: the compiler says this name where there are two.
+#[doc(hidden)]
 pub trait AllEventsStandInOneImpl {}
 
 /// The events of an `impl` that could not be read: none.

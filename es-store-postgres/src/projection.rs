@@ -104,7 +104,9 @@ pub trait PostgresProjection: Projection {
     ///
     /// What takes the place of other tables, views and sequences keeps their owner, where the user that does it may give it to that one, and what was
     /// granted on them and on their columns, to roles and to everybody, as if the owner had granted it. What is granted here, or by default
-    /// (`ALTER DEFAULT PRIVILEGES`), is granted besides: what somebody revoked of that is to be revoked here.
+    /// (`ALTER DEFAULT PRIVILEGES`), is granted besides: what somebody revoked of that is to be revoked here. So what a new revision is not to grant any
+    /// more is revoked on the tables that readers see before it takes their place. Where row level security was enabled, or a view had options as
+    /// `security_barrier`, and what is made here has not, nothing is kept, so that nobody sees more than before.
     ///
     /// Whatever else somebody did to them by hand is gone with them: policies and row level security, triggers, indexes, comments, settings of storage and
     /// statistics, a place in a publication, and what was granted on a sequence that Postgres made for a column. So make it here. Views on them are made

@@ -18,6 +18,8 @@ struct Right {
     is_sequence: bool,
     owner: String,
     grants: Vec<Grant>,
+    /// What keeps rows from those who may read: row level security, and what was said of a view.
+    guards: Vec<String>,
 }
 
 /// What the owner, or somebody for the owner, granted.
@@ -32,7 +34,8 @@ struct Grant {
 
 /// Where nothing was granted or revoked, the owner has all rights.
 const SEEN: &str = "SELECT n.nspname::text, c.relname::text, c.relkind = 'S', pg_catalog.pg_get_userbyid(c.relowner)::text, \
-         g.attname::text, g.privilege_type, r.rolname::text, g.is_grantable, g.grantee = 0 \
+         g.attname::text, g.privilege_type, r.rolname::text, g.is_grantable, g.grantee = 0, \
+         ARRAY(SELECT 'row security' WHERE c.relrowsecurity) || CASE WHEN c.relkind = 'v' THEN coalesce(c.reloptions, '{}') ELSE '{}' END \
      FROM unnest($1::text[]) AS w (name) \
      JOIN pg_catalog.pg_class AS c \
          ON c.oid = to_regclass(CASE WHEN w.name LIKE '%.%' THEN w.name ELSE quote_ident($2) || '.' || w.name END) \
@@ -52,7 +55,8 @@ const THERE: &str = "SELECT c.relkind = 'S', pg_catalog.pg_get_userbyid(c.relown
          ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), \
          pg_catalog.pg_has_role(w.owner::name, 'USAGE') AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d \
              WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0), \
-         n.nspname::text, c.relname::text \
+         n.nspname::text, c.relname::text, \
+         ARRAY(SELECT 'row security' WHERE c.relrowsecurity) || CASE WHEN c.relkind = 'v' THEN coalesce(c.reloptions, '{}') ELSE '{}' END \
      FROM unnest($1::text[], $2::text[], $3::text[]) AS w (schema, name, owner) \
      JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema \
      JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.name \
@@ -77,6 +81,7 @@ impl Rights {
                 is_sequence: column(row, 2)?,
                 owner: column(row, 3)?,
                 grants: Vec::new(),
+                guards: column(row, 9)?,
             });
             right.grants.extend(Grant::of(row)?);
         }
@@ -105,10 +110,11 @@ impl Rights {
                 may_be_given: column(row, 3)?,
                 schema: column(row, 4)?,
                 name: column(row, 5)?,
+                guards: column(row, 6)?,
             };
             let place = (there.schema.clone(), there.name.clone());
             match self.of.get(&place) {
-                Some(right) if right.is_sequence == there.is_sequence => {
+                Some(right) if right.fits(&there) => {
                     right.give(transaction, &there).await?;
                 }
                 _ => {}
@@ -127,9 +133,16 @@ struct There {
     may_be_given: bool,
     schema: String,
     name: String,
+    guards: Vec<String>,
 }
 
 impl Right {
+    /// Whether nobody would see more by these rights than before.
+    fn fits(&self, there: &There) -> bool {
+        self.is_sequence == there.is_sequence
+            && self.guards.iter().all(|guard| there.guards.contains(guard))
+    }
+
     async fn give(&self, transaction: &Transaction<'_>, there: &There) -> Result<(), Fault> {
         let is_owner = self.owner == there.owner;
         if !is_owner && there.may_be_given {
@@ -141,7 +154,10 @@ impl Right {
             );
             match transaction.batch_execute(&given).await {
                 // The owner could not make a table there.
-                Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {}
+                // Or rows of it are to be looked at still by a constraint that is deferred.
+                Err(error)
+                    if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+                        || error.code() == Some(&SqlState::OBJECT_IN_USE) => {}
                 given => return Ok(given?),
             }
             let back = "ROLLBACK TO SAVEPOINT es_rights; RELEASE SAVEPOINT es_rights";

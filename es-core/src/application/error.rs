@@ -37,7 +37,7 @@ pub enum Error {
     Refused(BoxError),
 }
 
-crate::__debug_with_causes!(Error {
+__debug_with_causes!(Error {
     Open(error),
     Save(error),
     Load(error),

@@ -244,7 +244,7 @@ pub enum InlineError {
     Store(#[from] AppendError),
 }
 
-crate::__debug_with_causes!(InlineError {
+__debug_with_causes!(InlineError {
     Open(error),
     Followed { follower, holder },
     Outdated { follower, live, known },

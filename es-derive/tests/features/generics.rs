@@ -1,4 +1,6 @@
 //! Aggregates with parameters.
+use std::marker::PhantomData;
+
 use super::*;
 
 #[derive(Aggregate, Debug, PartialEq)]
@@ -222,4 +224,28 @@ fn bounds_may_be_brought_along() -> es_core::Result<()> {
     let again = block_on(app.get::<Crate<u8, Unwritten>>(packed.id()))?;
     assert_eq!((again.wares, again.label), (vec![7], Some(Unwritten)));
     Ok(())
+}
+
+/// Says itself that what it is about lives long enough, which the `impl` need not say again.
+#[derive(Aggregate)]
+#[aggregate("Slot")]
+struct Slot<T: 'static> {
+    root: Root<Self>,
+    of: PhantomData<T>,
+}
+
+#[events]
+impl<T: Send + Sync> Slot<T> {
+    #[event("Cut")]
+    fn cut() -> Self {
+        Self {
+            root: Root::new(),
+            of: PhantomData,
+        }
+    }
+}
+
+#[test]
+fn what_the_struct_says_of_a_parameter_need_not_be_said_again() {
+    assert_eq!(Slot::<u8>::cut().pending(), [SlotEvent::Cut {}]);
 }

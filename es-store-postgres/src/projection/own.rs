@@ -179,7 +179,17 @@ pub(crate) fn is_of_the_moment(error: &(dyn StdError + 'static)) -> bool {
 
 /// Whether `create` may well succeed another time.
 pub(super) fn is_worth_another_try(error: &(dyn StdError + 'static)) -> bool {
-    is_of_the_moment(error) || of_postgres(error).is_some_and(is_of_the_server)
+    // Somebody is at the same table, or ended the statement, or this is a standby yet.
+    let passing = [
+        SqlState::INTERNAL_ERROR,
+        SqlState::QUERY_CANCELED,
+        SqlState::OBJECT_IN_USE,
+        SqlState::READ_ONLY_SQL_TRANSACTION,
+    ];
+    let is_passing = |error: &tokio_postgres::Error| {
+        is_of_the_server(error) || error.code().is_some_and(|code| passing.contains(code))
+    };
+    is_of_the_moment(error) || of_postgres(error).is_some_and(is_passing)
 }
 
 /// What Postgres said, where an error comes of that.

@@ -107,6 +107,26 @@ async fn what_is_granted_on_a_read_model_is_kept_by_what_takes_its_place() {
     kennel.gone(&reader).await;
 }
 
+#[tokio::test]
+async fn nobody_sees_more_of_what_takes_the_place_of_a_table_whose_rows_are_guarded() {
+    let kennel = Schema::new().await;
+    kennel.trained(1, &["sit"]).await;
+    let (reader, _) = role(&kennel).await;
+    board::<1>(&kennel.store).settle().await.unwrap();
+    kennel
+        .execute(&format!(
+            "ALTER TABLE board ENABLE ROW LEVEL SECURITY; ALTER VIEW board_seen SET (security_barrier = true); \
+             GRANT SELECT ON board, board_seen TO {reader}; GRANT USAGE ON board_numbers TO {reader}"
+        ))
+        .await;
+    let rebuilt = board::<1>(&kennel.store).follower("board").rebuild().await;
+    rebuilt.unwrap();
+    let rights = kennel.rights(&[(&*reader, "reader")]).await;
+    let seen: Vec<_> = rights.iter().map(|of| of.contains("reader")).collect();
+    assert_eq!(seen, [false, true, false], "only the sequence: {rights:?}");
+    kennel.gone(&reader).await;
+}
+
 /// What is a role with the rights that whoever rebuilds needs, on the schema and the log.
 async fn follower(kennel: &Schema) -> (String, PostgresStore) {
     let (name, store) = role(kennel).await;

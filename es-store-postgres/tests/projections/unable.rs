@@ -113,12 +113,17 @@ pub(crate) async fn role(kennel: &Schema) -> (String, PostgresStore) {
     let schema = kennel.log.schema();
     kennel
         .execute(&format!(
-            "CREATE ROLE {name}; GRANT USAGE ON SCHEMA {schema} TO {name}; \
+            "CREATE ROLE {name}; GRANT {name} TO CURRENT_USER; GRANT USAGE ON SCHEMA {schema} TO {name}; \
              GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {name}; \
              GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {name}"
         ))
         .await;
-    let url = format!("{}?options=-c%20role%3D{name}", kennel.log.url());
+    let sign = if kennel.log.url().contains('?') {
+        '&'
+    } else {
+        '?'
+    };
+    let url = format!("{}{sign}options=-c%20role%3D{name}", kennel.log.url());
     let builder = PostgresStore::builder(&url).schema(schema);
     let store = builder.connect().await.expect("it is allowed");
     (name, store)

@@ -23,40 +23,30 @@ const OF_EVENTS: [&str; 5] = [
 /// Tells of each parameter what it lacks, and goes on as if it were there.
 pub(super) fn all(model: &mut Events, diagnostics: &mut Diagnostics) {
     let parameters: Vec<TypeParam> = model.header.generics.type_params().cloned().collect();
-    for parameter in parameters {
+    // Of one that no event carries, the struct may say what it has.
+    let carried = |parameter: &TypeParam| is_among(&parameter.ident, &model.event_type.generics);
+    let carried: Vec<_> = parameters.into_iter().filter(carried).collect();
+    for parameter in carried {
         let ident = &parameter.ident;
-        let carried = is_among(ident, &model.event_type.generics);
         let Some(given) = given(&parameter, &model.header.generics) else {
             continue;
         };
         let has = |name: &&&str| given.iter().any(|bound| gives(bound, name));
-        let of_events = OF_EVENTS.iter().filter(|_| carried);
-        let lacking: Vec<&&str> = of_events
-            .chain(&OF_AGGREGATES)
-            .filter(|name| !has(name))
-            .collect();
+        let needed = OF_EVENTS.iter().chain(&OF_AGGREGATES);
+        let lacking: Vec<&&str> = needed.filter(|name| !has(name)).collect();
         // By functions of the user's it may be stored without being `Serialize`.
         let in_doubt = !is_a_field(ident, model);
         let is_serdes = |name: &&str| matches!(*name, "Serialize" | "DeserializeOwned");
-        // And an aggregate may be `Send` and `Sync` whatever it is a type for, where its `HasRoot` is written by hand.
-        let is_certain = |name: &&str| match carried {
-            true => !(in_doubt && is_serdes(name)),
-            false => *name == "'static",
-        };
-        if !lacking.iter().any(|name| is_certain(name)) {
+        if lacking.iter().all(|name| in_doubt && is_serdes(name)) {
             continue;
         }
-        let fact = if carried {
-            format!("`{ident}` is carried by events, and lacks bounds that they need")
-        } else {
-            format!("`{ident}` is part of an aggregate, and lacks bounds that it needs")
-        };
+        let fact = format!("`{ident}` is carried by events, and lacks bounds that they need");
         let given = given.iter().map(|bound| source::text(quote!(#bound)));
         let all: Vec<_> = given
             .chain(lacking.iter().map(ToString::to_string))
             .collect();
         diagnostics.error_with_help(ident, fact, format!("`{ident}: {}`", all.join(" + ")));
-        complete(ident, carried, model);
+        complete(ident, model);
     }
 }
 
@@ -128,28 +118,18 @@ fn is_among(ident: &Ident, generics: &Generics) -> bool {
 }
 
 /// Adds what is lacking: it was told once, and nothing else is to turn red.
-fn complete(ident: &Ident, carried: bool, model: &mut Events) {
+fn complete(ident: &Ident, model: &mut Events) {
     let private = {
         let krate = &model.krate;
         quote!(#krate::__private)
     };
-    let mut condition: WherePredicate =
-        parse_quote!(#ident: #private::Send + #private::Sync + 'static);
-    if let (true, WherePredicate::Type(condition)) = (carried, &mut condition) {
-        let of_events: [TypeParamBound; 5] = [
-            parse_quote!(#private::Debug),
-            parse_quote!(#private::Clone),
-            parse_quote!(#private::PartialEq),
-            parse_quote!(#private::Serialize),
-            parse_quote!(#private::serde::de::DeserializeOwned),
-        ];
-        condition.bounds.extend(of_events);
-        let generics = &mut model.event_type.generics;
-        generics
-            .make_where_clause()
-            .predicates
-            .push(parse_quote!(#condition));
-    }
+    let condition: WherePredicate = parse_quote!(
+        #ident: #private::Send + #private::Sync + 'static + #private::Debug + #private::Clone + #private::PartialEq + #private::Serialize
+            + #private::serde::de::DeserializeOwned
+    );
+    let generics = &mut model.event_type.generics;
+    let conditions = generics.make_where_clause();
+    conditions.predicates.push(condition.clone());
     let generics = &mut model.header.generics;
     generics.make_where_clause().predicates.push(condition);
 }

@@ -99,7 +99,9 @@ fn is_stored_without_underscore(parameter: &Parameter, diagnostics: &mut Diagnos
     diagnostics.error_with_help(
         ident,
         format!("`{written}` would be stored with its underscore"),
-        format!("`{name}`, which gives no warning where the body does not use it"),
+        format!(
+            "`{name}`, which gives no warning where the body does not use it; where events are stored so, `#[serde(rename = \"{written}\")] {name}`"
+        ),
     );
 }
 

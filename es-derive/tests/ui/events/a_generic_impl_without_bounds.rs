@@ -33,7 +33,7 @@ impl<A: Default + Eq, B, C> Pair<A, B, C>
 where
     A: std::fmt::Debug + Send + Sync,
     B: std::fmt::Debug + Clone + PartialEq + Send + Sync + 'static,
-    C: Default,
+    C: Default + Send + Sync + 'static,
 {
     #[event("Made")]
     fn make() -> Self {
