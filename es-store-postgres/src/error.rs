@@ -308,6 +308,9 @@ impl Fault {
             Some(&(SqlState::DUPLICATE_TABLE | SqlState::DUPLICATE_OBJECT)) => {
                 "something of yours has the name of a table of the read model; drop or rename it, or give the table another name in `create`"
             }
+            Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
+                "a statement of `create` failed, and it went on; pass its error on, or set a savepoint before it"
+            }
             _ => return self.explained(),
         };
         Explained {

@@ -9,7 +9,9 @@ use tokio_postgres::{Statement, Transaction};
 use uuid::Uuid;
 
 use super::PostgresProjection;
-use super::own::{ENDLESS, Own, STANDSTILL, STOOD_STILL, Undone, begin, is_of_the_moment};
+use super::own::{
+    ENDLESS, Own, STANDSTILL, STOOD_STILL, Undone, begin, is_of_the_moment, is_worth_another_try,
+};
 use crate::connection::in_time;
 use crate::error::Fault;
 use crate::followers::{self, key};
@@ -174,7 +176,10 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
         let created = within(self.work, self.projection.create(self.transaction)).await;
         created.map_err(|error| {
             let error = self.work.made().not_created(error);
-            Undone::Handle(HandleError::Prepare(error))
+            match is_worth_another_try(&*error) {
+                true => Undone::Again(error),
+                false => Undone::Handle(HandleError::Prepare(error)),
+            }
         })
     }
 

@@ -143,7 +143,7 @@ impl Undone {
     /// What lasts until somebody changes what is in the way, as what keeps a read model from being made or put in its place: it is not tried again.
     pub(super) fn or_unable(self) -> Self {
         match self {
-            Self::Fault(fault) if fault.is_lasting() => {
+            Self::Fault(fault) if fault.is_lasting() || fault.is_of_the_transaction() => {
                 Self::Handle(HandleError::Prepare(fault.of_a_read_model()))
             }
             undone => undone,

@@ -2,9 +2,10 @@
 use std::time::Duration;
 
 use es_core::system::{FollowError, InlineError, State, StopReason};
-use es_core::{Application, Error, ErrorKind, Follower, System};
-use es_store_postgres::PostgresStore;
-use trials::projections::{Kennel, wall};
+use es_core::{Application, BoxError, Error, ErrorKind, Follower, Projection, Recorded, System};
+use es_store_postgres::{PostgresProjection, PostgresStore};
+use tokio_postgres::Transaction;
+use trials::projections::{DogEvent, Kennel, wall};
 use uuid::Uuid;
 
 use crate::{Schema, Wall};
@@ -104,6 +105,40 @@ async fn a_new_revision_inside_of_commits_that_cannot_take_its_place_says_what_i
     assert!(
         source.to_string().starts_with("something of yours"),
         "{source}"
+    );
+}
+
+/// Makes nothing of an error.
+struct Careless;
+
+impl Projection for Careless {
+    const NAME: &'static str = "wall";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Careless {
+    async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        drop(tx.batch_execute("SELECT 1 / 0").await);
+        Ok(())
+    }
+
+    async fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_create_that_hides_an_error_stops_its_follower() {
+    let kennel = Schema::new().await;
+    kennel.trained(1, &["sit"]).await;
+    let app = Application::builder(kennel.store.clone())
+        .name("kennel")
+        .build();
+    let system = System::new("kennel").follow(&app, kennel.store.project(Careless));
+    let failure = why_it_stopped(&system).await;
+    assert!(
+        failure.starts_with("a statement of `create` failed, and it went on"),
+        "{failure}"
     );
 }
 
