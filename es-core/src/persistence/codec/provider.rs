@@ -29,7 +29,7 @@ use crate::persistence::BoxError;
 /// use es_core::persistence::{BoxFuture, Key, KeyError, KeyId, KeyProvider};
 ///
 /// /// A key for each patient; what is of nobody is in plain text. In earnest, a new key is in a database before it is handed out: what it encrypts
-/// is lost without it.
+/// /// is lost without it.
 /// #[derive(Default)]
 /// struct KeyPerPatient(Mutex<HashMap<StreamId, Option<Key>>>);
 ///
