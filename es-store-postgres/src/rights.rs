@@ -153,8 +153,7 @@ impl Right {
                 self.granted(there, true),
             );
             match transaction.batch_execute(&given).await {
-                // The owner could not make a table there.
-                // Or rows of it are to be looked at still by a constraint that is deferred.
+                // The owner could not make a table there, or a constraint that is deferred has rows of it to look at still.
                 Err(error)
                     if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
                         || error.code() == Some(&SqlState::OBJECT_IN_USE) => {}
@@ -164,6 +163,9 @@ impl Right {
             transaction.batch_execute(back).await?;
         }
         let granted = self.granted(there, is_owner);
+        if granted.is_empty() {
+            return Ok(());
+        }
         Ok(transaction.batch_execute(&granted).await?)
     }
 

@@ -162,8 +162,10 @@ fn who_rests_takes_up_what_somebody_else_has_set_aside_meanwhile() {
 
 #[test]
 fn who_is_about_to_rest_takes_up_what_somebody_else_has_set_aside_meanwhile() {
-    let (store, clock) = (MemoryStore::new(), VirtualClock::at(SystemTime::UNIX_EPOCH));
-    let app = Application::builder(store.clone()).name("school");
+    let counting = Counting::default();
+    let store = counting.store.clone();
+    let clock = VirtualClock::at(SystemTime::UNIX_EPOCH);
+    let app = Application::builder(Intercepted(counting.clone())).name("school");
     let app = app.clock(clock.clone()).build();
     block_on(trained(&app, 1, &["impossible"]));
     let follower = store.project(Wall::default());
@@ -176,10 +178,13 @@ fn who_is_about_to_rest_takes_up_what_somebody_else_has_set_aside_meanwhile() {
         status.state == State::CaughtUp && status.holder.is_some()
     });
     block_on(built_with_an_event_set_aside(&store, &app));
+    let before = counting.asked.load(Ordering::SeqCst);
     let retried = block_on(idle.follower("wall").retry(&stream(1)));
     retried.expect("it is set aside");
-    // It is told of that, and looks: before its lease is to be renewed, all is as it was.
-    std::thread::sleep(Duration::from_millis(20));
+    // Before its lease is to be renewed, all is as it was.
+    until("it is told of that, and looks", || {
+        counting.asked.load(Ordering::SeqCst) > before
+    });
     clock.advance(Duration::from_secs(10));
     until("it is tried again", || status().parked == 0);
     block_on(running.stop()).expect("it was told to");

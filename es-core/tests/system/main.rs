@@ -14,6 +14,7 @@ mod reacting;
 mod reading;
 mod rebuilding;
 mod restored;
+mod retrying;
 mod running;
 mod school;
 mod settled;
