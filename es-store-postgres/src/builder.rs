@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use es_core::persistence::{BoxError, BoxFuture};
-use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 
 use crate::sql::Location;
+use crate::url::{self, NotAUrl, OfTheStore};
 use crate::{OpenError, PostgresStore};
 
 /// How far a commit is on its way to the disk when it is answered.
@@ -72,14 +72,6 @@ pub(crate) enum Server {
     Pool(Pool),
 }
 
-/// Why a URL means no server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotAUrl {
-    Unreadable,
-    /// It can be read but for this.
-    Option(&'static str),
-}
-
 impl PostgresStoreBuilder {
     pub(crate) fn new(server: Server) -> Self {
         Self {
@@ -100,13 +92,31 @@ impl PostgresStoreBuilder {
         }
     }
 
+    /// A store on the server of a URL, which may say something of the store, too.
+    pub(crate) fn of(url: &str) -> Self {
+        let (server, of_the_store) = match url::read(url) {
+            Ok(url) => (Ok(url.config), url.of_the_store),
+            Err(not_a_url) => (Err(not_a_url), Vec::new()),
+        };
+        let builder = Self::new(Server::Url(server));
+        of_the_store
+            .into_iter()
+            .fold(builder, |builder, said| match said {
+                OfTheStore::Schema(schema) => builder.schema(schema),
+                OfTheStore::TablePrefix(prefix) => builder.table_prefix(prefix),
+                OfTheStore::PoolSize(connections) => builder.pool_size(connections),
+                OfTheStore::StatementTimeout(timeout) => builder.statement_timeout(timeout),
+                OfTheStore::LockTimeout(timeout) => builder.lock_timeout(timeout),
+            })
+    }
+
     /// The schema that the tables are in; the one in the URL, or `public`, unless this is set. [`migrate`](PostgresStore::migrate) creates it where there is none.
     pub fn schema(mut self, schema: impl Into<String>) -> Self {
         self.location.schema = schema.into();
         self
     }
 
-    /// How the names of the tables begin, so that several logs fit into one schema; `es_` unless this is set. At most 32 letters, digits and
+    /// How the names of the tables begin, so that several logs fit into one schema; what the URL says, or `es_`, unless this is set. At most 32 letters, digits and
     /// underscores, a letter first.
     pub fn table_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.location.prefix = prefix.into();
@@ -119,19 +129,19 @@ impl PostgresStoreBuilder {
         self
     }
 
-    /// How many connections read at the same time at most; 8 unless this is set. One more writes, and one listens once somebody waits for changes.
+    /// How many connections read at the same time at most; what the URL says, or 8, unless this is set. One more writes, and one listens once somebody waits for changes.
     pub fn pool_size(mut self, connections: usize) -> Self {
         self.pool_size = connections.max(1);
         self
     }
 
-    /// How long one statement may take, on the server; 30 s unless this is set. A commit that takes longer is not stored.
+    /// How long one statement may take, on the server; what the URL says, or 30 s, unless this is set. A commit that takes longer is not stored.
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout;
         self
     }
 
-    /// How long a commit waits for the log while a transaction of somebody's own holds it; 10 s unless this is set. It is not stored then. As long
+    /// How long a commit waits for the log while a transaction of somebody's own holds it; what the URL says, or 10 s, unless this is set. It is not stored then. As long
     /// is waited for who reads a table that is to be replaced, and not longer than a statement may take.
     ///
     /// A session that writes, and whose transaction stands still for half as long, between 1 s and 10 s, is ended by the server: its host may be gone,
@@ -203,123 +213,22 @@ impl fmt::Debug for PostgresStoreBuilder {
     }
 }
 
-/// Where what a URL says besides begins, behind its question mark.
-fn query(url: &str) -> Option<usize> {
-    // A question mark before the host is part of a password.
-    let host = url.find('@').unwrap_or(0);
-    url[host..].find('?').map(|place| host + place)
-}
-
-/// What people write for Postgres's own programs, and the driver does not know. Only these are named in an error: what else stands there may be
-/// part of a password.
-const OF_LIBPQ: [&str; 11] = [
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "sslpassword",
-    "sslcrl",
-    "requiressl",
-    "gssencmode",
-    "passfile",
-    "service",
-    "require_auth",
-    "client_encoding",
-];
-
-/// Reads a URL without its schema.
-pub(crate) fn config(url: &str) -> Result<Box<Config>, NotAUrl> {
-    let (server, said) = url.split_at(query(url).unwrap_or(url.len()));
-    // Certificates are always checked, and the names in them.
-    let said = said.replace("sslmode=verify-full", "sslmode=require");
-    let config = format!("{server}{said}").parse::<Config>();
-    config.map(Box::new).map_err(|_| {
-        let mut names = said
-            .split(['?', '&'])
-            .filter_map(|option| option.split_once('='));
-        let unknown = names.find_map(|(name, value)| {
-            let of_libpq = OF_LIBPQ.iter().find(|known| **known == name);
-            let is_no_mode =
-                name == "sslmode" && !["disable", "prefer", "require"].contains(&value);
-            of_libpq.copied().or(is_no_mode.then_some("sslmode"))
-        });
-        unknown.map_or(NotAUrl::Unreadable, NotAUrl::Option)
-    })
-}
-
-/// Takes the schema out of a URL, whose other parts are the driver's: `postgres://db/school?schema=office`.
-pub(crate) fn split_schema(url: &str) -> (String, Option<String>) {
-    let Some(query) = query(url) else {
-        return (url.to_owned(), None);
-    };
-    let (named, others): (Vec<_>, Vec<_>) = url[query + 1..]
-        .split('&')
-        .partition(|parameter| parameter.starts_with("schema="));
-    let Some(schema) = named.last().and_then(|named| named.split_once('=')) else {
-        return (url.to_owned(), None);
-    };
-    let schema = percent_decode_str(schema.1)
-        .decode_utf8_lossy()
-        .into_owned();
-    let rest = match others.as_slice() {
-        [] => url[..query].to_owned(),
-        others => format!("{}?{}", &url[..query], others.join("&")),
-    };
-    (rest, Some(schema))
-}
-
 #[cfg(test)]
 mod tests {
-    use tokio_postgres::config::SslMode;
-
-    use super::{NotAUrl, config, split_schema};
+    use super::*;
 
     #[test]
-    fn an_option_of_libpq_is_understood_or_named() {
-        let at = |said: &str| config(&format!("postgres://u:p?sslmode=x@db/school?{said}"));
-        for said in ["sslmode=verify-full", "connect_timeout=1&sslmode=require"] {
-            let mode = at(said).map(|config| config.get_ssl_mode());
-            assert_eq!(mode, Ok(SslMode::Require), "{said}");
-        }
-        for (said, option) in [
-            ("sslmode=verify-ca", NotAUrl::Option("sslmode")),
-            (
-                "sslmode=require&sslrootcert=ca.pem",
-                NotAUrl::Option("sslrootcert"),
-            ),
-            ("colour=red", NotAUrl::Unreadable),
-            ("sslmode", NotAUrl::Unreadable),
-        ] {
-            assert_eq!(at(said).map(drop), Err(option), "{said}");
-        }
-        assert_eq!(config("school.db").map(drop), Err(NotAUrl::Unreadable));
-    }
-
-    #[test]
-    fn a_url_may_name_the_schema_among_what_the_driver_is_told() {
-        let cases = [
-            ("postgres://db/school", "postgres://db/school", None),
-            (
-                "postgres://db/school?schema=office",
-                "postgres://db/school",
-                Some("office"),
-            ),
-            (
-                "postgres://u:p?schema=x@db/school?connect_timeout=1&schema=my%20office&sslmode=disable",
-                "postgres://u:p?schema=x@db/school?connect_timeout=1&sslmode=disable",
-                Some("my office"),
-            ),
-            (
-                "postgres://db/school?sslmode=disable",
-                "postgres://db/school?sslmode=disable",
-                None,
-            ),
-            ("host=db dbname=school", "host=db dbname=school", None),
-        ];
-        for (url, rest, schema) in cases {
-            assert_eq!(
-                split_schema(url),
-                (rest.to_owned(), schema.map(str::to_owned))
-            );
-        }
+    fn what_the_url_says_is_so_unless_it_is_set() {
+        let url = "postgres://db/school?schema=office&table_prefix=dogs_&pool_size=20&statement_timeout=5s&lock_timeout=500ms";
+        let said = PostgresStoreBuilder::of(url);
+        let set = PostgresStoreBuilder::of("postgres://db/school")
+            .schema("office")
+            .table_prefix("dogs_")
+            .pool_size(20)
+            .statement_timeout(Duration::from_secs(5))
+            .lock_timeout(Duration::from_millis(500));
+        let [said_shown, set_shown] = [&said, &set].map(|builder| format!("{builder:?}"));
+        assert_eq!(said_shown, set_shown);
+        assert_eq!(said.pool_size(4).pool_size, 4);
     }
 }

@@ -15,9 +15,10 @@ use tokio::time::Instant;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Socket};
 
 use crate::OpenError;
-use crate::builder::{Durability, NotAUrl, Password, PostgresStoreBuilder, Server};
+use crate::builder::{Durability, Password, PostgresStoreBuilder, Server};
 use crate::error::Fault;
 use crate::tls::Tls;
+use crate::url::NotAUrl;
 
 /// How long one attempt to connect may take, unless the URL says it.
 const TO_CONNECT: Duration = Duration::from_secs(5);
@@ -164,6 +165,9 @@ impl Connections {
             Server::Url(Err(NotAUrl::Unreadable)) => return Err(OpenError::Url),
             Server::Url(Err(NotAUrl::Option(option))) => {
                 return Err(OpenError::UrlOption { option });
+            }
+            Server::Url(Err(NotAUrl::Value { option, accepted })) => {
+                return Err(OpenError::UrlValue { option, accepted });
             }
         };
         let mut config = Config::clone(config);
@@ -346,19 +350,18 @@ pub(crate) fn milliseconds(time: Duration) -> i32 {
 mod tests {
     use std::time::Duration;
 
-    use crate::builder::config;
-
     use super::{QUIET, UNANSWERED, look_after, standstill};
+    use crate::url;
 
     #[test]
     fn a_line_is_looked_after_unless_the_url_says_how() {
         let looked_after = |said: &str| {
-            let Ok(mut config) = config(&format!("postgres://db/school?{said}")) else {
+            let Ok(mut url) = url::read(&format!("postgres://db/school?{said}")) else {
                 panic!("{said} can be read");
             };
-            look_after(&mut config);
-            let quiet = config.get_keepalives_idle();
-            (quiet, config.get_tcp_user_timeout().copied())
+            look_after(&mut url.config);
+            let quiet = url.config.get_keepalives_idle();
+            (quiet, url.config.get_tcp_user_timeout().copied())
         };
         assert_eq!(looked_after(""), (QUIET, Some(UNANSWERED)));
         let said = looked_after("keepalives_idle=30&tcp_user_timeout=90");

@@ -26,6 +26,16 @@ pub enum OpenError {
         /// Its name.
         option: &'static str,
     },
+    /// What the URL says by an option of the store's own is not understood.
+    #[error(
+        "what the URL of the Postgres server says by `{option}` is not understood; write {accepted}"
+    )]
+    UrlValue {
+        /// Its name.
+        option: &'static str,
+        /// What can stand behind it.
+        accepted: &'static str,
+    },
     /// The name of the schema cannot be one.
     #[error(
         "`{schema}` cannot be the name of a schema; use 1 to 63 bytes without NUL, not beginning with `pg_`"
@@ -120,6 +130,7 @@ fn unmigrated(log: &str, found: u32, needed: u32) -> String {
 es_core::__debug_with_causes!(OpenError {
     Url,
     UrlOption { option },
+    UrlValue { option, accepted },
     Schema { schema },
     Prefix { prefix },
     NoTls,

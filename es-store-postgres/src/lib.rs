@@ -107,6 +107,7 @@ mod tables;
 pub mod testing;
 mod tls;
 mod transaction;
+mod url;
 mod verify;
 mod writer;
 

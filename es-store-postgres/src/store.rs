@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use crate::builder::{PostgresStoreBuilder, Server, config, split_schema};
+use crate::builder::{PostgresStoreBuilder, Server};
 use crate::connection::{Connections, in_time, patience, standstill};
 use crate::error::{Fault, not_kept, unreadable};
 use crate::inline::Inline;
@@ -139,8 +139,18 @@ pub(crate) use runtime::OnRuntime;
 impl PostgresStore {
     /// Connects to a database: the server answers, and no table is touched.
     ///
-    /// Must be called in a tokio runtime, which the store then works on. The log is the tables that begin with `es_` in the schema that the URL
-    /// names (`postgres://db/school?schema=office`), or else in `public`; [`builder`](PostgresStore::builder) chooses others.
+    /// Must be called in a tokio runtime, which the store then works on. The log is the tables that begin with `es_` in the schema `public`, unless the
+    /// URL, or the [`builder`](PostgresStore::builder), says another:
+    ///
+    /// | option of the URL | method | its value |
+    /// |---|---|---|
+    /// | `schema` | [`schema`](PostgresStoreBuilder::schema) | a name, as in `postgres://db/school?schema=office` |
+    /// | `table_prefix` | [`table_prefix`](PostgresStoreBuilder::table_prefix) | letters, digits and underscores, as in `?table_prefix=office_` |
+    /// | `pool_size` | [`pool_size`](PostgresStoreBuilder::pool_size) | how many connections, as in `?schema=office&pool_size=20` |
+    /// | `statement_timeout` | [`statement_timeout`](PostgresStoreBuilder::statement_timeout) | how long, as in `?statement_timeout=5s`; `ms`, `s` or `min` |
+    /// | `lock_timeout` | [`lock_timeout`](PostgresStoreBuilder::lock_timeout) | how long, as above |
+    ///
+    /// All others are the driver's ([`Config`](tokio_postgres::Config)): `sslmode`, `connect_timeout`, `keepalives_idle`, `target_session_attrs` and more.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -150,12 +160,7 @@ impl PostgresStore {
 
     /// A store of which more is said before it is connected.
     pub fn builder(url: &str) -> PostgresStoreBuilder {
-        let (url, schema) = split_schema(url);
-        let builder = PostgresStoreBuilder::new(Server::Url(config(&url)));
-        match schema {
-            Some(schema) => builder.schema(schema),
-            None => builder,
-        }
+        PostgresStoreBuilder::of(url)
     }
 
     /// A store on connections of a pool of yours: how they are made, and what is said to each session of those that read, is yours to say.

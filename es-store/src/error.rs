@@ -102,13 +102,17 @@ impl Reason {
     #[cfg(feature = "postgres")]
     fn of_postgres(error: &es_store_postgres::OpenError) -> Self {
         use es_store_postgres::OpenError::{
-            NoRuntime, NoTls, Prefix, Schema, Unmigrated, Url, UrlOption,
+            NoRuntime, NoTls, Prefix, Schema, Unmigrated, Url, UrlOption, UrlValue,
         };
         match error {
             Unmigrated { .. } => Self::Unmigrated,
-            Url | UrlOption { .. } | Schema { .. } | Prefix { .. } | NoTls | NoRuntime => {
-                Self::Settings
-            }
+            Url
+            | UrlOption { .. }
+            | UrlValue { .. }
+            | Schema { .. }
+            | Prefix { .. }
+            | NoTls
+            | NoRuntime => Self::Settings,
             _ => Self::Unreachable,
         }
     }

@@ -71,7 +71,7 @@
 //! |---|---|
 //! | `memory` (default) | `memory:`, an empty store at each opening, gone with the application |
 //! | `sqlite` (default) | `sqlite:PATH`, a file that is created where there is none; by `?mode=ro` it is read alone, and by `?immutable=1` one that nobody writes, as on a medium that may only be read; `sqlite::memory:`, a database in memory at each opening, gone with the application |
-//! | `postgres` | `postgres://..` and `postgresql://..`, a database whose tables are migrated already, in its schema `public` or in that of `?schema=NAME`; needs a tokio runtime |
+//! | `postgres` | `postgres://..` and `postgresql://..`, a database whose tables are migrated already, in its schema `public` unless `?schema=NAME` says another; other options set the size of the pool and the time-outs (`es_store_postgres::PostgresStore::connect` has them all); needs a tokio runtime |
 //! | `rustls` | encrypted connections to that server |
 //! | `zstd` | `ES_COMPRESSION=zstd` |
 //! | `aes` | `ES_CIPHER_KEYS`, and [`Settings`]`::keys` |

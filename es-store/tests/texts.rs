@@ -256,6 +256,9 @@ async fn a_server_is_answered_in_its_own_words() -> Result<(), Box<dyn std::erro
         answer("postgres://es:SECRET@db:port/school").await,
         answer("postgres://es:SECRET@db:99999/school?schema=office").await,
         answer("postgres://es@db/school?sslmod=require&password=SECRET").await,
+        answer("postgres://es@db/school?sslmode=verify-ca&password=SECRET").await,
+        answer("postgres://es@db/school?password=SECRET&pool_size=SECRET").await,
+        answer("postgres://es@db/school?lock_timeout=30").await,
     ];
     check(
         &texts.join("\n"),
@@ -264,7 +267,10 @@ async fn a_server_is_answered_in_its_own_words() -> Result<(), Box<dyn std::erro
             `ES_STORE` in the map is `postgres://`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
             `ES_STORE` in the map is `postgres://***@db:port/school`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
             `ES_STORE` in the map is `postgres://***@db:99999/school?***`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
-            `ES_STORE` in the map is `postgres://***@db/school?***`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`"#]],
+            `ES_STORE` in the map is `postgres://***@db/school?***`; write a URL that this build of es-store accepts: `memory:`, `sqlite:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`
+            what the URL of the Postgres server says by `sslmode` is not known here; `sslmode` is `disable`, `prefer`, `require` or `verify-full`, and certificates are checked by those that the system trusts, or those in the file that `SSL_CERT_FILE` names
+            what the URL of the Postgres server says by `pool_size` is not understood; write how many connections, from 1 on
+            what the URL of the Postgres server says by `lock_timeout` is not understood; write how long, such as `30s`, `500ms` or `5min`"#]],
     );
 
     // Of several applications, each with a URL of its own, it is said which one finds no server.
