@@ -276,6 +276,48 @@ impl Application {
     /// # }
     /// ```
     ///
+    /// To refuse a key that comes again with other arguments, instead of ignoring those, save the command with what was asked, or a digest of it, in the
+    /// metadata, and compare:
+    ///
+    /// ```
+    /// # use es_core::{Aggregate, Application, BoxError, Metadata, Root, events};
+    /// # use es_store_memory::MemoryStore;
+    /// # use uuid::Uuid;
+    /// use es_core::application::Done;
+    ///
+    /// # #[derive(Aggregate)]
+    /// # #[aggregate("Account")]
+    /// # struct Account { root: Root<Self>, balance: u64 }
+    /// # #[events]
+    /// # impl Account {
+    /// #     #[event("Opened", id = *id)]
+    /// #     fn open(id: Uuid) -> Self { Self { root: Root::new(), balance: 0 } }
+    /// #     #[event("Deposited")]
+    /// #     fn deposit(&mut self, amount: u64) { self.balance += amount; }
+    /// # }
+    /// async fn deposit(app: &Application, key: Uuid, account: Uuid, amount: u64) -> Result<u64, BoxError> {
+    ///     let asked = Metadata::new().with("asked", amount);
+    ///     let done = app.with(asked.clone()).once(key).update(account, |account: &mut Account| account.deposit(amount));
+    ///     match done.await? {
+    ///         Done::Before(before) if before.metadata.get("asked") != asked.get("asked") => Err("this key was for something else".into()), // 422
+    ///         _ => Ok(amount),
+    ///     }
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// # let app = Application::new(MemoryStore::new());
+    /// # let account = Uuid::from_u128(1);
+    /// # app.save(&mut Account::open(account)).await?;
+    /// # let key = Uuid::from_u128(2);
+    ///
+    /// deposit(&app, key, account, 10).await?;
+    /// deposit(&app, key, account, 10).await?; // the client asks again
+    /// assert!(deposit(&app, key, account, 500).await.is_err());
+    /// # assert_eq!(app.get::<Account>(account).await?.balance, 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// Only a command that stores events uses up its key, which is kept as long as they are: it is the id of their [commit](CommitId), so it holds in
     /// the log of this application. One that is refused, or records nothing, is decided afresh the next time. That is said of this call: one before it
     /// that got no answer may still be stored, so let `decide` depend on nothing but the aggregate and the command. Where the answer is

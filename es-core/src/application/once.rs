@@ -7,7 +7,7 @@ use super::{
     Updated, update,
 };
 use crate::domain::{Outcome, Position, StreamId, Version};
-use crate::persistence::{CommitId, Filter, ReadError, Span};
+use crate::persistence::{CommitId, Filter, Metadata, ReadError, Span};
 
 /// Takes one command, which is done once under its key: see [`Application::once`].
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub struct DoneBefore {
     pub position: Position,
     /// When it was done.
     pub time: SystemTime,
+    /// Who did it and why, and whatever else was said with it.
+    pub metadata: Metadata,
 }
 
 /// What `update` and `update_all` of a command that is done [once](Application::once) answer; `R` is what the closure returns: `()` or a `Result`.
@@ -162,5 +164,6 @@ async fn before(
         version: last.version,
         position,
         time: last.time,
+        metadata: last.metadata,
     }))
 }

@@ -58,6 +58,9 @@ async fn what_is_created_is_created_once_with_who_and_why() -> Result<()> {
             })
             .await?;
         assert_eq!(matches!(done, Done::Before(_)), again);
+        if let Done::Before(before) = done {
+            assert_eq!(before.metadata.get_actor(), Some("ann"));
+        }
         app.update(KEY, take(1)).await?;
     }
     let stored = app.log().read(Position::START, 10).await?;
