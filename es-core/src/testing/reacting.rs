@@ -5,11 +5,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use super::stored::encoded;
 use crate::application::{Application, Rehearsal};
 use crate::domain::{Aggregate, AggregateId, Position, StreamId, Version};
 use crate::persistence::{
     Append, BoxError, CommitId, EncodedEvent, FollowerId, Metadata, Record, Slice, StoredEvent,
-    decode_stored, encode, whole_microseconds,
+    decode_stored, whole_microseconds,
 };
 use crate::system::{
     Batch, Follower, HandleError, HandlerPanicked, Output, ProcessManager, Reactions, told,
@@ -256,14 +257,6 @@ impl<M: ProcessManager> Reacting<M> {
             append.expected = stored.first().map_or(Version::NEW, |record| record.version);
         }
         Ok(())
-    }
-}
-
-#[track_caller]
-fn encoded<A: Aggregate>(stream: &StreamId, events: &[A::Event]) -> Vec<EncodedEvent> {
-    match encode(events, stream, Version::NEW) {
-        Ok(encoded) => encoded,
-        Err(error) => panic!("{}", told(&error)),
     }
 }
 

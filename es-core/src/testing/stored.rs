@@ -4,8 +4,9 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::domain::{Event, JsonMap, Position, StreamId, Version};
-use crate::persistence::{CommitId, Metadata, Record, decode, mapper};
+use crate::domain::{Aggregate, Event, JsonMap, Position, StreamId, Version};
+use crate::persistence::{CommitId, EncodedEvent, Metadata, Record, decode, encode, mapper};
+use crate::system::told;
 
 /// An event that came back from a store, with its payload.
 pub(super) struct Stored<E> {
@@ -27,6 +28,18 @@ pub(super) fn written_and_read<E: Event>(event: &E) -> Result<Stored<E>, String>
         event: again,
         payload: object(&payload)?,
     })
+}
+
+/// Events as a store is given them.
+///
+/// # Panics
+/// Where one cannot be stored.
+#[track_caller]
+pub(super) fn encoded<A: Aggregate>(stream: &StreamId, events: &[A::Event]) -> Vec<EncodedEvent> {
+    match encode(events, stream, Version::NEW) {
+        Ok(encoded) => encoded,
+        Err(error) => panic!("{}", told(&error)),
+    }
 }
 
 /// Reads a payload of an event and writes it again.

@@ -4,6 +4,7 @@ mod away;
 mod catching_up;
 mod chains;
 mod erased;
+mod events_in;
 mod failures;
 mod idle;
 mod leases;
