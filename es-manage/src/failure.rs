@@ -1,6 +1,5 @@
 //! Why a command did not do what was asked, and how that is told.
 use std::io;
-use std::path::Path;
 
 use es_core::BoxError;
 use serde::Serialize;
@@ -96,18 +95,11 @@ pub(crate) fn unprinted(source: io::Error) -> Failure {
     }
 }
 
-pub(crate) fn unopened(error: BoxError) -> Failure {
-    let help = is_unmigrated(&error).then(|| format!("`{} migrate` makes it", program()));
+pub(crate) fn unopened(program: &str, error: BoxError) -> Failure {
+    let help = is_unmigrated(&error).then(|| format!("`{program} migrate` makes it"));
     Failure {
         status: of_opening(&error),
         error,
         help,
     }
-}
-
-/// How this program is called.
-pub(crate) fn program() -> String {
-    let path = std::env::args_os().next().unwrap_or_default();
-    let name = Path::new(&path).file_stem().unwrap_or_default();
-    name.to_string_lossy().into_owned()
 }

@@ -80,6 +80,8 @@
 //! school: 1 204 events read, all well
 //! ```
 //!
+//! A program with commands of its own runs these below one of them, by [`run()`]: `school manage status`.
+//!
 //! # Commands
 //!
 //! | command | what it does | as a function |
@@ -150,6 +152,6 @@ pub use commands::sync_followers::{
 pub use commands::verify::{Found, FoundKind, VerifyReport, verify};
 pub use commands::{BrokenOff, PrintError};
 pub use progress::Progress;
-pub use run::main;
+pub use run::{main, run};
 pub use status::{Meaning, Status};
 pub use systems::{IntoSystems, Systems};

@@ -19,7 +19,7 @@ pub(crate) trait Human {
 }
 
 /// Where a command prints, and how.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Screen {
     pub(crate) json: bool,
     pub(crate) color: ColorChoice,

@@ -1,5 +1,8 @@
 //! From the command line to the exit status.
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::process::{self, ExitCode};
 use std::time::Duration;
 
@@ -20,7 +23,7 @@ use crate::commands::sync_followers::AtLevel;
 use crate::commands::{
     events, forget, new_key, parked, place, rebuild, show, snapshot, status, sync_followers, verify,
 };
-use crate::failure::{Ended, Failure, program, unopened, unprinted};
+use crate::failure::{Ended, Failure, unopened, unprinted};
 use crate::files::{exported, imported, no_database};
 use crate::interrupts::interrupted;
 use crate::output::{Human, Screen, json_line};
@@ -45,8 +48,61 @@ use crate::{BrokenOff, IntoSystems, Status, Systems};
 /// }
 /// ```
 pub fn main(system: impl IntoSystems) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(run(env::args_os(), system)),
+        Err(error) => {
+            let failure = Failure {
+                status: Status::Failed,
+                help: None,
+                error: error.into(),
+            };
+            failure.tell(Screen::default());
+            failure.status.into()
+        }
+    }
+}
+
+/// As [`main`], in a program with commands of its own, and on its tokio runtime, whose I/O and time are enabled: runs the command that the arguments
+/// say, of which the first is how these commands are called.
+///
+/// ```no_run
+/// use std::env;
+/// use std::process::ExitCode;
+///
+/// # use es_core::system::System;
+/// # use es_store::{OpenError, Stores};
+/// # async fn system(stores: Stores) -> Result<System, OpenError> {
+/// #     let school = stores.settings("school").open().await?;
+/// #     Ok(System::new("school").application(&school, |types| types))
+/// # }
+/// # async fn serve() -> ExitCode { ExitCode::SUCCESS }
+/// #[tokio::main]
+/// async fn main() -> ExitCode {
+///     let mut arguments = env::args_os().skip(1).peekable();
+///     match arguments.peek().and_then(|command| command.to_str()) {
+///         Some("serve") => serve().await,
+///         Some("manage") => es_manage::run(["school manage".into()].into_iter().chain(arguments.skip(1)), system).await,
+///         _ => {
+///             eprintln!("usage: school serve | school manage COMMAND");
+///             ExitCode::FAILURE
+///         }
+///     }
+/// }
+/// ```
+///
+/// Everything is printed, and signals are listened to, as by a program that does nothing else: interrupted twice, it ends the process.
+pub async fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    system: impl IntoSystems,
+) -> ExitCode {
     let systems = system.into_systems();
-    let cli = match parsed() {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let program = program(&arguments);
+    let cli = match parsed(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             drop(error.print());
@@ -63,19 +119,7 @@ pub fn main(system: impl IntoSystems) -> ExitCode {
         }
     };
     let screen = cli.common.screen();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
-    let ended = match runtime {
-        Ok(runtime) => runtime.block_on(run(&systems, cli)),
-        Err(error) => Err(Failure {
-            status: Status::Failed,
-            help: None,
-            error: error.into(),
-        }),
-    };
-    match ended {
+    match ended(&program, &systems, cli).await {
         Ok(status) => status.into(),
         Err(failure) if failure.is_broken_pipe() => Status::Well.into(),
         Err(failure) => {
@@ -85,9 +129,15 @@ pub fn main(system: impl IntoSystems) -> ExitCode {
     }
 }
 
+/// How these commands are called.
+fn program(arguments: &[OsString]) -> String {
+    let first = arguments.first().map(Path::new);
+    let name = first.and_then(Path::file_stem).unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
 /// The colours of clap's own messages are chosen before the arguments are understood.
-fn parsed() -> Result<Cli, clap::Error> {
-    let arguments: Vec<_> = std::env::args_os().collect();
+fn parsed(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
     let says = |when: &str| {
         let pairs = arguments.windows(2);
         let apart = pairs.map(|pair| pair[0] == "--color" && pair[1] == when);
@@ -120,7 +170,7 @@ impl Common {
     }
 }
 
-async fn run(systems: &Systems, cli: Cli) -> Ended {
+async fn ended(program: &str, systems: &Systems, cli: Cli) -> Ended {
     let screen = cli.common.screen();
     let print = |report: &dyn Printed| printed(report, screen);
     let stores = cli.common.stores();
@@ -130,10 +180,14 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
             print(&new_key::new_key()?)?;
             return Ok(Status::Well);
         }
+        Command::Completions { .. } if program.contains(' ') => {
+            let error = format!("shells complete programs, and `{program}` is a part of one");
+            return Err(Failure::usage(error));
+        }
         Command::Completions { shell } => {
             let mut command = Cli::command();
             let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut command, program(), &mut script);
+            clap_complete::generate(*shell, &mut command, program, &mut script);
             let mut out = io::stdout();
             let printed = out.write_all(&script).and_then(|()| out.flush());
             printed.map_err(unprinted)?;
@@ -149,13 +203,13 @@ async fn run(systems: &Systems, cli: Cli) -> Ended {
         .map_err(Failure::usage)?;
     if matches!(cli.command, Command::Migrate) {
         let report = migrate_made(make, stores.clone()).await;
-        let report = report.map_err(unopened)?;
+        let report = report.map_err(|error| unopened(program, error))?;
         print(&report)?;
         all_heard(&stores, report.applications.iter().map(String::as_str))?;
         return Ok(Status::Well);
     }
     let made = make(stores.clone().migrate(false)).await;
-    let system = made.map_err(unopened)?;
+    let system = made.map_err(|error| unopened(program, error))?;
     all_heard(
         &stores,
         system.applications().filter_map(|(app, _)| app.name()),

@@ -45,6 +45,11 @@ fn main() -> ExitCode {
         Ok("of its own") => return es_manage::main(school::of_its_own),
         #[cfg(feature = "postgres")]
         Ok("served") => return es_manage::main(served::system),
+        Ok("below another command") => {
+            let called = ["school manage".into()].into_iter();
+            let arguments = called.chain(env::args_os().skip(1));
+            return child::block_on(es_manage::run(arguments, school::system));
+        }
         Ok("two") => {
             let systems = Systems::new().system("school", school::system);
             return es_manage::main(systems.system("kennel", school::kennel));

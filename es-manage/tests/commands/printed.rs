@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Test] = tests![
     snapshots_are_taken_of_what_can_have_any,
     a_new_key_is_one,
     every_shell_gets_its_completions,
+    commands_may_be_below_one_of_the_program,
 ];
 
 pub(crate) fn check(ended: &Ended, status: i32, out: &Expect, err: &Expect) {
@@ -452,4 +453,52 @@ fn every_shell_gets_its_completions() {
         );
     }
     assert_eq!(place.run(["completions", "tcsh"]).status, 1);
+}
+
+fn commands_may_be_below_one_of_the_program() {
+    let place = Place::new();
+    let below = |arguments: &[&str]| {
+        let mut command = place.command(arguments.iter().copied());
+        place.ended(
+            command
+                .env("MANAGED", "below another command")
+                .output()
+                .unwrap(),
+        )
+    };
+    refuses(
+        &below(&["status"]),
+        4,
+        &expect![[r#"
+        error: there is no file `FOLDER/school.db`; correct the path, or call `SqliteStore::builder(path).open()` once to make it
+        help: `school manage migrate` makes it
+    "#]],
+    );
+    assert_eq!(below(&["migrate"]).status, 0);
+    let help = below(&["rebuild", "--help"]);
+    assert_eq!(help.status, 0, "{help:?}");
+    assert!(
+        help.out.contains("Usage: school manage rebuild [OPTIONS]"),
+        "{help:?}"
+    );
+    refuses(
+        &below(&["completions", "bash"]),
+        1,
+        &expect![[r#"
+        error: shells complete programs, and `school manage` is a part of one
+    "#]],
+    );
+    refuses(
+        &below(&["statu"]),
+        1,
+        &expect![[r#"
+        error: unrecognized subcommand 'statu'
+
+          tip: a similar subcommand exists: 'status'
+
+        Usage: school manage [OPTIONS] <COMMAND>
+
+        For more information, try '--help'.
+    "#]],
+    );
 }
