@@ -75,9 +75,8 @@ impl System {
     /// A system without members. Its name is for people.
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
-        let (process, run) = (std::process::id(), uuid::Uuid::now_v7());
         Self {
-            holder: format!("`{name}` in process {process}, {run}"),
+            holder: this_process(&name),
             name,
             members: Vec::new(),
             followed: Vec::new(),
@@ -155,6 +154,18 @@ impl System {
                 Some(Arc::clone(followed)),
             )
         })
+    }
+}
+
+/// Who holds a lease, for people: the host is left out where the operating system says it in another way than by a file or by the environment.
+fn this_process(system: &str) -> String {
+    let (process, run) = (std::process::id(), uuid::Uuid::now_v7());
+    let of_linux = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let variables = ["HOSTNAME", "COMPUTERNAME"].into_iter();
+    let host = of_linux.or_else(|| variables.filter_map(|name| std::env::var(name).ok()).next());
+    match host.as_deref().unwrap_or_default().trim() {
+        "" => format!("`{system}` in process {process}, {run}"),
+        host => format!("`{system}` in process {process} on {host}, {run}"),
     }
 }
 
