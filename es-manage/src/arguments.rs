@@ -142,6 +142,9 @@ pub(crate) enum Command {
     Snapshot {
         #[command(flatten)]
         app: App,
+        /// Drop all others of each aggregate: only its past is read by them
+        #[arg(long)]
+        prune: bool,
         /// Only of these types
         #[arg(value_name = "CATEGORY")]
         categories: Vec<String>,

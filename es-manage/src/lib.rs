@@ -93,7 +93,7 @@
 //! | `place` | a process manager goes on from where a person says: one that begins today, or whose log was restored | [`place`] |
 //! | `forget` | has a follower that was renamed or taken away named no more, with what it had set aside | [`forget`] |
 //! | `migrate` | makes the stores, or brings them up to date | [`migrate`] |
-//! | `snapshot` | takes snapshots, from a scheduled job | [`snapshot`] |
+//! | `snapshot` | takes snapshots, from a scheduled job; `--prune` keeps no others | [`snapshot`], [`prune_snapshots`] |
 //! | `events` | prints events, one JSON object per line: of a type, an aggregate, an actor, a time .. | [`events`] |
 //! | `show` | an aggregate as it is or was, and what changed | [`show`] |
 //! | `verify` | whether the log is what was written, and can be read | [`verify`] |
@@ -144,7 +144,7 @@ pub use commands::parked::{
 pub use commands::place::{PlaceReport, place};
 pub use commands::rebuild::{RebuildReport, Rebuilt, rebuild};
 pub use commands::show::{At, Change, FieldChange, ShowReport, show};
-pub use commands::snapshot::{NotTaken, SnapshotReport, Taken, snapshot};
+pub use commands::snapshot::{NotTaken, SnapshotReport, Taken, prune_snapshots, snapshot};
 pub use commands::status::{FollowerState, FollowerStatus, StatusReport, UnknownStatus, status};
 pub use commands::sync_followers::{
     SyncError, SyncOptions, SyncOutcome, SyncReport, Synced, sync_followers,

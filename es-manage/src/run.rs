@@ -262,11 +262,18 @@ async fn ended(program: &str, systems: &Systems, cli: Cli) -> Ended {
             print(&forgotten.await?)?;
             Ok(Status::Well)
         }
-        Command::Snapshot { app, categories } => {
+        Command::Snapshot {
+            app,
+            prune,
+            categories,
+        } => {
             let mut worst = Status::Well;
             for (app, types) in members(&system, &app)? {
                 let types = of_categories(types, &categories)?;
-                let report = snapshot::snapshot(app, &types, &bar).await?;
+                let report = match prune {
+                    true => snapshot::prune_snapshots(app, &types, &bar).await?,
+                    false => snapshot::snapshot(app, &types, &bar).await?,
+                };
                 print(&report)?;
                 worst = worst.max(report.status());
             }

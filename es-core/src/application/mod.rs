@@ -442,6 +442,18 @@ impl Application {
         async move { Ok(repository.snapshot_at::<A>(id, version).await?) }
     }
 
+    /// Takes a snapshot of an aggregate as it is now, and drops all others that it has, which nobody needs who does not ask for its past.
+    ///
+    /// # Errors
+    /// [`SnapshotError`], as [`Error::Snapshot`]; where the store cannot keep it, the others may be gone, which costs nothing but time.
+    pub fn prune_snapshots<A: Aggregate>(
+        &self,
+        id: A::Id,
+    ) -> impl Future<Output = Result<Version>> + Send + use<A> {
+        let repository = self.repository.clone();
+        async move { Ok(repository.prune_snapshots::<A>(id).await?) }
+    }
+
     /// Drops all snapshots: what comes next is replayed from the first event, and gives the same.
     ///
     /// # Errors

@@ -104,7 +104,23 @@ impl Repository {
         let snapshots = self.snapshots_of::<A>()?;
         let stream = StreamId::of::<A>(&id);
         let (aggregate, _) = self.get_seen::<A>(&stream, Seen::Now).await?;
-        self.keep(&aggregate, &snapshots).await
+        self.keep(self.made(&aggregate, &snapshots).await?).await
+    }
+
+    /// Takes a snapshot of an aggregate as it is now, which is the only one then.
+    pub(super) async fn prune_snapshots<A: Aggregate>(
+        &self,
+        id: A::Id,
+    ) -> Result<Version, SnapshotError> {
+        let snapshots = self.snapshots_of::<A>()?;
+        let stream = StreamId::of::<A>(&id);
+        let (aggregate, _) = self.get_seen::<A>(&stream, Seen::Now).await?;
+        // What may fail for this aggregate is done before anything is dropped.
+        let snapshot = self.made(&aggregate, &snapshots).await?;
+        let store = self.store().await.map_err(LoadError::from)?;
+        let dropped = store.drop_snapshots(Some(&stream)).await;
+        dropped.map_err(SnapshotError::Drop)?;
+        self.keep(snapshot).await
     }
 
     /// Takes a snapshot of an aggregate as it was at a version.
@@ -115,7 +131,7 @@ impl Repository {
     ) -> Result<Version, SnapshotError> {
         let snapshots = self.snapshots_of::<A>()?;
         let past = self.get_at::<A>(id, version).await?;
-        self.keep(&*past, &snapshots).await
+        self.keep(self.made(&*past, &snapshots).await?).await
     }
 
     fn snapshots_of<A: Aggregate>(&self) -> Result<Snapshots<A>, SnapshotError> {
@@ -130,12 +146,15 @@ impl Repository {
         Ok(snapshots)
     }
 
-    async fn keep<A: Aggregate>(
+    async fn made<A: Aggregate>(
         &self,
         aggregate: &A,
         snapshots: &Snapshots<A>,
-    ) -> Result<Version, SnapshotError> {
-        let snapshot = sealed(take(aggregate, snapshots)?, self.codecs()).await?;
+    ) -> Result<Snapshot, SnapshotError> {
+        sealed(take(aggregate, snapshots)?, self.codecs()).await
+    }
+
+    async fn keep(&self, snapshot: Snapshot) -> Result<Version, SnapshotError> {
         let (stream, version) = (snapshot.stream.clone(), snapshot.version);
         let store = self.store().await.map_err(LoadError::from)?;
         match store.keep_snapshot(snapshot).await {

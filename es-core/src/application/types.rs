@@ -54,11 +54,14 @@ pub struct AggregateType {
     pub events: &'static [EventShape],
     /// After how many events it asks for a snapshot; `None` where it cannot have any.
     pub snapshot_every: Option<u64>,
-    snapshot: fn(&Application, Uuid) -> BoxFuture<'static, Result<Version>>,
+    snapshot: TakeSnapshot,
+    prune_snapshots: TakeSnapshot,
     ids: ReadIds,
     check: fn(&Record) -> Result<Option<String>, DecodeError>,
     teller: fn(Uuid) -> Box<dyn Teller>,
 }
+
+type TakeSnapshot = fn(&Application, Uuid) -> BoxFuture<'static, Result<Version>>;
 
 type ReadIds =
     fn(&Application, Option<Uuid>, usize) -> BoxFuture<'static, Result<Vec<Uuid>, LoadError>>;
@@ -73,6 +76,7 @@ impl AggregateType {
             events: <A as Declares>::Event::SHAPES,
             snapshot_every: A::SNAPSHOTS.map(|snapshots| snapshots.every),
             snapshot: |app, id| Box::pin(app.snapshot::<A>(A::Id::from_uuid(id))),
+            prune_snapshots: |app, id| Box::pin(app.prune_snapshots::<A>(A::Id::from_uuid(id))),
             ids: |app, after, limit| {
                 let repository = app.repository.clone();
                 Box::pin(async move { repository.read_ids::<A>(after, limit).await })
@@ -88,6 +92,14 @@ impl AggregateType {
     /// As [`Application::snapshot`].
     pub async fn snapshot(&self, application: &Application, id: Uuid) -> Result<Version> {
         (self.snapshot)(application, id).await
+    }
+
+    /// Takes a snapshot of an aggregate as it is now, and drops all others that it has.
+    ///
+    /// # Errors
+    /// As [`Application::prune_snapshots`].
+    pub async fn prune_snapshots(&self, application: &Application, id: Uuid) -> Result<Version> {
+        (self.prune_snapshots)(application, id).await
     }
 
     /// At most `limit` ids of the aggregates of this type, in ascending order, the first of them right after `after`.

@@ -206,6 +206,9 @@ fn reading_that_is_dropped_holds_nothing() {
     read_at_every_point("snapshot_at", |scene| {
         scene.app.snapshot_at::<Purse>(id(scene), Version::FIRST)
     });
+    read_at_every_point("prune_snapshots", |scene| {
+        scene.app.prune_snapshots::<Purse>(id(scene))
+    });
     read_at_every_point("drop_snapshots", |scene| scene.app.drop_snapshots());
     read_at_every_point("wait_for", |scene| {
         scene.app.wait_for(follower(), None, Duration::ZERO)

@@ -159,6 +159,7 @@ fn an_application_and_its_futures_can_go_anywhere() {
         }),
     );
     task(app.snapshot::<Purse>(id));
+    task(app.prune_snapshots::<Purse>(id));
     task(app.drop_snapshots());
     task(app.wait_for(FollowerId::new("f", "log"), None, Duration::ZERO));
     task(app.log().head());

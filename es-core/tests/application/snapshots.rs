@@ -125,6 +125,33 @@ async fn a_snapshot_is_taken_by_hand() -> Result<()> {
 }
 
 #[tokio::test]
+async fn all_snapshots_of_an_aggregate_but_the_newest_are_dropped() -> Result<()> {
+    let store = MemoryStore::new();
+    let app = with(&store, SnapshotPolicy::AsDeclared);
+    let (purse, other) = (purse_of_eleven(&app).await, purse_of_eleven(&app).await);
+    assert_eq!(versions(&store, &purse).await, [5, 10]);
+    let pruned = app.prune_snapshots::<Purse>(purse.id()).await?;
+    assert_eq!(pruned, Version::from(11));
+    assert_eq!(versions(&store, &purse).await, [11]);
+    assert_eq!(versions(&store, &other).await, [5, 10]);
+    assert_eq!(app.get::<Purse>(purse.id()).await?, purse);
+    let past = app.get_at::<Purse>(purse.id(), Version::from(7)).await?;
+    assert_eq!(past.version(), Version::from(7));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_snapshot_costs_no_other() -> Result<()> {
+    let store = MemoryStore::new();
+    let app = with(&store, SnapshotPolicy::AsDeclared);
+    let purse = purse_of_eleven(&app).await;
+    let off = with(&store, SnapshotPolicy::Off);
+    off.prune_snapshots::<Purse>(purse.id()).await.unwrap_err();
+    assert_eq!(versions(&store, &purse).await, [5, 10]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_snapshot_is_taken_of_a_version_that_is_past() -> Result<()> {
     let store = MemoryStore::new();
     let app = with(&store, SnapshotPolicy::ByHand);

@@ -11,12 +11,14 @@ use super::events::in_short;
 use crate::output::{BAD, Human, Text, clean, counted, grouped, styled};
 use crate::{Progress, Status};
 
-/// What [`snapshot`] did.
+/// What [`snapshot`] or [`prune_snapshots`] did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SnapshotReport {
     /// The application.
     pub application: Option<String>,
+    /// Whether all others of the aggregates were dropped.
+    pub pruned: bool,
     /// How many snapshots were taken, type by type.
     pub taken: Vec<Taken>,
     /// Of which aggregates none could be taken.
@@ -67,14 +69,37 @@ pub async fn snapshot(
     types: &[AggregateType],
     progress: &dyn Progress,
 ) -> Result<SnapshotReport> {
+    of_types(app, types, false, progress).await
+}
+
+/// As [`snapshot`], and drops all others that each of them has: one is kept every time that an aggregate has grown by as many events as it declares, and all but
+/// the newest serve only those who ask for its past.
+///
+/// # Errors
+/// As [`snapshot`].
+pub async fn prune_snapshots(
+    app: &Application,
+    types: &[AggregateType],
+    progress: &dyn Progress,
+) -> Result<SnapshotReport> {
+    of_types(app, types, true, progress).await
+}
+
+async fn of_types(
+    app: &Application,
+    types: &[AggregateType],
+    pruned: bool,
+    progress: &dyn Progress,
+) -> Result<SnapshotReport> {
     let mut report = SnapshotReport {
         application: app.name().map(str::to_owned),
+        pruned,
         taken: Vec::new(),
         failed: Vec::new(),
     };
     for ty in types {
         progress.begin(ty.category, None);
-        let taken = of_type(app, ty, &mut report.failed, progress).await;
+        let taken = of_type(app, ty, pruned, &mut report.failed, progress).await;
         progress.end();
         report.taken.push(taken?);
     }
@@ -84,6 +109,7 @@ pub async fn snapshot(
 async fn of_type(
     app: &Application,
     ty: &AggregateType,
+    pruned: bool,
     failed: &mut Vec<NotTaken>,
     progress: &dyn Progress,
 ) -> Result<Taken> {
@@ -96,7 +122,11 @@ async fn of_type(
     loop {
         let ids = ty.ids(app, after, PAGE).await?;
         for id in &ids {
-            match ty.snapshot(app, *id).await {
+            let snapshot = match pruned {
+                true => ty.prune_snapshots(app, *id).await,
+                false => ty.snapshot(app, *id).await,
+            };
+            match snapshot {
                 Ok(_) => taken.snapshots += 1,
                 Err(error) if error.kind() == ErrorKind::Erased => taken.erased += 1,
                 Err(error) if concerns_all(&error) => return Err(error),
@@ -144,8 +174,13 @@ impl Human for SnapshotReport {
         {
             write!(
                 text,
-                "{category}: {} taken",
-                counted(*snapshots, "snapshot")
+                "{category}: {} taken{}",
+                counted(*snapshots, "snapshot"),
+                if self.pruned {
+                    ", all others dropped"
+                } else {
+                    ""
+                }
             )?;
             if *erased > 0 {
                 write!(text, " ({} erased on purpose)", grouped(*erased))?;
@@ -166,8 +201,8 @@ impl Human for SnapshotReport {
 
 #[cfg(test)]
 mod tests {
-    use es_core::persistence::{Key, Keys};
-    use es_core::{Aggregate, Root, events};
+    use es_core::persistence::{Key, Keys, SnapshotStore};
+    use es_core::{Aggregate, Root, Version, events};
     use es_store_memory::MemoryStore;
     use serde::{Deserialize, Serialize};
 
@@ -190,6 +225,38 @@ mod tests {
                 weight: if known { 1.5 } else { f64::NAN },
             }
         }
+
+        #[event("Opened")]
+        fn open(&mut self) {}
+    }
+
+    #[test]
+    fn pruning_leaves_the_newest_alone() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            let store = MemoryStore::new();
+            let app = Application::new(store.clone());
+            let mut parcel = Parcel::send(true);
+            app.save(&mut parcel).await.unwrap();
+            let types = [AggregateType::of::<Parcel>()];
+            snapshot(&app, &types, &()).await.unwrap();
+            parcel.open();
+            app.save(&mut parcel).await.unwrap();
+            let stream = StreamId::of::<Parcel>(&parcel.id());
+            for (prune, first) in [(false, true), (true, false)] {
+                let taken = match prune {
+                    true => prune_snapshots(&app, &types, &()).await,
+                    false => snapshot(&app, &types, &()).await,
+                };
+                assert_eq!(taken.unwrap().taken[0].snapshots, 1);
+                for (version, is_there) in [(1, first), (2, true)] {
+                    let version = Version::from(version);
+                    let found = store.read_snapshot(&stream, version).await.unwrap();
+                    let found = found.is_some_and(|found| found.version == version);
+                    assert_eq!(found, is_there, "{version} after pruning: {prune}");
+                }
+            }
+        });
     }
 
     #[test]

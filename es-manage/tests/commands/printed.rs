@@ -412,7 +412,13 @@ fn snapshots_are_taken_of_what_can_have_any() {
     prints(
         &place.run(["snapshot", "--app", "school", "Trainer", "--json"]),
         &expect![[r#"
-            {"application":"school","taken":[{"category":"Trainer","snapshots":1,"erased":0}],"failed":[]}
+            {"application":"school","pruned":false,"taken":[{"category":"Trainer","snapshots":1,"erased":0}],"failed":[]}
+        "#]],
+    );
+    prints(
+        &place.run(["snapshot", "--app", "school", "--prune"]),
+        &expect![[r#"
+            Trainer: 1 snapshot taken, all others dropped
         "#]],
     );
     refuses(
