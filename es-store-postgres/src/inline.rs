@@ -23,7 +23,7 @@ use crate::records::{column, stored, time};
 use crate::rights::Rights;
 use crate::sql::Sql;
 use crate::store::Shared;
-use crate::tables::{Made, within};
+use crate::tables::{Made, creating};
 use crate::{PostgresStore, swap};
 
 mod inside;
@@ -183,7 +183,7 @@ async fn begun<P: PostgresProjection>(
         });
         let (there, rights) = there.await.map_err(unable)?;
         work.write_to(Made::default());
-        let created = within(&work, projection.create(&transaction)).await;
+        let created = creating(&work, &transaction, projection.create(&transaction)).await;
         after = mem::take(&mut *work.made());
         let created = created.map_err(|error| after.not_created(error));
         let checked = after

@@ -15,6 +15,7 @@ use crate::followers::{self, key};
 use crate::projection::PostgresProjection;
 use crate::projection::batch::WENT_ON;
 use crate::projection::own::{FIRST, is_of_the_moment};
+use crate::queue::Failed;
 use crate::reads::Admitted;
 use crate::records::{column, records, stored};
 use crate::sql::Sql;
@@ -208,17 +209,31 @@ impl Inside {
             .check_revision(standing.revision)
             .map_err(inside)?;
         session.work.write_to(Made::default());
-        for record in &next.page {
+        for (place, record) in next.page.iter().enumerate() {
+            session.work.queue().begin(place);
             let handling = self.handler.handle(&self.inlined, record, transaction);
             let handling = async { Ok(within(&session.work, handling).await) };
             let handled = in_time(session.patience, handling).await;
-            if let Err(source) = handled.unwrap_or_else(|_| Err(Fault::Silent.explained())) {
-                return Err(match is_of_the_moment(&*source) {
-                    true => Fault::Again(Arc::new(source)),
-                    false => inside(self.inlined.refused_at(record, source)),
-                });
+            let of_another = session.work.queue().failed();
+            match (handled, of_another) {
+                (Ok(Ok(())), None) => {}
+                (Ok(Ok(())), Some(Failed { place, why })) => {
+                    return Err(refused_at(&self.inlined, &next.page, place, why.into()));
+                }
+                (Ok(Err(source)), of_another) => {
+                    let place = of_another.map_or(place, |of_another| of_another.place);
+                    return Err(refused_at(&self.inlined, &next.page, place, source));
+                }
+                (Err(_), _) => {
+                    let source = Fault::Silent.explained();
+                    return Err(refused_at(&self.inlined, &next.page, place, source));
+                }
+            }
+            if session.work.queue().is_long() {
+                run_queued(&self.inlined, &next.page, transaction, session).await?;
             }
         }
+        run_queued(&self.inlined, &next.page, transaction, session).await?;
         let from = stored(standing.position.get())?;
         let end = match next.page.last() {
             Some(end) => Some((stored(end.position.get())?, Uuid::from(end.commit))),
@@ -266,6 +281,33 @@ impl Inside {
         }
         let moved = "another process has moved its checkpoint meanwhile";
         Err(Fault::Again(Arc::new(moved.into())))
+    }
+}
+
+async fn run_queued(
+    inlined: &Inlined,
+    page: &[Record],
+    transaction: &Transaction<'_>,
+    session: &Session,
+) -> Result<(), Fault> {
+    let ran = session.work.run_queued(transaction, session.patience).await;
+    ran.map_err(|not_run| {
+        let place = not_run.place;
+        let silent = || Fault::Silent.explained();
+        refused_at(
+            inlined,
+            page,
+            place,
+            not_run.source().unwrap_or_else(silent),
+        )
+    })
+}
+
+fn refused_at(inlined: &Inlined, page: &[Record], place: usize, source: BoxError) -> Fault {
+    match page.get(place) {
+        _ if is_of_the_moment(&*source) => Fault::Again(Arc::new(source)),
+        Some(record) => inside(inlined.refused_at(record, source)),
+        None => inside(inlined.refused(source)),
     }
 }
 

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use es_core::persistence::{Record, Recorded, Standing};
+use es_core::persistence::{BoxError, Record, Recorded, Standing};
 use es_core::system::{Batch, HandleError};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Statement, Transaction};
@@ -18,7 +18,7 @@ use crate::followers::{self, key};
 use crate::records::{column, stored};
 use crate::store::Shared;
 use crate::swap;
-use crate::tables::{Made, Work, within};
+use crate::tables::{Made, Work, creating, within};
 
 /// What a handler is told that did not pass on what Postgres said to it.
 pub(crate) const WENT_ON: &str = "a statement of the handler failed, and the handler went on; pass its error on, or set a savepoint before it";
@@ -173,7 +173,8 @@ struct Handling<'t, 'c, P> {
 
 impl<P: PostgresProjection> Handling<'_, '_, P> {
     async fn create(&mut self) -> Result<(), Undone> {
-        let created = within(self.work, self.projection.create(self.transaction)).await;
+        let create = self.projection.create(self.transaction);
+        let created = creating(self.work, self.transaction, create).await;
         created.map_err(|error| {
             let error = self.work.made().not_created(error);
             match is_worth_another_try(&*error) {
@@ -192,11 +193,30 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
             let now = started.elapsed();
             self.unless_ended(place, now.saturating_sub(before), handled)?;
             if now >= longest {
+                self.run_queued().await?;
                 return Ok(place + 1);
             }
-            before = now;
+            if self.work.queue().is_long() {
+                self.run_queued().await?;
+            }
+            before = started.elapsed();
         }
+        self.run_queued().await?;
         Ok(records.len())
+    }
+
+    async fn run_queued(&mut self) -> Result<(), Undone> {
+        let ran = self.work.run_queued(self.transaction, self.patience).await;
+        ran.map_err(|not_run| {
+            let place = not_run.place;
+            let endless = || Undone::Endless {
+                place,
+                why: ENDLESS,
+            };
+            not_run
+                .source()
+                .map_or_else(endless, |source| failed(place, source))
+        })
     }
 
     /// Handles events of which nothing is kept: there is no commit that would find out what the handler did not pass on.
@@ -205,6 +225,7 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
             let started = Instant::now();
             let handled = self.one(place, record).await;
             self.unless_ended(place, started.elapsed(), handled)?;
+            self.run_queued().await?;
             let asked = in_time(self.patience, async {
                 Ok(self.transaction.query_one(ask, &[]).await?)
             });
@@ -220,6 +241,7 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
     }
 
     async fn one(&mut self, place: usize, record: &Record) -> Result<(), Undone> {
+        self.work.queue().begin(place);
         let handled = in_time(self.patience, async {
             let handle = async {
                 let event = Recorded::of(record)?;
@@ -227,16 +249,22 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
             };
             Ok(within(self.work, handle).await)
         });
-        match handled.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(source)) if is_of_the_moment(&*source) => Err(Undone::Again(source)),
-            Ok(Err(source)) => Err(Undone::Handle(HandleError::Event { place, source })),
-            Err(_) => {
-                let why = ENDLESS;
-                Err(Undone::Endless { place, why })
-            }
+        let handled = handled.await;
+        let of_another = self.work.queue().failed();
+        match (handled, of_another) {
+            (Ok(Ok(())), None) => Ok(()),
+            (Ok(Ok(())), Some(of_another)) => Err(failed(of_another.place, of_another.why.into())),
+            (Ok(Err(source)), of_another) => Err(failed(
+                of_another.map_or(place, |of_another| of_another.place),
+                source,
+            )),
+            (Err(_), _) => Err(Undone::Endless {
+                place,
+                why: ENDLESS,
+            }),
         }
     }
+
     /// What became of an event, unless its handler took so long that the server had ended the session meanwhile.
     fn unless_ended(
         &self,
@@ -252,5 +280,13 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
             }
             handled => handled,
         }
+    }
+}
+
+/// What is to be done about an event whose handler failed, or whose statement.
+fn failed(place: usize, source: BoxError) -> Undone {
+    match is_of_the_moment(&*source) {
+        true => Undone::Again(source),
+        false => Undone::Handle(HandleError::Event { place, source }),
     }
 }

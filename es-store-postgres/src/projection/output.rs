@@ -16,7 +16,7 @@ use crate::followers::{self, key};
 use crate::sql::Sql;
 use crate::store::Shared;
 use crate::swap;
-use crate::tables::{Made, within};
+use crate::tables::{Made, creating};
 
 /// Makes the tables where they are not there yet, and says how their names end.
 pub(super) async fn prepare<P: PostgresProjection>(
@@ -65,7 +65,7 @@ pub(super) async fn prepare<P: PostgresProjection>(
     let there = swap::there(&transaction, sql, &output.follower, begins);
     let there = in_time(shared.patience, there).await?;
     work.write_to(Made::new(&ending));
-    let created = within(&work, projection.create(&transaction)).await;
+    let created = creating(&work, &transaction, projection.create(&transaction)).await;
     let made = mem::take(&mut *work.made());
     let created = created.map_err(|error| made.not_created(error));
     let checked = made

@@ -3,6 +3,7 @@
 
 mod deferred;
 mod failing;
+mod queued;
 mod rights;
 mod sessions;
 mod tables;

@@ -1,7 +1,7 @@
 //! A read model: one row for each dog, inserted once and updated by each of its tricks, of a log that is there already, and inside of each commit.
 //!
-//! What takes the time is a statement for each event, whose answer the handler waits for, and so does the same loop by hand. Sending them all without
-//! waiting is another program, which is measured beside.
+//! What takes the time is a statement for each event, whose answer the handler waits for, and so does the same loop by hand; or they are queued, and
+//! by hand sent together.
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +20,9 @@ use crate::scenarios::named::Named;
 const LITTER: usize = 10;
 
 /// How often each dog did something.
-struct Deeds;
+struct Deeds {
+    queues: bool,
+}
 
 impl Projection for Deeds {
     const NAME: &'static str = "deeds";
@@ -43,6 +45,14 @@ impl PostgresProjection for Deeds {
     ) -> Result<(), BoxError> {
         let (deeds, id) = (tx.table("deeds"), event.stream.id);
         match event.event {
+            DogEvent::Registered { name } if self.queues => {
+                let insert = format!("INSERT INTO {deeds} VALUES ($1, $2, 0)");
+                tx.queue(&insert, (id, name)).await?;
+            }
+            DogEvent::TrickAdded { .. } if self.queues => {
+                let update = format!("UPDATE {deeds} SET tricks = tricks + 1 WHERE id = $1");
+                tx.queue(&update, (id,)).await?;
+            }
             DogEvent::Registered { name } => {
                 let insert = format!("INSERT INTO {deeds} VALUES ($1, $2, 0)");
                 let insert = tx.prepared(&insert).await?;
@@ -59,22 +69,24 @@ impl PostgresProjection for Deeds {
 }
 
 pub(super) fn run(bench: &Bench<'_>) {
-    catch_up(bench);
+    catch_up(bench, false);
+    catch_up(bench, true);
     inside(bench, 1, 800);
     inside(bench, 8, 4_800);
 }
 
-fn catch_up(bench: &Bench<'_>) {
+fn catch_up(bench: &Bench<'_>, queues: bool) {
     let dogs = bench.some(2_000);
     let each = bench.effort.short;
     let events = dogs * each;
-    let name = format!("project {events} events onto a table in Postgres");
+    let how = if queues { ", queued" } else { "" };
+    let name = format!("project {events} events onto a table in Postgres{how}");
     if !bench.wants(&name) {
         return;
     }
     let runtime = Rc::clone(&bench.workers);
-    let (app, store) = bench.application(&runtime, "ours_project");
-    let place = bench.place("project");
+    let (app, store) = bench.application(&runtime, &format!("ours_project_{queues}"));
+    let place = bench.place(&format!("project_{queues}"));
     let mut ours = registered(1, dogs, Dog::register).remove(0);
     let mut theirs = registered(1, dogs, register_by_hand).remove(0);
     for (ours, theirs) in ours.iter_mut().zip(&mut theirs) {
@@ -84,7 +96,10 @@ fn catch_up(bench: &Bench<'_>) {
         }
     }
     // What is read of our table is read as the other is.
-    let beside = Place::at(bench.server().url(), &bench.server().schema("ours_project"));
+    let beside = Place::at(
+        bench.server().url(),
+        &bench.server().schema(&format!("ours_project_{queues}")),
+    );
     let beside = runtime.block_on(async {
         let client = place.connect().await.expect("the server answers");
         let pen = Pen::new(client).await.expect("the tables are there");
@@ -102,7 +117,7 @@ fn catch_up(bench: &Bench<'_>) {
         let name = format!("deeds {round}");
         let follower = Named {
             name: name.clone(),
-            follower: store.project(Deeds),
+            follower: store.project(Deeds { queues }),
         };
         let dropped = beside.batch_execute("DROP TABLE IF EXISTS deeds");
         workers.block_on(dropped).expect("nobody else uses it");
@@ -143,11 +158,19 @@ fn catch_up(bench: &Bench<'_>) {
             Turn { taken, seen }
         }
     };
+    if queues {
+        race.contestant(
+            "by hand, batches of 1 000, sent together",
+            by_hand(1_000, true),
+        )
+        .at_least(0.6)
+        .run(bench.effort);
+        return;
+    }
     race.contestant("by hand, batches of 1 000", by_hand(1_000, false))
         .at_least(0.6)
         .contestant("by hand, batches of 10 000", by_hand(10_000, false))
         .at_least(0.6)
-        .contestant("by hand, 1 000, waits at the end", by_hand(1_000, true))
         .run(bench.effort);
 }
 
@@ -161,7 +184,7 @@ fn inside(bench: &Bench<'_>, clients: usize, commits: usize) {
     let each = bench.some(commits / clients);
     let (app, store) = bench.application(&runtime, &format!("ours_inside_{clients}"));
     runtime
-        .block_on(store.inline(&app, Deeds))
+        .block_on(store.inline(&app, Deeds { queues: false }))
         .expect("it is empty");
     let (without, _) = bench.application(&runtime, &format!("without_{clients}"));
     let place = bench.place(&format!("inside_{clients}"));
