@@ -5,6 +5,7 @@ use es_core::persistence::{AppendError, BoxError, KeepError, ReadError};
 use tokio_postgres::error::SqlState;
 
 use crate::records::Full;
+use crate::says::Says;
 
 /// Why a log could not be opened, or is not what this program needs. Nothing was changed.
 ///
@@ -229,6 +230,13 @@ impl Fault {
         })
     }
 
+    fn says(&self) -> Option<Says> {
+        match self {
+            Self::Postgres(error) => Some(Says::of(error)),
+            _ => None,
+        }
+    }
+
     fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Postgres(error) => error.code(),
@@ -239,22 +247,16 @@ impl Fault {
     /// Whether the connection is lost: what was asked may have been done or not.
     pub(crate) fn is_lost(&self) -> bool {
         match self {
-            Self::Postgres(error) => is_lost(error),
             Self::Connect(_) | Self::Silent | Self::Ended => true,
-            Self::Unlike(_)
-            | Self::Commit(_)
-            | Self::Open(_)
-            | Self::Inside(_)
-            | Self::Again(_) => false,
+            fault => fault.says() == Some(Says::Lost),
         }
     }
 
     /// Whether another attempt may succeed at once.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Postgres(error) => is_passing(error),
             Self::Again(_) => true,
-            _ => false,
+            fault => fault.says().is_some_and(Says::is_passing),
         }
     }
 
@@ -268,42 +270,20 @@ impl Fault {
 
     /// Whether an earlier statement of the transaction failed, whose error somebody did not pass on.
     pub(crate) fn is_of_the_transaction(&self) -> bool {
-        self.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
+        self.says() == Some(Says::OfTheTransaction)
     }
 
     /// Whether other commits may well succeed where this one failed: what is said of the server is said of all.
     pub(crate) fn is_of_one(&self) -> bool {
         match self {
-            Self::Postgres(error) => match error.code() {
-                // Data, integrity, limits of the program, and what a trigger raises.
-                Some(code) => ["22", "23", "54", "P0"].contains(&&code.code()[..2]),
-                // It could not be put into a message.
-                None => !is_lost(error),
-            },
             Self::Unlike(_) | Self::Commit(_) | Self::Inside(_) => true,
-            Self::Open(_) | Self::Connect(_) | Self::Silent | Self::Again(_) | Self::Ended => false,
+            fault => fault.says().is_some_and(Says::is_of_one),
         }
     }
 
     /// Whether it says something of what there is in the database, and not of the moment: it fails like that until somebody changes it.
-    ///
-    /// A table of the log that is gone may be about to be restored. Who finds that a role, or a statement, is not there looks again.
     pub(crate) fn is_lasting(&self) -> bool {
-        let Self::Postgres(error) = self else {
-            return false;
-        };
-        let of_the_moment = [
-            SqlState::UNDEFINED_TABLE,
-            SqlState::UNDEFINED_COLUMN,
-            SqlState::UNDEFINED_OBJECT,
-            SqlState::DUPLICATE_PSTATEMENT,
-        ];
-        error.code().is_some_and(|code| {
-            // Data, integrity, what depends on it, rights and names, limits of the program, and what a trigger raises.
-            ["22", "23", "2B", "42", "54", "P0"].contains(&&code.code()[..2])
-                && !of_the_moment.contains(code)
-                && !is_of_the_catalog(error)
-        })
+        self.says().is_some_and(Says::is_lasting)
     }
 
     /// The error with the way out, where a read model was to be made or put in its place.
@@ -403,48 +383,6 @@ impl Fault {
         }
         .into()
     }
-}
-
-/// Whether another attempt may succeed at once: the line is gone, or Postgres gave the transaction up for the sake of another.
-pub(crate) fn is_passing(error: &tokio_postgres::Error) -> bool {
-    let gave_way = [
-        &SqlState::T_R_DEADLOCK_DETECTED,
-        &SqlState::T_R_SERIALIZATION_FAILURE,
-    ];
-    is_lost(error) || error.code().is_some_and(|code| gave_way.contains(&code))
-}
-
-fn is_lost(error: &tokio_postgres::Error) -> bool {
-    use std::error::Error as _;
-    if let Some(error) = error.as_db_error() {
-        let code = error.code().code();
-        return code.starts_with("08")
-            || code.starts_with("57P")
-            || matches!(
-                error.parsed_severity(),
-                Some(
-                    tokio_postgres::error::Severity::Fatal | tokio_postgres::error::Severity::Panic
-                )
-            );
-    }
-    error.is_closed()
-        || error
-            .source()
-            .is_some_and(|source| source.is::<std::io::Error>())
-        || error.to_string() == "unexpected message from server"
-}
-
-/// Somebody else makes a table of that name just now: `IF NOT EXISTS` does not wait for that.
-pub(crate) fn is_of_the_catalog(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_some_and(|error| {
-        error.code() == &SqlState::UNIQUE_VIOLATION && error.schema() == Some("pg_catalog")
-    })
-}
-
-/// Whether it says something of the server, and nothing of what was asked: it lacks room, memory or connections, or cannot read its files.
-pub(crate) fn is_of_the_server(error: &tokio_postgres::Error) -> bool {
-    let code = error.code().map(SqlState::code).unwrap_or_default();
-    ["53", "58"].iter().any(|class| code.starts_with(class))
 }
 
 /// A standby has no code of its own for a transaction that is begun to write.

@@ -98,6 +98,7 @@ mod queue;
 mod reads;
 mod records;
 mod rights;
+mod says;
 mod schema;
 mod snapshots;
 mod sql;

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use es_core::persistence::BoxError;
 use futures_lite::future::poll_once;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Statement, Transaction};
 
-use crate::error::is_passing;
 use crate::projection::batch::WENT_ON;
+use crate::says::Says;
 use crate::tables::Work;
 
 /// What is bound to the parameters of a statement that is [queued](crate::Tables::queue): a tuple, as `(id, title)` or `(id,)`, `()` where there are none, or
@@ -95,8 +94,8 @@ impl NotRun {
     /// What is said of its event; `None` where no answer came in time.
     pub(crate) fn source(self) -> Option<BoxError> {
         let error = self.why?;
-        match error.code() {
-            Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Some(WENT_ON.into()),
+        match Says::of(&error) {
+            Says::OfTheTransaction => Some(WENT_ON.into()),
             _ => Some(error.into()),
         }
     }
@@ -168,7 +167,7 @@ impl Work {
                 why: Some(error),
             }) => {
                 // A line that broke says nothing of an event.
-                if !is_passing(&error) {
+                if !Says::of(&error).is_passing() {
                     let source = std::error::Error::source(&error);
                     let why = source.map_or_else(|| error.to_string(), ToString::to_string);
                     self.queue().failed = Some(Failed { place, why });

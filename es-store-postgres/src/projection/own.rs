@@ -6,11 +6,11 @@ use std::time::Duration;
 use deadpool_postgres::{ClientWrapper, Transaction as Begun};
 use es_core::persistence::{AppendError, BoxError};
 use es_core::system::HandleError;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::{IsolationLevel, Statement};
 
 use crate::connection::milliseconds;
-use crate::error::{Fault, is_of_the_catalog, is_of_the_server, is_passing, not_committed};
+use crate::error::{Fault, not_committed};
+use crate::says::Says;
 use crate::store::Shared;
 use crate::tables::Work;
 
@@ -170,26 +170,12 @@ impl Undone {
 
 /// Whether an error says something of the line, or of who else was at work, and nothing of the event.
 pub(crate) fn is_of_the_moment(error: &(dyn StdError + 'static)) -> bool {
-    of_postgres(error).is_some_and(|error| {
-        is_passing(error)
-            || error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
-            || is_of_the_catalog(error)
-    })
+    of_postgres(error).is_some_and(|error| Says::of(error).is_of_the_moment())
 }
 
 /// Whether `create` may well succeed another time.
 pub(super) fn is_worth_another_try(error: &(dyn StdError + 'static)) -> bool {
-    // Somebody is at the same table, or ended the statement, or this is a standby yet.
-    let passing = [
-        SqlState::INTERNAL_ERROR,
-        SqlState::QUERY_CANCELED,
-        SqlState::OBJECT_IN_USE,
-        SqlState::READ_ONLY_SQL_TRANSACTION,
-    ];
-    let is_passing = |error: &tokio_postgres::Error| {
-        is_of_the_server(error) || error.code().is_some_and(|code| passing.contains(code))
-    };
-    is_of_the_moment(error) || of_postgres(error).is_some_and(is_passing)
+    of_postgres(error).is_some_and(|error| Says::of(error).is_worth_another_try())
 }
 
 /// What Postgres said, where an error comes of that.
