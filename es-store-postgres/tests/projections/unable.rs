@@ -1,9 +1,11 @@
 //! What cannot be made, or put in its place, until somebody changes what is in the way.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use es_core::system::{FollowError, InlineError, State, StopReason};
 use es_core::{Application, BoxError, Error, ErrorKind, Follower, Projection, Recorded, System};
-use es_store_postgres::{PostgresProjection, PostgresStore};
+use es_store_postgres::{PostgresProjection, PostgresStore, Tables};
 use tokio_postgres::Transaction;
 use trials::projections::{DogEvent, Kennel, wall};
 use uuid::Uuid;
@@ -211,4 +213,76 @@ async fn what_passes_is_waited_for_and_tried_again() {
     kennel.execute("COMMIT").await;
     hasty.settle().await.unwrap();
     assert!(kennel.rows("wall").await.iter().all(|row| row.2 == 2));
+}
+
+/// Is told something by the server when it makes its table.
+struct Told {
+    code: &'static str,
+    is_told: Arc<AtomicBool>,
+}
+
+impl Projection for Told {
+    const NAME: &'static str = "wall";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Told {
+    async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        if self.is_told.load(Ordering::SeqCst) {
+            let code = self.code;
+            let raise = format!("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$");
+            tx.batch_execute(&raise).await?;
+        }
+        let toys = tx.table("toys");
+        let create = format!("CREATE TABLE {toys} (name text)");
+        Ok(tx.batch_execute(&create).await?)
+    }
+
+    async fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_says_decides_whether_a_follower_stops_or_tries_again() {
+    let kennel = Schema::new().await;
+    kennel.trained(1, &["sit"]).await;
+    let tried_again = [
+        "08006", "40001", "40P01", "55P03", "XX000", "57014", "55006", "25006", "53100", "58030",
+        "57P01",
+    ];
+    let stopped = [
+        "22012", "23505", "2BP01", "42501", "42601", "54001", "P0001",
+    ];
+    let all = tried_again.iter().map(|code| (*code, true));
+    for (code, passes) in all.chain(stopped.iter().map(|code| (*code, false))) {
+        let is_told = Arc::new(AtomicBool::new(true));
+        let told = Told {
+            code,
+            is_told: Arc::clone(&is_told),
+        };
+        let app = Application::builder(kennel.store.clone()).name("kennel");
+        let system = System::new("kennel").follow(&app.build(), kennel.store.project(told));
+        let refused = system.settle().await.unwrap_err();
+        let expected = if passes {
+            ErrorKind::Unavailable
+        } else {
+            ErrorKind::Failed
+        };
+        assert_eq!(refused.kind(), expected, "{code}: {refused:?}");
+        let state = system.follower("wall").status().await.unwrap().state;
+        let is_stopped = matches!(&state, State::Stopped(StopReason::Unable { .. }));
+        assert_eq!(is_stopped, !passes, "{code}: {state:?}");
+        is_told.store(false, Ordering::SeqCst);
+        if is_stopped {
+            system.follower("wall").resume().unwrap();
+        }
+        system
+            .settle()
+            .await
+            .unwrap_or_else(|error| panic!("{code}: {error:?}"));
+        kennel
+            .execute("DROP TABLE toys; DELETE FROM es_checkpoints")
+            .await;
+    }
 }
