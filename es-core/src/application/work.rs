@@ -64,7 +64,7 @@ impl UnitOfWork {
         }
     }
 
-    /// Gets an aggregate as it is now.
+    /// Gets an aggregate as it is now. Where the reaction rests on what it reads there, give it to [`save`](UnitOfWork::save) too.
     ///
     /// # Errors
     /// As [`Application::get`]; [`SaveError::Twice`] where it was given to [`save`](UnitOfWork::save) before: change it first, save it then.
@@ -74,7 +74,9 @@ impl UnitOfWork {
         found.ok_or_else(|| LoadError::NotFound { stream }.into())
     }
 
-    /// Takes an aggregate whose pending events are to be stored. Nothing is written yet, and without pending events nothing will be.
+    /// Takes an aggregate whose pending events are to be stored. Nothing is written yet. With one that has no pending events, the others are
+    /// stored only if nobody has changed it since it was got: the reaction rests on it, as the decision of [`update_all`](Application::update_all) does on all
+    /// that it is given. Where somebody has, the event is reacted to again. What was only got, and not given back, may be another by then.
     pub fn save<A: Aggregate>(&mut self, aggregate: A) {
         self.streams.push(StreamId::of::<A>(&aggregate.id()));
         self.members.0.push(Box::new(aggregate));
@@ -133,7 +135,7 @@ impl UnitOfWork {
     pub(crate) async fn rehearse(mut self, rehearsal: &Rehearsal) -> Result<()> {
         let repository = &self.app.repository;
         let categories = repository.categories();
-        let appends = staging::stage(&mut self.members, categories, Unchanged::LeftOut)?;
+        let appends = staging::stage(&mut self.members, categories, Unchanged::Checked)?;
         for append in &appends {
             let (stream, expected) = (append.stream.clone(), append.expected);
             let actual = match rehearsal.version(&stream) {
@@ -167,7 +169,7 @@ impl UnitOfWork {
     /// Stores what was saved and moves the checkpoint, all or nothing.
     pub(crate) async fn commit(mut self, advance: Advance) -> Result<Committed, SaveError> {
         let repository = &self.app.repository;
-        let mut appends = repository.encoded(&mut self.members, Unchanged::LeftOut)?;
+        let mut appends = repository.encoded(&mut self.members, Unchanged::Checked)?;
         let store = repository.store().await?;
         if !appends.is_empty() {
             repository.seal(store, &mut appends).await?;

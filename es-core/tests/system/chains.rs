@@ -1,3 +1,6 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use es_core::persistence::FollowerId;
 use es_core::{
     Aggregate, Application, BoxError, Metadata, Position, ProcessManager, Recorded, System,
@@ -7,7 +10,8 @@ use pollster::block_on;
 use uuid::Uuid;
 
 use crate::school::{
-    Certificate, CertificateEvent, Certificates, Dog, DogEvent, application, dog, train, trained,
+    Certificate, CertificateEvent, Certificates, Dog, DogEvent, SchoolEvent, Trainer, TrainerEvent,
+    application, dog, train, trained,
 };
 
 pub(crate) async fn certified(office: &Application, number: u128) -> u32 {
@@ -165,5 +169,53 @@ fn what_was_given_to_be_saved_is_not_found_as_it_was() {
         let error = system.settle().await.unwrap_err();
         assert!(format!("{error:?}").contains("occurs twice"), "{error:?}");
         assert_eq!(certified(&school, 1).await, 0);
+    });
+}
+
+/// Certifies a dog that has no more than one trick; somebody teaches it another while it decides.
+struct Hasty {
+    school: Application,
+    decided: Arc<AtomicU32>,
+}
+
+impl ProcessManager for Hasty {
+    const NAME: &'static str = "hasty";
+    type Events = SchoolEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<SchoolEvent>,
+        work: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        let SchoolEvent::Trainer(TrainerEvent::Hired {}) = event.event else {
+            return Ok(());
+        };
+        let fido = work.get::<Dog>(dog(1)).await?;
+        if self.decided.fetch_add(1, Ordering::SeqCst) == 0 {
+            train(&self.school, 1, "bow").await;
+        }
+        if fido.tricks.len() < 2 {
+            work.save(Certificate::open(dog(1)));
+        }
+        work.save(fido);
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_reaction_rests_on_is_what_there_is_when_it_is_stored() {
+    block_on(async {
+        let (_, school) = application("school");
+        trained(&school, 1, &["sit"]).await;
+        school.save(&mut Trainer::hire()).await.unwrap();
+        let decided = Arc::new(AtomicU32::new(0));
+        let hasty = Hasty {
+            school: school.clone(),
+            decided: Arc::clone(&decided),
+        };
+        let system = System::new("school").follow(&school, hasty.onto(&school));
+        system.settle().await.unwrap();
+        assert_eq!(decided.load(Ordering::SeqCst), 2);
+        assert!(school.find::<Certificate>(dog(1)).await.unwrap().is_none());
     });
 }
