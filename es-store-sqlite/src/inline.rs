@@ -12,7 +12,7 @@ use crate::names::Names;
 use crate::projection::SqliteProjection;
 use crate::sql::Sql;
 use crate::tables::{Made, made, names, within};
-use crate::writer::TRACED;
+use crate::writer::{TRACED, handling};
 use crate::{SqliteStore, followers, reads};
 
 /// The projections that run inside of each commit of this process.
@@ -286,7 +286,7 @@ impl Inside {
             let filter = self.inlined.filter();
             let page = reads::page(transaction, sql, position, last, PAGE, filter, &names)?;
             for record in &page {
-                if let Err(source) = (self.handle)(record, transaction) {
+                if let Err(source) = handling(|| (self.handle)(record, transaction)) {
                     return Ok(Err(self.inlined.refused_at(record, source)));
                 }
             }

@@ -5,11 +5,12 @@ mod desk;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use async_channel::Sender;
@@ -48,7 +49,28 @@ pub(crate) struct Writer {
     asking: AtomicUsize,
     /// How many of the next callers do not look for their answer.
     in_vain: AtomicU32,
+    writes_on: ThreadId,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+thread_local! {
+    /// Whether this thread runs something of a projection's, which waits for what it asks.
+    static HANDLING: Cell<bool> = const { Cell::new(false) };
+}
+
+const WITHIN: &str = "a projection asks for it that keeps this store busy meanwhile; what handles an event writes into its transaction alone: save in a      process manager, or together with what the event comes from";
+
+/// Runs what may call a handler of a projection, on the thread that writes.
+pub(crate) fn handling<T>(run: impl FnOnce() -> T) -> T {
+    /// Also where the handler panics.
+    struct Until(bool);
+    impl Drop for Until {
+        fn drop(&mut self) {
+            HANDLING.set(self.0);
+        }
+    }
+    let _until = Until(HANDLING.replace(true));
+    run()
 }
 
 enum Job {
@@ -98,11 +120,15 @@ impl Writer {
             jobs,
             asking: AtomicUsize::new(0),
             in_vain: AtomicU32::new(0),
+            writes_on: thread.thread().id(),
             thread: Mutex::new(Some(thread)),
         })
     }
 
     pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, AppendError> {
+        if self.waits_for_itself() {
+            return Err(AppendError::Failed(WITHIN.into()));
+        }
         let asking = Asking::one_of(&self.asking);
         let (reply, answer) = oneshot::channel();
         if self.jobs.send(Job::Commit { commit, reply }).await.is_err() {
@@ -118,6 +144,11 @@ impl Writer {
         answer
             .await
             .unwrap_or_else(|_| Err(AppendError::Unavailable(gone())))
+    }
+
+    /// Whether a handler asks that runs on the thread that would have to do it.
+    fn waits_for_itself(&self) -> bool {
+        HANDLING.get() && self.writes_on == thread::current().id()
     }
 
     fn looked_in_vain(&self) -> bool {
@@ -148,6 +179,9 @@ impl Writer {
         &self,
         run: impl Fn(&Connection, &Sql) -> rusqlite::Result<()> + Send + 'static,
     ) -> Result<(), BoxError> {
+        if self.waits_for_itself() {
+            return Err(WITHIN.into());
+        }
         let (reply, answer) = oneshot::channel();
         let run = Box::new(run);
         if self.jobs.send(Job::Statement { run, reply }).await.is_err() {
@@ -197,9 +231,15 @@ impl Writer {
         &self,
         run: impl FnOnce(&Connection, &Sql) -> T + Send + 'static,
     ) -> Result<T, AppendError> {
+        if self.waits_for_itself() {
+            return Err(AppendError::Failed(WITHIN.into()));
+        }
         let (reply, answer) = oneshot::channel();
         // Nobody may be waiting any more.
-        let alone: Alone = Box::new(move |connection, sql| drop(reply.send(run(connection, sql))));
+        let alone: Alone = Box::new(move |connection, sql| {
+            let done = handling(|| run(connection, sql));
+            drop(reply.send(done));
+        });
         if self.jobs.send(Job::Alone(alone)).await.is_err() {
             return Err(AppendError::Failed(gone()));
         }

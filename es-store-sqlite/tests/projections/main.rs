@@ -1,6 +1,7 @@
 //! Projections onto tables, beside the log and inside of its commits.
 mod inside;
 mod keys;
+mod saving;
 mod tables;
 mod taken;
 
