@@ -182,7 +182,7 @@ async fn begun<P: PostgresProjection>(
             Ok((there, rights))
         });
         let (there, rights) = there.await.map_err(unable)?;
-        work.write_to(Made::default());
+        work.write_to(Made::default(), &transaction);
         let created = creating(&work, &transaction, projection.create(&transaction)).await;
         after = mem::take(&mut *work.made());
         let created = created.map_err(|error| after.not_created(error));

@@ -1,15 +1,19 @@
 //! Statements of handlers whose answers nobody waits for one by one: they are sent together, and answered in their order.
 use std::mem;
-use std::time::Duration;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use es_core::persistence::BoxError;
+use es_core::system::HandlerPanicked;
+use futures_lite::FutureExt;
 use futures_lite::future::poll_once;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Statement, Transaction};
 
-use crate::projection::batch::WENT_ON;
+use crate::projection::own::is_of_the_moment;
 use crate::says::Says;
-use crate::tables::Work;
+use crate::tables::{Work, within};
 
 /// What is bound to the parameters of a statement that is [queued](crate::Tables::queue): a tuple, as `(id, title)` or `(id,)`, `()` where there are none, or
 /// a list of boxes.
@@ -57,8 +61,15 @@ tuples!(A B C D E F G H I J K L M N);
 tuples!(A B C D E F G H I J K L M N O);
 tuples!(A B C D E F G H I J K L M N O P);
 
-/// How many statements wait until they are sent: their answers take no more room than that, and whoever runs them sees how the time passes.
-const MANY: usize = 256;
+/// How many statements are sent at once at most, and at first: as long as they are quick, it is more and more.
+const MOST: usize = 256;
+const FIRST: usize = 16;
+
+/// How long statements that are sent at once are to take at most: nobody looks at the time meanwhile.
+const QUICK: Duration = Duration::from_millis(50);
+
+/// How long handlers may take until what is queued by then is run: the server would end a transaction that stands still.
+const STANDING: Duration = Duration::from_millis(250);
 
 /// What the handlers of a batch want to be run, in its order.
 #[derive(Default)]
@@ -66,15 +77,20 @@ pub(crate) struct Queue {
     /// The place of the event that is handled.
     place: usize,
     statements: Vec<Queued>,
-    /// What another handler was told that waited for all of them.
+    /// When something was run last, as far as it was queued; `None` before the first batch.
+    ran: Option<Instant>,
+    /// How many times as many are sent at once as at first, as a power of two.
+    growth: i32,
+    /// What a handler was told that waited for all of them.
     failed: Option<Failed>,
 }
 
 /// A statement failed that was queued for the event at a place.
-pub(crate) struct Failed {
-    pub(crate) place: usize,
+struct Failed {
+    place: usize,
     /// Why, for where nobody hands on the error itself.
-    pub(crate) why: String,
+    why: String,
+    says: Says,
 }
 
 struct Queued {
@@ -83,29 +99,42 @@ struct Queued {
     values: Vec<Value>,
 }
 
-/// A statement that was queued for the event at a place was not run, nor were those behind it.
-pub(crate) struct NotRun {
+/// The event at a place is not handled, nor is what came behind.
+pub(crate) struct NotHandled {
     pub(crate) place: usize,
-    /// `None` where no answer came in time.
-    pub(crate) why: Option<Error>,
+    pub(crate) why: Why,
 }
 
-impl NotRun {
-    /// What is said of its event; `None` where no answer came in time.
-    pub(crate) fn source(self) -> Option<BoxError> {
-        let error = self.why?;
-        match Says::of(&error) {
-            Says::OfTheTransaction => Some(WENT_ON.into()),
-            _ => Some(error.into()),
+/// Why an event is not handled.
+pub(crate) enum Why {
+    Failed(BoxError),
+    /// Who else was at work, or the line, was in the way.
+    Again(BoxError),
+    /// A handler went on after a statement that it ran itself had failed; the place is that of the last event, and not that handler's.
+    WentOn,
+    /// No answer came in time.
+    Silent,
+    /// A value panicked that was to be written; the driver is in the middle of that.
+    Panicked(BoxError),
+}
+
+impl Why {
+    fn of(error: BoxError) -> Self {
+        match is_of_the_moment(&*error) {
+            true => Self::Again(error),
+            false => Self::Failed(error),
         }
     }
 }
 
 impl Queue {
-    /// Begins with the event at a place.
-    pub(crate) fn begin(&mut self, place: usize) {
-        self.place = place;
-        self.failed = None;
+    /// Begins with another batch.
+    pub(crate) fn empty(&mut self) {
+        *self = Self {
+            growth: self.growth,
+            ran: Some(Instant::now()),
+            ..Self::default()
+        };
     }
 
     pub(crate) fn push(&mut self, statement: &str, values: Vec<Value>) {
@@ -116,108 +145,216 @@ impl Queue {
         });
     }
 
-    pub(crate) fn is_long(&self) -> bool {
-        self.statements.len() >= MANY
+    /// Whether what is queued is not to wait for more.
+    pub(crate) fn is_due(&self) -> bool {
+        let stands = self.ran.is_some_and(|ran| ran.elapsed() > STANDING);
+        self.statements.len() >= self.at_once() || (stands && !self.statements.is_empty())
     }
 
-    /// What a handler was told about what was queued for an event, its own or one before.
-    pub(crate) fn failed(&mut self) -> Option<Failed> {
-        self.failed.take()
+    fn at_once(&self) -> usize {
+        let growth = self.growth.unsigned_abs();
+        match self.growth < 0 {
+            true => (FIRST >> growth).max(1),
+            false => (FIRST << growth).min(MOST),
+        }
+    }
+
+    /// Takes note of how long statements took that were sent at once.
+    fn took(&mut self, statements: usize, time: Duration) {
+        if time > QUICK {
+            self.growth = (self.growth - 1).max(-4);
+        } else if statements >= self.at_once() {
+            self.growth = (self.growth + 1).min(4);
+        }
     }
 }
 
 impl Work {
+    /// Has a handler handle the event at a place.
+    pub(crate) async fn handled(
+        self: &Arc<Self>,
+        place: usize,
+        patience: Duration,
+        handle: impl Future<Output = Result<(), BoxError>>,
+    ) -> Result<(), NotHandled> {
+        {
+            let mut queue = self.queue();
+            (queue.place, queue.failed) = (place, None);
+        }
+        let handled = tokio::time::timeout(patience, within(self, handle)).await;
+        let failed = self.queue().failed.take();
+        let (place, why) = match (handled, failed) {
+            (Ok(Ok(())), None) => return Ok(()),
+            (Ok(Ok(())), Some(Failed { place, why, says })) => match says.is_of_the_moment() {
+                true => (place, Why::Again(why.into())),
+                false => (place, Why::Failed(why.into())),
+            },
+            (Ok(Err(error)), failed) => {
+                let place = failed.map_or(place, |failed| failed.place);
+                (place, Why::of(error))
+            }
+            (Err(_), _) => (place, Why::Silent),
+        };
+        Err(NotHandled { place, why })
+    }
+
     /// Runs what is queued; each answer may take as long.
     pub(crate) async fn run_queued(
         &self,
         transaction: &Transaction<'_>,
         patience: Duration,
+    ) -> Result<(), NotHandled> {
+        self.run(transaction, Some(patience))
+            .await
+            .map_err(|not_run| {
+                let NotRun { place, error } = not_run;
+                let (place, why) = match error {
+                    Stopped::Said(error) if Says::of(&error) == Says::OfTheTransaction => {
+                        (self.queue().place, Why::WentOn)
+                    }
+                    Stopped::Said(error) => (place, Why::of(error.into())),
+                    Stopped::Silent => (place, Why::Silent),
+                    Stopped::Panicked(panic) => (place, Why::Panicked(panic)),
+                };
+                NotHandled { place, why }
+            })
+    }
+
+    /// Runs what is queued, for a handler that waits for it.
+    pub(crate) async fn flush(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
+        match self.run(transaction, None).await {
+            Ok(()) => Ok(()),
+            Err(NotRun {
+                place,
+                error: Stopped::Said(error),
+            }) => {
+                let source = std::error::Error::source(&error);
+                let why = source.map_or_else(|| error.to_string(), ToString::to_string);
+                let says = Says::of(&error);
+                self.queue().failed = Some(Failed { place, why, says });
+                Err(error)
+            }
+            Err(NotRun {
+                place,
+                error: Stopped::Panicked(panic),
+            }) => {
+                self.queue().failed = Some(Failed {
+                    place,
+                    why: panic.to_string(),
+                    says: Says::Unsent,
+                });
+                Ok(())
+            }
+            // Without a limit none is reached.
+            Err(NotRun {
+                error: Stopped::Silent,
+                ..
+            }) => Ok(()),
+        }
+    }
+
+    async fn run(
+        &self,
+        transaction: &Transaction<'_>,
+        patience: Option<Duration>,
     ) -> Result<(), NotRun> {
-        let queued = mem::take(&mut self.queue().statements);
-        let mut prepared = Vec::with_capacity(queued.len());
+        let (queued, at_once) = {
+            let mut queue = self.queue();
+            (mem::take(&mut queue.statements), queue.at_once())
+        };
+        let mut prepared = Vec::with_capacity(at_once.min(queued.len()));
         for next in &queued {
             let known = self.known(&next.statement);
+            if known.is_none() || prepared.len() == at_once {
+                // A statement that is prepared may be about what those before it make.
+                self.send(transaction, mem::take(&mut prepared), patience)
+                    .await?;
+            }
             let statement = match known {
                 Some(known) => known,
                 None => {
-                    // It may be about what those before it make.
-                    run_all(transaction, mem::take(&mut prepared), patience).await?;
-                    let place = next.place;
                     let preparing = transaction.prepare(&next.statement);
-                    let made = in_time(place, patience, preparing).await?;
+                    let made = in_time(next.place, patience, preparing).await?;
                     self.keep(&next.statement, made.clone());
                     made
                 }
             };
             prepared.push((statement, next));
         }
-        run_all(transaction, prepared, patience).await
+        self.send(transaction, prepared, patience).await
     }
 
-    /// Runs what is queued, for a handler that waits for it.
-    pub(crate) async fn flush(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
-        if self.queue().statements.is_empty() {
-            return Ok(());
-        }
-        match self.run_queued(transaction, Duration::MAX).await {
-            // Whoever runs the handler gives up on all of it.
-            Ok(()) | Err(NotRun { why: None, .. }) => Ok(()),
-            Err(NotRun {
-                place,
-                why: Some(error),
-            }) => {
-                // A line that broke says nothing of an event.
-                if !Says::of(&error).is_passing() {
-                    let source = std::error::Error::source(&error);
-                    let why = source.map_or_else(|| error.to_string(), ToString::to_string);
-                    self.queue().failed = Some(Failed { place, why });
-                }
-                Err(error)
+    /// Sends all of them before it waits for the first answer.
+    async fn send(
+        &self,
+        transaction: &Transaction<'_>,
+        statements: Vec<(Statement, &Queued)>,
+        patience: Option<Duration>,
+    ) -> Result<(), NotRun> {
+        let started = Instant::now();
+        let mut sent = Vec::with_capacity(statements.len());
+        for (statement, queued) in &statements {
+            let values = queued
+                .values
+                .iter()
+                .map(|value| &**value as &(dyn ToSql + Sync));
+            let mut answer = Box::pin(transaction.execute_raw(statement, values));
+            // That sends it, unless its values cannot be written.
+            let answered = AssertUnwindSafe(poll_once(&mut answer))
+                .catch_unwind()
+                .await;
+            let is_sent = matches!(answered, Ok(None));
+            sent.push((queued.place, answer, answered));
+            if !is_sent {
+                break;
             }
         }
+        for (place, answer, answered) in sent {
+            match answered {
+                Ok(None) => drop(in_time(place, patience, answer).await?),
+                Ok(Some(Ok(_))) => {}
+                Ok(Some(Err(error))) => {
+                    let error = Stopped::Said(error);
+                    return Err(NotRun { place, error });
+                }
+                Err(panic) => {
+                    let error = Stopped::Panicked(HandlerPanicked::new(&*panic).into());
+                    return Err(NotRun { place, error });
+                }
+            }
+        }
+        let mut queue = self.queue();
+        queue.ran = Some(Instant::now());
+        queue.took(statements.len(), started.elapsed());
+        Ok(())
     }
 }
 
-/// Sends all of them before it waits for the first answer.
-async fn run_all(
-    transaction: &Transaction<'_>,
-    statements: Vec<(Statement, &Queued)>,
-    patience: Duration,
-) -> Result<(), NotRun> {
-    let mut sent = Vec::with_capacity(statements.len());
-    for (statement, queued) in &statements {
-        let values = queued
-            .values
-            .iter()
-            .map(|value| &**value as &(dyn ToSql + Sync));
-        let mut answer = Box::pin(transaction.execute_raw(statement, values));
-        // That sends it.
-        let answered = poll_once(&mut answer).await;
-        sent.push((queued.place, answer, answered));
-    }
-    for (place, answer, answered) in sent {
-        match answered {
-            Some(Ok(_)) => {}
-            Some(Err(why)) => {
-                let why = Some(why);
-                return Err(NotRun { place, why });
-            }
-            None => drop(in_time(place, patience, answer).await?),
-        }
-    }
-    Ok(())
+/// A statement that was queued for the event at a place was not run, nor were those behind it.
+struct NotRun {
+    place: usize,
+    error: Stopped,
+}
+
+enum Stopped {
+    Said(Error),
+    Silent,
+    Panicked(BoxError),
 }
 
 async fn in_time<T>(
     place: usize,
-    patience: Duration,
+    patience: Option<Duration>,
     answer: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, NotRun> {
-    let answered = tokio::time::timeout(patience, answer).await;
-    let why = match answered {
-        Ok(Ok(answer)) => return Ok(answer),
-        Ok(Err(error)) => Some(error),
-        Err(_) => None,
+    let answered = match patience {
+        Some(patience) => tokio::time::timeout(patience, answer).await,
+        None => Ok(answer.await),
     };
-    Err(NotRun { place, why })
+    let error = match answered {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(error)) => Stopped::Said(error),
+        Err(_) => Stopped::Silent,
+    };
+    Err(NotRun { place, error })
 }

@@ -1,7 +1,9 @@
 //! The names of the tables that a projection writes to: those that readers see, or others beside them.
 use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use es_core::persistence::BoxError;
 use es_core::system::HandlerPanicked;
@@ -11,8 +13,9 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Statement, Transaction};
 
+use crate::projection::batch::WENT_ON;
 use crate::projection::own::of_postgres;
-use crate::queue::{Queue, Values};
+use crate::queue::{NotHandled, Queue, Values, Why};
 
 /// Knows the tables that a projection writes to, and runs its statements.
 pub trait Tables {
@@ -64,7 +67,7 @@ impl Tables for Transaction<'_> {
 
     async fn queue(&self, statement: &str, values: impl Values + Send) -> Result<(), Error> {
         let values = values.into_values();
-        let Ok(work) = WORK.try_with(Arc::clone) else {
+        let Some(work) = Work::of(self) else {
             let values = values.iter().map(|value| &**value as &(dyn ToSql + Sync));
             return self.execute_raw(statement, values).await.map(|_| ());
         };
@@ -73,15 +76,15 @@ impl Tables for Transaction<'_> {
     }
 
     async fn flush(&self) -> Result<(), Error> {
-        match WORK.try_with(Arc::clone) {
-            Ok(work) => work.flush(self).await,
-            Err(_) => Ok(()),
+        match Work::of(self) {
+            Some(work) => work.flush(self).await,
+            None => Ok(()),
         }
     }
 
     async fn prepared(&self, statement: &str) -> Result<Statement, Error> {
         // Outside of a follower there is nobody to keep it.
-        let Ok(work) = WORK.try_with(Arc::clone) else {
+        let Some(work) = Work::of(self) else {
             return self.prepare(statement).await;
         };
         work.flush(self).await?;
@@ -105,13 +108,26 @@ pub(crate) struct Work {
     made: Mutex<Made>,
     statements: Mutex<HashMap<String, Statement>>,
     queue: Mutex<Queue>,
+    /// Where the connection is that is written by.
+    client: AtomicUsize,
+}
+
+fn address(transaction: &Transaction<'_>) -> usize {
+    std::ptr::from_ref(transaction.client()).addr()
 }
 
 impl Work {
     /// What the tables are that are written to next.
-    pub(crate) fn write_to(&self, made: Made) {
+    pub(crate) fn write_to(&self, made: Made, transaction: &Transaction<'_>) {
         *self.made() = made;
-        *self.queue() = Queue::default();
+        self.queue().empty();
+        self.client.store(address(transaction), Ordering::Relaxed);
+    }
+
+    /// That of whoever runs in a handler, where it writes by the handler's own connection, and not by another.
+    fn of(transaction: &Transaction<'_>) -> Option<Arc<Self>> {
+        let work = WORK.try_with(Arc::clone).ok()?;
+        (work.client.load(Ordering::Relaxed) == address(transaction)).then_some(work)
     }
 
     pub(crate) fn made(&self) -> MutexGuard<'_, Made> {
@@ -157,8 +173,17 @@ pub(crate) async fn creating(
     transaction: &Transaction<'_>,
     create: impl Future<Output = Result<(), BoxError>>,
 ) -> Result<(), BoxError> {
-    within(work, create).await?;
-    Ok(work.flush(transaction).await?)
+    let create = async {
+        create.await?;
+        Ok(transaction.flush().await?)
+    };
+    let created = work.handled(0, Duration::MAX, create).await;
+    // What makes tables is run once.
+    work.forget();
+    created.map_err(|NotHandled { why, .. }| match why {
+        Why::Failed(error) | Why::Again(error) | Why::Panicked(error) => error,
+        Why::WentOn | Why::Silent => WENT_ON.into(),
+    })
 }
 
 /// Runs a handler so that it hands on its panic as an error.

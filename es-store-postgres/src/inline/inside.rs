@@ -14,12 +14,12 @@ use crate::error::Fault;
 use crate::followers::{self, key};
 use crate::projection::PostgresProjection;
 use crate::projection::batch::WENT_ON;
-use crate::projection::own::{FIRST, is_of_the_moment};
-use crate::queue::Failed;
+use crate::projection::own::FIRST;
+use crate::queue::{NotHandled, Why};
 use crate::reads::Admitted;
 use crate::records::{column, records, stored};
 use crate::sql::Sql;
-use crate::tables::{Made, Work, within};
+use crate::tables::{Made, Work};
 
 /// A projection that does.
 pub(crate) struct Inside {
@@ -119,6 +119,10 @@ impl Session {
         })
     }
 
+    async fn run_queued(&self, transaction: &Transaction<'_>) -> Result<(), NotHandled> {
+        self.work.run_queued(transaction, self.patience).await
+    }
+
     /// Prepares everything of handlers anew.
     pub(crate) fn forget(&self) {
         self.work.forget();
@@ -208,32 +212,17 @@ impl Inside {
         self.inlined
             .check_revision(standing.revision)
             .map_err(inside)?;
-        session.work.write_to(Made::default());
+        session.work.write_to(Made::default(), transaction);
+        let refused = |not_handled| refused(&self.inlined, &next.page, not_handled);
         for (place, record) in next.page.iter().enumerate() {
-            session.work.queue().begin(place);
             let handling = self.handler.handle(&self.inlined, record, transaction);
-            let handling = async { Ok(within(&session.work, handling).await) };
-            let handled = in_time(session.patience, handling).await;
-            let of_another = session.work.queue().failed();
-            match (handled, of_another) {
-                (Ok(Ok(())), None) => {}
-                (Ok(Ok(())), Some(Failed { place, why })) => {
-                    return Err(refused_at(&self.inlined, &next.page, place, why.into()));
-                }
-                (Ok(Err(source)), of_another) => {
-                    let place = of_another.map_or(place, |of_another| of_another.place);
-                    return Err(refused_at(&self.inlined, &next.page, place, source));
-                }
-                (Err(_), _) => {
-                    let source = Fault::Silent.explained();
-                    return Err(refused_at(&self.inlined, &next.page, place, source));
-                }
-            }
-            if session.work.queue().is_long() {
-                run_queued(&self.inlined, &next.page, transaction, session).await?;
+            let handled = session.work.handled(place, session.patience, handling);
+            handled.await.map_err(refused)?;
+            if session.work.queue().is_due() {
+                session.run_queued(transaction).await.map_err(refused)?;
             }
         }
-        run_queued(&self.inlined, &next.page, transaction, session).await?;
+        session.run_queued(transaction).await.map_err(refused)?;
         let from = stored(standing.position.get())?;
         let end = match next.page.last() {
             Some(end) => Some((stored(end.position.get())?, Uuid::from(end.commit))),
@@ -284,31 +273,20 @@ impl Inside {
     }
 }
 
-async fn run_queued(
-    inlined: &Inlined,
-    page: &[Record],
-    transaction: &Transaction<'_>,
-    session: &Session,
-) -> Result<(), Fault> {
-    let ran = session.work.run_queued(transaction, session.patience).await;
-    ran.map_err(|not_run| {
-        let place = not_run.place;
-        let silent = || Fault::Silent.explained();
-        refused_at(
-            inlined,
-            page,
-            place,
-            not_run.source().unwrap_or_else(silent),
-        )
+/// What is told of a commit with an event that is not handled.
+fn refused(inlined: &Inlined, page: &[Record], not_handled: NotHandled) -> Fault {
+    let NotHandled { place, why } = not_handled;
+    let source = match why {
+        Why::Again(source) => return Fault::Again(Arc::new(source)),
+        Why::WentOn if page.len() > 1 => return inside(inlined.refused(WENT_ON)),
+        Why::WentOn => WENT_ON.into(),
+        Why::Silent => Fault::Silent.explained(),
+        Why::Failed(source) | Why::Panicked(source) => source,
+    };
+    inside(match page.get(place) {
+        Some(record) => inlined.refused_at(record, source),
+        None => inlined.refused(source),
     })
-}
-
-fn refused_at(inlined: &Inlined, page: &[Record], place: usize, source: BoxError) -> Fault {
-    match page.get(place) {
-        _ if is_of_the_moment(&*source) => Fault::Again(Arc::new(source)),
-        Some(record) => inside(inlined.refused_at(record, source)),
-        None => inside(inlined.refused(source)),
-    }
 }
 
 fn inside(refused: AppendError) -> Fault {

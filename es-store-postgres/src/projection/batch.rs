@@ -2,26 +2,28 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use es_core::persistence::{BoxError, Record, Recorded, Standing};
+use es_core::persistence::{Record, Recorded, Standing};
 use es_core::system::{Batch, HandleError};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Statement, Transaction};
 use uuid::Uuid;
 
 use super::PostgresProjection;
-use super::own::{
-    ENDLESS, Own, STANDSTILL, STOOD_STILL, Undone, begin, is_of_the_moment, is_worth_another_try,
-};
+use super::own::{ENDLESS, Own, STANDSTILL, STOOD_STILL, Undone, begin, is_worth_another_try};
 use crate::connection::in_time;
 use crate::error::Fault;
 use crate::followers::{self, key};
+use crate::queue::{NotHandled, Why};
 use crate::records::{column, stored};
 use crate::store::Shared;
 use crate::swap;
-use crate::tables::{Made, Work, creating, within};
+use crate::tables::{Made, Work, creating};
 
 /// What a handler is told that did not pass on what Postgres said to it.
-pub(crate) const WENT_ON: &str = "a statement of the handler failed, and the handler went on; pass its error on, or set a savepoint before it";
+pub(crate) const WENT_ON: &str = "a statement of the handler failed, and the handler went on; pass its error on, or set a savepoint before it, behind `tx.flush()`";
+
+/// What is said of an event for which something was queued that panics when it is written.
+const UNWRITTEN: &str = "a value that was queued panicked where the driver was to write it";
 
 /// Handles a batch, or as much of it as there is time for.
 pub(super) async fn handle<P: PostgresProjection>(
@@ -46,7 +48,7 @@ pub(super) async fn handle<P: PostgresProjection>(
         let begun: i64 = column(&begun, 0)?;
         Ok::<_, Undone>((begun, followers::standing_in(standing.as_ref())?))
     };
-    own.work.write_to(Made::new(ending));
+    own.work.write_to(Made::new(ending), &transaction);
     let mut handling = Handling {
         patience: shared.patience,
         projection,
@@ -192,12 +194,12 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
             let handled = self.one(place, record).await;
             let now = started.elapsed();
             self.unless_ended(place, now.saturating_sub(before), handled)?;
-            if now >= longest {
+            let is_last = now >= longest;
+            if is_last || self.work.queue().is_due() {
                 self.run_queued().await?;
-                return Ok(place + 1);
             }
-            if self.work.queue().is_long() {
-                self.run_queued().await?;
+            if is_last {
+                return Ok(place + 1);
             }
             before = started.elapsed();
         }
@@ -207,16 +209,7 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
 
     async fn run_queued(&mut self) -> Result<(), Undone> {
         let ran = self.work.run_queued(self.transaction, self.patience).await;
-        ran.map_err(|not_run| {
-            let place = not_run.place;
-            let endless = || Undone::Endless {
-                place,
-                why: ENDLESS,
-            };
-            not_run
-                .source()
-                .map_or_else(endless, |source| failed(place, source))
-        })
+        ran.map_err(undone)
     }
 
     /// Handles events of which nothing is kept: there is no commit that would find out what the handler did not pass on.
@@ -241,28 +234,12 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
     }
 
     async fn one(&mut self, place: usize, record: &Record) -> Result<(), Undone> {
-        self.work.queue().begin(place);
-        let handled = in_time(self.patience, async {
-            let handle = async {
-                let event = Recorded::of(record)?;
-                self.projection.handle(event, self.transaction).await
-            };
-            Ok(within(self.work, handle).await)
-        });
-        let handled = handled.await;
-        let of_another = self.work.queue().failed();
-        match (handled, of_another) {
-            (Ok(Ok(())), None) => Ok(()),
-            (Ok(Ok(())), Some(of_another)) => Err(failed(of_another.place, of_another.why.into())),
-            (Ok(Err(source)), of_another) => Err(failed(
-                of_another.map_or(place, |of_another| of_another.place),
-                source,
-            )),
-            (Err(_), _) => Err(Undone::Endless {
-                place,
-                why: ENDLESS,
-            }),
-        }
+        let handle = async {
+            let event = Recorded::of(record)?;
+            self.projection.handle(event, self.transaction).await
+        };
+        let handled = self.work.handled(place, self.patience, handle).await;
+        handled.map_err(undone)
     }
 
     /// What became of an event, unless its handler took so long that the server had ended the session meanwhile.
@@ -283,10 +260,15 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
     }
 }
 
-/// What is to be done about an event whose handler failed, or whose statement.
-fn failed(place: usize, source: BoxError) -> Undone {
-    match is_of_the_moment(&*source) {
-        true => Undone::Again(source),
-        false => Undone::Handle(HandleError::Event { place, source }),
-    }
+/// What is to be done about an event that is not handled.
+fn undone(NotHandled { place, why }: NotHandled) -> Undone {
+    let endless = |why| Undone::Endless { place, why };
+    let source = match why {
+        Why::Again(source) => return Undone::Again(source),
+        Why::Silent => return endless(ENDLESS),
+        Why::Panicked(_) => return endless(UNWRITTEN),
+        Why::WentOn => WENT_ON.into(),
+        Why::Failed(source) => source,
+    };
+    Undone::Handle(HandleError::Event { place, source })
 }

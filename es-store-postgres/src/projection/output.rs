@@ -64,7 +64,7 @@ pub(super) async fn prepare<P: PostgresProjection>(
     };
     let there = swap::there(&transaction, sql, &output.follower, begins);
     let there = in_time(shared.patience, there).await?;
-    work.write_to(Made::new(&ending));
+    work.write_to(Made::new(&ending), &transaction);
     let created = creating(&work, &transaction, projection.create(&transaction)).await;
     let made = mem::take(&mut *work.made());
     let created = created.map_err(|error| made.not_created(error));
