@@ -123,7 +123,8 @@ pub trait PostgresProjection: Projection {
     /// Writes what the event tells into the tables. Writers do not wait for it.
     ///
     /// What is written by [`tx.queue(..)`](crate::Tables::queue) is sent with the statements of other events: on a server on the same machine that is five times
-    /// as fast as waiting for each answer (`docs/performance.md`), and more over a network.
+    /// as fast as waiting for each answer (`docs/performance.md`), and more over a network. What a handler that queues runs in another way is run before: it
+    /// calls [`tx.flush()`](crate::Tables::flush) first, or asks by what is [`prepared`](crate::Tables::prepared).
     ///
     /// It may be called again for an event whose transaction was rolled back, and be broken off where another follows by now, so what is in `self`
     /// must not depend on what was seen before. The

@@ -25,15 +25,21 @@ pub trait Tables {
     /// has 63 bytes at most, which is all that Postgres looks at.
     fn table(&self, name: &str) -> String;
 
-    /// Has a statement run with the others of the batch, in their order: they are sent together, so that none waits for the answer to the one before.
-    /// A projection that writes so handles several times as many events, and more the further away the server is. It is prepared once for the
-    /// connection of the follower; for whoever is not in a follower it is run at once.
+    /// Has one statement run with those of other events, in their order: many are sent together, so that none waits for the answer to the one before.
+    /// A projection that writes so handles several times as many events, and more the further away the server is.
     ///
-    /// What a handler asks or runs by a statement that is [prepared](Self::prepared) comes after what is queued by then, and sees it. What it runs in another way
-    /// comes before: let it call [`flush`](Self::flush) first.
+    /// - Let the text be the same for all events, and what differs be among the values: each text is prepared once for the connection of the follower, and
+    ///   kept.
+    /// - **What a handler runs in another way comes before what is queued**, also before what earlier events queued, and does not see it: let it call
+    ///   [`flush`](Self::flush) first. What is [prepared](Self::prepared) comes behind.
+    /// - A savepoint catches nothing of what is queued: call `flush` before you set one.
+    /// - A batch may take longer than its [time](crate::PostgresFollower::batch_time) by what is queued last, which the follower keeps to about 50 ms.
+    ///
+    /// Outside of a follower, and on another connection than the follower's, it is run at once.
     ///
     /// # Errors
-    /// None in a follower: what Postgres has against it is an error of the event that it was queued for, as if its handler had returned it. Else that.
+    /// None in a follower, which fails at the event that the statement was queued for, as if its handler had returned the error; the handler of a later event is
+    /// told it first where that waits, by `flush` or `prepared`. Elsewhere what Postgres has against it.
     fn queue(
         &self,
         statement: &str,
@@ -43,7 +49,7 @@ pub trait Tables {
     /// Runs what is queued, and waits for it.
     ///
     /// # Errors
-    /// What Postgres has against a statement, which may be of an event before this one; pass it on.
+    /// What Postgres has against a statement, which may be of an event before this one; pass it on. It fails that event in any case.
     fn flush(&self) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// A statement, which is prepared once for the connection of the follower. What is [queued](Self::queue) is run first.

@@ -1,12 +1,15 @@
 //! Handlers that queue what they write: it is as if they had waited for each answer.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use bytes::BytesMut;
 use es_core::persistence::CheckpointStore;
-use es_core::system::OnFailure;
+use es_core::system::{OnFailure, State, StopReason};
 use es_core::{Application, BoxError, Follower, Position, Projection, Recorded, StreamId, System};
-use es_store_postgres::{PostgresProjection, Tables, Value};
-use tokio_postgres::{Error, Transaction};
+use es_store_postgres::{PostgresProjection, PostgresStore, Tables, Value};
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Error, NoTls, Transaction};
 use trials::projection_trials;
 use trials::projections::{DogEvent, Kennel, wall};
 use uuid::Uuid;
@@ -63,11 +66,36 @@ impl<const REVISION: u32> PostgresProjection for Wall<REVISION> {
                 "absurd" => tx.queue("SELECT $1::text", (revision,)).await?,
                 "unknown" => tx.queue("SELECT nothing_like_that()", ()).await?,
                 "hidden" => drop(tx.batch_execute("SELECT 1 / 0").await),
+                "late" => return Err("too late".into()),
+                "broken" => panic!("as a bug would"),
+                "unwritten" => tx.queue("SELECT $1::text", (Panics,)).await?,
+                "ended" => {
+                    // Once.
+                    self.failing.store(false, Ordering::SeqCst);
+                    let end = "SELECT pg_terminate_backend(pg_backend_pid())";
+                    tx.queue(end, ()).await?;
+                }
                 _ => {}
             }
         }
         Ok(())
     }
+}
+
+/// A value of a type with a bug.
+#[derive(Debug)]
+struct Panics;
+
+impl ToSql for Panics {
+    fn to_sql(&self, _: &Type, _: &mut BytesMut) -> Result<IsNull, BoxError> {
+        panic!("as a bug would")
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
 }
 
 struct Queueing(Schema);
@@ -119,6 +147,9 @@ async fn what_is_refused_fails_at_the_event_that_it_was_queued_for() {
         ("impossible", "no dog can do that"),
         ("absurd", "error serializing parameter 0"),
         ("unknown", "nothing_like_that"),
+        ("late", "too late"),
+        ("broken", "as a bug would"),
+        ("unwritten", "a value that was queued panicked"),
     ] {
         let kennel = Queueing::new().await;
         kennel.trained(1, &["sit", trick, "bow"]).await;
@@ -167,15 +198,227 @@ async fn what_fails_behind_many_that_were_sent_fails_at_its_own_event() {
 }
 
 #[tokio::test]
-async fn a_handler_that_hides_an_error_is_told_so() {
+async fn a_handler_that_hides_an_error_fails_at_its_event_and_takes_nobody_along() {
     let kennel = Queueing::new().await;
-    kennel.trained(1, &["sit", "hidden"]).await;
+    for (dog, trick) in [(1, "sit"), (2, "hidden"), (3, "bow")] {
+        kennel.trained(dog, &[trick]).await;
+    }
+    let follower = kennel.projected::<1>(&Arc::new(AtomicBool::new(true)));
+    let follower = follower.on_failure(OnFailure::park().retries(0));
+    let system = kennel.followed_by(follower);
+    system.settle().await.unwrap();
+    let parked = system.follower("wall").parked().await.unwrap();
+    let [parked] = &parked[..] else {
+        panic!("{parked:?}");
+    };
+    assert_eq!(parked.position, Position::from(4));
+    let failure = parked.failure.as_deref().unwrap_or_default();
+    let why = "a statement of the handler failed, and the handler went on";
+    assert!(failure.starts_with(why), "{failure}");
+    assert_eq!(kennel.wall().await, wall(&[(1, &["sit"]), (3, &["bow"])]));
+}
+
+#[tokio::test]
+async fn what_is_queued_is_run_before_the_checkpoint_passes_it_however_short_a_batch_is() {
+    let kennel = Queueing::new().await;
+    kennel.trained(1, &["sit", "bow", "beg"]).await;
+    let store = &kennel.0.store;
+    let failing = Arc::default();
+    let follower = store.project(Wall::<1> { failing });
+    let system = kennel.followed_by(follower.batch_time(Duration::ZERO));
+    system.settle().await.unwrap();
+    assert_eq!(kennel.wall().await, wall(&[(1, &["sit", "bow", "beg"])]));
+}
+
+#[tokio::test]
+async fn a_session_that_ends_by_what_was_queued_is_not_the_events_fault() {
+    let kennel = Queueing::new().await;
+    kennel.trained(1, &["sit", "ended", "bow"]).await;
     let follower = kennel.projected::<1>(&Arc::new(AtomicBool::new(true)));
     let follower = follower.on_failure(OnFailure::stop().retries(0));
-    let system = kennel.followed_by(follower);
-    let settled = system.settle().await.unwrap_err();
-    let why = "a statement of the handler failed, and the handler went on";
-    assert!(format!("{settled:?}").contains(why), "{settled:?}");
+    kennel.followed_by(follower).settle().await.unwrap();
+    let all = wall(&[(1, &["sit", "ended", "bow"])]);
+    assert_eq!(kennel.wall().await, all);
+}
+
+/// Does something strange at the first trick, and queues a row for each.
+struct Strange {
+    log: String,
+    tricks: i32,
+    what: What,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum What {
+    /// Has the server end what stands still for a second, and takes its time for each event.
+    Slow,
+    /// Queues very much.
+    Many,
+    /// Works in a transaction of its own beside.
+    Elsewhere,
+    /// Binds what cannot be bound before much that takes its time.
+    Unwritten,
+    /// Makes nothing of what went wrong in `create`.
+    Careless,
+}
+
+impl Projection for Strange {
+    const NAME: &'static str = "strange";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Strange {
+    async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
+        let strange = tx.table("strange");
+        let create = format!("CREATE TABLE {strange} (id serial, place int, number int)");
+        tx.queue(&create, ()).await?;
+        if self.what == What::Careless {
+            tx.queue("SELECT $1::text", (1_i64,)).await?;
+            drop(tx.flush().await);
+        }
+        Ok(())
+    }
+
+    async fn handle(
+        &mut self,
+        event: Recorded<DogEvent>,
+        tx: &Transaction<'_>,
+    ) -> Result<(), BoxError> {
+        let DogEvent::TrickAdded { trick } = event.event else {
+            return Ok(());
+        };
+        let place = i32::try_from(event.position.get())?;
+        let insert = format!(
+            "INSERT INTO {} (place, number) VALUES ($1, $2)",
+            tx.table("strange")
+        );
+        match self.what {
+            What::Slow => {
+                // Once: whatever is run is a sign of life.
+                if place == 2 {
+                    let second = "SET LOCAL idle_in_transaction_session_timeout = '1s'";
+                    tx.batch_execute(second).await?;
+                }
+                tokio::time::sleep(Duration::from_millis(150)).await;
+            }
+            What::Many => {
+                for number in 0..self.tricks {
+                    tx.queue(&insert, (place, number)).await?;
+                }
+            }
+            What::Elsewhere => {
+                tx.queue(&insert, (place, 0)).await?;
+                let (mut client, line) = tokio_postgres::connect(&self.log, NoTls).await?;
+                tokio::spawn(line);
+                let beside = client.transaction().await?;
+                beside.flush().await?;
+                let one = beside.prepared("SELECT 1").await?;
+                beside.query_one(&one, &[]).await?;
+                beside
+                    .queue("CREATE TEMP TABLE beside (name text)", ())
+                    .await?;
+                beside.query("SELECT * FROM beside", &[]).await?;
+            }
+            What::Unwritten if trick == "absurd" => {
+                tx.queue("SELECT pg_sleep($1)", ("long",)).await?;
+            }
+            What::Unwritten => tx.queue("SELECT pg_sleep($1)", (0.06_f64,)).await?,
+            What::Careless => {}
+        }
+        tx.queue(&insert, (place, self.tricks)).await?;
+        Ok(())
+    }
+}
+
+impl Schema {
+    fn strange(&self, store: &PostgresStore, what: What) -> System {
+        let strange = Strange {
+            log: self.log.url().to_owned(),
+            tricks: 1_000,
+            what,
+        };
+        let follower = store.project(strange).batch_time(Duration::from_secs(60));
+        self.followed_by(follower.on_failure(OnFailure::park().retries(0)))
+    }
+
+    /// The places of the events, and the numbers, in the order in which they were written.
+    async fn strange_rows(&self) -> Vec<(i32, i32)> {
+        let rows = "SELECT place, number FROM strange ORDER BY id";
+        let rows = self.reader.query(rows, &[]).await.expect("it is there");
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_of_slow_handlers_that_queue_does_not_stand_still() {
+    let kennel = Schema::new().await;
+    kennel.trained(1, &["sit"; 15]).await;
+    kennel
+        .strange(&kennel.store, What::Slow)
+        .settle()
+        .await
+        .unwrap();
+    assert_eq!(kennel.strange_rows().await.len(), 15);
+}
+
+#[tokio::test]
+async fn one_event_may_queue_as_much_as_it_likes() {
+    let kennel = Schema::new().await;
+    kennel.trained(1, &["sit", "bow"]).await;
+    kennel
+        .strange(&kennel.store, What::Many)
+        .settle()
+        .await
+        .unwrap();
+    let all: Vec<_> = [2, 3]
+        .into_iter()
+        .flat_map(|place| (0..=1_000).map(move |number| (place, number)))
+        .collect();
+    assert_eq!(kennel.strange_rows().await, all);
+}
+
+#[tokio::test]
+async fn another_transaction_has_no_part_in_what_is_queued() {
+    let kennel = Schema::new().await;
+    kennel.trained(1, &["sit", "bow"]).await;
+    kennel
+        .strange(&kennel.store, What::Elsewhere)
+        .settle()
+        .await
+        .unwrap();
+    let all = [(2, 0), (2, 1_000), (3, 0), (3, 1_000)];
+    assert_eq!(kennel.strange_rows().await, all);
+}
+
+#[tokio::test]
+async fn what_comes_behind_a_value_that_cannot_be_written_is_not_waited_for() {
+    let kennel = Schema::new().await;
+    let hasty = kennel.hasty().await;
+    kennel.trained(1, &["sit"; 20]).await;
+    kennel.trained(2, &["sit", "absurd"]).await;
+    kennel.trained(3, &["sit"; 40]).await;
+    let system = kennel.strange(&hasty, What::Unwritten);
+    system.settle().await.unwrap();
+    let parked = system.follower("strange").parked().await.unwrap();
+    let parked: Vec<_> = parked.iter().map(|parked| parked.position.get()).collect();
+    assert_eq!(parked, [24]);
+    assert_eq!(kennel.strange_rows().await.len(), 61);
+}
+
+#[tokio::test]
+async fn a_create_that_hides_what_was_queued_stops_its_follower() {
+    let kennel = Schema::new().await;
+    kennel.trained(1, &["sit"]).await;
+    let system = kennel.strange(&kennel.store, What::Careless);
+    system.settle().await.unwrap_err();
+    let state = system.follower("strange").status().await.unwrap().state;
+    let State::Stopped(StopReason::Unable { failure }) = state else {
+        panic!("{state:?}");
+    };
+    assert!(
+        failure.contains("cannot convert between the Rust type"),
+        "{failure}"
+    );
 }
 
 /// How many tricks there are, by what it has read.
@@ -293,6 +536,22 @@ async fn a_commit_is_refused_by_what_a_projection_inside_of_it_queued() {
     let head = kennel.app().log().head().await.unwrap();
     let all = kennel.0.store.followers().await.unwrap();
     assert!(all.is_empty() && head == Position::from(6), "{all:?}");
+
+    // It is not known which of them.
+    failing.store(true, Ordering::SeqCst);
+    dog.add_trick("bow");
+    dog.add_trick("hidden");
+    dog.add_trick("beg");
+    let refused = kennel.app().save(&mut dog).await.unwrap_err();
+    let told = format!("{refused:?}");
+    assert!(told.contains("and the handler went on"), "{told}");
+    assert!(!told.contains("at version"), "{told}");
+    failing.store(false, Ordering::SeqCst);
+    for _ in 0..600 {
+        dog.add_trick("sit");
+    }
+    kennel.app().save(&mut dog).await.unwrap();
+    assert_eq!(kennel.wall().await[&2].len(), 605);
 }
 
 #[tokio::test]
