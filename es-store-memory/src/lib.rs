@@ -180,6 +180,10 @@ impl EventStore for MemoryStore {
     fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {
         Box::pin(async move { Ok(self.log_to_write().owner(name).to_owned()) })
     }
+
+    fn identity(&self) -> Option<u64> {
+        u64::try_from(Arc::as_ptr(&self.shared).addr()).ok()
+    }
 }
 
 impl CheckpointStore for MemoryStore {

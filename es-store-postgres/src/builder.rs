@@ -1,6 +1,7 @@
 //! What a store can be told when it is connected.
 use std::fmt;
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,6 +109,18 @@ impl PostgresStoreBuilder {
                 OfTheStore::StatementTimeout(timeout) => builder.statement_timeout(timeout),
                 OfTheStore::LockTimeout(timeout) => builder.lock_timeout(timeout),
             })
+    }
+
+    /// By what the log is told from others; `None` where only the caller's pool knows where it is.
+    pub(crate) fn identity(&self) -> Option<u64> {
+        let Server::Url(Ok(config)) = &self.server else {
+            return None;
+        };
+        let server = format!("{:?} {:?}", config.get_hosts(), config.get_ports());
+        let Location { schema, prefix } = &self.location;
+        let mut hasher = DefaultHasher::new();
+        (server, config.get_dbname(), schema, prefix).hash(&mut hasher);
+        Some(hasher.finish())
     }
 
     /// The schema that the tables are in; the one in the URL, or `public`, unless this is set. [`migrate`](PostgresStore::migrate) creates it where there is none.

@@ -188,8 +188,8 @@ async fn begun<P: PostgresProjection>(
         let created = created.map_err(|error| after.not_created(error));
         let checked = after
             .check_own(&there.names, &sql.location.schema)
+            .and(after.check())
             .and(created)
-            .and_then(|()| after.check())
             .and_then(|()| after.check_anew(standing.revision != 0));
         if let Err(source) = checked {
             return Err(InlineError::Prepare { follower, source });

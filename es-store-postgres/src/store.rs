@@ -53,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) handle: String,
     listener: OnceLock<Option<Listener>>,
     runtime: Handle,
+    identity: Option<u64>,
 }
 
 /// Ends the task that listens with the store.
@@ -175,6 +176,7 @@ impl PostgresStore {
         let runtime = Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
         let connections = Arc::new(Connections::new(&settings)?);
         drop(connections.reader().await?);
+        let identity = settings.identity();
         let sql = Arc::new(Sql::new(settings.location));
         let changed = Arc::new(Event::new());
         let handle = Uuid::now_v7().simple().to_string();
@@ -206,6 +208,7 @@ impl PostgresStore {
                 handle,
                 listener: OnceLock::new(),
                 runtime,
+                identity,
             }),
         })
     }
@@ -469,6 +472,10 @@ impl EventStore for PostgresStore {
 
     fn verify(&self) -> BoxFuture<'_, Result<Verification, ReadError>> {
         Box::pin(PostgresStore::verify(self))
+    }
+
+    fn identity(&self) -> Option<u64> {
+        self.shared.identity
     }
 }
 

@@ -1,5 +1,6 @@
 //! The store itself: readers beside one writer.
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) payload_limit: usize,
     pub(crate) inline: Inline,
     clock: Arc<dyn Clock>,
+    identity: Option<u64>,
 }
 
 impl SqliteStore {
@@ -126,6 +128,16 @@ impl SqliteStore {
             );
             Some(writer.map_err(OpenError::Thread)?)
         };
+        let identity = match &readers {
+            Readers::OfTheirOwn(_) => {
+                let mut hasher = DefaultHasher::new();
+                let path = settings.path.canonicalize().ok();
+                (&path, &settings.table_prefix).hash(&mut hasher);
+                path.map(|_| hasher.finish())
+            }
+            // Nobody else can have it.
+            _ => u64::try_from(Arc::as_ptr(&sql).addr()).ok(),
+        };
         let watcher = matches!(readers, Readers::OfTheirOwn(_))
             .then(|| Watcher::new(settings.clone(), Arc::clone(&changed)));
         Ok(Self {
@@ -139,6 +151,7 @@ impl SqliteStore {
                 payload_limit: settings.payload_limit,
                 inline,
                 clock: Arc::clone(&settings.clock),
+                identity,
             }),
         })
     }
@@ -338,6 +351,10 @@ impl EventStore for SqliteStore {
 
     fn verify(&self) -> BoxFuture<'_, Result<Verification, ReadError>> {
         Box::pin(SqliteStore::verify(self))
+    }
+
+    fn identity(&self) -> Option<u64> {
+        self.shared.identity
     }
 }
 

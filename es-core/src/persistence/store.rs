@@ -125,6 +125,12 @@ pub trait EventStore: Send + Sync + 'static {
     fn verify(&self) -> BoxFuture<'_, Result<Verification, ReadError>> {
         Box::pin(verification::read_through(self))
     }
+
+    /// A number that all have in common that keep this log, in this process and in this way, and that others have not, such as that of a path or an
+    /// address: by it the application of another log is told. `None` where nothing is told.
+    fn identity(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What is done with each event of a stream that is [visited](EventStore::visit_stream).

@@ -115,6 +115,15 @@ impl Followed {
         locked(&self.state).clone()
     }
 
+    /// Whether a newer program makes what readers see.
+    pub(super) fn is_outdated(&self) -> bool {
+        // Who makes nothing that readers see has somebody else's name.
+        matches!(
+            self.state(),
+            State::Stopped(StopReason::Outdated { known: 1.., .. })
+        )
+    }
+
     pub(super) fn set(&self, state: State) {
         let mut kept = locked(&self.state);
         traced::changed(&self.id, &kept, &state);

@@ -24,16 +24,24 @@ impl Inlined {
     /// A projection inside of the commits of an application that keeps its log in `store`.
     ///
     /// # Errors
-    /// [`OpenError`] where the log is another application's.
+    /// [`InlineError::Elsewhere`] where the application is known to keep it in another; [`OpenError`], as [`InlineError::Open`], where it is another
+    /// application's.
     pub async fn new<P: Projection>(
         app: &Application,
         store: &dyn EventStore,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, InlineError> {
+        let theirs = app.keeps_in().identity();
+        if theirs
+            .zip(store.identity())
+            .is_some_and(|(theirs, this)| theirs != this)
+        {
+            return Err(InlineError::Elsewhere);
+        }
         if let Some(name) = app.name() {
-            let owner = store.owner(name).await?;
+            let owner = store.owner(name).await.map_err(OpenError::from)?;
             if owner != name {
                 let name = name.to_owned();
-                return Err(OpenError::Foreign { name, owner });
+                return Err(OpenError::Foreign { name, owner }.into());
             }
         }
         Ok(Self {
@@ -198,6 +206,11 @@ pub enum InlineError {
     /// The log is not the application's.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The application keeps its events in another store, in whose commits it would have to run.
+    #[error(
+        "the application keeps its events in another store; call `inline` of that one, or give it the application that is built on this one"
+    )]
+    Elsewhere,
     /// It follows the log, under a lease.
     #[error(
         "{follower} follows the log, run by {holder}; stop that, or give one of the two a `NAME` of its own"
@@ -246,6 +259,7 @@ pub enum InlineError {
 
 __debug_with_causes!(InlineError {
     Open(error),
+    Elsewhere,
     Followed { follower, holder },
     Outdated { follower, live, known },
     Parked { follower, events },

@@ -122,13 +122,14 @@ impl Running {
     /// Lets every follower finish the batch that it has in hand, gives back its lease, and ends when all did.
     ///
     /// # Errors
-    /// [`FollowError::Stopped`] where one had stopped by itself, once all did: the first of them.
+    /// [`FollowError::Stopped`] where one had stopped by itself, once all did: the first of them. One whose read model a newer program makes by now is none
+    /// of them: that is how a deployment goes.
     pub async fn stop(self) -> Result<()> {
         self.stop.tell();
         loop {
             let ended = self.stop.event.listen();
             if self.stop.running.load(Ordering::SeqCst) == 0 {
-                return none_failed(&self.followed);
+                return none_failed(self.followed.iter().filter(|it| !it.is_outdated()));
             }
             ended.await;
         }

@@ -88,7 +88,7 @@ impl System {
 }
 
 /// Tells of the first of them that stopped for a reason that somebody has to mend, or waits for what it cannot reach.
-pub(super) fn none_failed(followed: &[Arc<Followed>]) -> Result<()> {
+pub(super) fn none_failed<'a>(followed: impl IntoIterator<Item = &'a Arc<Followed>>) -> Result<()> {
     for followed in followed {
         if let Some(stopped) = stopped(followed) {
             return Err(stopped.into());

@@ -105,6 +105,11 @@ pub trait Intercept: Send + Sync + 'static {
         self.store().changed()
     }
 
+    /// See [`EventStore::identity`].
+    fn identity(&self) -> Option<u64> {
+        self.store().identity()
+    }
+
     /// See [`EventStore::owner`].
     fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {
         self.store().owner(name)
@@ -251,6 +256,10 @@ impl<I: Intercept> EventStore for Intercepted<I> {
 
     fn changed(&self) -> BoxFuture<'static, ()> {
         self.0.changed()
+    }
+
+    fn identity(&self) -> Option<u64> {
+        self.0.identity()
     }
 
     fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {

@@ -522,3 +522,24 @@ mod keys {
         });
     }
 }
+
+#[test]
+fn who_was_overtaken_by_a_newer_program_stops_well() {
+    block_on(async {
+        let (store, app) = application("school");
+        trained(&app, 1, &["sit"]).await;
+        let older = System::new("older").follow(&app, store.project(Wall::default()));
+        older.settle().await.unwrap();
+        let newer = System::new("newer").follow(&app, store.project(NewerWall));
+        newer.settle().await.unwrap();
+        let running = older.start();
+        let stopped = running.failed().await;
+        assert!(stopped.to_string().contains("does not go on"), "{stopped}");
+        running.stop().await.unwrap();
+
+        let namesake = System::new("namesake").follow(&app, Namesake.onto(&app));
+        let running = namesake.start();
+        running.failed().await;
+        running.stop().await.unwrap_err();
+    });
+}

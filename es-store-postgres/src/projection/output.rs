@@ -68,10 +68,11 @@ pub(super) async fn prepare<P: PostgresProjection>(
     let created = creating(&work, &transaction, projection.create(&transaction)).await;
     let made = mem::take(&mut *work.made());
     let created = created.map_err(|error| made.not_created(error));
+    // What Postgres says of a name that is none is about something else.
     let checked = made
         .check_own(&there.names, &sql.location.schema)
+        .and(made.check())
         .and(created)
-        .and_then(|()| made.check())
         .and_then(|()| made.check_anew(output.tag.is_some()));
     match checked {
         Ok(()) => {}

@@ -132,6 +132,11 @@ impl<const REVISION: u32> PostgresProjection for Long<REVISION> {
         let table = tx.table(&"x".repeat(61));
         tx.batch_execute(&format!("CREATE TABLE {table} ()"))
             .await?;
+        if REVISION == 3 {
+            let toys = tx.table("my toys");
+            let create = format!("CREATE TABLE {toys} (name text)");
+            tx.batch_execute(&create).await?;
+        }
         Ok(())
     }
 
@@ -151,6 +156,11 @@ async fn a_name_that_postgres_would_cut_off_is_refused() {
         format!("{refused:?}").contains("is too long"),
         "{refused:?}"
     );
+    let other = Schema::new().await;
+    let third = System::new("third").follow(&other.app, other.store.project(Long::<3>));
+    let refused = third.settle().await.unwrap_err();
+    let why = "`my toys` cannot be the name of a table";
+    assert!(format!("{refused:?}").contains(why), "{refused:?}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use es_core::application::SaveError;
 use es_core::persistence::{AppendError, EventStore};
+use es_core::system::InlineError;
 use es_core::{Application, Error, Position};
 use es_store_sqlite::SqliteStore;
 use pollster::block_on;
@@ -117,5 +118,24 @@ fn a_commit_waits_for_one_batch_at_most() {
         }
         assert!(behind > 0, "the writers were done before the follower was");
         running.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn an_application_of_another_store_is_refused_and_claims_nothing() {
+    block_on(async {
+        let (kennel, other) = (File::new().await, File::new().await);
+        let unclaimed = SqliteStore::open(":memory:").await.unwrap();
+        for store in [&other.store, &unclaimed] {
+            let refused = store.inline(&kennel.app, Wall::<1>::default()).await;
+            let refused = refused.unwrap_err();
+            assert!(matches!(refused, InlineError::Elsewhere), "{refused:?}");
+        }
+        assert_eq!(unclaimed.owner("library").await.unwrap(), "library");
+        let clone = kennel.store.clone();
+        clone
+            .inline(&kennel.app, Wall::<1>::default())
+            .await
+            .unwrap();
     });
 }
