@@ -534,7 +534,7 @@ fn who_was_overtaken_by_a_newer_program_stops_well() {
         newer.settle().await.unwrap();
         let running = older.start();
         let stopped = running.failed().await;
-        assert!(stopped.to_string().contains("does not go on"), "{stopped}");
+        assert!(format!("{stopped:?}").contains("revision 2"), "{stopped:?}");
         running.stop().await.unwrap();
 
         let namesake = System::new("namesake").follow(&app, Namesake.onto(&app));
