@@ -534,7 +534,8 @@ fn who_was_overtaken_by_a_newer_program_stops_well() {
         newer.settle().await.unwrap();
         let running = older.start();
         let stopped = running.failed().await;
-        assert!(format!("{stopped:?}").contains("revision 2"), "{stopped:?}");
+        let why = std::error::Error::source(&stopped).map(ToString::to_string);
+        assert!(why.is_some_and(|why| why.contains("of revision 2 already")));
         running.stop().await.unwrap();
 
         let namesake = System::new("namesake").follow(&app, Namesake.onto(&app));
