@@ -320,8 +320,9 @@ impl Application {
     ///
     /// Only a command that stores events uses up its key, which is kept as long as they are: it is the id of their [commit](CommitId), so it holds in
     /// the log of this application. One that is refused, or records nothing, is decided afresh the next time. That is said of this call: one before it
-    /// that got no answer may still be stored, so let `decide` depend on nothing but the aggregate and the command. Where the answer is
-    /// [`SaveError::Unknown`], give it again under the same key, from whichever process.
+    /// that got no answer may still be stored, so let `decide` depend on nothing but the aggregate and the command. Where the client acts on a refusal, as
+    /// by paying in another way, record that as an event, which uses up the key: the earlier call is then told of it, and takes nothing. Where the
+    /// answer is [`SaveError::Unknown`], give it again under the same key, from whichever process.
     ///
     /// Hang nothing on whether it is [`Done::Now`] or [`Done::Before`]: calls at the same moment may all be told `Now`, and one whose answer was lost
     /// `Before`. What must follow from the command follows from its events. Followers know a log by its commits: where it was restored from a
