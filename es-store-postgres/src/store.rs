@@ -25,6 +25,7 @@ use crate::listen::listen;
 use crate::names::written;
 use crate::schema::{self, Log};
 use crate::sql::Sql;
+use crate::tables::waits_for_itself;
 use crate::writer::{Desk, Writer};
 use crate::{Migrated, OpenError, Verification, reads, verify};
 
@@ -355,9 +356,15 @@ fn opening(fault: Fault) -> OpenError {
     }
 }
 
+const WITHIN: &str = "a projection inside of a commit asks for it, which the commit would wait for; what handles an event writes into its transaction alone: save \
+     in a process manager, or together with what the event comes from";
+
 impl EventStore for PostgresStore {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
         Box::pin(async move {
+            if waits_for_itself(&self.shared.sql) {
+                return Err(AppendError::Failed(WITHIN.into()));
+            }
             commit.check_sizes(self.shared.payload_limit)?;
             self.shared.names.learn(&commit.appends);
             self.shared.writer.commit(commit).await

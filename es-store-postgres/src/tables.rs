@@ -16,6 +16,7 @@ use tokio_postgres::{Error, Statement, Transaction};
 use crate::projection::batch::WENT_ON;
 use crate::projection::own::of_postgres;
 use crate::queue::{NotHandled, Queue, Values, Why};
+use crate::sql::Sql;
 
 /// Knows the tables that a projection writes to, and runs its statements.
 pub trait Tables {
@@ -116,6 +117,14 @@ pub(crate) struct Work {
     queue: Mutex<Queue>,
     /// Where the connection is that is written by.
     client: AtomicUsize,
+    /// The log in whose commits it is written, by where its statements are.
+    inside: Option<usize>,
+}
+
+/// Whether a handler asks that runs inside of a commit to this very log, which waits for it.
+pub(crate) fn waits_for_itself(sql: &Sql) -> bool {
+    let inside = WORK.try_with(|work| work.inside);
+    inside.is_ok_and(|inside| inside == Some(std::ptr::from_ref(sql).addr()))
 }
 
 fn address(transaction: &Transaction<'_>) -> usize {
@@ -123,6 +132,14 @@ fn address(transaction: &Transaction<'_>) -> usize {
 }
 
 impl Work {
+    /// What is written inside of commits to a log.
+    pub(crate) fn inside(sql: &Sql) -> Self {
+        Self {
+            inside: Some(std::ptr::from_ref(sql).addr()),
+            ..Self::default()
+        }
+    }
+
     /// What the tables are that are written to next.
     pub(crate) fn write_to(&self, made: Made, transaction: &Transaction<'_>) {
         *self.made() = made;

@@ -94,7 +94,7 @@ impl Session {
             last,
             page,
             advance,
-            work: Arc::default(),
+            work: Arc::new(Work::inside(sql)),
             patience,
             is_ours: false,
         })

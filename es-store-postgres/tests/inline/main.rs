@@ -432,3 +432,36 @@ async fn a_handler_that_hides_an_error_or_does_not_end_takes_nobody_along() {
     }
     assert_eq!(store.head().await.unwrap().get(), 2 * 7 * 2);
 }
+
+/// Registers another dog for each.
+struct Breeder(Application);
+
+impl Projection for Breeder {
+    const NAME: &'static str = "breeder";
+    type Events = DogEvent;
+}
+
+impl PostgresProjection for Breeder {
+    async fn handle(
+        &mut self,
+        event: Recorded<DogEvent>,
+        _: &Transaction<'_>,
+    ) -> Result<(), BoxError> {
+        let id = Uuid::from_u128(event.stream.id.as_u128() + 1_000);
+        let mut pup = Dog::register(id);
+        Ok(self.0.save(&mut pup).await.map(|_| ())?)
+    }
+}
+
+#[tokio::test]
+async fn who_saves_inside_of_a_commit_to_its_own_log_is_told_so() {
+    let kennel = kennel().await;
+    let breeder = Breeder(kennel.app.clone());
+    kennel.store.inline(&kennel.app, breeder).await.unwrap();
+    let mut dog = Dog::register(Uuid::from_u128(1));
+    let refused = kennel.app.save(&mut dog).await.unwrap_err();
+    let told = format!("{refused:?}");
+    let why = "a projection inside of a commit asks for it, which the commit would wait for";
+    assert!(told.contains(why), "{told}");
+    assert_eq!(kennel.app.log().head().await.unwrap(), Position::START);
+}
