@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use es_core::persistence::{
-    BoxFuture, CheckpointStore, Commit, Epoch, EventStore, Filter, Lease, LeaseError, LeaseRequest,
-    Recorded, Store,
+    BoxFuture, CheckpointStore, Commit, Epoch, EventStore, Filter, FollowerId, Lease, LeaseError,
+    LeaseRequest, Recorded, Store,
 };
 use es_core::system::{Batch, HandleError, Output};
 use es_core::testing::laws::{Anything, JOURNAL, Journal, Noted};
@@ -33,6 +33,9 @@ impl Broken {
                 if !request.length.is_zero() {
                     request.epoch = None;
                 }
+            }
+            GivesBackUnderAnyEpoch if request.gives_back() && request.epoch.is_some() => {
+                request.epoch = Some(standing.epoch);
             }
             LeasesWhatSomebodyHas if request.epoch.is_none() && standing.holder.is_some() => {
                 self.store.lease(given_back(standing.epoch)).await?;
@@ -118,9 +121,10 @@ pub(crate) fn noted(store: &MemoryStore, world: &World, tag: Option<&str>) -> Ve
     let views = store.views::<Pages>().into_iter();
     let here = views.filter(|(follower, _)| is_here(&follower.name));
     let mut noted: Vec<_> = here.flat_map(|(_, pages)| pages.noted.clone()).collect();
-    if tag.is_none() {
-        noted.extend(locked(&world.extras).iter().cloned());
-    }
+    noted.extend(match tag {
+        None => locked(&world.extras).clone(),
+        Some(_) => locked(&world.left).clone(),
+    });
     noted
 }
 
@@ -129,6 +133,7 @@ pub(crate) struct Wrong {
     fault: Fault,
     world: Arc<World>,
     store: Arc<dyn Store>,
+    memory: MemoryStore,
     journal: Journal,
     sound: MemoryFollower<Pages>,
 }
@@ -146,6 +151,7 @@ impl Wrong {
             fault,
             world: Arc::clone(&store.0.world),
             store: Arc::new(store),
+            memory: memory.clone(),
             journal,
             sound: memory.project(pages),
         }
@@ -173,7 +179,18 @@ impl Follower for Wrong {
     }
 
     fn prepare<'a>(&'a mut self, output: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
-        self.sound.prepare(output)
+        Box::pin(async move {
+            let mut output = output.clone();
+            match self.fault {
+                PreparesUnderAnyEpoch => output.epoch = None,
+                MakesNothingAnew => output.anew = false,
+                _ => {}
+            }
+            if output.anew {
+                self.leave_before_anew(&output.follower).await?;
+            }
+            self.sound.prepare(&output).await
+        })
     }
 
     fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
@@ -212,11 +229,58 @@ impl Follower for Wrong {
 
     fn swap<'a>(&'a mut self, built: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
         Box::pin(async move {
-            let built = Output {
+            let mut built = Output {
                 anew: built.anew || self.fault == SwapsWhateverIsParked,
                 ..built.clone()
             };
-            self.sound.swap(&built).await
+            let read = |error| HandleError::Prepare(BoxError::from(error));
+            let new = self.memory.standing(&built.follower).await.map_err(read)?;
+            let seen = self.memory.standing(&built.live).await.map_err(read)?;
+            let is_refused = built.refusal(&new, &seen).is_some();
+            if self.fault == SwapsWhateverIsRefused && is_refused {
+                (built.epoch, built.anew) = (None, true);
+            }
+            let parked = self.memory.parked(&built.follower).await.map_err(read)?;
+            let dropped = self.memory.dropped(&built.follower).await.map_err(read)?;
+            self.sound.swap(&built).await?;
+            let mut after = locked(&self.world.after);
+            after.lost.insert(built.live.clone());
+            match self.fault {
+                SwapsAndLeavesWhatWasParked => {
+                    after.parked.insert(built.follower, parked);
+                }
+                SwapsAndTellsOfADecisionTwice => {
+                    after.dropped.insert(built.live, dropped);
+                }
+                _ => {}
+            }
+            Ok(())
         })
+    }
+}
+
+impl Wrong {
+    /// What it should have thrown away.
+    async fn leave_before_anew(&self, follower: &FollowerId) -> Result<(), HandleError> {
+        let read = |error| HandleError::Prepare(BoxError::from(error));
+        match self.fault {
+            MakesAnewBesideTheTables => {
+                let name = &follower.name;
+                let tables = noted(&self.memory, &self.world, name.split('@').nth(1));
+                locked(&self.world.left).extend(tables);
+            }
+            MakesAnewBesideWhatIsParked => {
+                let parked = self.memory.parked(follower).await.map_err(read)?;
+                let mut after = locked(&self.world.after);
+                after.parked.insert(follower.clone(), parked);
+            }
+            MakesAnewBesideWhatWasDropped => {
+                let dropped = self.memory.dropped(follower).await.map_err(read)?;
+                let mut after = locked(&self.world.after);
+                after.dropped.insert(follower.clone(), dropped);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }

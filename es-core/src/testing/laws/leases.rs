@@ -88,11 +88,23 @@ pub async fn a_lease_is_taken_by_raising_its_epoch_and_renewed_without<H: Harnes
     assert!(renewed.until >= second.until);
     let standing = store.standing(&follower()).await.expect("it can be read");
     assert_eq!(standing.since, Some(since), "it is the same lease");
-    match store.lease(request("first", LONG, Some(first.epoch))).await {
-        Err(LeaseError::Fenced { epoch, actual, .. }) => {
-            assert_eq!((epoch, actual), (first.epoch, second.epoch));
+    for (length, done) in [(LONG, "renewed"), (Duration::ZERO, "given back")] {
+        match store
+            .lease(request("first", length, Some(first.epoch)))
+            .await
+        {
+            Err(LeaseError::Fenced { epoch, actual, .. }) => {
+                assert_eq!((epoch, actual), (first.epoch, second.epoch));
+            }
+            other => panic!(
+                "an older lease cannot be {done}: `LeaseError::Fenced` was to be expected, not {other:?}"
+            ),
         }
-        other => panic!("an older lease is not renewed, so not {other:?}"),
+        let kept = store.standing(&follower()).await.expect("it can be read");
+        assert_eq!(
+            kept, standing,
+            "an older lease that was to be {done} changes nothing"
+        );
     }
     let elsewhere = LeaseRequest {
         follower: FollowerId::new("certificates", "office"),

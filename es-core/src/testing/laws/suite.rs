@@ -127,6 +127,8 @@ macro_rules! each_law {
             followers::two_revisions_stand_beside_each_other_until_one_takes_the_place
             followers::who_built_what_took_the_place_is_told_from_who_builds_next
             followers::what_takes_the_place_lacks_nothing_that_was_handled_or_given_up_on
+            followers::what_takes_the_place_brings_all_that_it_has_and_decisions_stay
+            followers::what_is_made_anew_begins_with_nothing
             followers::a_dry_run_leaves_the_store_as_it_was
             followers::a_panic_in_a_handler_changes_that_follower_alone
             inline::a_projection_inside_of_commits_is_never_behind
