@@ -20,7 +20,11 @@ impl Broken {
         if let Some(advance) = &mut commit.checkpoint {
             advance.follower = self.kept_for(&advance.follower);
         }
+        let appends = commit.appends.clone();
         let mut answer = self.committed_wrongly(commit).await;
+        if let Ok(stored) = &answer {
+            self.note_inside(&appends, stored);
+        }
         if let (Err(AppendError::Checkpoint { follower, .. }), Some(asked)) = (&mut answer, asked) {
             *follower = asked;
         }

@@ -137,6 +137,8 @@ macro_rules! each_law {
             inline::what_was_given_up_is_stored_with_what_projections_make_of_it
             inline::nothing_runs_inside_of_commits_whose_name_has_set_events_aside
             inline::nobody_follows_under_the_name_of_a_projection_inside_of_commits
+            inline::the_name_of_a_projection_inside_of_commits_is_kept_when_all_is_closed
+            inline::a_raised_revision_is_made_anew_inside_of_commits
             chaos::every_event_has_its_effect_once_whoever_runs_the_follower
             waiting::waiting_ends_at_once_where_the_follower_has_been
             waiting::waiting_ends_when_the_follower_gets_there
