@@ -43,6 +43,8 @@ struct MemoryHarness(MemoryStore);
 impl Harness for MemoryHarness {
     type Store = MemoryStore;
 
+    const CONNECTIONS: bool = false;
+
     fn fresh() -> BoxFuture<'static, Self> {
         Box::pin(async { Self(MemoryStore::new().payload_limit(PAYLOAD_LIMIT)) })
     }

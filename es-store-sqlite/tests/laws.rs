@@ -263,6 +263,8 @@ mod on_a_connection_in_memory {
     impl Harness for MemoryHarness {
         type Store = SqliteStore;
 
+        const CONNECTIONS: bool = false;
+
         fn fresh() -> BoxFuture<'static, Self> {
             Box::pin(async {
                 let connection = Connection::open_in_memory().expect("there is room");

@@ -18,6 +18,7 @@ macro_rules! faults {
 faults! {
     DoesNothing: records_come_back_exactly_as_written,
     RefusesEmptyCommits: an_empty_commit_changes_nothing,
+    TakesTheTimeOfTheLogForThatOfNothing: an_empty_commit_changes_nothing,
     DropsOneEventInAThousand: a_reader_misses_nothing_while_others_write,
     SwapsNeighbours: a_stream_is_read_from_both_ends_and_in_part,
     DeliversTwice: records_come_back_exactly_as_written,
@@ -40,6 +41,7 @@ faults! {
     ForgetsMetadata: records_come_back_exactly_as_written,
     ChecksThenWrites: one_stream_may_occur_twice_in_a_commit,
 
+    ReadsAThousandAtMost: a_page_is_short_only_where_there_is_no_more,
     CutsPages: a_page_is_short_only_where_there_is_no_more,
     ForgetsTheOrder: a_stream_is_read_from_both_ends_and_in_part,
     IgnoresTheLimit: a_stream_is_read_from_both_ends_and_in_part,
@@ -77,6 +79,7 @@ faults! {
         | a_subscription_misses_nothing_while_others_write,
     LagsBehindNowAndThen: concurrent_histories_can_be_explained,
     SaysTheHeadIsTheNextPosition: the_head_is_the_newest_position_and_the_start_of_an_empty_log,
+    KnowsNoTimeBefore1970: time_never_runs_backwards_along_the_log,
     KeepsTheClockOfTheWriter: time_never_runs_backwards_along_the_log,
 
     StartsPagesTwice: the_log_is_read_page_by_page
@@ -96,6 +99,9 @@ faults! {
 
     TellsOfNoChange: a_commit_ends_the_wait_for_a_change,
     TellsOfEventsAlone: a_commit_ends_the_wait_for_a_change,
+    TellsOfNoDecision: a_decision_ends_the_wait_for_a_change,
+    TellsOfAChangeEveryTime: a_commit_ends_the_wait_for_a_change
+        | every_event_has_its_effect_once_whoever_runs_the_follower,
     WakesOneOfThree: everyone_who_waits_for_a_change_is_woken,
     ListensOnlyWhenPolled: a_change_between_asking_and_waiting_is_not_missed,
 
@@ -129,6 +135,9 @@ faults! {
     LeasesWhatSomebodyHas: a_lease_is_taken_by_raising_its_epoch_and_renewed_without,
     IgnoresEpochs: a_write_under_an_older_epoch_is_refused,
     ForgetsWhereACheckpointStands: a_checkpoint_keeps_the_commit_it_stands_at,
+    StandsStillWithTheCheckpoint: a_checkpoint_keeps_the_commit_it_stands_at,
+    ParksAnewWhatFailsAgain: what_is_parked_waits_in_order_and_leaves_a_record_when_dropped,
+    ForgetsWhyTheForgottenFailed: of_a_follower_that_is_forgotten_its_epoch_and_what_was_dropped_are_kept,
     ParksNothing: what_is_parked_waits_in_order_and_leaves_a_record_when_dropped,
     KnowsNoFollowers: what_is_parked_waits_in_order_and_leaves_a_record_when_dropped,
     PlacesUnderAnyEpoch: of_a_follower_that_is_forgotten_its_epoch_and_what_was_dropped_are_kept,

@@ -2,7 +2,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use es_core::persistence::{
     AppendError, CheckpointStore, Commit, CommitId, Committed, Dropped, Epoch, EventStore, Filter,
@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) astray: Mutex<HashMap<FollowerId, Position>>,
     /// How many commits still have to fail for the sake of another.
     pub(crate) taken_along: AtomicU64,
+    /// The next change is told to nobody.
+    pub(crate) quiet: AtomicBool,
     pub(crate) refused: Mutex<Vec<CommitId>>,
     pub(crate) waiting: AtomicU64,
     /// Connections are cut, which the next commit finds out.
@@ -312,6 +314,11 @@ impl Intercept for Broken {
             if self.fault == SwapsWithoutWhatIsParked && after.lost.contains(follower) {
                 parked.clear();
             }
+            if self.fault == ParksAnewWhatFailsAgain {
+                for parked in &mut parked {
+                    parked.since += Duration::from_secs(parked.attempts.into());
+                }
+            }
             parked.extend(after.parked.get(follower).into_iter().flatten().cloned());
             Ok(parked)
         })
@@ -325,6 +332,8 @@ impl Intercept for Broken {
     ) -> BoxFuture<'a, Result<(), ParkedError>> {
         Box::pin(async move {
             let follower = self.kept_for(follower);
+            let is_quiet = self.fault == TellsOfNoDecision;
+            self.world.quiet.store(is_quiet, Ordering::SeqCst);
             self.store.decide(&follower, stream, verdict).await
         })
     }
@@ -335,9 +344,15 @@ impl Intercept for Broken {
     ) -> BoxFuture<'a, Result<Vec<Dropped>, ReadError>> {
         Box::pin(async move {
             let mut dropped = self.store.dropped(&self.kept_for(follower)).await?;
+            let known = self.store.followers().await?;
             let after = locked(&self.world.after);
             match self.fault {
                 ForgetsWhoDropped => dropped.clear(),
+                ForgetsWhyTheForgottenFailed if !known.contains(follower) => {
+                    for dropped in &mut dropped {
+                        dropped.failure = None;
+                    }
+                }
                 TellsOfTheLastDroppedFirst => dropped.reverse(),
                 SwapsWithoutWhatWasDropped if after.lost.contains(follower) => {
                     dropped.retain(|dropped| dropped.by != "ann");

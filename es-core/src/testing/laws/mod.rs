@@ -101,7 +101,7 @@ use crate::persistence::{
 };
 
 pub use harness::Harness;
-use harness::{not_run, reopened};
+use harness::{not_cut, not_run, reopened};
 pub use journal::{Anything, JOURNAL, Journal, Noted};
 pub use suite::{Law, all};
 

@@ -100,6 +100,7 @@ macro_rules! each_law {
             pages::a_filter_admits_by_category_and_event_name
             pages::a_page_says_how_far_the_log_was_read
             changes::a_commit_ends_the_wait_for_a_change
+            changes::a_decision_ends_the_wait_for_a_change
             changes::everyone_who_waits_for_a_change_is_woken
             changes::a_change_between_asking_and_waiting_is_not_missed
             subscriptions::a_subscription_yields_what_is_there_then_what_comes
