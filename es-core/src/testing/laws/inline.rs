@@ -1,4 +1,4 @@
-//! Laws 26, 27, 29 and 33 for projections that run inside of commits.
+//! Laws 26, 27, 29, 30 and 33 for projections that run inside of commits.
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
