@@ -313,7 +313,7 @@ impl Followers {
     ) -> Result<Lease, LeaseError> {
         let standing = self.standing(&request.follower);
         let lease = request.granted(&standing, now)?;
-        if request.epoch.is_none() && self.is_inside(&request.follower) {
+        if self.is_inside(&request.follower) {
             return Err(LeaseError::Inline {
                 follower: request.follower,
             });
@@ -341,6 +341,11 @@ impl Followers {
         let before = self.standing(&placement.follower);
         if let Some(refused) = placement.refusal(&before) {
             return Err(refused);
+        }
+        if self.is_inside(&placement.follower) {
+            return Err(LeaseError::Inline {
+                follower: placement.follower,
+            });
         }
         let (epoch, to) = (placement.epoch, placement.to);
         let kept = self.kept.entry(placement.follower).or_default();

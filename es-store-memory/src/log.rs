@@ -75,7 +75,7 @@ impl Log {
         Ok(Committed {
             commit: commit.id,
             position: stored.then(|| self.head()),
-            time,
+            time: if stored { time } else { commit.time },
         })
     }
 

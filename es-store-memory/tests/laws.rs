@@ -11,17 +11,27 @@ const PAYLOAD_LIMIT: usize = 1_000_000;
 
 /// What a journal notes, in memory.
 #[derive(Clone)]
-struct Pages {
+struct Pages<const REVISION: u32> {
     journal: Journal,
     noted: Vec<Noted>,
 }
 
-impl Projection for Pages {
+impl<const REVISION: u32> Projection for Pages<REVISION> {
     const NAME: &'static str = JOURNAL;
+    const REVISION: u32 = REVISION;
     type Events = Anything;
 }
 
-impl MemoryProjection for Pages {
+impl<const REVISION: u32> Pages<REVISION> {
+    fn empty(journal: Journal) -> Self {
+        Self {
+            journal,
+            noted: Vec::new(),
+        }
+    }
+}
+
+impl<const REVISION: u32> MemoryProjection for Pages<REVISION> {
     fn handle(&mut self, event: Recorded<Anything>) -> Result<(), BoxError> {
         self.noted.push(self.journal.note(&event));
         self.journal.fails(&event)
@@ -33,6 +43,8 @@ struct MemoryHarness(MemoryStore);
 impl Harness for MemoryHarness {
     type Store = MemoryStore;
 
+    const CONNECTIONS: bool = false;
+
     fn fresh() -> BoxFuture<'static, Self> {
         Box::pin(async { Self(MemoryStore::new().payload_limit(PAYLOAD_LIMIT)) })
     }
@@ -42,10 +54,7 @@ impl Harness for MemoryHarness {
     }
 
     fn follow(&self, store: &MemoryStore, journal: Journal) -> Option<Box<dyn Follower>> {
-        let pages = Pages {
-            journal: journal.clone(),
-            noted: Vec::new(),
-        };
+        let pages = Pages::<1>::empty(journal.clone());
         Some(journal.follower(store.project(pages)))
     }
 
@@ -55,11 +64,10 @@ impl Harness for MemoryHarness {
         app: &'a Application,
         journal: Journal,
     ) -> Option<BoxFuture<'a, Result<(), InlineError>>> {
-        let pages = Pages {
-            journal,
-            noted: Vec::new(),
-        };
-        Some(Box::pin(store.inline(app, pages)))
+        Some(match journal.revision {
+            2 => Box::pin(store.inline(app, Pages::<2>::empty(journal))),
+            _ => Box::pin(store.inline(app, Pages::<1>::empty(journal))),
+        })
     }
 
     fn end_inline<'a>(
@@ -67,7 +75,7 @@ impl Harness for MemoryHarness {
         store: &'a MemoryStore,
         app: &'a Application,
     ) -> Option<BoxFuture<'a, ()>> {
-        Some(Box::pin(store.end_inline::<Pages>(app)))
+        Some(Box::pin(store.end_inline::<Pages<1>>(app)))
     }
 
     fn noted<'a>(
@@ -80,9 +88,13 @@ impl Harness for MemoryHarness {
                 Some(tag) => name.ends_with(&format!("@{tag}")),
                 None => !name.contains('@'),
             };
-            let views = store.views::<Pages>().into_iter();
-            let here = views.filter(|(follower, _)| ends_here(&follower.name));
-            here.flat_map(|(_, pages)| pages.noted.clone()).collect()
+            let first = store.views::<Pages<1>>().into_iter();
+            let first = first.map(|(follower, pages)| (follower, pages.noted.clone()));
+            let second = store.views::<Pages<2>>().into_iter();
+            let second = second.map(|(follower, pages)| (follower, pages.noted.clone()));
+            let here = first.chain(second);
+            let here = here.filter(|(follower, _)| ends_here(&follower.name));
+            here.flat_map(|(_, noted)| noted).collect()
         })
     }
 

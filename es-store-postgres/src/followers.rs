@@ -330,7 +330,7 @@ pub(crate) async fn lease(
         },
         Err(refused) => return Ok(Err(refused)),
     };
-    if request.epoch.is_none() && swap::runs_inside(client, sql, follower).await? {
+    if swap::runs_inside(client, sql, follower).await? {
         return Ok(Err(LeaseError::Inline {
             follower: follower.clone(),
         }));
@@ -362,6 +362,11 @@ pub(crate) async fn place(
     let before = locked(client, sql, &placement.follower).await?;
     if let Some(refused) = placement.refusal(&before) {
         return Ok(Err(refused));
+    }
+    if swap::runs_inside(client, sql, &placement.follower).await? {
+        return Ok(Err(LeaseError::Inline {
+            follower: placement.follower.clone(),
+        }));
     }
     let [name, log] = key(&placement.follower);
     let to = stored(placement.to.get())?;

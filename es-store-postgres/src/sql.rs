@@ -296,7 +296,8 @@ impl Sql {
                      since = CASE WHEN $4::int8 > 0 THEN coalesce(since, {NOW}) END, \
                      until = CASE WHEN $4::int8 > 0 THEN {NOW} + $4::int8 END, stopped = $6::text, \
                      stopped_by = CASE WHEN $6::text IS NOT NULL THEN $5::text END, stopped_at = CASE WHEN $6::text IS NOT NULL THEN {NOW} END \
-                 WHERE follower = $1 AND log = $2 AND epoch = $3 RETURNING coalesce(until, {NOW})"
+                 WHERE follower = $1 AND log = $2 AND epoch = $3 \
+                     AND (output IS NULL OR NOT coalesce((output::jsonb ->> 'inline')::boolean, FALSE)) RETURNING coalesce(until, {NOW})"
             )),
             move_checkpoint: named(format!(
                 "UPDATE {{checkpoints}} SET position = $4, commit_id = $5 WHERE follower = $1 AND log = $2 AND position = $3 \

@@ -27,23 +27,24 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 });
 
 /// What a journal notes, in a table of its own.
-struct Pages(Journal);
+struct Pages<const REVISION: u32>(Journal);
 
 /// How the names of those tables begin.
 const PAGES: &str = "pages_of_";
 
-impl Pages {
+impl<const REVISION: u32> Pages<REVISION> {
     fn table(&self, tx: &Transaction<'_>) -> String {
         tx.table(&format!("{PAGES}{}", self.0.follower))
     }
 }
 
-impl Projection for Pages {
+impl<const REVISION: u32> Projection for Pages<REVISION> {
     const NAME: &'static str = JOURNAL;
+    const REVISION: u32 = REVISION;
     type Events = Anything;
 }
 
-impl PostgresProjection for Pages {
+impl<const REVISION: u32> PostgresProjection for Pages<REVISION> {
     async fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
         let table = self.table(tx);
         tx.batch_execute(&format!(
@@ -181,7 +182,7 @@ impl Harness for PostgresHarness {
     }
 
     fn follow(&self, store: &PostgresStore, journal: Journal) -> Option<Box<dyn Follower>> {
-        Some(journal.follower(store.project(Pages(journal.clone()))))
+        Some(journal.follower(store.project(Pages::<1>(journal.clone()))))
     }
 
     fn inline<'a>(
@@ -190,7 +191,10 @@ impl Harness for PostgresHarness {
         app: &'a Application,
         journal: Journal,
     ) -> Option<BoxFuture<'a, Result<(), InlineError>>> {
-        Some(Box::pin(store.inline(app, Pages(journal))))
+        Some(match journal.revision {
+            2 => Box::pin(store.inline(app, Pages::<2>(journal))),
+            _ => Box::pin(store.inline(app, Pages::<1>(journal))),
+        })
     }
 
     fn end_inline<'a>(
@@ -199,7 +203,7 @@ impl Harness for PostgresHarness {
         app: &'a Application,
     ) -> Option<BoxFuture<'a, ()>> {
         Some(Box::pin(async {
-            store.end_inline::<Pages>(app).await.unwrap();
+            store.end_inline::<Pages<1>>(app).await.unwrap();
         }))
     }
 

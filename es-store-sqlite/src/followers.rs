@@ -215,7 +215,7 @@ pub(crate) fn lease(
         },
         Err(refused) => return Ok(Err(refused)),
     };
-    if request.epoch.is_none() && tables::runs_inside(connection, sql, follower)? {
+    if tables::runs_inside(connection, sql, follower)? {
         return Ok(Err(LeaseError::Inline {
             follower: follower.clone(),
         }));
@@ -246,6 +246,11 @@ pub(crate) fn place(
     let before = standing(connection, sql, &placement.follower)?;
     if let Some(refused) = placement.refusal(&before) {
         return Ok(Err(refused));
+    }
+    if tables::runs_inside(connection, sql, &placement.follower)? {
+        return Ok(Err(LeaseError::Inline {
+            follower: placement.follower.clone(),
+        }));
     }
     let FollowerId { name, log } = &placement.follower;
     let to = stored(placement.to.get())?;

@@ -58,23 +58,24 @@ async fn cut_off(path: PathBuf) {
 }
 
 /// What a journal notes, in a table of its own.
-struct Pages(Journal);
+struct Pages<const REVISION: u32>(Journal);
 
 /// How the names of those tables begin.
 const PAGES: &str = "pages_of_";
 
-impl Pages {
+impl<const REVISION: u32> Pages<REVISION> {
     fn table(&self, tx: &Transaction<'_>) -> String {
         tx.table(&format!("{PAGES}{}", self.0.follower))
     }
 }
 
-impl Projection for Pages {
+impl<const REVISION: u32> Projection for Pages<REVISION> {
     const NAME: &'static str = JOURNAL;
+    const REVISION: u32 = REVISION;
     type Events = Anything;
 }
 
-impl SqliteProjection for Pages {
+impl<const REVISION: u32> SqliteProjection for Pages<REVISION> {
     fn create(&mut self, tx: &Transaction<'_>) -> Result<(), BoxError> {
         let table = self.table(tx);
         tx.execute_batch(&format!(
@@ -189,7 +190,7 @@ impl<W: Way> Harness for OnAFile<W> {
     }
 
     fn follow(&self, store: &SqliteStore, journal: Journal) -> Option<Box<dyn Follower>> {
-        Some(journal.follower(store.project(Pages(journal.clone()))))
+        Some(journal.follower(store.project(Pages::<1>(journal.clone()))))
     }
 
     fn inline<'a>(
@@ -198,7 +199,10 @@ impl<W: Way> Harness for OnAFile<W> {
         app: &'a Application,
         journal: Journal,
     ) -> Option<BoxFuture<'a, Result<(), InlineError>>> {
-        Some(Box::pin(store.inline(app, Pages(journal))))
+        Some(match journal.revision {
+            2 => Box::pin(store.inline(app, Pages::<2>(journal))),
+            _ => Box::pin(store.inline(app, Pages::<1>(journal))),
+        })
     }
 
     fn end_inline<'a>(
@@ -207,7 +211,7 @@ impl<W: Way> Harness for OnAFile<W> {
         app: &'a Application,
     ) -> Option<BoxFuture<'a, ()>> {
         Some(Box::pin(async {
-            let ended = store.end_inline::<Pages>(app).await;
+            let ended = store.end_inline::<Pages<1>>(app).await;
             ended.expect("it can be written");
         }))
     }
@@ -258,6 +262,8 @@ mod on_a_connection_in_memory {
 
     impl Harness for MemoryHarness {
         type Store = SqliteStore;
+
+        const CONNECTIONS: bool = false;
 
         fn fresh() -> BoxFuture<'static, Self> {
             Box::pin(async {

@@ -32,6 +32,9 @@ pub async fn history_table<A: Aggregate>(mut history: History<A>) -> Result<Tabl
 /// The programs in `docs/` run with the other examples.
 #[cfg(doctest)]
 mod docs {
+    #[doc = include_str!("../../docs/a_store_of_your_own.md")]
+    mod a_store_of_your_own {}
+
     #[doc = include_str!("../../docs/changing_events.md")]
     mod changing_events {}
 

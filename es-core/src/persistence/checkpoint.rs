@@ -101,8 +101,9 @@ pub struct Standing {
     pub position: Position,
     /// The commit of the event at that position, where it is known.
     pub stands_at: Option<CommitId>,
-    /// Which revision of a projection made what there is; 0 where none did. It is written by the followers of the store's own, and by nothing in
-    /// these traits.
+    /// Which revision of a projection made what there is; 0 where none did. It is written by the followers of the store's own, as they
+    /// [make ready](crate::Follower::prepare) what they write to, and by what begins to run [inside of commits](crate::system::Inlined); by nothing in
+    /// these traits but [`place`](CheckpointStore::place), at the start.
     pub revision: u32,
     /// The newest lease.
     pub epoch: Epoch,
@@ -194,6 +195,12 @@ pub struct Placed {
 
 /// Reads checkpoints, which are written by [commits](super::Commit), and keeps what else belongs to a follower: its lease, and what is parked.
 ///
+/// The checks are written once, for all stores: [`Advance::refusal`], [`LeaseRequest::granted`], [`Placement::refusal`]. A store asks them under the lock
+/// or in the transaction that it then writes in.
+///
+/// What is kept about parked events stays as it was first said: [`Parked::since`] when an event fails again, and the failure in the record
+/// ([`Dropped::failure`]) when it is given up on, also where its follower is forgotten.
+///
 /// A store that keeps checkpoints alone leaves out what has a default. No follower of a system can keep its checkpoint in it then, and the laws
 /// of followers are not run.
 pub trait CheckpointStore: Send + Sync + 'static {
@@ -236,6 +243,8 @@ pub trait CheckpointStore: Send + Sync + 'static {
     /// of it any more but its epoch, by which whoever had an earlier lease is refused still, and the records of what was decided: so it is named by
     /// [`followers`](Self::followers) no more.
     ///
+    /// What runs inside of commits is put nowhere ([`LeaseError::Inline`]).
+    ///
     /// # Errors
     /// [`LeaseError`]; nothing was changed.
     fn place(&self, placement: Placement) -> BoxFuture<'_, Result<(), LeaseError>> {
@@ -256,6 +265,11 @@ pub trait CheckpointStore: Send + Sync + 'static {
     }
 
     /// Takes a lease by raising its epoch, where it is free; renews it without raising it; or gives it back. All by the clock of the store.
+    ///
+    /// It is refused in this order: under an older epoch as [`Fenced`](LeaseError::Fenced), also where it is to be given back; under the name of a
+    /// projection that runs [inside of commits](crate::system::Inlined) as [`Inline`](LeaseError::Inline), under whatever epoch; where somebody else has
+    /// it as [`Held`](LeaseError::Held). Beginning to run inside of commits raises the epoch, so who had a lease before is told `Fenced`, and anybody
+    /// else `Inline`.
     ///
     /// # Errors
     /// [`LeaseError`]; nothing was changed.

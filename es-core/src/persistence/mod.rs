@@ -12,12 +12,17 @@
 //!    for that, and sends the same commit again.
 //! 3. Checkpoints. [`Advance::refusal`] says whether one moves.
 //! 4. Leases, by [`LeaseRequest::granted`], [`LeaseRequest::since`], [`LeaseRequest::stop`] and [`Standing::at`], what is parked, and where persons put
-//!    followers, by [`Placement::refusal`]. From here on followers of a
-//!    [`System`](crate::System) can keep their checkpoints there: process managers all of them, and projections by a [`Follower`](crate::Follower) of
-//!    the store's own, which writes what it makes in one transaction with the checkpoint.
+//!    followers, by [`Placement::refusal`]. From here on process managers of a [`System`](crate::System) can keep their checkpoints there.
+//! 5. Projections, by a [`Follower`](crate::Follower) of the store's own, which writes what it makes in one transaction with the checkpoint: `handle`
+//!    first, then `prepare` and `swap`, whose steps are numbered there. It is what the store's `project` returns.
+//! 6. Projections inside of commits, by [`Inlined`](crate::system::Inlined), whose steps are numbered there, too: the store's `inline` and
+//!    `end_inline`.
 //!
 //! The futures are run wherever the caller is. A store that blocks the thread, as SQLite's does for microseconds, says so, and one that may wait for
-//! long has threads of its own.
+//! long has threads of its own. One whose futures never have to wait yields after a commit (returns `Pending` once, and wakes itself): on tokio, the
+//! tasks beside it stand still otherwise.
+//!
+//! `docs/a_store_of_your_own.md` in the repository goes through it with a program.
 
 /// What the methods of stores, clocks and key providers return.
 pub use futures_core::future::BoxFuture;

@@ -106,7 +106,7 @@ pub trait EventStore: Send + Sync + 'static {
     /// reads, and then waits, misses nothing.
     ///
     /// A hint, which only shortens the wait of those who look again from time to time: it may end without a reason, and need not end for what
-    /// was committed through another handle.
+    /// was committed through another handle. It must not end at once every time: who waits would never let go of its thread.
     fn changed(&self) -> BoxFuture<'static, ()>;
 
     /// Says which application the log belongs to: the one that asked first, which is `name` where nobody did before.

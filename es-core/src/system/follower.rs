@@ -36,6 +36,12 @@ pub trait Follower: Send + 'static {
     /// Handles events in order, and stores what it makes of them together with [the checkpoint that covers them](Batch::advance). It may
     /// handle the first of them alone, and says how many it did: one at least.
     ///
+    /// 1. It is refused under an older epoch ([`Output::fenced`], as by [`Advance::refusal`]), so also where another revision took its place: a
+    ///    [swap](Self::swap) raises the epoch.
+    /// 2. The events are handled in order. At the first that fails, or panics, it ends with [`HandleError::Event`] and the event's place in the batch.
+    /// 3. What was made, and the checkpoint by [`Batch::advance`], with what becomes parked, are stored in one transaction; in a
+    ///    [dry run](Batch::dry) nothing is.
+    ///
     /// # Errors
     /// [`HandleError`]; nothing of the batch is stored, nor its checkpoint.
     fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>>;
@@ -55,8 +61,14 @@ pub trait Follower: Send + 'static {
         Settings::default()
     }
 
-    /// Makes ready what it writes to, before the first batch of a lease. What is to be made [anew](Output::anew) is empty then, its checkpoint at
-    /// the start, and nothing set aside in it.
+    /// Makes ready what it writes to, before the first batch of a lease, in one transaction:
+    ///
+    /// 1. It is refused under an older epoch ([`Output::fenced`]), and where the name that readers ask runs inside of commits
+    ///    ([`LeaseError::Inline`](crate::persistence::LeaseError::Inline) in [`HandleError::Prepare`]).
+    /// 2. Where it is to be made [anew](Output::anew), all that is kept under [`Output::follower`] is thrown away but its epoch and lease: tables,
+    ///    checkpoint (it is at the start, without a commit), what is parked, and the records of what was dropped.
+    /// 3. Tables that are not there are made, under the names that [`Output::table`] gives them.
+    /// 4. [`Standing::revision`] of [`Output::follower`] becomes [`Output::revision`], and stays so when all is closed.
     ///
     /// # Errors
     /// [`HandleError`]; nothing was changed.
@@ -65,10 +77,19 @@ pub trait Follower: Send + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// Puts what was built under another name in the place of what readers see, with its checkpoint and what it parked, in one transaction, unless
-    /// it is [refused](Output::refusal), or an event up to where readers are failed in it that is, in what they see, not set aside, nor an earlier
-    /// one of its stream, or was given up on ([`AppendError::Parking`]; not where it is [anew](Output::anew)): that may have changed until then.
-    /// Under the name that it was built under, the epoch goes on being raised, so that who built there before is refused.
+    /// Puts what was built under another name ([`Output::follower`]) in the place of what readers see ([`Output::live`]), in one transaction:
+    ///
+    /// 1. It is refused by [`Output::refusal`]: an older epoch, an older revision, or a checkpoint that is not as far.
+    /// 2. Unless it is [anew](Output::anew), it is refused by [`AppendError::Parking`], with the name that it was built under and the event's position,
+    ///    where an event up to the checkpoint of what readers see failed in what was built, and in what they see was handled or given up on: neither it
+    ///    nor an earlier one of its stream is parked there, or it was dropped there. That may have changed until now.
+    /// 3. The tables that readers see are dropped, and those that were built take their names.
+    /// 4. Position, [`stands_at`](Standing::stands_at), [`revision`](Standing::revision), and what is parked become those of what was built.
+    /// 5. Dropped and placed: the records of what readers saw stay, and those of what was built come to them; of an event that has one in both, the one
+    ///    of what readers saw.
+    /// 6. The epoch of what readers saw is raised and nobody has its lease, so that who still writes there is refused. Nobody says any more why it
+    ///    [stopped](Standing::stopped).
+    /// 7. Under the name that it was built under nothing is left but an epoch, which is raised as well, so that who built there before is refused.
     ///
     /// # Errors
     /// [`HandleError`]; nothing was changed.

@@ -11,6 +11,30 @@ use crate::persistence::{
 
 /// A projection that a store runs inside of the commits of an application: under which name its checkpoint is kept, and how the application's
 /// payloads are opened. For stores.
+///
+/// A store's `inline::<P>(&app, projection)` does this, all but the first in one transaction, under the lock that its commits take:
+///
+/// 1. It makes this by [`Inlined::new`].
+/// 2. It asks [`may_begin`](Self::may_begin), by what it keeps of the [name](Self::follower) and has parked under it.
+/// 3. Where what there is was made by another [revision](Self::revision), it is thrown away, made anew and empty, and the checkpoint is at the start;
+///    where it is of this revision, also where a follower made it, it goes on from its checkpoint. [`Standing::revision`] is this revision from now on.
+/// 4. It notes under the name that it runs inside of commits. That note outlasts the process, until `end_inline`: while it is there,
+///    [`lease`](crate::persistence::CheckpointStore::lease) and [`place`](crate::persistence::CheckpointStore::place) are refused in every process
+///    ([`LeaseError::Inline`](crate::persistence::LeaseError::Inline)), and [`followers`](crate::persistence::CheckpointStore::followers) leaves the
+///    name out. Where it was not there before, the epoch is raised, and holder and end of an earlier lease are cleared: who had one is told
+///    [`Fenced`](crate::persistence::LeaseError::Fenced), which comes before `Inline`.
+/// 5. It handles all that the log holds beyond the checkpoint and that passes the [filter](Self::filter), not the newest commit alone, and moves the
+///    checkpoint to the head of the log.
+///
+/// From then on each commit of that process does this, before anybody sees it:
+///
+/// 1. It asks [`check_revision`](Self::check_revision): another program may have begun with a newer one.
+/// 2. It handles, as in 5, what is beyond the checkpoint: its own events, and before them what processes wrote that do not run the projection.
+/// 3. Where the projection fails, or panics (the store catches that, and makes it a [`HandlerPanicked`](super::HandlerPanicked)), the commit is refused
+///    by [`refused_at`](Self::refused_at), and nothing of it is stored; other commits of the same group are.
+///
+/// A commit that was stored before and is sent again is not handled again. `end_inline` removes the note; what was made, checkpoint and epoch stay, and
+/// a follower may go on with them.
 #[derive(Clone)]
 pub struct Inlined {
     follower: FollowerId,

@@ -16,8 +16,25 @@ impl Broken {
         let store = self.store.clone();
         match self.fault {
             TellsOfNoChange => Box::pin(future::pending()),
+            // Not for ever, since whoever waits would never let go of its thread.
+            TellsOfAChangeEveryTime
+                if self.world.waiting.fetch_add(1, Ordering::SeqCst) < 2_000 =>
+            {
+                Box::pin(future::ready(()))
+            }
             WakesOneOfThree if !self.is_the_third() => Box::pin(future::pending()),
             ListensOnlyWhenPolled => Box::pin(async move { store.changed().await }),
+            TellsOfNoDecision => {
+                let world = Arc::clone(&self.world);
+                let mut changed = store.changed();
+                Box::pin(async move {
+                    changed.await;
+                    while world.quiet.swap(false, Ordering::SeqCst) {
+                        changed = store.changed();
+                        changed.await;
+                    }
+                })
+            }
             TellsOfEventsAlone => {
                 let head = pollster::block_on(store.head()).expect("memory can be read");
                 let mut changed = store.changed();

@@ -1,7 +1,7 @@
 //! Faults of writing.
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use es_core::persistence::{
     Append, AppendError, CheckpointStore, Commit, CommitId, Committed, EventStore, Record,
@@ -20,7 +20,11 @@ impl Broken {
         if let Some(advance) = &mut commit.checkpoint {
             advance.follower = self.kept_for(&advance.follower);
         }
+        let appends = commit.appends.clone();
         let mut answer = self.committed_wrongly(commit).await;
+        if let Ok(stored) = &answer {
+            self.note_inside(&appends, stored);
+        }
         if let (Err(AppendError::Checkpoint { follower, .. }), Some(asked)) = (&mut answer, asked) {
             *follower = asked;
         }
@@ -93,6 +97,15 @@ impl Broken {
                     advance.stands_at = None;
                 }
             }
+            KnowsNoTimeBefore1970 => commit.time = commit.time.max(SystemTime::UNIX_EPOCH),
+            StandsStillWithTheCheckpoint => {
+                if let Some(advance) = &mut commit.checkpoint
+                    && advance.from == advance.to
+                {
+                    let standing = self.store.standing(&advance.follower).await;
+                    advance.stands_at = standing.expect("memory can be read").stands_at;
+                }
+            }
             ParksNothing => {
                 if let Some(advance) = &mut commit.checkpoint {
                     advance.parking.clear();
@@ -159,6 +172,12 @@ impl Broken {
                     committed.position = committed
                         .position
                         .map(|position| Position::from(position.get() + refused));
+                }
+                if self.fault == TakesTheTimeOfTheLogForThatOfNothing
+                    && committed.position.is_none()
+                {
+                    let times = locked(&self.world.times);
+                    committed.time = times.iter().max().copied().unwrap_or(time);
                 }
                 if self.fault == KeepsTheClockOfTheWriter {
                     committed.time = time;

@@ -110,9 +110,19 @@ impl Harness for Broken {
         app: &'a Application,
         journal: Journal,
     ) -> Option<BoxFuture<'a, Result<(), InlineError>>> {
-        let pages = Pages::new(self.fault, journal);
         Some(Box::pin(async move {
-            match self.store.inline(app, pages).await {
+            let (fault, store, world) = (self.fault, &self.store, &self.world);
+            let inlined = match journal.revision {
+                2 => {
+                    let pages = Pages::<2>::inside(fault, journal, store, world).await;
+                    store.inline(app, pages).await
+                }
+                _ => {
+                    let pages = Pages::<1>::inside(fault, journal, store, world).await;
+                    store.inline(app, pages).await
+                }
+            };
+            match inlined {
                 Err(InlineError::Parked { .. })
                     if self.fault == Fault::RunsInsideBesideWhatIsSetAside =>
                 {
@@ -128,7 +138,7 @@ impl Harness for Broken {
         _: &'a BrokenStore,
         app: &'a Application,
     ) -> Option<BoxFuture<'a, ()>> {
-        Some(Box::pin(self.store.end_inline::<Pages>(app)))
+        Some(Box::pin(self.store.end_inline::<Pages<1>>(app)))
     }
 
     fn noted<'a>(&'a self, _: &'a BrokenStore, tag: Option<&'a str>) -> BoxFuture<'a, Vec<Noted>> {

@@ -23,6 +23,7 @@ impl Broken {
             MixesCategories => asked.category = "Any".into(),
             ForgetsTheOrder => slice.descending = false,
             IgnoresTheLimit => slice.limit = usize::MAX,
+            ReadsAThousandAtMost => slice.limit = slice.limit.min(1_000),
             StopsOneBefore if slice.up_to != Version::MAX => {
                 slice.up_to = Version::from(slice.up_to.get().saturating_sub(1));
             }

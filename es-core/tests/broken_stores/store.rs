@@ -2,10 +2,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use es_core::persistence::{
-    AppendError, CheckpointStore, Commit, CommitId, Committed, Dropped, EventStore, Filter,
+    AppendError, CheckpointStore, Commit, CommitId, Committed, Dropped, Epoch, EventStore, Filter,
     FollowerId, KeepError, Lease, LeaseError, LeaseRequest, LogPage, Parked, ParkedError, Placed,
     Placement, ReadError, Record, Slice, Snapshot, Span, Standing, Verdict, Visit,
 };
@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) astray: Mutex<HashMap<FollowerId, Position>>,
     /// How many commits still have to fail for the sake of another.
     pub(crate) taken_along: AtomicU64,
+    /// The next change is told to nobody.
+    pub(crate) quiet: AtomicBool,
     pub(crate) refused: Mutex<Vec<CommitId>>,
     pub(crate) waiting: AtomicU64,
     /// Connections are cut, which the next commit finds out.
@@ -49,9 +51,24 @@ pub(crate) struct World {
     pub(crate) read_to: AtomicU64,
     /// What followers noted and should not have.
     pub(crate) extras: Mutex<Vec<Noted>>,
+    /// What was noted before something was begun anew.
+    pub(crate) left: Mutex<Vec<Noted>>,
     /// Events that were left out once.
     pub(crate) shown: Mutex<HashSet<Position>>,
+    /// The revision of what runs inside of commits; 0 where nothing does.
+    pub(crate) inside: AtomicU64,
     pub(crate) remembered: Mutex<HashMap<FollowerId, Position>>,
+    /// What something built has lost, or should have, since it took its place or was begun anew.
+    pub(crate) after: Mutex<After>,
+}
+
+/// What is told of followers besides what is kept of them, or in its place.
+#[derive(Default)]
+pub(crate) struct After {
+    /// Taken from their standing, parked events and so on.
+    pub(crate) lost: HashSet<FollowerId>,
+    pub(crate) parked: HashMap<FollowerId, Vec<Parked>>,
+    pub(crate) dropped: HashMap<FollowerId, Vec<Dropped>>,
 }
 
 pub(crate) struct Broken {
@@ -225,8 +242,13 @@ impl Intercept for Broken {
             if self.fault == NamesWhoHadALease && standing.holder.is_none() {
                 standing.holder = Some("whoever had it".to_owned());
             }
-            if self.fault == ForgetsWhyOneStopped {
-                standing.stopped = None;
+            let has_lost = locked(&self.world.after).lost.contains(follower);
+            match self.fault {
+                ForgetsWhyOneStopped => standing.stopped = None,
+                SwapsWithoutTheCommit if has_lost => standing.stands_at = None,
+                SwapsAndLowersTheEpoch if has_lost => standing.epoch = Epoch::NONE,
+                ForgetsTheRevisionOnReopen if self.reopened() => standing.revision = 0,
+                _ => {}
             }
             Ok(Standing {
                 position,
@@ -258,7 +280,10 @@ impl Intercept for Broken {
                 ForgetsWhoPlaced => placement.by.clear(),
                 _ => {}
             }
-            self.store.place(placement).await
+            match self.store.place(placement).await {
+                Err(LeaseError::Inline { .. }) if self.fault == PlacesWhatRunsInside => Ok(()),
+                placed => placed,
+            }
         })
     }
 
@@ -266,7 +291,13 @@ impl Intercept for Broken {
         &'a self,
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Vec<Placed>, ReadError>> {
-        Box::pin(async move { self.store.placed(&self.kept_for(follower)).await })
+        Box::pin(async move {
+            let has_lost = locked(&self.world.after).lost.contains(follower);
+            if self.fault == SwapsWithoutWhoPlaced && has_lost {
+                return Ok(Vec::new());
+            }
+            self.store.placed(&self.kept_for(follower)).await
+        })
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Lease, LeaseError>> {
@@ -277,7 +308,20 @@ impl Intercept for Broken {
         &'a self,
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Vec<Parked>, ReadError>> {
-        Box::pin(async move { self.store.parked(&self.kept_for(follower)).await })
+        Box::pin(async move {
+            let mut parked = self.store.parked(&self.kept_for(follower)).await?;
+            let after = locked(&self.world.after);
+            if self.fault == SwapsWithoutWhatIsParked && after.lost.contains(follower) {
+                parked.clear();
+            }
+            if self.fault == ParksAnewWhatFailsAgain {
+                for parked in &mut parked {
+                    parked.since += Duration::from_secs(parked.attempts.into());
+                }
+            }
+            parked.extend(after.parked.get(follower).into_iter().flatten().cloned());
+            Ok(parked)
+        })
     }
 
     fn decide<'a>(
@@ -288,6 +332,8 @@ impl Intercept for Broken {
     ) -> BoxFuture<'a, Result<(), ParkedError>> {
         Box::pin(async move {
             let follower = self.kept_for(follower);
+            let is_quiet = self.fault == TellsOfNoDecision;
+            self.world.quiet.store(is_quiet, Ordering::SeqCst);
             self.store.decide(&follower, stream, verdict).await
         })
     }
@@ -297,15 +343,24 @@ impl Intercept for Broken {
         follower: &'a FollowerId,
     ) -> BoxFuture<'a, Result<Vec<Dropped>, ReadError>> {
         Box::pin(async move {
+            let mut dropped = self.store.dropped(&self.kept_for(follower)).await?;
+            let known = self.store.followers().await?;
+            let after = locked(&self.world.after);
             match self.fault {
-                ForgetsWhoDropped => Ok(Vec::new()),
-                TellsOfTheLastDroppedFirst => {
-                    let mut dropped = self.store.dropped(&self.kept_for(follower)).await?;
-                    dropped.reverse();
-                    Ok(dropped)
+                ForgetsWhoDropped => dropped.clear(),
+                ForgetsWhyTheForgottenFailed if !known.contains(follower) => {
+                    for dropped in &mut dropped {
+                        dropped.failure = None;
+                    }
                 }
-                _ => self.store.dropped(&self.kept_for(follower)).await,
+                TellsOfTheLastDroppedFirst => dropped.reverse(),
+                SwapsWithoutWhatWasDropped if after.lost.contains(follower) => {
+                    dropped.retain(|dropped| dropped.by != "ann");
+                }
+                _ => {}
             }
+            dropped.extend(after.dropped.get(follower).into_iter().flatten().cloned());
+            Ok(dropped)
         })
     }
 

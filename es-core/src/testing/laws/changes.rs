@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 
 use super::apps::within;
-use super::{Harness, advance, append, stream, write};
-use crate::persistence::{EventStore, FollowerId};
+use super::{Harness, advance, append, not_run, stream, write};
+use crate::domain::Position;
+use crate::persistence::{CheckpointStore, EventStore, FollowerId, ParkedError, Parking, Verdict};
 
 /// Polls a wait once, so that it has begun.
 async fn begun(wait: &mut BoxFuture<'static, ()>) -> bool {
@@ -19,9 +20,20 @@ async fn assert_ends(wait: BoxFuture<'static, ()>, case: &str) {
     assert!(ended.is_some(), "who waits is not woken: {case}");
 }
 
+/// Who waits must come to wait: a wait that is over at once every time holds its thread for ever.
+pub(super) async fn assert_lets_wait(store: &impl EventStore) {
+    for _ in 0..1_000 {
+        if !begun(&mut store.changed()).await {
+            return;
+        }
+    }
+    panic!("`changed` ends at once every time, though nothing changes");
+}
+
 /// Law 14.
 pub async fn a_commit_ends_the_wait_for_a_change(harness: impl Harness) {
     let store = harness.open().await;
+    assert_lets_wait(&store).await;
     let mut wait = store.changed();
     if !begun(&mut wait).await {
         write(&store, [append(&stream(1), 0, 1)]).await;
@@ -32,6 +44,31 @@ pub async fn a_commit_ends_the_wait_for_a_change(harness: impl Harness) {
         let moved = advance(&FollowerId::new("certificates", "school"), 0, 1, []);
         store.commit(moved).await.expect("the checkpoint is moved");
         assert_ends(wait, "a commit that moves a checkpoint alone").await;
+    }
+}
+
+/// Laws 14 and 29: who follows is woken to try again.
+pub async fn a_decision_ends_the_wait_for_a_change<H: Harness>(harness: H) {
+    let store = harness.open().await;
+    let follower = FollowerId::new("certificates", "school");
+    let mut parked = advance(&follower, 0, 1, []);
+    if let Some(advance) = &mut parked.checkpoint {
+        advance.parking.push(Parking::Aside {
+            stream: stream(1),
+            position: Position::FIRST,
+            failure: "as a bug would".to_owned(),
+            attempts: 1,
+        });
+    }
+    let moved = store.commit(parked).await;
+    moved.expect("the checkpoint is moved");
+    let mut wait = store.changed();
+    let is_over = begun(&mut wait).await;
+    match store.decide(&follower, &stream(1), Verdict::Retry).await {
+        Ok(()) if is_over => {}
+        Ok(()) => assert_ends(wait, "somebody decided about a parked event").await,
+        Err(ParkedError::Unsupported) => not_run::<H>("law 29", "at all", "keeps nothing parked"),
+        Err(error) => panic!("it is parked, so not {error:?}"),
     }
 }
 

@@ -10,6 +10,7 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::changes::assert_lets_wait;
 use super::{Harness, Journal, append, not_run, stream};
 use crate::application::Application;
 use crate::persistence::{CheckpointStore, EventStore, FollowerId};
@@ -31,6 +32,7 @@ pub async fn every_event_has_its_effect_once_whoever_runs_the_follower<H: Harnes
         not_run::<H>("law 28", "at all", "has no projections");
         return;
     }
+    assert_lets_wait(&store).await;
     drop((store, harness));
     let asked = env::var("ES_CHAOS")
         .ok()

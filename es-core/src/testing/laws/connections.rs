@@ -2,7 +2,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use super::{Harness, advance, append, not_run, stream};
+use super::{Harness, advance, append, not_cut, stream};
 use crate::domain::Position;
 use crate::persistence::{
     AppendError, CheckpointStore, Committed, EventStore, Filter, FollowerId, ReadError, Slice, Span,
@@ -17,7 +17,7 @@ pub async fn a_handle_recovers_when_its_connections_are_cut<H: Harness>(harness:
     let mut last = None;
     for version in 0..CUTS {
         let Some(cut) = harness.disconnect(&store) else {
-            return not_run::<H>("law 9", "with cut connections", "cannot cut connections");
+            return not_cut::<H>("law 9");
         };
         cut.await;
         let log = async || store.read_log(Span::all(), &everything).await;

@@ -3,14 +3,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::{Harness, Journal, Noted, advance, append, not_run, stream, write};
+use super::{Harness, Journal, Noted, advance, append, not_run, reopened, stream, write};
 use crate::application::{Application, Error};
 use crate::domain::Position;
 use crate::persistence::{
-    AppendError, BoxError, CheckpointStore, EventStore, Filter, FollowerId, LeaseError,
-    LeaseRequest, Parking, Span, Verdict,
+    AppendError, BoxError, CheckpointStore, Dropped, Epoch, EventStore, Filter, FollowerId,
+    LeaseError, LeaseRequest, Parked, Parking, Placed, Placement, Span, Standing, Verdict,
 };
-use crate::system::{FollowError, Follower, HandleError, OnFailure, Output, State, System};
+use crate::system::{Batch, FollowError, Follower, HandleError, OnFailure, Output, State, System};
 
 /// The follower of a law.
 const NAME: &str = "journal";
@@ -195,15 +195,9 @@ pub async fn what_takes_the_place_lacks_nothing_that_was_handled_or_given_up_on<
     settled(&live).await.expect("what fails is set aside");
     let output = Output::alongside(id(), 1, "old");
     built.prepare(&output).await.expect("nobody is in its way");
-    let aside = |number: u64| Parking::Aside {
-        stream: stream(number.into()),
-        position: Position::from(number),
-        failure: "as a bug would".to_owned(),
-        attempts: 1,
-    };
     let mut both = advance(&output.follower, 0, 2, []);
     if let Some(checkpoint) = &mut both.checkpoint {
-        checkpoint.parking = vec![aside(1), aside(2)];
+        checkpoint.parking = vec![aside(1, "as a bug would"), aside(2, "as a bug would")];
     }
     store.commit(both).await.expect("both fail there, too");
     let handle = live.follower(NAME);
@@ -218,15 +212,266 @@ pub async fn what_takes_the_place_lacks_nothing_that_was_handled_or_given_up_on<
     retried.expect("it is parked");
     settled(&live).await.expect("it is mended");
     assert_is_parked(built.swap(&output).await, 1);
-    let given_up = Verdict::Drop {
-        position: Position::from(1),
-        by: "ann".to_owned(),
-        reason: "it is nonsense".to_owned(),
-    };
-    let decided = store.decide(&output.follower, &first, given_up).await;
-    decided.expect("it is parked");
+    give_up_on(&store, &output.follower, 1, "ann").await;
     assert_is_parked(built.swap(&output).await, 2);
     assert_eq!(seen(&harness.noted(&store, None).await), [(2, 1)]);
+}
+
+/// Sets an event aside that has a stream of its own.
+fn aside(number: u64, failure: &str) -> Parking {
+    Parking::Aside {
+        stream: stream(number.into()),
+        position: Position::from(number),
+        failure: failure.to_owned(),
+        attempts: 1,
+    }
+}
+
+/// Gives up on such an event.
+async fn give_up_on(store: &impl CheckpointStore, follower: &FollowerId, number: u64, by: &str) {
+    let verdict = Verdict::Drop {
+        position: Position::from(number),
+        by: by.to_owned(),
+        reason: "it is nonsense".to_owned(),
+    };
+    let decided = store
+        .decide(follower, &stream(number.into()), verdict)
+        .await;
+    decided.expect("it is parked");
+}
+
+async fn leased(store: &impl CheckpointStore, follower: &FollowerId, holder: &str) -> Epoch {
+    let request = LeaseRequest {
+        follower: follower.clone(),
+        holder: holder.to_owned(),
+        length: Duration::from_secs(3_600),
+        epoch: None,
+        stopped: None,
+    };
+    store.lease(request).await.expect("nobody has it").epoch
+}
+
+type Kept = (Standing, Vec<Parked>, Vec<Dropped>, Vec<Placed>);
+
+/// All that is kept of a follower besides what it made.
+async fn all_of(store: &impl CheckpointStore, follower: &FollowerId) -> Kept {
+    (
+        store.standing(follower).await.expect("it can be read"),
+        store.parked(follower).await.expect("it can be read"),
+        store.dropped(follower).await.expect("it can be read"),
+        store.placed(follower).await.expect("it can be read"),
+    )
+}
+
+/// Law 30: all that belongs to what was built comes along, and what persons decided about what readers saw stays.
+pub async fn what_takes_the_place_brings_all_that_it_has_and_decisions_stay<H: Harness>(
+    mut harness: H,
+) {
+    let Some((store, _, mut follower)) = begun("law 30", &harness, sound(1)).await else {
+        return;
+    };
+    let mut last = None;
+    for number in 1..=4 {
+        let written = write(&store, [append(&stream(number), 0, 1)]).await;
+        last = Some(written.commit);
+    }
+    let moved = async |output: &Output, from, to, parking| {
+        let mut moved = advance(&output.follower, from, to, []);
+        if let Some(checkpoint) = &mut moved.checkpoint {
+            checkpoint.epoch = output.epoch;
+            checkpoint.stands_at = last.filter(|_| to == 4);
+            checkpoint.parking = parking;
+        }
+        store.commit(moved).await.expect("it has the lease");
+    };
+    // What readers see: a person put it somewhere, and gave up on the second event.
+    let placement = Placement {
+        follower: id(),
+        epoch: leased(&store, &id(), "ann").await,
+        to: Position::FIRST,
+        stands_at: None,
+        by: "ann".to_owned(),
+        reason: "the log was restored".to_owned(),
+    };
+    store.place(placement).await.expect("it has the lease");
+    let mut live = Output::live(id(), 1);
+    live.epoch = Some(leased(&store, &id(), "live").await);
+    follower.prepare(&live).await.expect("it has the lease");
+    let old_failure = || vec![aside(1, "as of old"), aside(2, "as of old")];
+    moved(&live, 1, 4, old_failure()).await;
+    give_up_on(&store, &id(), 2, "ann").await;
+    // What is built fails at the same two, and gave up on the second again, and on the third.
+    let mut built = Output::alongside(id(), 1, "again");
+    built.epoch = Some(leased(&store, &built.follower, "built").await);
+    built.anew = true;
+    follower.prepare(&built).await.expect("it has the lease");
+    built.anew = false;
+    let failures = (1..=3).map(|number| aside(number, "as of now")).collect();
+    moved(&built, 0, 3, failures).await;
+    give_up_on(&store, &built.follower, 2, "whoever built").await;
+    give_up_on(&store, &built.follower, 3, "whoever built").await;
+
+    let before = all_of(&store, &id()).await;
+    let built_before = all_of(&store, &built.follower).await;
+    match follower.swap(&built).await {
+        Err(HandleError::Store(AppendError::Checkpoint { from, actual, .. })) => {
+            assert_eq!((from.get(), actual.get()), (3, 4), "where the two are");
+        }
+        other => panic!(
+            "what is not as far takes no place: `Output::refusal` was to be expected, not {other:?}"
+        ),
+    }
+    let of_another = Output {
+        epoch: Some(Epoch::NONE),
+        anew: true,
+        ..built.clone()
+    };
+    for (done, refused) in [
+        ("put in the place", follower.swap(&of_another).await),
+        ("made anew", follower.prepare(&of_another).await),
+    ] {
+        match refused {
+            Err(HandleError::Store(AppendError::Fenced { actual, .. })) => {
+                assert_eq!(Some(actual), built.epoch, "the newest epoch");
+            }
+            other => panic!(
+                "under an older epoch it cannot be {done}: `AppendError::Fenced` was to be expected, not {other:?}"
+            ),
+        }
+    }
+    assert_eq!(
+        all_of(&store, &id()).await,
+        before,
+        "what is refused changes nothing of what readers see"
+    );
+    assert_eq!(
+        all_of(&store, &built.follower).await,
+        built_before,
+        "nor of what is built"
+    );
+
+    moved(&built, 3, 4, Vec::new()).await;
+    follower.swap(&built).await.expect("it is as far");
+    drop(follower);
+    let store = reopened("law 30", &mut harness, store).await;
+    let standing = store.standing(&id()).await.expect("it can be read");
+    assert_eq!(
+        (standing.position.get(), standing.stands_at),
+        (4, last),
+        "position and commit, of what was built"
+    );
+    assert_eq!(standing.revision, 1, "the revision of what was built");
+    assert_eq!(
+        Some(standing.epoch),
+        live.epoch.map(Epoch::next),
+        "the epoch of what readers saw is raised, so that who wrote there is refused"
+    );
+    assert_eq!(standing.holder, None, "nobody has its lease");
+    let parked = store.parked(&id()).await.expect("it can be read");
+    let parked: Vec<_> = parked
+        .iter()
+        .map(|parked| (parked.position.get(), parked.failure.as_deref()))
+        .collect();
+    assert_eq!(
+        parked,
+        [(1, Some("as of now"))],
+        "what was built had set it aside"
+    );
+    let dropped = store.dropped(&id()).await.expect("it can be read");
+    let dropped: Vec<_> = dropped
+        .iter()
+        .map(|dropped| (dropped.position.get(), &*dropped.by))
+        .collect();
+    assert_eq!(
+        dropped,
+        [(2, "ann"), (3, "whoever built")],
+        "a record of what was given up on in either, once, and a person's before that of what was built"
+    );
+    let placed = store.placed(&id()).await.expect("it can be read");
+    let placed: Vec<_> = placed.iter().map(|placed| &*placed.by).collect();
+    assert_eq!(placed, ["ann"], "who put it where it was is on record");
+
+    let left = store.standing(&built.follower).await;
+    let left = left.expect("it can be read");
+    assert!(
+        Some(left.epoch) > built.epoch,
+        "its epoch is raised: {left:?}"
+    );
+    let nothing = Standing {
+        epoch: left.epoch,
+        ..Standing::default()
+    };
+    assert_eq!(left, nothing, "what is left under the name it was built by");
+    let parked = store.parked(&built.follower).await;
+    assert_eq!(parked.expect("it can be read"), [], "parked there");
+    let dropped = store.dropped(&built.follower).await;
+    assert_eq!(dropped.expect("it can be read"), [], "dropped there");
+    let known = store.followers().await.expect("it can be read");
+    assert_eq!(known, [id()], "nothing is left of any other");
+}
+
+/// Law 30: of what was built under that name before nothing is left.
+pub async fn what_is_made_anew_begins_with_nothing<H: Harness>(harness: H) {
+    let Some((store, _, mut follower)) = begun("law 30", &harness, sound(1)).await else {
+        return;
+    };
+    let committed = write(&store, [append(&stream(1), 0, 1), append(&stream(2), 0, 1)]).await;
+    let mut output = Output::alongside(id(), 1, "again");
+    output.epoch = Some(leased(&store, &output.follower, "one").await);
+    follower.prepare(&output).await.expect("it has the lease");
+    let log = store.read_log(Span::all(), &Filter::everything()).await;
+    let batch = Batch {
+        output: output.clone(),
+        from: Position::START,
+        records: log.expect("it can be read").records,
+        to: Position::from(2),
+        stands_at: Some(committed.commit),
+        parking: Vec::new(),
+        dry: None,
+    };
+    let handled = follower.handle(Arc::new(batch)).await;
+    assert_eq!(handled.expect("nothing goes wrong"), 2);
+    let mut both = advance(&output.follower, 2, 2, []);
+    if let Some(checkpoint) = &mut both.checkpoint {
+        checkpoint.stands_at = Some(committed.commit);
+        checkpoint.parking = vec![aside(1, "as of old"), aside(2, "as of old")];
+    }
+    store.commit(both).await.expect("it is parked");
+    give_up_on(&store, &output.follower, 2, "whoever built").await;
+    let built = harness.noted(&store, Some("again")).await;
+    assert_eq!(seen(&built), [(1, 1), (2, 1)]);
+
+    let goes_on = all_of(&store, &output.follower).await;
+    follower.prepare(&output).await.expect("it has the lease");
+    assert_eq!(
+        all_of(&store, &output.follower).await,
+        goes_on,
+        "what is not made anew goes on with what there is"
+    );
+    output.anew = true;
+    follower.prepare(&output).await.expect("it has the lease");
+    let standing = store.standing(&output.follower).await;
+    let standing = standing.expect("it can be read");
+    assert_eq!(
+        (standing.position, standing.stands_at),
+        (Position::START, None),
+        "its checkpoint begins at the start"
+    );
+    assert_eq!(
+        (standing.revision, Some(standing.epoch)),
+        (1, output.epoch),
+        "revision and epoch stay"
+    );
+    let parked = store.parked(&output.follower).await;
+    assert_eq!(parked.expect("it can be read"), [], "nothing is parked");
+    let dropped = store.dropped(&output.follower).await;
+    assert_eq!(
+        dropped.expect("it can be read"),
+        [],
+        "there is no record of what was given up on"
+    );
+    let noted = harness.noted(&store, Some("again")).await;
+    assert_eq!(noted, [], "its tables are empty");
 }
 
 fn assert_is_parked(swapped: Result<(), HandleError>, expected: u64) {

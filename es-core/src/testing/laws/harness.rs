@@ -4,24 +4,24 @@ use std::future::Future;
 use std::io::{self, Write};
 
 use bytes::Bytes;
-use futures_core::future::BoxFuture;
 
 use super::{Journal, Noted};
 use crate::application::Application;
-use crate::persistence::Store;
+use crate::persistence::{BoxFuture, Store};
 use crate::system::{Follower, InlineError};
 use crate::testing::block_on;
 
 /// Gives the laws logs to be tried on, and does to them what an operator or an accident would.
 ///
 /// What belongs to one log (a temporary folder, a schema on a server) lives as long as its harness, which a law drops last. The methods with a
-/// default are parts that a store may lack. A law says on standard error what it could not run without them, and a store that lacks one may
-/// not call itself durable; with [`WHOLE`](Self::WHOLE) it fails.
+/// default are parts that a store may lack. A law says on standard error what it could not run without them, which `cargo test` shows with
+/// `-- --nocapture`, and a store that lacks one may not call itself durable; with [`WHOLE`](Self::WHOLE) it fails. So set that once the store is to
+/// lack nothing.
 ///
 /// ```
+/// use es_core::persistence::BoxFuture;
 /// use es_core::testing::laws::Harness;
 /// use es_store_memory::MemoryStore;
-/// use futures_core::future::BoxFuture;
 ///
 /// struct MemoryHarness(MemoryStore);
 ///
@@ -47,6 +47,10 @@ pub trait Harness: Send + Sized + 'static {
     /// part is noticed.
     const WHOLE: bool = false;
 
+    /// Whether anything can come between a handle and its log. A store that has it in its own process, with no server, line or lock of another
+    /// process, says `false`: [`disconnect`](Self::disconnect) is not asked then, and nothing is lacking without it.
+    const CONNECTIONS: bool = true;
+
     /// An empty log that nobody else has.
     fn fresh() -> BoxFuture<'static, Self>;
 
@@ -63,7 +67,7 @@ pub trait Harness: Send + Sized + 'static {
     /// Cuts the connections of a handle, which has to recover by itself within two seconds. Until then it waits, or says that it is
     /// [unavailable](crate::persistence::AppendError::Unavailable), or that a commit [failed](crate::persistence::AppendError::Failed), which then
     /// must not be stored. What comes between an embedded store and its file is somebody else's lock, or that the file is not in its place. `None`
-    /// where nothing can.
+    /// where the harness does not; where nothing can, [`CONNECTIONS`](Self::CONNECTIONS) says so.
     fn disconnect<'a>(&'a self, store: &'a Self::Store) -> Option<BoxFuture<'a, ()>> {
         let _ = store;
         None
@@ -76,6 +80,9 @@ pub trait Harness: Send + Sized + 'static {
 
     /// A projection of this store that keeps what the journal notes, in a list or a table, and then fails as the journal says: see
     /// [`Journal::follower`]. `None` where the store has no projections.
+    ///
+    /// Several journals at once, each under a [name](Journal::follower) of its own, and several revisions of one, keep what they note, so each needs a
+    /// table of its own, or all of them one that is kept per [`Output::follower`](crate::system::Output::follower).
     fn follow(&self, store: &Self::Store, journal: Journal) -> Option<Box<dyn Follower>> {
         let _ = (store, journal);
         None
@@ -83,6 +90,9 @@ pub trait Harness: Send + Sized + 'static {
 
     /// Has a projection of this store, that keeps what the journal notes, run inside of every commit of a handle: what its `inline` answers. `None`
     /// where the store cannot.
+    ///
+    /// It runs in [`Journal::revision`], 1 or 2, which is [`Projection::REVISION`](crate::Projection::REVISION) of a type, so the harness has two types:
+    /// `Pages<1>` and `Pages<2>` of a `struct Pages<const REVISION: u32>(Journal)`.
     fn inline<'a>(
         &'a self,
         store: &'a Self::Store,
@@ -133,6 +143,14 @@ pub(super) async fn reopened<H: Harness>(law: &str, harness: &mut H, store: H::S
     }
     not_run::<H>(law, "after reopening", "cannot reopen");
     harness.open().await
+}
+
+/// Says that a law was not run with cut connections, unless there are none.
+pub(super) fn not_cut<H: Harness>(law: &str) {
+    if H::CONNECTIONS {
+        let lack = "cannot cut connections, nor says by `CONNECTIONS` that there are none";
+        not_run::<H>(law, "with cut connections", lack);
+    }
 }
 
 /// Says that a part of a law was not run, also where the output of tests that pass is hidden.

@@ -1,4 +1,4 @@
-//! Laws 26, 27, 29 and 33 for projections that run inside of commits.
+//! Laws 26, 27, 29, 30 and 33 for projections that run inside of commits.
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,12 +7,14 @@ use std::task::{Context, Waker};
 
 use super::followers::settled;
 use super::{
-    Harness, Journal, advance, append, commit, not_run, on_threads, positions, read_log, stream,
+    Harness, Journal, advance, append, commit, not_run, on_threads, read_log, reopened, stream,
     write,
 };
 use crate::application::Application;
+use crate::domain::{Position, StreamId};
 use crate::persistence::{
-    AppendError, CheckpointStore, EventStore, FollowerId, LeaseError, LeaseRequest,
+    Append, AppendError, CheckpointStore, Epoch, EventStore, FollowerId, LeaseError, LeaseRequest,
+    Placement,
 };
 use crate::system::{Follower, InlineError, OnFailure, State, StopReason, System};
 
@@ -25,7 +27,17 @@ fn id() -> FollowerId {
 
 /// A journal that nothing goes wrong in.
 fn sound() -> Journal {
-    Journal::new(NAME, 1, |_| Ok(()))
+    sound_in(1)
+}
+
+fn sound_in(revision: u32) -> Journal {
+    Journal::new(NAME, revision, |_| Ok(()))
+}
+
+/// Events that the journal has nothing to do with.
+fn of_others(id: u128, expected: u64, count: u64) -> Append {
+    let stream = StreamId::new("Cat", stream(id).id);
+    append(&stream, expected, count)
 }
 
 /// A store in whose commits the journal runs; `None` where the harness has none that can.
@@ -46,12 +58,27 @@ async fn begun<H: Harness>(
     Some((store, app))
 }
 
-/// The positions that were noted, which must be those of all events, and the checkpoint.
+/// The positions that were noted, which must be those of all events of its filter, each once, and the checkpoint.
 async fn assert_all_noted<H: Harness>(harness: &H, store: &H::Store) {
-    let all = positions(&read_log(store, 0, usize::MAX).await);
+    assert_all_noted_in(1, harness, store).await;
+}
+
+/// The same, of a revision.
+async fn assert_all_noted_in<H: Harness>(revision: u32, harness: &H, store: &H::Store) {
+    let all = read_log(store, 0, usize::MAX).await;
+    let handled = all.iter().filter(|record| record.stream.category == "Dog");
+    let handled: Vec<_> = handled
+        .map(|record| (record.position.get(), revision))
+        .collect();
     let noted = harness.noted(store, None).await;
-    let noted: Vec<_> = noted.iter().map(|noted| noted.position.get()).collect();
-    assert_eq!(noted, all, "noted, and what the log has");
+    let noted: Vec<_> = noted
+        .iter()
+        .map(|noted| (noted.position.get(), noted.revision))
+        .collect();
+    assert_eq!(
+        noted, handled,
+        "position and revision: what was noted, and what the log has of the journal's filter"
+    );
     let reached = store.checkpoint(&id()).await.expect("it can be read");
     assert_eq!(reached.get(), all.len() as u64, "where the checkpoint is");
 }
@@ -59,13 +86,20 @@ async fn assert_all_noted<H: Harness>(harness: &H, store: &H::Store) {
 /// Law 26.
 pub async fn a_projection_inside_of_commits_is_never_behind<H: Harness>(mut harness: H) {
     let other = harness.open().await;
-    write(&other, [append(&stream(1), 0, 3)]).await;
+    // Several commits, of which the newest is not all that there is.
+    write(&other, [append(&stream(1), 0, 2)]).await;
+    write(&other, [of_others(1, 0, 2)]).await;
+    write(&other, [append(&stream(1), 2, 1)]).await;
     let Some((store, app)) = begun("law 26", &harness, sound()).await else {
         return;
     };
     assert_all_noted(&harness, &store).await;
     for place in 0..3 {
-        write(&store, [append(&stream(2), place, 1)]).await;
+        write(
+            &store,
+            [of_others(2, place, 1), append(&stream(2), place, 1)],
+        )
+        .await;
         assert_all_noted(&harness, &store).await;
     }
     let of_a_follower = advance(&FollowerId::new("other", "laws"), 0, 5, []);
@@ -211,7 +245,9 @@ pub async fn nobody_follows_under_the_name_of_a_projection_inside_of_commits<H: 
     for store in [&store, &other] {
         match store.lease(request(None)).await {
             Err(LeaseError::Inline { follower }) => assert_eq!(follower, id()),
-            other => panic!("there was to be no lease, not {other:?}"),
+            other => panic!(
+                "who asks for the lease anew is told `LeaseError::Inline`, and not {other:?}"
+            ),
         }
     }
     let Some(follower) = harness.follow(&store, sound()) else {
@@ -252,11 +288,141 @@ pub async fn nobody_follows_under_the_name_of_a_projection_inside_of_commits<H: 
     if let Some(inline) = harness.inline(&store, &app, sound()) {
         inline.await.expect("nobody follows any more");
     }
-    // Who had the lease is fenced.
     let late = store.lease(request(Some(lease.epoch))).await;
-    assert!(matches!(late, Err(LeaseError::Fenced { .. })), "{late:?}");
+    assert!(
+        matches!(late, Err(LeaseError::Fenced { .. })),
+        "beginning to run inside of commits raises the epoch, so who renews an earlier lease is told `LeaseError::Fenced`, as before anybody is \
+         told `LeaseError::Inline`, and not {late:?}"
+    );
     write(&store, [append(&stream(1), 4, 1)]).await;
     assert_all_noted(&harness, &store).await;
+}
+
+/// Laws 26 and 30: a raised revision is made anew, and who writes with another revision is refused.
+pub async fn a_raised_revision_is_made_anew_inside_of_commits<H: Harness>(harness: H) {
+    let Some((store, app)) = begun("law 26", &harness, sound()).await else {
+        return;
+    };
+    // Another program, of the older revision, that goes on.
+    let other = harness.open().await;
+    if let Some(inline) = harness.inline(&other, &app, sound()) {
+        inline.await.expect("both make the same");
+    }
+    write(&store, [append(&stream(1), 0, 2)]).await;
+    write(&store, [append(&stream(2), 0, 1), of_others(1, 0, 1)]).await;
+    write(&other, [append(&stream(1), 2, 1)]).await;
+    assert_all_noted(&harness, &store).await;
+    if let Some(inline) = harness.inline(&store, &app, sound_in(2)) {
+        inline
+            .await
+            .expect("what an older revision made is dropped");
+    }
+    let standing = store.standing(&id()).await.expect("it can be read");
+    assert_eq!(
+        standing.revision, 2,
+        "the revision that the standing shows; a harness runs the journal in `Journal::revision`, by a type with that \
+         `Projection::REVISION`"
+    );
+    assert_all_noted_in(2, &harness, &store).await;
+    write(&store, [append(&stream(2), 1, 1)]).await;
+    assert_all_noted_in(2, &harness, &store).await;
+    let head = store.head().await.expect("it can be read");
+    match other.commit(commit([append(&stream(3), 0, 2)])).await {
+        // Its handles share what runs inside of their commits.
+        Ok(_) => {}
+        Err(AppendError::Projection { projection, .. }) => {
+            assert_eq!(projection, NAME);
+            assert_eq!(store.head().await.expect("it can be read"), head);
+        }
+        refused => panic!(
+            "what is made is of another revision than this handle's: `Inlined::check_revision` was to be expected, not {refused:?}"
+        ),
+    }
+    write(&store, [append(&stream(2), 2, 1)]).await;
+    assert_all_noted_in(2, &harness, &store).await;
+    match harness.inline(&other, &app, sound()) {
+        Some(inline) => match inline.await {
+            Err(InlineError::Outdated { live, known, .. }) => assert_eq!((live, known), (2, 1)),
+            begun => panic!(
+                "what there is was made by a newer revision: `Inlined::may_begin` was to be expected, not {begun:?}"
+            ),
+        },
+        None => unreachable!("it was begun before"),
+    }
+    assert_all_noted_in(2, &harness, &store).await;
+}
+
+/// Law 27: it is so until `end_inline`, whichever process asks, and whether one runs or not.
+pub async fn the_name_of_a_projection_inside_of_commits_is_kept_when_all_is_closed<H: Harness>(
+    mut harness: H,
+) {
+    let store = harness.open().await;
+    let app = Application::builder(harness.open().await)
+        .name("laws")
+        .build();
+    let request = |epoch, seconds| LeaseRequest {
+        follower: id(),
+        holder: "somebody".to_owned(),
+        length: std::time::Duration::from_secs(seconds),
+        epoch,
+        stopped: None,
+    };
+    let Some(inline) = harness.inline(&store, &app, sound()) else {
+        not_run::<H>("law 27", "inside of commits", "has no `inline`");
+        return;
+    };
+    inline.await.expect("nobody follows under its name");
+    write(&store, [append(&stream(1), 0, 2)]).await;
+    assert_nobodys(&store, request).await;
+    drop((store, app));
+    let last = harness.open().await;
+    let store = reopened("law 27", &mut harness, last).await;
+    assert_nobodys(&store, request).await;
+    let app = Application::builder(harness.open().await)
+        .name("laws")
+        .build();
+    if let Some(inline) = harness.inline(&store, &app, sound()) {
+        inline.await.expect("it goes on");
+    }
+    write(&store, [append(&stream(1), 2, 1)]).await;
+    assert_all_noted(&harness, &store).await;
+}
+
+/// Nobody gets a lease of that name, or puts it anywhere, though its newest epoch is no secret.
+async fn assert_nobodys(
+    store: &impl CheckpointStore,
+    request: impl Fn(Option<Epoch>, u64) -> LeaseRequest,
+) {
+    let before = store.standing(&id()).await.expect("it can be read");
+    assert_eq!((before.revision, &before.holder), (1, &None));
+    assert!(
+        before.epoch > Epoch::NONE,
+        "beginning to run inside of commits raises the epoch"
+    );
+    for epoch in [None, Some(before.epoch)] {
+        let leased = store.lease(request(epoch, 60)).await;
+        assert!(
+            matches!(leased, Err(LeaseError::Inline { .. })),
+            "what runs inside of commits is leased to nobody: `LeaseError::Inline` was to be expected, not {leased:?}"
+        );
+    }
+    let placed = store.place(Placement {
+        follower: id(),
+        epoch: before.epoch,
+        to: Position::FIRST,
+        stands_at: None,
+        by: "ann".to_owned(),
+        reason: "it runs inside of commits".to_owned(),
+    });
+    let placed = placed.await;
+    assert!(
+        matches!(placed, Err(LeaseError::Inline { .. })),
+        "what runs inside of commits is put nowhere: `LeaseError::Inline` was to be expected, not {placed:?}"
+    );
+    let after = store.standing(&id()).await.expect("it can be read");
+    assert_eq!(after, before, "what is refused changes nothing");
+    let known = store.followers().await.expect("it can be read");
+    assert!(!known.contains(&id()), "it is no follower of a system");
 }
 
 /// Law 29: what waits behind an event is not overtaken.

@@ -88,11 +88,23 @@ pub async fn a_lease_is_taken_by_raising_its_epoch_and_renewed_without<H: Harnes
     assert!(renewed.until >= second.until);
     let standing = store.standing(&follower()).await.expect("it can be read");
     assert_eq!(standing.since, Some(since), "it is the same lease");
-    match store.lease(request("first", LONG, Some(first.epoch))).await {
-        Err(LeaseError::Fenced { epoch, actual, .. }) => {
-            assert_eq!((epoch, actual), (first.epoch, second.epoch));
+    for (length, done) in [(LONG, "renewed"), (Duration::ZERO, "given back")] {
+        match store
+            .lease(request("first", length, Some(first.epoch)))
+            .await
+        {
+            Err(LeaseError::Fenced { epoch, actual, .. }) => {
+                assert_eq!((epoch, actual), (first.epoch, second.epoch));
+            }
+            other => panic!(
+                "an older lease cannot be {done}: `LeaseError::Fenced` was to be expected, not {other:?}"
+            ),
         }
-        other => panic!("an older lease is not renewed, so not {other:?}"),
+        let kept = store.standing(&follower()).await.expect("it can be read");
+        assert_eq!(
+            kept, standing,
+            "an older lease that was to be {done} changes nothing"
+        );
     }
     let elsewhere = LeaseRequest {
         follower: FollowerId::new("certificates", "office"),
@@ -294,9 +306,16 @@ pub async fn of_a_follower_that_is_forgotten_its_epoch_and_what_was_dropped_are_
     let dropped = store.dropped(&follower()).await.expect("it can be read");
     let dropped: Vec<_> = dropped
         .iter()
-        .map(|one| (one.position.get(), &*one.by, &*one.reason))
+        .map(|one| {
+            let failure = one.failure.as_deref();
+            (one.position.get(), failure, &*one.by, &*one.reason)
+        })
         .collect();
-    assert_eq!(dropped, [(2, "ann", "renamed"), (3, "ann", "renamed")]);
+    let failed = Some("it \"failed\" 🐕");
+    assert_eq!(
+        dropped,
+        [(2, failed, "ann", "renamed"), (3, None, "ann", "renamed")]
+    );
     assert_eq!(parked(&store).await, []);
     assert_eq!(checkpoint(&store, &other).await, 2);
     let late = under(earlier, advance(&follower(), 0, 1, []));
@@ -386,6 +405,21 @@ pub async fn a_checkpoint_keeps_the_commit_it_stands_at<H: Harness>(mut harness:
         assert_eq!(
             (standing.position.get(), standing.stands_at),
             (to, stands_at)
+        );
+    }
+    // Where only something parked is changed.
+    let parked = [vec![aside(&stream(1), 2)], vec![behind(&stream(1), 3)]];
+    for (parked, stands_at) in parked.into_iter().zip([None, Some(first)]) {
+        let mut commit = under(lease.epoch, parking(4, 4, parked));
+        if let Some(advance) = &mut commit.checkpoint {
+            advance.stands_at = stands_at;
+        }
+        store.commit(commit).await.expect("it is parked");
+        let standing = store.standing(&follower()).await.expect("it can be read");
+        assert_eq!(
+            (standing.position.get(), standing.stands_at),
+            (4, stands_at),
+            "the commit is kept as it is said, also where the checkpoint stays"
         );
     }
     let store = reopened("law 32", &mut harness, store).await;
@@ -491,8 +525,15 @@ pub async fn what_is_parked_waits_in_order_and_leaves_a_record_when_dropped<H: H
         failure: "again".to_owned(),
         attempts: 4,
     };
+    let before = store.parked(&follower()).await.expect("it can be read");
     stored(parking(6, 6, [failed])).await;
     assert_eq!(parked(&store).await[0], (2, true, 4, false));
+    let again = store.parked(&follower()).await.expect("it can be read");
+    assert_eq!(again[0].failure.as_deref(), Some("again"));
+    assert_eq!(
+        again[0].since, before[0].since,
+        "since when it is parked stays where it fails again"
+    );
     stored(parking(6, 6, [handled(2)])).await;
     assert_eq!(checkpoint(&store, &follower()).await, 6);
     assert_eq!(parked(&store).await, all[1..]);

@@ -41,11 +41,13 @@
 //! 26. An event's effect and the checkpoint that covers it become visible together or not at all; where it is made inside of the commit,
 //!     together with the event, and a commit that is refused there leaves nothing.
 //! 27. A lease is taken by raising an epoch, by the store's clock, and nobody has it past its end; renewing does not raise it; a write under an
-//!     older epoch is refused; why it was given back is kept until it is taken again. What runs inside of commits is leased to nobody.
+//!     older epoch is refused; why it was given back is kept until it is taken again. What runs inside of commits is leased to nobody, and put
+//!     nowhere, also when all was closed.
 //! 28. Whoever runs a follower, takes over, is killed or stopped: every event has its effect once, in order per aggregate.
 //! 29. What is parked waits in order, and nothing overtakes it inside of commits; what is dropped leaves a record of who, when and why,
 //!     also of a follower that is forgotten; so does where a person put one.
-//! 30. Two revisions stand beside each other, until one takes the place of the other with its checkpoint.
+//! 30. Two revisions stand beside each other, until one takes the place of the other with its checkpoint and what it has set aside; what persons
+//!     decided stays on record. What is made anew begins with nothing.
 //! 31. A dry run leaves the store as it was.
 //! 32. A checkpoint keeps the commit it stands at.
 //! 33. A panic or an error in a handler changes that follower alone; inside of a commit, that commit alone.
@@ -101,7 +103,7 @@ use crate::persistence::{
 };
 
 pub use harness::Harness;
-use harness::{not_run, reopened};
+use harness::{not_cut, not_run, reopened};
 pub use journal::{Anything, JOURNAL, Journal, Noted};
 pub use suite::{Law, all};
 

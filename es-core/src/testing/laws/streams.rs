@@ -25,6 +25,18 @@ pub async fn an_empty_commit_changes_nothing(harness: impl Harness) {
     let stale = commit([append(&stream(1), 1, 0)]);
     assert_conflict(&store, stale, &stream(1), 1, 0).await;
     assert_eq!(read_log(&store, 0, 10).await, []);
+    // The records of the log have times, and it has none.
+    write(&store, [append(&stream(1), 0, 1)]).await;
+    let earlier = Commit {
+        time: at(0),
+        ..commit([append(&stream(1), 1, 0)])
+    };
+    let committed = store.commit(earlier).await.expect("it is allowed");
+    assert_eq!(
+        committed.time,
+        at(0),
+        "a commit without events has the time that it says"
+    );
 }
 
 /// Law 2.
@@ -215,6 +227,8 @@ pub async fn a_page_is_short_only_where_there_is_no_more(harness: impl Harness) 
         (of_stream, of_log),
         (vec![1_000, 1_000, 500], vec![1_000, 1_000, 500])
     );
+    let all = read(&store, &stream(1), Slice::all()).await.len();
+    assert_eq!(all, 2_500, "read without a limit");
 }
 
 /// Law 6.

@@ -100,6 +100,7 @@ macro_rules! each_law {
             pages::a_filter_admits_by_category_and_event_name
             pages::a_page_says_how_far_the_log_was_read
             changes::a_commit_ends_the_wait_for_a_change
+            changes::a_decision_ends_the_wait_for_a_change
             changes::everyone_who_waits_for_a_change_is_woken
             changes::a_change_between_asking_and_waiting_is_not_missed
             subscriptions::a_subscription_yields_what_is_there_then_what_comes
@@ -127,6 +128,8 @@ macro_rules! each_law {
             followers::two_revisions_stand_beside_each_other_until_one_takes_the_place
             followers::who_built_what_took_the_place_is_told_from_who_builds_next
             followers::what_takes_the_place_lacks_nothing_that_was_handled_or_given_up_on
+            followers::what_takes_the_place_brings_all_that_it_has_and_decisions_stay
+            followers::what_is_made_anew_begins_with_nothing
             followers::a_dry_run_leaves_the_store_as_it_was
             followers::a_panic_in_a_handler_changes_that_follower_alone
             inline::a_projection_inside_of_commits_is_never_behind
@@ -135,6 +138,8 @@ macro_rules! each_law {
             inline::what_was_given_up_is_stored_with_what_projections_make_of_it
             inline::nothing_runs_inside_of_commits_whose_name_has_set_events_aside
             inline::nobody_follows_under_the_name_of_a_projection_inside_of_commits
+            inline::the_name_of_a_projection_inside_of_commits_is_kept_when_all_is_closed
+            inline::a_raised_revision_is_made_anew_inside_of_commits
             chaos::every_event_has_its_effect_once_whoever_runs_the_follower
             waiting::waiting_ends_at_once_where_the_follower_has_been
             waiting::waiting_ends_when_the_follower_gets_there
