@@ -195,6 +195,7 @@ fn of_following(error: &FollowError) -> ErrorKind {
         | FollowError::NotPlaced { .. }
         | FollowError::BeyondTheLog { .. }
         | FollowError::Name { .. }
+        | FollowError::Unsaid { .. }
         | FollowError::Parked(ParkedError::Unsupported) => ErrorKind::Misuse,
         FollowError::Store { source, .. } => of_read(source),
     }

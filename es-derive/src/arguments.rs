@@ -6,10 +6,11 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::token::Paren;
+use syn::token::{Bracket, Paren};
 use syn::{Attribute, Lit, LitInt, LitStr, Meta, Token, parenthesized};
 
 use crate::diagnostics::{Diagnostics, did_you_mean, error, place};
+use crate::source;
 
 /// A key as the user is told of it.
 pub(crate) struct Key {
@@ -37,6 +38,25 @@ pub(crate) enum Name {
     /// There is something in its place, and the error about it is told already.
     Unreadable,
 }
+
+/// Keys, and what they are called elsewhere.
+const OTHER_WORDS: [(&str, &[&str]); 1] = [(
+    "was",
+    &[
+        "alias",
+        "aliases",
+        "formerly",
+        "from_name",
+        "old",
+        "old_name",
+        "old_names",
+        "previous",
+        "previously",
+        "rename",
+        "renamed",
+        "renamed_from",
+    ],
+)];
 
 impl Name {
     /// The name, empty where none is given.
@@ -154,6 +174,10 @@ impl<'a> Arguments<'a> {
                 let help = format!("`#[{}(\"{name}\")]`", self.attribute);
                 return Err(error(written, "the stored name is a string", Some(&help)));
             }
+            if let Some(help) = self.in_our_words(&name, input) {
+                let fact = format!("unknown key `{name}`");
+                return Err(error(&written, fact, Some(&help)));
+            }
             let names: Vec<_> = self.keys.iter().map(|key| key.name).collect();
             let help = match did_you_mean(&name, &names) {
                 Some(meant) => format!("did you mean `{meant}`?"),
@@ -168,6 +192,17 @@ impl<'a> Arguments<'a> {
         self.once(&name, written.span());
         put(key, &written, input)?;
         end_of_argument(input)
+    }
+
+    /// What is written instead of a key by which others call one of ours, with the value that it was given.
+    fn in_our_words(&self, name: &str, input: ParseStream) -> Option<String> {
+        let (meant, _) = OTHER_WORDS
+            .iter()
+            .find(|(_, others)| others.contains(&name))?;
+        let key = self.keys.iter().find(|key| key.name == *meant)?;
+        let value = value_of(input).map(|value| format!("{meant} = {value}"));
+        let written = value.unwrap_or_else(|| key.example.to_owned());
+        Some(format!("`{written}`"))
     }
 
     /// Whether a stored name stands in it: the other attributes know keys alone.
@@ -271,6 +306,17 @@ fn end_of_argument(input: ParseStream) -> syn::Result<()> {
         "a comma is missing before this",
         None,
     ))
+}
+
+/// The text of what stands behind `=`, where that is a string or something in brackets; nothing is read.
+fn value_of(input: ParseStream) -> Option<String> {
+    let input = input.fork();
+    input.parse::<Token![=]>().ok()?;
+    if !input.peek(LitStr) && !input.peek(Bracket) {
+        return None;
+    }
+    let value: TokenTree = input.parse().ok()?;
+    Some(source::text(value.into()))
 }
 
 /// Goes behind the next comma, over whatever could not be read.

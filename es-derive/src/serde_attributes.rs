@@ -41,6 +41,19 @@ pub(crate) fn text(key: &Meta) -> Option<&LitStr> {
     }
 }
 
+/// The name that serde writes, where that is not the field's.
+pub(crate) fn stored_name(attributes: &[Attribute]) -> Option<String> {
+    let keys = keys(attributes);
+    let rename = keys.iter().find(|key| key.path().is_ident("rename"))?;
+    if let Meta::List(both) = rename {
+        let both = both.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
+        let mut both = both.into_iter().flatten();
+        let written = both.find(|key| key.path().is_ident("serialize"))?;
+        return text(&written).map(LitStr::value);
+    }
+    text(rename).map(LitStr::value)
+}
+
 /// Writes out `Self` in `default = "Self::euro"`: on a field of the events it would be another type.
 pub(crate) fn name_self(attribute: &mut Attribute, self_type: &Type) {
     let mut keys = keys(std::slice::from_ref(attribute));

@@ -78,6 +78,7 @@ pub trait MemoryProjection: Projection + Clone + Sync {
 impl MemoryStore {
     /// A follower that keeps what the projection makes in this store, beginning with the value that is given here.
     pub fn project<P: MemoryProjection>(&self, projection: P) -> MemoryFollower<P> {
+        const { P::HAS_A_REVISION };
         MemoryFollower {
             store: self.clone(),
             begin: projection,

@@ -150,6 +150,7 @@ impl PostgresStore {
     /// Writers do not wait for it. A batch is committed after one second (see [`batch_time`](PostgresFollower::batch_time)), or once all of it is
     /// handled.
     pub fn project<P: PostgresProjection>(&self, projection: P) -> PostgresFollower<P> {
+        const { P::HAS_A_REVISION };
         PostgresFollower {
             store: self.clone(),
             projection,

@@ -127,6 +127,7 @@ impl SqliteStore {
     /// Batches and commits share the write lock: between two commits at most one batch is written. It ends after 20 ms (see
     /// [`batch_time`](SqliteFollower::batch_time)), so a commit waits for no longer than that, one handler, and the disk.
     pub fn project<P: SqliteProjection>(&self, projection: P) -> SqliteFollower<P> {
+        const { P::HAS_A_REVISION };
         SqliteFollower {
             store: self.clone(),
             projection: Arc::new(Mutex::new(projection)),

@@ -62,7 +62,7 @@ pub struct EventShape {
 /// What the code declares about one field of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FieldShape {
-    /// Its name, as the parameter's.
+    /// The name under which it is stored: that of the parameter, unless `#[serde(rename = "..")]` gives another.
     pub name: &'static str,
     /// Its type as it is written in the code, in its owned form.
     pub ty: &'static str,

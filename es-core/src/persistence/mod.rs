@@ -68,6 +68,7 @@ pub use metadata::Metadata;
 pub use parked::{Dropped, Parked, ParkedError, Parking, Verdict};
 pub use record::{Record, Recorded, StoredEvent};
 pub use snapshot::{KeepError, Snapshot, SnapshotStore};
+pub(crate) use store::none_of_it;
 #[cfg(feature = "testing")]
 pub(crate) use store::show;
 pub use store::{

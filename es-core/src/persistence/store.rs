@@ -431,12 +431,21 @@ fn refused(event: Option<&RefusedEvent>) -> String {
 
 /// What was to be created and exists is not got newer by another attempt.
 fn conflict(stream: &StreamId, expected: Version, actual: Version) -> String {
-    match expected {
-        Version::NEW => format!("`{stream}` exists already; get it instead of creating it"),
-        expected => format!(
+    match (expected, actual) {
+        (Version::NEW, _) => format!("`{stream}` exists already; get it instead of creating it"),
+        (expected, Version::NEW) => none_of_it(stream, expected),
+        (expected, actual) => format!(
             "stream `{stream}` is at version {actual}, expected {expected}; reload and retry"
         ),
     }
+}
+
+/// That something else is wrong than that another writer was faster: streams get no shorter.
+pub(crate) fn none_of_it(stream: &StreamId, expected: Version) -> String {
+    format!(
+        "this store has no events of `{stream}`, which was got at version {expected}: it was got from another store, or the log was restored from a \
+         backup"
+    )
 }
 
 /// Why records could not be read.

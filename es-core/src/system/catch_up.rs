@@ -183,7 +183,7 @@ impl System {
             FollowerHandle::new(
                 &followed.id.name,
                 self.holder.clone(),
-                Some(Arc::clone(followed)),
+                Ok(Arc::clone(followed)),
             )
         });
         handles.collect()

@@ -12,12 +12,12 @@ use crate::persistence::{FollowerId, LeaseError, ParkedError, ReadError};
 #[non_exhaustive]
 pub enum FollowError {
     /// The system has no follower of that name.
-    #[error(
-        "this system has no follower `{name}`; the names are those of its projections and process managers"
-    )]
+    #[error("this system has no follower `{name}`; {}", there_are(known))]
     NoSuchFollower {
         /// The name.
         name: String,
+        /// The names there are: those of its projections and process managers.
+        known: Vec<String>,
     },
     /// It is run in this process already.
     #[error("{follower} is being run in this process; stop that first")]
@@ -102,6 +102,12 @@ pub enum FollowError {
         /// The name.
         name: String,
     },
+    /// What a person decides is kept with who did and why, and that was blank.
+    #[error("`{missing}` is empty; {}", say(missing))]
+    Unsaid {
+        /// Which was blank: `by` or `reason`.
+        missing: &'static str,
+    },
     /// What is parked could not be changed.
     #[error(transparent)]
     Parked(#[from] ParkedError),
@@ -152,6 +158,32 @@ impl FollowError {
 impl From<FollowError> for Error {
     fn from(error: FollowError) -> Self {
         Self::Follow(error.into())
+    }
+}
+
+/// Refuses a decision of which nobody could tell later whose it was, and why.
+pub(super) fn said(by: &str, reason: &str) -> Result<(), FollowError> {
+    for (missing, said) in [("by", by), ("reason", reason)] {
+        if said.trim().is_empty() {
+            return Err(FollowError::Unsaid { missing });
+        }
+    }
+    Ok(())
+}
+
+fn say(missing: &str) -> &'static str {
+    match missing {
+        "by" => "say who decides",
+        _ => "say why, for those who ask later",
+    }
+}
+
+fn there_are(known: &[String]) -> String {
+    let names: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+    match &names[..] {
+        [] => "there are none".to_owned(),
+        [only] => format!("there is {only}"),
+        names => format!("there are {}", names.join(", ")),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_lite::future;
 
 use super::engine::{FORGOTTEN, followed_into};
+use super::error::said;
 use super::followed::Followed;
 use super::{FollowError, State, Status, StopReason};
 use crate::application::{Result, SILENT, TimeOut, WaitError, answered, why_stopped};
@@ -20,11 +21,16 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(250);
 pub struct FollowerHandle {
     name: String,
     pub(super) holder: String,
-    followed: Option<Arc<Followed>>,
+    /// Or else the names there are.
+    followed: Result<Arc<Followed>, Vec<String>>,
 }
 
 impl FollowerHandle {
-    pub(super) fn new(name: &str, holder: String, followed: Option<Arc<Followed>>) -> Self {
+    pub(super) fn new(
+        name: &str,
+        holder: String,
+        followed: Result<Arc<Followed>, Vec<String>>,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             holder,
@@ -41,8 +47,9 @@ impl FollowerHandle {
     pub(super) fn followed(&self) -> Result<&Arc<Followed>, FollowError> {
         self.followed
             .as_ref()
-            .ok_or_else(|| FollowError::NoSuchFollower {
+            .map_err(|known| FollowError::NoSuchFollower {
                 name: self.name.clone(),
+                known: known.clone(),
             })
     }
 
@@ -154,7 +161,7 @@ impl FollowerHandle {
     /// Gives up on the first parked event of a stream, and keeps a record of who decided so and why; those behind it are tried again.
     ///
     /// # Errors
-    /// [`FollowError`]; nothing was changed.
+    /// [`FollowError`], [`FollowError::Unsaid`] where one of these is blank; nothing was changed.
     pub async fn drop_parked(
         &self,
         stream: &StreamId,
@@ -162,10 +169,12 @@ impl FollowerHandle {
         by: impl Into<String>,
         reason: impl Into<String>,
     ) -> Result<()> {
+        let (by, reason) = (by.into(), reason.into());
+        said(&by, &reason)?;
         let verdict = Verdict::Drop {
             position,
-            by: by.into(),
-            reason: reason.into(),
+            by,
+            reason,
         };
         self.decide(stream, verdict).await
     }

@@ -54,6 +54,7 @@ impl Inlined {
         app: &Application,
         store: &dyn EventStore,
     ) -> Result<Self, InlineError> {
+        const { P::HAS_A_REVISION };
         let theirs = app.keeps_in().identity();
         if theirs
             .zip(store.identity())
@@ -212,13 +213,26 @@ pub enum NotAtOnce {
 /// What a projection inside of commits has made is of another revision than the program's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "what it makes is of revision {found} by now, and this program makes revision {known}; use the program that made it, or call `inline` again"
+    "what it makes is of revision {found} by now, and this program makes revision {known}; {}", self.way_out()
 )]
 pub struct AnotherRevision {
     /// The revision that readers see.
     pub found: u32,
     /// The revision of this program.
     pub known: u32,
+}
+
+impl AnotherRevision {
+    /// An older one is found where a backup was restored, for instance; a newer one is not replaced by `inline`.
+    fn way_out(self) -> String {
+        match self.found > self.known {
+            true => format!(
+                "use the newer program, or give this one a `REVISION` above {}, which makes it anew",
+                self.found
+            ),
+            false => "call `inline` again, which makes it anew".to_owned(),
+        }
+    }
 }
 
 /// Why a projection does not run inside of commits. It does not; what it had made is as it was, except as said.
@@ -294,5 +308,28 @@ __debug_with_causes!(InlineError {
 impl From<InlineError> for crate::application::Error {
     fn from(error: InlineError) -> Self {
         Self::Open(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AnotherRevision;
+
+    #[test]
+    fn another_revision_says_what_helps() {
+        let (found, known) = (2, 1);
+        assert_eq!(
+            AnotherRevision { found, known }.to_string(),
+            "what it makes is of revision 2 by now, and this program makes revision 1; use the newer program, or give this one a `REVISION` above 2, \
+             which makes it anew"
+        );
+        assert_eq!(
+            AnotherRevision {
+                found: known,
+                known: found
+            }
+            .to_string(),
+            "what it makes is of revision 1 by now, and this program makes revision 2; call `inline` again, which makes it anew"
+        );
     }
 }

@@ -142,7 +142,8 @@ impl System {
             .followed
             .iter()
             .find(|followed| followed.id.name == name);
-        FollowerHandle::new(name, self.holder.clone(), found.cloned())
+        let followed = found.cloned().ok_or_else(|| self.names());
+        FollowerHandle::new(name, self.holder.clone(), followed)
     }
 
     /// All of its followers, in the order in which they were added.
@@ -151,9 +152,21 @@ impl System {
             FollowerHandle::new(
                 &followed.id.name,
                 self.holder.clone(),
-                Some(Arc::clone(followed)),
+                Ok(Arc::clone(followed)),
             )
         })
+    }
+
+    /// The names of its followers; one that several have, once.
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for followed in &self.followed {
+            let name = &*followed.id.name;
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        names
     }
 }
 

@@ -2,6 +2,7 @@
 use std::time::Duration;
 
 use super::engine::give_back;
+use super::error::said;
 use super::{FollowError, FollowerHandle};
 use crate::application::Result;
 use crate::domain::Position;
@@ -44,7 +45,7 @@ impl FollowerHandle {
     /// ```
     ///
     /// # Errors
-    /// [`FollowError::NotPlaced`] for a projection; [`FollowError::BeyondTheLog`]; [`FollowError::Running`] and [`FollowError::Held`] where it is run;
+    /// [`FollowError::NotPlaced`] for a projection; [`FollowError::BeyondTheLog`]; [`FollowError::Unsaid`]; [`FollowError::Running`] and [`FollowError::Held`] where it is run;
     /// [`FollowError::Store`]; nothing was changed. [`FollowError::Unreachable`]: [`placed`](Self::placed) tells whether it was.
     pub async fn place(
         &self,
@@ -53,6 +54,7 @@ impl FollowerHandle {
         reason: impl Into<String>,
     ) -> Result<Position> {
         let (by, reason) = (by.into(), reason.into());
+        said(&by, &reason)?;
         let followed = self.followed()?;
         let follower = || followed.id.clone();
         if followed.revision != 0 {

@@ -1,6 +1,8 @@
 //! A system driven step by step: one follower after the other, nobody waits, and the same happens each time.
 use std::sync::Arc;
 
+use futures_lite::future;
+
 use super::engine::{Engine, Goal, Turn};
 use super::followed::Followed;
 use super::state::State;
@@ -75,14 +77,18 @@ impl System {
         Ok((stepped, newly))
     }
 
-    /// Steps until no follower has anything to do; for ever where followers answer each other for ever. Of a system that runs, this is
+    /// Steps until no follower has anything to do; for ever where followers answer each other for ever, and then a time-out around
+    /// it ends it between two steps. Of a system that runs, this is
     /// [`settled`](System::settled).
     ///
     /// # Errors
     /// As [`step`](System::step), but [`FollowError::Stopped`] or [`FollowError::Away`], where a follower did not get to the end, once the others
     /// did, also where it stopped before.
     pub async fn settle(&self) -> Result<()> {
-        while !self.take_step().await?.0.idle {}
+        while !self.take_step().await?.0.idle {
+            // Stores that block would never let anybody drop this.
+            future::yield_now().await;
+        }
         none_failed(&self.followed)
     }
 }

@@ -2,6 +2,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::error::said;
 use super::followed::Followed;
 use super::place::put;
 use super::rebuild::revision_of;
@@ -80,7 +81,7 @@ impl System {
     /// and does not begin with the first event before it is resumed, or its program is started again.
     ///
     /// # Errors
-    /// [`FollowError::Held`] where somebody runs it, and those of [`unknown_followers`](Self::unknown_followers); nothing was changed.
+    /// [`FollowError::Held`] where somebody runs it, [`FollowError::Unsaid`], and those of [`unknown_followers`](Self::unknown_followers); nothing was changed.
     /// [`FollowError::Unreachable`]; where it was forgotten all the same, the same call finds nothing to forget.
     pub async fn forget(
         &self,
@@ -88,6 +89,8 @@ impl System {
         by: impl Into<String>,
         reason: impl Into<String>,
     ) -> Result<bool> {
+        let (by, reason) = (by.into(), reason.into());
+        said(&by, &reason)?;
         let unknown = self.unknown().await?;
         let Some((follower, store)) = unknown.into_iter().find(|(id, _)| id == follower) else {
             return Ok(false);
@@ -97,8 +100,8 @@ impl System {
             epoch: Epoch::NONE,
             to: Position::START,
             stands_at: None,
-            by: by.into(),
-            reason: reason.into(),
+            by,
+            reason,
         };
         put(&*store, &self.holder, placement).await?;
         Ok(true)

@@ -1,5 +1,6 @@
 //! What is stored stays readable: the shapes of all events, and samples of them as stored, in a file that is checked in.
 mod compared;
+mod renamed;
 
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use std::{env, fs};
 use serde::{Deserialize, Serialize};
 
 use self::compared::Findings;
+use self::renamed::by_stored_names;
 use super::stored::{rewrite, written_and_read};
 use crate::domain::{Aggregate, Event, EventShape, JsonMap};
 
@@ -152,6 +154,7 @@ impl SchemaGuard {
         let file = self.file.display();
         let written = match fs::read(&self.file) {
             Ok(text) => serde_json::from_slice(&text)
+                .map(by_stored_names)
                 .map_err(|error| format!("`{file}` is not the file of a schema guard: {error}"))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Written::new(),
             Err(error) => return Err(format!("cannot read `{file}`: {error}")),

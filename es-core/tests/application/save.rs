@@ -244,3 +244,21 @@ async fn an_aggregate_that_no_event_created_cannot_be_saved() {
         Version::FIRST
     );
 }
+
+#[tokio::test]
+async fn an_aggregate_of_another_store_is_told_from_one_that_somebody_else_changed() -> Result<()> {
+    let mut lamp = saved_lamp(&app(), 2).await;
+    lamp.switch();
+    let stream = StreamId::new("Lamp", lamp.id());
+    let Err(Error::Save(refused)) = app().save(&mut lamp).await else {
+        panic!("the store has none of its events")
+    };
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "this store has no events of `{stream}`, which was got at version 2: it was got from another store, or the log was restored from a backup"
+        )
+    );
+    assert!(matches!(refused, SaveError::Conflict { .. }), "{refused:?}");
+    Ok(())
+}

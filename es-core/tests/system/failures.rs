@@ -382,6 +382,17 @@ fn what_is_dropped_leaves_a_record_of_who_when_and_why() {
             wrong.downcast_ref(),
             Some(FollowError::Parked(ParkedError::NotParked { .. }))
         ));
+        for (by, reason, expected) in [
+            (" ", "a slip", "`by` is empty; say who decides"),
+            (
+                "ann",
+                "",
+                "`reason` is empty; say why, for those who ask later",
+            ),
+        ] {
+            let unsaid = handle.drop_parked(&stream(1), event, by, reason).await;
+            assert_eq!(unsaid.unwrap_err().to_string(), expected);
+        }
         handle
             .drop_parked(&stream(1), event, "ann", "a slip of the pen")
             .await

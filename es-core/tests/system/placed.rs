@@ -126,3 +126,31 @@ fn what_cannot_stand_there_stays_where_it_is() {
         assert!(certificates.placed().await.unwrap().is_empty());
     });
 }
+
+#[test]
+fn who_puts_a_follower_somewhere_says_so_and_why() {
+    block_on(async {
+        let (_, school) = application("school");
+        let (_, office) = application("office");
+        trained(&school, 1, &["sit"]).await;
+        let system = System::new("school").follow(&school, Certificates.onto(&office));
+        let certificates = system.follower("certificates");
+        for (by, reason, expected) in [
+            ("", "as it has to be", "`by` is empty; say who decides"),
+            (
+                "ann",
+                " ",
+                "`reason` is empty; say why, for those who ask later",
+            ),
+            ("", "", "`by` is empty; say who decides"),
+        ] {
+            let unsaid = certificates.place(Position::from(1), by, reason).await;
+            let unsaid = unsaid.unwrap_err();
+            assert_eq!(
+                (unsaid.kind(), &*unsaid.to_string()),
+                (ErrorKind::Misuse, expected)
+            );
+        }
+        assert_eq!(certificates.placed().await.unwrap(), []);
+    });
+}

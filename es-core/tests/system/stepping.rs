@@ -8,6 +8,7 @@ use es_core::application::WaitError;
 use es_core::persistence::{EventStore, FollowerId};
 use es_core::system::{FollowError, State, StopReason};
 use es_core::{BoxError, Error, Position, ProcessManager, Recorded, System, UnitOfWork};
+use futures_lite::future;
 use pollster::block_on;
 
 use crate::school::{
@@ -124,7 +125,12 @@ fn a_follower_that_is_not_there_and_a_name_that_is_taken_are_errors_that_say_so(
         let missing = system.follower("walls").status().await.unwrap_err();
         assert_eq!(
             missing.to_string(),
-            "this system has no follower `walls`; the names are those of its projections and process managers"
+            "this system has no follower `walls`; there is `wall`"
+        );
+        let missing = System::new("school").follower("walls").resume();
+        assert_eq!(
+            missing.unwrap_err().to_string(),
+            "this system has no follower `walls`; there are none"
         );
         trained(&app, 1, &["sit"]).await;
         let settled = system.settle().await.unwrap_err();
@@ -243,5 +249,48 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
         let follower = FollowerId::new("certificates", "school");
         let checkpoint = office.checkpoint(follower).await.unwrap();
         assert_eq!(checkpoint, Position::START);
+    });
+}
+
+/// Adds a trick for each trick of a dog, up to a hundred: an answer to itself.
+struct Echo;
+
+impl ProcessManager for Echo {
+    const NAME: &'static str = "echo";
+    type Events = DogEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<DogEvent>,
+        work: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        let mut dog = work.get::<Dog>(event.stream.id).await?;
+        if dog.tricks.len() < 100 {
+            dog.add_trick("again");
+            work.save(dog);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn settling_lets_others_have_their_turn() {
+    block_on(async {
+        let (_, app) = application("school");
+        trained(&app, 1, &["sit"]).await;
+        let system = System::new("school").follow(&app, Echo.onto(&app));
+        let settled = async {
+            system.settle().await.unwrap();
+            true
+        };
+        let others = async {
+            for _ in 0..10 {
+                future::yield_now().await;
+            }
+            false
+        };
+        assert!(!future::or(settled, others).await);
+        system.settle().await.unwrap();
+        assert_eq!(app.get::<Dog>(dog(1)).await.unwrap().tricks.len(), 100);
     });
 }

@@ -57,6 +57,20 @@ fn who_is_no_follower_any_more_is_found_with_what_it_set_aside() {
         assert!(unknown.iter().all(|one| one.holder.is_none()));
 
         // One is forgotten, with what it set aside, and is nobody's name then.
+        for (by, reason, expected) in [
+            ("", "renamed", "`by` is empty; say who decides"),
+            (
+                "ann",
+                "\t",
+                "`reason` is empty; say why, for those who ask later",
+            ),
+        ] {
+            let unsaid = renamed.forget(&id("wall"), by, reason).await.unwrap_err();
+            assert_eq!(
+                (unsaid.kind(), &*unsaid.to_string()),
+                (ErrorKind::Misuse, expected)
+            );
+        }
         let forget = async |name| renamed.forget(&id(name), "ann", "renamed").await;
         assert!(forget("wall").await.unwrap());
         assert!(!forget("wall").await.unwrap(), "it was");

@@ -10,7 +10,7 @@ pub use staged::Staged;
 
 use super::{CategoryTaken, OpenError};
 use crate::domain::{Position, StreamId, Version};
-use crate::persistence::{AppendError, BoxError, CommitId, DecodeError, EncodeError};
+use crate::persistence::{AppendError, BoxError, CommitId, DecodeError, EncodeError, none_of_it};
 
 /// What was saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,9 +37,7 @@ pub enum SaveError {
         stream: StreamId,
     },
     /// Another writer was faster.
-    #[error(
-        "stream `{stream}` is at version {actual}, expected {expected}; get it again and decide again, which `update` does as often as the application's `Retry` says"
-    )]
+    #[error("{}", conflict(stream, *expected, *actual))]
     Conflict {
         /// The stream.
         stream: StreamId,
@@ -130,6 +128,15 @@ pub enum SaveError {
     /// The store refused the commit.
     #[error("the store did not take the commit")]
     Store(#[source] AppendError),
+}
+
+fn conflict(stream: &StreamId, expected: Version, actual: Version) -> String {
+    match actual {
+        Version::NEW => none_of_it(stream, expected),
+        actual => format!(
+            "stream `{stream}` is at version {actual}, expected {expected}; get it again and decide again, which `update` does as often as the application's `Retry` says"
+        ),
+    }
 }
 
 impl From<AppendError> for SaveError {

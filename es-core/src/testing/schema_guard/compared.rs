@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::renamed::by_stored_name;
 use super::{Declared, Sample, WrittenEvent, WrittenField};
 use crate::domain::{EventShape, JsonMap};
 use crate::testing::stored::text;
@@ -348,7 +349,7 @@ fn fields(shape: &EventShape) -> BTreeMap<String, WrittenField> {
             ty: field.ty.to_owned(),
             serde: field.serde.to_owned(),
         };
-        (field.name.to_owned(), written)
+        by_stored_name(field.name.to_owned(), written)
     });
     written.collect()
 }

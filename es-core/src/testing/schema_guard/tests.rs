@@ -114,8 +114,41 @@ fn a_renamed_parameter_that_reads_as_nothing_is_refused() {
 
 #[test]
 fn a_parameter_may_be_renamed_where_its_stored_name_stays() {
-    let (said, _) = accepted(renamed_parameter_that_reads_both::guard);
-    assert_says(&said, "has a new field `to: u8`");
+    let file = File::with_the_first_lamp();
+    renamed_parameter_that_reads_both::guard(&file)
+        .compare(false)
+        .unwrap();
+}
+
+#[test]
+fn a_file_that_lists_the_name_of_a_parameter_instead_of_the_stored_one_is_as_good() {
+    let versions = [
+        (
+            renamed_parameter_that_reads_both::guard as fn(&File) -> SchemaGuard,
+            r#"#[serde(rename = "percent")]"#,
+        ),
+        (
+            parameter_that_is_written_under_another_name::guard,
+            r#"#[serde(rename(serialize = "percent"), alias = "percent")]"#,
+        ),
+    ];
+    for (guard, serde) in versions {
+        let file = File::new();
+        guard(&file).compare(true).unwrap();
+        let now: serde_json::Value = serde_json::from_str(&file.text()).unwrap();
+        assert!(now["Lamp"]["Dimmed"]["fields"]["percent"].is_object());
+        let mut before = now;
+        before["Lamp"]["Dimmed"]["fields"] =
+            serde_json::json!({ "to": { "type": "u8", "serde": serde } });
+        fs::write(&file.0, before.to_string()).unwrap();
+        guard(&file).compare(false).unwrap();
+    }
+}
+
+#[test]
+fn another_stored_name_is_still_refused() {
+    let said = refused(another_stored_name::guard);
+    assert_says(&said, "missing field `level`");
 }
 
 #[test]

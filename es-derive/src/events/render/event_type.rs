@@ -9,7 +9,7 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta, Visibility};
 use super::{conditions, lints, listed, upcast};
 use crate::events::form::Form;
 use crate::events::model::{Event, EventType, Events, Parameter, has_serde_key};
-use crate::source;
+use crate::{serde_attributes, source};
 
 /// `pub enum DogEvent { .. }`
 pub(super) fn declaration(model: &Events) -> TokenStream {
@@ -162,7 +162,8 @@ fn shape(event: &Event, krate: &TokenStream) -> TokenStream {
     let creates = event.creates();
     let was = event.was.iter().map(|old| old.value());
     let fields = event.parameters.iter().map(|parameter| {
-        let name = parameter.ident.unraw().to_string();
+        let name = serde_attributes::stored_name(&parameter.field_attributes)
+            .unwrap_or_else(|| parameter.ident.unraw().to_string());
         let ty = parameter.form.text();
         let serde: Vec<_> = parameter
             .field_attributes

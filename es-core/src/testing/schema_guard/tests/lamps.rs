@@ -57,6 +57,20 @@ lamp!(renamed_parameter_that_reads_both, [Dimmed { to: 50 }], {
     fn dim(&mut self, #[serde(rename = "percent")] to: u8) {}
 });
 
+lamp!(
+    parameter_that_is_written_under_another_name,
+    [Dimmed { to: 50 }],
+    {
+        #[event("Dimmed")]
+        fn dim(&mut self, #[serde(rename(serialize = "percent"), alias = "percent")] to: u8) {}
+    }
+);
+
+lamp!(another_stored_name, [Dimmed { percent: 50 }], {
+    #[event("Dimmed")]
+    fn dim(&mut self, #[serde(rename = "level")] percent: u8) {}
+});
+
 lamp!(narrower_type, [Dimmed { percent: -1 }], {
     #[event("Dimmed")]
     fn dim(&mut self, percent: i8) {}
