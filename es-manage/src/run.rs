@@ -53,7 +53,19 @@ pub fn main(system: impl IntoSystems) -> ExitCode {
         .enable_all()
         .build();
     match runtime {
-        Ok(runtime) => runtime.block_on(run(env::args_os(), system)),
+        Ok(runtime) => {
+            let arguments: Vec<_> = env::args_os().collect();
+            let first = arguments.first().map(Path::new).and_then(Path::file_stem);
+            let program = first.unwrap_or_default().to_string_lossy().into_owned();
+            runtime.block_on(told(
+                Called {
+                    program,
+                    is_alone: true,
+                },
+                arguments,
+                system.into_systems(),
+            ))
+        }
         Err(error) => {
             let failure = Failure {
                 status: Status::Failed,
@@ -99,9 +111,23 @@ pub async fn run(
     arguments: impl IntoIterator<Item = OsString>,
     system: impl IntoSystems,
 ) -> ExitCode {
-    let systems = system.into_systems();
     let arguments: Vec<_> = arguments.into_iter().collect();
-    let program = program(&arguments);
+    let program = arguments.first().map(|first| first.to_string_lossy());
+    let called = Called {
+        program: program.unwrap_or_default().into_owned(),
+        is_alone: false,
+    };
+    told(called, arguments, system.into_systems()).await
+}
+
+/// How these commands are called.
+struct Called {
+    program: String,
+    /// The program has no others.
+    is_alone: bool,
+}
+
+async fn told(called: Called, arguments: Vec<OsString>, systems: Systems) -> ExitCode {
     let cli = match parsed(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -119,7 +145,7 @@ pub async fn run(
         }
     };
     let screen = cli.common.screen();
-    match ended(&program, &systems, cli).await {
+    match ended(&called, &systems, cli).await {
         Ok(status) => status.into(),
         Err(failure) if failure.is_broken_pipe() => Status::Well.into(),
         Err(failure) => {
@@ -127,13 +153,6 @@ pub async fn run(
             failure.status.into()
         }
     }
-}
-
-/// How these commands are called.
-fn program(arguments: &[OsString]) -> String {
-    let first = arguments.first().map(Path::new);
-    let name = first.and_then(Path::file_stem).unwrap_or_default();
-    name.to_string_lossy().into_owned()
 }
 
 /// The colours of clap's own messages are chosen before the arguments are understood.
@@ -170,7 +189,8 @@ impl Common {
     }
 }
 
-async fn ended(program: &str, systems: &Systems, cli: Cli) -> Ended {
+async fn ended(called: &Called, systems: &Systems, cli: Cli) -> Ended {
+    let program = &*called.program;
     let screen = cli.common.screen();
     let print = |report: &dyn Printed| printed(report, screen);
     let stores = cli.common.stores();
@@ -180,7 +200,7 @@ async fn ended(program: &str, systems: &Systems, cli: Cli) -> Ended {
             print(&new_key::new_key()?)?;
             return Ok(Status::Well);
         }
-        Command::Completions { .. } if program.contains(' ') => {
+        Command::Completions { .. } if !called.is_alone => {
             let error = format!("shells complete programs, and `{program}` is a part of one");
             return Err(Failure::usage(error));
         }

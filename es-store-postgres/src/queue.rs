@@ -82,15 +82,7 @@ pub(crate) struct Queue {
     /// How many times as many are sent at once as at first, as a power of two.
     growth: i32,
     /// What a handler was told that waited for all of them.
-    failed: Option<Failed>,
-}
-
-/// A statement failed that was queued for the event at a place.
-struct Failed {
-    place: usize,
-    /// Why, for where nobody hands on the error itself.
-    why: String,
-    says: Says,
+    failed: Option<NotHandled>,
 }
 
 struct Queued {
@@ -183,17 +175,12 @@ impl Work {
         }
         let handled = tokio::time::timeout(patience, within(self, handle)).await;
         let failed = self.queue().failed.take();
-        let (place, why) = match (handled, failed) {
+        let why = match (handled, failed) {
+            // Whatever the handler made of it.
+            (_, Some(failed)) => return Err(failed),
             (Ok(Ok(())), None) => return Ok(()),
-            (Ok(Ok(())), Some(Failed { place, why, says })) => match says.is_of_the_moment() {
-                true => (place, Why::Again(why.into())),
-                false => (place, Why::Failed(why.into())),
-            },
-            (Ok(Err(error)), failed) => {
-                let place = failed.map_or(place, |failed| failed.place);
-                (place, Why::of(error))
-            }
-            (Err(_), _) => (place, Why::Silent),
+            (Ok(Err(error)), None) => Why::of(error),
+            (Err(_), None) => Why::Silent,
         };
         Err(NotHandled { place, why })
     }
@@ -229,20 +216,20 @@ impl Work {
                 error: Stopped::Said(error),
             }) => {
                 let source = std::error::Error::source(&error);
-                let why = source.map_or_else(|| error.to_string(), ToString::to_string);
-                let says = Says::of(&error);
-                self.queue().failed = Some(Failed { place, why, says });
+                let told = source.map_or_else(|| error.to_string(), ToString::to_string);
+                let why = match Says::of(&error).is_of_the_moment() {
+                    true => Why::Again(told.into()),
+                    false => Why::Failed(told.into()),
+                };
+                self.queue().failed = Some(NotHandled { place, why });
                 Err(error)
             }
             Err(NotRun {
                 place,
                 error: Stopped::Panicked(panic),
             }) => {
-                self.queue().failed = Some(Failed {
-                    place,
-                    why: panic.to_string(),
-                    says: Says::Unsent,
-                });
+                let why = Why::Panicked(panic);
+                self.queue().failed = Some(NotHandled { place, why });
                 Ok(())
             }
             // Without a limit none is reached.

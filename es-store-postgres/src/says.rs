@@ -55,10 +55,10 @@ impl Says {
             | &SqlState::UNDEFINED_COLUMN
             | &SqlState::UNDEFINED_OBJECT
             | &SqlState::DUPLICATE_PSTATEMENT => Self::Missing,
-            code => match &code.code()[..2] {
-                "53" | "58" => Self::OfTheServer,
-                "22" | "23" | "54" | "P0" => Self::OfWhatWasAsked,
-                "2B" | "42" => Self::OfWhatThereIs,
+            code => match code.code().get(..2) {
+                Some("53" | "58") => Self::OfTheServer,
+                Some("22" | "23" | "54" | "P0") => Self::OfWhatWasAsked,
+                Some("2B" | "42") => Self::OfWhatThereIs,
                 _ => Self::Another,
             },
         }

@@ -29,10 +29,10 @@ pub trait Tables {
     /// Has one statement run with those of other events, in their order: many are sent together, so that none waits for the answer to the one before.
     /// A projection that writes so handles several times as many events, and more the further away the server is.
     ///
-    /// - Let the text be the same for all events, and what differs be among the values: each text is prepared once for the connection of the follower, and
-    ///   kept.
+    /// - Let the text be the same for all events, and what differs be among the values, which are owned (`String`, and not `&str`): each text is prepared once
+    ///   for the connection of the follower.
     /// - **What a handler runs in another way comes before what is queued**, also before what earlier events queued, and does not see it: let it call
-    ///   [`flush`](Self::flush) first. What is [prepared](Self::prepared) comes behind.
+    ///   [`flush`](Self::flush) first. [`prepared`](Self::prepared) runs what is queued by then.
     /// - A savepoint catches nothing of what is queued: call `flush` before you set one.
     /// - A batch may take longer than its [time](crate::PostgresFollower::batch_time) by what is queued last, which the follower keeps to about 50 ms.
     ///
@@ -109,6 +109,9 @@ tokio::task_local! {
     static WORK: Arc<Work>;
 }
 
+/// How many statements are kept: whoever writes values into their texts has no end of them.
+const MOST_KEPT: usize = 1_000;
+
 /// What a handler works with.
 #[derive(Default)]
 pub(crate) struct Work {
@@ -172,7 +175,10 @@ impl Work {
     }
 
     pub(crate) fn keep(&self, statement: &str, prepared: Statement) {
-        self.statements().insert(statement.to_owned(), prepared);
+        let mut statements = self.statements();
+        if statements.len() < MOST_KEPT {
+            statements.insert(statement.to_owned(), prepared);
+        }
     }
 
     fn statements(&self) -> MutexGuard<'_, HashMap<String, Statement>> {

@@ -22,7 +22,7 @@ use crate::inline::Inline;
 use crate::names::Names;
 use crate::sql::Sql;
 use crate::watcher::Watcher;
-use crate::writer::Writer;
+use crate::writer::{WITHIN, Writer};
 use crate::{OpenError, given, reads, verify};
 
 mod checkpoints;
@@ -193,6 +193,12 @@ impl SqliteStore {
         &self,
         read: impl FnOnce(&Connection, &Sql) -> rusqlite::Result<T>,
     ) -> Result<T, ReadError> {
+        // Where readers and the writer take turns on one connection, a handler has it.
+        if let (Readers::OneForAll(_), Some(writer)) = (&self.shared.readers, &self.shared.writer)
+            && writer.waits_for_itself()
+        {
+            return Err(ReadError::Unavailable(WITHIN.into()));
+        }
         let reader = self.shared.readers.take().map_err(unreadable)?;
         read(&reader, &self.shared.sql).map_err(unreadable)
     }

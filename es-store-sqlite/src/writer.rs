@@ -58,7 +58,9 @@ thread_local! {
     static HANDLING: Cell<bool> = const { Cell::new(false) };
 }
 
-const WITHIN: &str = "a projection asks for it that keeps this store busy meanwhile; what handles an event writes into its transaction alone: save in a      process manager, or together with what the event comes from";
+/// What whoever waits for itself is told.
+pub(crate) const WITHIN: &str = "a projection asks for it that keeps this store busy meanwhile; what handles an event writes into its transaction \
+     alone: save in a process manager, or together with what the event comes from";
 
 /// Runs what may call a handler of a projection, on the thread that writes.
 pub(crate) fn handling<T>(run: impl FnOnce() -> T) -> T {
@@ -147,7 +149,7 @@ impl Writer {
     }
 
     /// Whether a handler asks that runs on the thread that would have to do it.
-    fn waits_for_itself(&self) -> bool {
+    pub(crate) fn waits_for_itself(&self) -> bool {
         HANDLING.get() && self.writes_on == thread::current().id()
     }
 

@@ -158,7 +158,9 @@ impl UnitOfWork {
             repository.seal(store, &mut appends.clone()).await?;
         }
         for append in appends {
-            rehearsal.append(append);
+            if !append.events.is_empty() {
+                rehearsal.append(append);
+            }
         }
         for what in self.outside {
             rehearsal.note_outside(what);

@@ -126,8 +126,8 @@ pub trait EventStore: Send + Sync + 'static {
         Box::pin(verification::read_through(self))
     }
 
-    /// A number that all have in common that keep this log, in this process and in this way, and that others have not, such as that of a path or an
-    /// address: by it the application of another log is told. `None` where nothing is told.
+    /// A number by which a store of the same kind is told to keep another log, as that of a path, or of how a server is named: the same for clones, and for
+    /// whatever is opened in the same way. `None` where nothing is told.
     fn identity(&self) -> Option<u64> {
         None
     }

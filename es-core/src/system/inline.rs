@@ -244,7 +244,8 @@ pub enum InlineError {
     /// The log is not the application's.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The application keeps its events in another store, in whose commits it would have to run.
+    /// The application is known to keep its events in another log, in whose commits it would have to run. It runs in the commits of this very store and its
+    /// clones: build the application on one of those.
     #[error(
         "the application keeps its events in another store; call `inline` of that one, or give it the application that is built on this one"
     )]

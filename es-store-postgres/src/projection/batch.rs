@@ -61,10 +61,10 @@ pub(super) async fn handle<P: PostgresProjection>(
             let there = swap::there(&transaction, sql, &batch.output.follower, standing.position);
             let there = in_time(shared.patience, there).await?;
             let created = handling.create().await;
-            let checked = own
-                .work
-                .made()
-                .check_own(&there.names, &sql.location.schema);
+            let made = own.work.made().clone();
+            let checked = made
+                .check_own(&there.names, &sql.location.schema)
+                .and(made.check());
             checked.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
             created?;
         }

@@ -296,7 +296,7 @@ impl PostgresProjection for Strange {
             What::Slow => {
                 // Once: whatever is run is a sign of life.
                 if place == 2 {
-                    let second = "SET LOCAL idle_in_transaction_session_timeout = '1s'";
+                    let second = "SET LOCAL idle_in_transaction_session_timeout = '2s'";
                     tx.batch_execute(second).await?;
                 }
                 tokio::time::sleep(Duration::from_millis(150)).await;
@@ -352,13 +352,13 @@ impl Schema {
 #[tokio::test]
 async fn a_transaction_of_slow_handlers_that_queue_does_not_stand_still() {
     let kennel = Schema::new().await;
-    kennel.trained(1, &["sit"; 15]).await;
+    kennel.trained(1, &["sit"; 20]).await;
     kennel
         .strange(&kennel.store, What::Slow)
         .settle()
         .await
         .unwrap();
-    assert_eq!(kennel.strange_rows().await.len(), 15);
+    assert_eq!(kennel.strange_rows().await.len(), 20);
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ fn in_time<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
         .expect("it does not wait for itself")
 }
 
-const TOLD: &str = "a projection asks for it that keeps this store busy meanwhile";
+const TOLD: &str = "a projection asks for it that keeps this store busy meanwhile; what handles an event writes into its transaction alone: save in a process manager";
 
 #[test]
 fn who_saves_by_a_projection_into_the_same_file_is_told_so() {
@@ -87,4 +87,36 @@ fn who_saves_by_a_projection_into_another_file_may() {
             assert_eq!(other.log().head().await.unwrap().get(), 1);
         });
     });
+}
+
+#[test]
+fn who_reads_by_a_projection_what_is_in_memory_alone_is_told_so() {
+    in_time(|| {
+        block_on(async {
+            let store = SqliteStore::open(":memory:").await.unwrap();
+            let app = Application::builder(store.clone()).name("kennel").build();
+            let system = System::new("kennel").follow(&app, store.project(Reader(app.clone())));
+            app.save(&mut Dog::register(Uuid::from_u128(1)))
+                .await
+                .unwrap();
+            let stopped = system.settle().await.unwrap_err();
+            assert!(format!("{stopped:?}").contains(TOLD), "{stopped:?}");
+            assert_eq!(app.log().head().await.unwrap().get(), 1);
+        });
+    });
+}
+
+/// Asks where the log ends.
+struct Reader(Application);
+
+impl Projection for Reader {
+    const NAME: &'static str = "reader";
+    type Events = DogEvent;
+}
+
+impl SqliteProjection for Reader {
+    fn handle(&mut self, _: Recorded<DogEvent>, _: &Transaction<'_>) -> Result<(), BoxError> {
+        block_on(self.0.log().head())?;
+        Ok(())
+    }
 }
