@@ -217,11 +217,13 @@ impl Work {
             }) => {
                 let source = std::error::Error::source(&error);
                 let told = source.map_or_else(|| error.to_string(), ToString::to_string);
-                let why = match Says::of(&error).is_of_the_moment() {
-                    true => Why::Again(told.into()),
-                    false => Why::Failed(told.into()),
+                let mut queue = self.queue();
+                let (place, why) = match Says::of(&error) {
+                    Says::OfTheTransaction => (queue.place, Why::WentOn),
+                    says if says.is_of_the_moment() => (place, Why::Again(told.into())),
+                    _ => (place, Why::Failed(told.into())),
                 };
-                self.queue().failed = Some(NotHandled { place, why });
+                queue.failed = Some(NotHandled { place, why });
                 Err(error)
             }
             Err(NotRun {

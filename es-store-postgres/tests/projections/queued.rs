@@ -66,9 +66,14 @@ impl<const REVISION: u32> PostgresProjection for Wall<REVISION> {
                 "absurd" => tx.queue("SELECT $1::text", (revision,)).await?,
                 "unknown" => tx.queue("SELECT nothing_like_that()", ()).await?,
                 "hidden" => drop(tx.batch_execute("SELECT 1 / 0").await),
+                "asking" => tx.flush().await?,
                 "late" => return Err("too late".into()),
                 "broken" => panic!("as a bug would"),
                 "unwritten" => tx.queue("SELECT $1::text", (Panics,)).await?,
+                "unwritten at once" => {
+                    tx.queue("SELECT $1::text", (Panics,)).await?;
+                    tx.flush().await?;
+                }
                 "ended" => {
                     // Once.
                     self.failing.store(false, Ordering::SeqCst);
@@ -150,6 +155,7 @@ async fn what_is_refused_fails_at_the_event_that_it_was_queued_for() {
         ("late", "too late"),
         ("broken", "as a bug would"),
         ("unwritten", "a value that was queued panicked"),
+        ("unwritten at once", "a value that was queued panicked"),
     ] {
         let kennel = Queueing::new().await;
         kennel.trained(1, &["sit", trick, "bow"]).await;
@@ -199,8 +205,14 @@ async fn what_fails_behind_many_that_were_sent_fails_at_its_own_event() {
 
 #[tokio::test]
 async fn a_handler_that_hides_an_error_fails_at_its_event_and_takes_nobody_along() {
+    for last in ["bow", "asking"] {
+        hides_an_error_before(last).await;
+    }
+}
+
+async fn hides_an_error_before(last: &'static str) {
     let kennel = Queueing::new().await;
-    for (dog, trick) in [(1, "sit"), (2, "hidden"), (3, "bow")] {
+    for (dog, trick) in [(1, "sit"), (2, "hidden"), (3, last)] {
         kennel.trained(dog, &[trick]).await;
     }
     let follower = kennel.projected::<1>(&Arc::new(AtomicBool::new(true)));
@@ -215,7 +227,7 @@ async fn a_handler_that_hides_an_error_fails_at_its_event_and_takes_nobody_along
     let failure = parked.failure.as_deref().unwrap_or_default();
     let why = "a statement of the handler failed, and the handler went on";
     assert!(failure.starts_with(why), "{failure}");
-    assert_eq!(kennel.wall().await, wall(&[(1, &["sit"]), (3, &["bow"])]));
+    assert_eq!(kennel.wall().await, wall(&[(1, &["sit"]), (3, &[last])]));
 }
 
 #[tokio::test]
