@@ -122,7 +122,7 @@ pub trait PostgresProjection: Projection {
 
     /// Writes what the event tells into the tables. Writers do not wait for it.
     ///
-    /// What is written by [`tx.queue(..)`](crate::Tables::queue) is sent with the statements of other events: on a server on the same machine that is five times
+    /// What is written by [`tx.queue(..)`](crate::Tables::queue) is sent with the statements of other events: on a server on the same machine that is four times
     /// as fast as waiting for each answer (`docs/performance.md`), and more over a network. What a handler that queues runs in another way is run before: it
     /// calls [`tx.flush()`](crate::Tables::flush) first, or asks by what is [`prepared`](crate::Tables::prepared).
     ///

@@ -6,6 +6,7 @@ mod failing;
 mod queued;
 mod rights;
 mod sessions;
+mod strange;
 mod tables;
 mod taken;
 mod unable;
