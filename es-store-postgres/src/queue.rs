@@ -288,13 +288,13 @@ impl Work {
                 .iter()
                 .map(|value| &**value as &(dyn ToSql + Sync));
             let mut answer = Box::pin(transaction.execute_raw(statement, values));
-            // That sends it, unless its values cannot be written.
+            // That sends it, unless its values cannot be written. The answer may be there already.
             let answered = AssertUnwindSafe(poll_once(&mut answer))
                 .catch_unwind()
                 .await;
-            let is_sent = matches!(answered, Ok(None));
+            let goes_on = matches!(answered, Ok(None | Some(Ok(_))));
             sent.push((queued.place, answer, answered));
-            if !is_sent {
+            if !goes_on {
                 break;
             }
         }

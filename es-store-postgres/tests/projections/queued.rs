@@ -136,10 +136,11 @@ impl Kennel for Queueing {
 
 projection_trials!(Queueing);
 
-#[tokio::test]
+/// On several threads, where an answer may be there before anybody waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn all_of_a_long_batch_is_written_in_its_order() {
     let kennel = Queueing::new().await;
-    let tricks: Vec<String> = (0..1_500).map(|number| format!("trick {number}")).collect();
+    let tricks: Vec<String> = (0..6_000).map(|number| format!("trick {number}")).collect();
     let tricks: Vec<&str> = tricks.iter().map(String::as_str).collect();
     kennel.trained(1, &tricks).await;
     kennel.system::<1>().settle().await.unwrap();
