@@ -141,7 +141,7 @@ impl Schema {
     /// A store whose statements end soon.
     async fn hasty(&self) -> PostgresStore {
         let builder = self.log.builder();
-        let hasty = builder.statement_timeout(Duration::from_millis(100));
+        let hasty = builder.statement_timeout(Duration::from_millis(500));
         hasty.connect().await.unwrap()
     }
 
