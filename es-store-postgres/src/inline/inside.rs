@@ -174,6 +174,16 @@ async fn next(
     })
 }
 
+/// Whether there is a whole page of what it has not seen.
+pub(super) async fn is_far_behind(
+    inlined: &Inlined,
+    transaction: &Transaction<'_>,
+    session: &Session,
+) -> Result<bool, Fault> {
+    let next = in_time(session.patience, next(inlined, transaction, session)).await?;
+    Ok(next.page.len() == PAGE)
+}
+
 impl Inside {
     pub(super) fn new<P: PostgresProjection>(inlined: Inlined, projection: P) -> Self {
         Self {

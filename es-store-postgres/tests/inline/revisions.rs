@@ -89,7 +89,11 @@ async fn what_ran_inside_runs_on_where_another_cannot_take_its_place() {
     let first = Wall::<1>::default();
     kennel.store.inline(&kennel.app, first).await.unwrap();
     let (_, other) = kennel.another().await;
-    other.save(&mut dog(1, &["gate"])).await.unwrap();
+    // More than is left to the log's lock.
+    let mut tricks = vec!["gate".to_owned()];
+    tricks.extend((0..1_000).map(|number| format!("trick {number}")));
+    let all: Vec<_> = tricks.iter().map(String::as_str).collect();
+    other.save(&mut dog(1, &all)).await.unwrap();
     let (reached, open) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
     let second = Gated::<1> {
         wall: Wall::default(),
@@ -111,7 +115,8 @@ async fn what_ran_inside_runs_on_where_another_cannot_take_its_place() {
         "{refused:?}"
     );
     kennel.app.save(&mut dog(3, &["sit"])).await.unwrap();
-    assert_eq!(kennel.tricks().await, ["gate", "absurd", "sit"]);
+    tricks.extend(["absurd", "sit"].map(str::to_owned));
+    assert_eq!(kennel.tricks().await, tricks);
 }
 
 /// Waits until some session of the log's stores waits for a lock.
@@ -122,6 +127,36 @@ async fn somebody_waits(kennel: &Kennel) {
     while waits().await.is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_begins_where_it_runs_already_is_in_no_commits_way() {
+    let kennel = kennel().await;
+    let (reached, open) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
+    let first = Gated::<1> {
+        wall: Wall::default(),
+        reached: Arc::clone(&reached),
+        open: Arc::clone(&open),
+    };
+    kennel.store.inline(&kennel.app, first).await.unwrap();
+    let (store, app) = kennel.another().await;
+    // Both are to handle it.
+    app.save(&mut dog(1, &["sit"])).await.unwrap();
+    let mut second = dog(2, &["gate"]);
+    let committing = kennel.app.save(&mut second);
+    let beginning = async {
+        reached.notified().await;
+        let inline = store.inline(&app, Wall::<1>::default());
+        let opening = async {
+            somebody_waits(&kennel).await;
+            open.close();
+        };
+        tokio::join!(inline, opening).0
+    };
+    let (committed, begun) = tokio::join!(committing, beginning);
+    begun.unwrap();
+    committed.unwrap();
+    assert_eq!(kennel.tricks().await, ["sit", "gate"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
