@@ -154,7 +154,6 @@ impl PostgresStore {
         PostgresFollower {
             store: self.clone(),
             projection,
-            ending: String::new(),
             batch_time: BATCH_TIME,
             own: None,
         }
@@ -165,8 +164,6 @@ impl PostgresStore {
 pub struct PostgresFollower<P> {
     store: PostgresStore,
     projection: P,
-    /// How the names of the tables end that it writes to.
-    ending: String,
     batch_time: Duration,
     own: Option<Own>,
 }
@@ -212,13 +209,11 @@ impl<P: PostgresProjection> Follower for PostgresFollower<P> {
         Box::pin(store.on_its_runtime(async move {
             let shared = &*self.store.shared;
             let projection = &mut self.projection;
-            let prepared = with_own!(shared, &mut self.own, own, async {
+            with_own!(shared, &mut self.own, own, async {
                 output::prepare(shared, own, projection, output)
                     .await
                     .map_err(Undone::or_unable)
-            });
-            self.ending = prepared?;
-            Ok(())
+            })
         }))
     }
 
@@ -226,13 +221,12 @@ impl<P: PostgresProjection> Follower for PostgresFollower<P> {
         let store = self.store.clone();
         Box::pin(store.on_its_runtime(async move {
             let shared = &*self.store.shared;
-            let (projection, ending) = (&mut self.projection, &*self.ending);
-            let longest = self.batch_time;
+            let (projection, longest) = (&mut self.projection, self.batch_time);
             let handled = with_own!(
                 shared,
                 &mut self.own,
                 own,
-                batch::handle(shared, own, projection, &batch, ending, longest)
+                batch::handle(shared, own, projection, &batch, longest)
             )?;
             if batch.dry.is_none() {
                 shared.changed.notify(usize::MAX);

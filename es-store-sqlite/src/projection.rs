@@ -329,18 +329,10 @@ impl Work<'_> {
         {
             return Err(refused.into());
         }
-        let made = Made::new(&self.ending);
-        if batch.dry.is_some() {
-            let standing = followers::standing(&transaction, sql, &batch.output.follower)?;
-            if standing.revision == 0 {
-                let there = names(&transaction, standing.position)?;
-                let created = within(made.clone(), || projection.create(&transaction));
-                let (created, new) = created;
-                let created = created.map_err(|error| new.not_created(error));
-                let checked = new.check_own(&there).and(created);
-                checked.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
-            }
-        }
+        let made = match batch.dry {
+            None => Made::new(&self.ending),
+            Some(_) => self.made_to_rehearse(&transaction, sql, projection)?,
+        };
         let started = Instant::now();
         let mut handled = 0;
         let (outcome, _) = within(made, || {
@@ -382,6 +374,36 @@ impl Work<'_> {
             });
         }
         Ok(handled)
+    }
+}
+
+impl Work<'_> {
+    /// What a dry run writes to: it makes the tables that are not there.
+    fn made_to_rehearse<P: SqliteProjection>(
+        &self,
+        transaction: &Transaction<'_>,
+        sql: &Sql,
+        projection: &mut P,
+    ) -> Result<Made, Undone> {
+        let output = &self.batch.output;
+        let standing = followers::standing(transaction, sql, &output.follower)?;
+        if standing.revision != 0
+            && let Some(before) = made(transaction, sql, &output.follower)?
+        {
+            return Ok(Made::new(&before.ending_of(output)));
+        }
+        let made = Made::new(&ending(transaction, sql, output)?);
+        if standing.revision == 0 {
+            let there = names(transaction, standing.position)?;
+            let (created, new) = within(made.clone(), || projection.create(transaction));
+            let created = created.map_err(|error| new.not_created(error));
+            let checked = new
+                .check_own(&there)
+                .and(created)
+                .and_then(|()| new.check_anew(output.tag.is_some()));
+            checked.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
+        }
+        Ok(made)
     }
 }
 
@@ -434,23 +456,9 @@ fn prepare<P: SqliteProjection>(
         if standing.revision != 0
             && let Some(before) = before
         {
-            return Ok(match output.tag {
-                Some(_) => before.ending,
-                None => String::new(),
-            });
+            return Ok(before.ending_of(output));
         }
-        let ending = match &output.tag {
-            None => String::new(),
-            // The indexes of what readers see have such an ending still where that was built alongside once.
-            Some(tag) => {
-                let ending = format!("__{tag}");
-                let live = made(&transaction, sql, &output.live)?;
-                match live {
-                    Some(live) if live.ending == ending => format!("{ending}_2"),
-                    _ => ending,
-                }
-            }
-        };
+        let ending = ending(&transaction, sql, output)?;
         let begins = match output.anew {
             true => Position::START,
             false => standing.position,
@@ -477,6 +485,20 @@ fn prepare<P: SqliteProjection>(
         Ok(ending)
     };
     Ok(prepared()?)
+}
+
+/// How the names of tables end that are not there yet.
+fn ending(connection: &Connection, sql: &Sql, output: &Output) -> rusqlite::Result<String> {
+    let ending = output.table("");
+    // The indexes of what readers see have such an ending still where that was built alongside once.
+    let live = match output.tag {
+        Some(_) => made(connection, sql, &output.live)?,
+        None => None,
+    };
+    Ok(match live {
+        Some(live) if live.ending == ending => format!("{ending}_2"),
+        _ => ending,
+    })
 }
 
 /// Puts what was built in the place of what readers see.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use es_core::Position;
 use es_core::persistence::{BoxError, FollowerId};
-use es_core::system::HandlerPanicked;
+use es_core::system::{HandlerPanicked, Output};
 use rusqlite::{Connection, Error, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,14 @@ impl Made {
         Self {
             ending: ending.to_owned(),
             ..Self::default()
+        }
+    }
+
+    /// How the names of its tables end now: of what readers see not at all, however they ended when they were made.
+    pub(crate) fn ending_of(&self, output: &Output) -> String {
+        match output.tag {
+            Some(_) => self.ending.clone(),
+            None => String::new(),
         }
     }
 

@@ -122,6 +122,7 @@ macro_rules! projection_trials {
             a_batch_that_fails_leaves_nothing_and_what_came_before_is_kept
             a_parked_aggregate_waits_in_tables_too_and_is_drained_in_order
             a_new_revision_is_built_beside_the_old_one_and_takes_its_place
+            a_dry_run_tries_a_new_revision_as_it_would_be_built
             a_read_model_is_built_again_and_again_beside_what_readers_see
             a_read_model_is_built_as_it_was_into_tables_of_another_name
             what_a_rebuild_that_failed_has_made_is_thrown_away
@@ -255,7 +256,7 @@ pub async fn a_new_revision_is_built_beside_the_old_one_and_takes_its_place<K: K
     assert!(format!("{dry:?}").contains("revision 2 already"), "{dry:?}");
     let newest = kennel.system::<3>();
     let dry = newest.follower("wall").dry_run(10).await.unwrap();
-    assert_eq!((dry.builds, dry.events), (Some(3), 0));
+    assert_eq!((dry.builds, dry.events), (Some(3), 5));
     let due = told(&newest).await;
     assert!(
         due.ends_with("revision 3 is to take the place of 2"),
@@ -271,6 +272,44 @@ pub async fn a_new_revision_is_built_beside_the_old_one_and_takes_its_place<K: K
     );
     new.settle().await.unwrap();
     assert_eq!(kennel.wall().await.len(), 3);
+}
+
+#[doc(hidden)]
+pub async fn a_dry_run_tries_a_new_revision_as_it_would_be_built<K: Kennel>() {
+    let kennel = K::new().await;
+    kennel.trained(1, &["sit", "impossible"]).await;
+    let old = kennel.system::<1>();
+    old.settle().await.unwrap();
+    // What was built under another name last is not what is written to.
+    let early = Until::Position(Position::from(2));
+    let wall = old.follower("wall");
+    wall.rebuild_until(early, "early").await.unwrap();
+    kennel.execute("DROP VIEW wall_seen__early").await;
+    kennel.execute("DROP TABLE wall__early").await;
+    kennel.trained(2, &["sit"]).await;
+    let dry = wall.dry_run(10).await.unwrap();
+    assert_eq!((dry.builds, dry.events, dry.failure), (None, 2, None));
+
+    let failing = Arc::new(AtomicBool::new(true));
+    let follower = kennel.projected::<2>(&failing).batches_of(ONE);
+    let new = kennel.followed_by(follower);
+    let before = (kennel.rows("wall_seen").await, kennel.made().await);
+    let dry = new.follower("wall").dry_run(10).await.unwrap();
+    assert_eq!((dry.builds, dry.from), (Some(2), Position::START));
+    assert_eq!(dry.events, 2);
+    assert_eq!(dry.failure.unwrap().0, Position::from(3));
+    let after = (kennel.rows("wall_seen").await, kennel.made().await);
+    assert_eq!(after, before);
+
+    // It goes on where the build does.
+    new.step().await.unwrap();
+    failing.store(false, Ordering::SeqCst);
+    let dry = new.follower("wall").dry_run(3).await.unwrap();
+    assert_eq!((dry.builds, dry.from.get()), (Some(2), 1));
+    assert_eq!((dry.events, dry.to.get(), dry.failure), (3, 4, None));
+    new.settle().await.unwrap();
+    let dry = new.follower("wall").dry_run(3).await.unwrap();
+    assert_eq!((dry.builds, dry.events), (None, 0));
 }
 
 #[doc(hidden)]

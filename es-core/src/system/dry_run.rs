@@ -2,9 +2,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::engine::is_away;
+use super::engine::{followed_into, is_away};
 use super::followed::Followed;
-use super::follower::{Batch, HandleError, Output};
+use super::follower::{Batch, HandleError};
 use super::state::told;
 use super::{FollowError, FollowerHandle, StopReason, System};
 use crate::application::{Rehearsal, Result};
@@ -25,13 +25,13 @@ pub struct DryRun {
 pub struct Rehearsed {
     /// Which.
     pub follower: FollowerId,
-    /// Where its checkpoint is.
+    /// Where its checkpoint is, or that of what it [builds](Self::builds).
     pub from: Position,
-    /// Where its checkpoint would be, if all of these can be handled.
+    /// Where that would be, if all of these can be handled.
     pub to: Position,
     /// How many events it would handle next, at most as many as were allowed. Those that would wait behind one that is set aside are not among them.
     pub events: usize,
-    /// The revision that it would build from the first event, beside what readers see: that is not tried.
+    /// The revision that it would build of the whole log, beside what readers see.
     pub builds: Option<u32>,
     /// The first that it cannot, and why.
     pub failure: Option<(Position, String)>,
@@ -41,7 +41,8 @@ pub struct Rehearsed {
 
 impl System {
     /// Has each follower handle at most `limit` of the events that it has not seen, in one transaction that is rolled back: every store is byte
-    /// for byte what it was. On SQLite, writers wait meanwhile.
+    /// for byte what it was. On SQLite, writers wait meanwhile. One with a raised [`REVISION`](crate::Projection::REVISION) handles the events that it
+    /// would build that of, in tables that are made for it.
     ///
     /// A process manager decides and records, and nothing is saved, though what comes later in the run finds it. What it does by
     /// [`UnitOfWork::outside`](crate::UnitOfWork::outside) is named and not done; what a handler does elsewhere by itself, it does.
@@ -92,24 +93,28 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
         let follower = follower();
         return Err(FollowError::Stopped { follower, source }.into());
     }
+    let (output, builds) = followed_into(followed, standing.revision);
+    let from = match builds {
+        true => {
+            // It may have been begun before.
+            let begun = followed.store.standing(&output.follower).await;
+            begun.map_err(unread)?.position
+        }
+        false => standing.position,
+    };
+    let parked = followed.store.parked(&output.follower).await;
+    let parked = parked.map_err(unread)?;
+    let waits: HashSet<_> = parked.iter().map(|parked| &parked.stream).collect();
+    let page = followed.log.page(Span::after(from).limit(limit)).await?;
     let mut rehearsed = Rehearsed {
         follower: follower(),
-        from: Position::START,
-        to: Position::START,
+        from,
+        to: page.read_to,
         events: 0,
-        builds: None,
+        builds: builds.then_some(followed.revision),
         failure: None,
         outside: BTreeMap::new(),
     };
-    if standing.revision != 0 && standing.revision < followed.revision {
-        rehearsed.builds = Some(followed.revision);
-        return Ok(rehearsed);
-    }
-    let parked = followed.store.parked(&followed.id).await.map_err(unread)?;
-    let waits: HashSet<_> = parked.iter().map(|parked| &parked.stream).collect();
-    let span = Span::after(standing.position).limit(limit);
-    let page = followed.log.page(span).await?;
-    (rehearsed.from, rehearsed.to) = (standing.position, page.read_to);
     let rehearsal = Rehearsal::default();
     let mut records = Vec::with_capacity(page.records.len());
     let left = page.records.into_iter();
@@ -129,8 +134,8 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
     rehearsed.events = positions.len();
     if !records.is_empty() {
         let batch = Batch {
-            output: Output::live(followed.id.clone(), followed.revision),
-            from: standing.position,
+            output,
+            from,
             to: page.read_to,
             stands_at: None,
             records,

@@ -40,7 +40,7 @@ pub trait Follower: Send + 'static {
     ///    [swap](Self::swap) raises the epoch.
     /// 2. The events are handled in order. At the first that fails, or panics, it ends with [`HandleError::Event`] and the event's place in the batch.
     /// 3. What was made, and the checkpoint by [`Batch::advance`], with what becomes parked, are stored in one transaction; in a
-    ///    [dry run](Batch::dry) nothing is.
+    ///    [dry run](Batch::dry) nothing is, and tables that are not there are made for it: there [`prepare`](Self::prepare) is not called before.
     ///
     /// # Errors
     /// [`HandleError`]; nothing of the batch is stored, nor its checkpoint.

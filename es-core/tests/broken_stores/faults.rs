@@ -165,6 +165,7 @@ faults! {
     MakesAnewBesideWhatIsParked: what_is_made_anew_begins_with_nothing,
     MakesAnewBesideWhatWasDropped: what_is_made_anew_begins_with_nothing,
     KeepsWhatIsRehearsed: a_dry_run_leaves_the_store_as_it_was,
+    RehearsesWhatIsPreparedAlone: a_dry_run_leaves_the_store_as_it_was,
     SkipsWhatFails: a_panic_in_a_handler_changes_that_follower_alone,
     TakesWhatRunsInsideForAFollower: a_projection_inside_of_commits_is_never_behind,
     BeginsInsideWithTheNewestCommit: a_projection_inside_of_commits_is_never_behind,

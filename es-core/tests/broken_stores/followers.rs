@@ -269,6 +269,9 @@ impl Follower for Wrong {
             {
                 self.note(&batch);
             }
+            if self.fault == RehearsesWhatIsPreparedAlone && batch.dry.is_some() && built {
+                return Err(HandleError::Prepare("there is no such table".into()));
+            }
             let handled = self.sound.handle(Arc::clone(&batch)).await;
             match handled {
                 Err(HandleError::Event { .. }) if self.fault == KeepsHalfABatch => {

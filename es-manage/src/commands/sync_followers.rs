@@ -70,6 +70,9 @@ pub struct Synced {
     pub events: u64,
     /// How many events it has set aside, or wait behind one that is.
     pub parked: u64,
+    /// The revision that it would build of the whole log, beside what readers see: said by a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub builds: Option<u32>,
     /// What it would do outside of its store, and how often: a dry run does not do it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub outside: BTreeMap<String, usize>,
@@ -203,6 +206,7 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
         position: status.position,
         events: 0,
         parked: status.parked as u64,
+        builds: None,
         outside: BTreeMap::new(),
         message: None,
     };
@@ -221,7 +225,7 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
         }
     };
     synced.events = rehearsed.events as u64;
-    synced.outside = rehearsed.outside;
+    (synced.builds, synced.outside) = (rehearsed.builds, rehearsed.outside);
     if let Some((position, failure)) = rehearsed.failure {
         synced.outcome = SyncOutcome::Failed;
         synced.message = Some(format!(
@@ -230,12 +234,7 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
     } else if let Some((holder, _)) = &status.holder {
         synced.outcome = SyncOutcome::Held;
         synced.message = Some(format!("{holder} runs it"));
-    } else if let Some(revision) = rehearsed.builds {
-        synced.outcome = SyncOutcome::TriedInPart;
-        synced.message = Some(format!(
-            "nothing was tried: revision {revision} is built from the first event, beside what readers see"
-        ));
-    } else if synced.parked > 0 {
+    } else if synced.parked > 0 && synced.builds.is_none() {
         synced.is_parked();
     } else if rehearsed.to < status.head {
         synced.outcome = SyncOutcome::TriedInPart;
@@ -290,6 +289,7 @@ async fn synced(
         position: from,
         events: handled,
         parked: 0,
+        builds: None,
         outside: BTreeMap::new(),
         message: None,
     };
@@ -374,6 +374,13 @@ impl Human for AtLevel<'_> {
         }
         if *dry_run {
             for synced in followers {
+                if let Some(revision) = synced.builds {
+                    writeln!(
+                        text,
+                        "{}: builds revision {revision} of the whole log, beside what readers see",
+                        synced.follower
+                    )?;
+                }
                 for (what, times) in &synced.outside {
                     let (what, times) = (clean(what), counted(*times as u64, "time"));
                     writeln!(text, "{}: not run: {what}, {times}", synced.follower)?;

@@ -9,6 +9,7 @@ use tokio_postgres::{Statement, Transaction};
 use uuid::Uuid;
 
 use super::PostgresProjection;
+use super::output::ending;
 use super::own::{ENDLESS, Own, STANDSTILL, STOOD_STILL, Undone, begin, is_worth_another_try};
 use crate::connection::in_time;
 use crate::error::Fault;
@@ -31,7 +32,6 @@ pub(super) async fn handle<P: PostgresProjection>(
     own: &mut Own,
     projection: &mut P,
     batch: &Batch,
-    ending: &str,
     longest: Duration,
 ) -> Result<usize, Undone> {
     let sql = &*shared.sql;
@@ -48,7 +48,8 @@ pub(super) async fn handle<P: PostgresProjection>(
         let begun: i64 = column(&begun, 0)?;
         Ok::<_, Undone>((begun, followers::standing_in(standing.as_ref())?))
     };
-    own.work.write_to(Made::new(ending), &transaction);
+    own.work
+        .write_to(Made::new(&ending(&batch.output)), &transaction);
     let mut handling = Handling {
         patience: shared.patience,
         projection,
@@ -62,11 +63,14 @@ pub(super) async fn handle<P: PostgresProjection>(
             let there = in_time(shared.patience, there).await?;
             let created = handling.create().await;
             let made = own.work.made().clone();
+            let refused = |error| Undone::Handle(HandleError::Prepare(error));
             let checked = made
                 .check_own(&there.names, &sql.location.schema)
                 .and(made.check());
-            checked.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
+            checked.map_err(refused)?;
             created?;
+            made.check_anew(batch.output.tag.is_some())
+                .map_err(refused)?;
         }
         let handled = handling.rehearse(&batch.records, &own.begun).await?;
         in_time(shared.patience, async { Ok(transaction.rollback().await?) }).await?;

@@ -18,13 +18,18 @@ use crate::store::Shared;
 use crate::swap;
 use crate::tables::{Made, creating};
 
-/// Makes the tables where they are not there yet, and says how their names end.
+/// How the names of its tables end.
+pub(super) fn ending(output: &Output) -> String {
+    output.table("")
+}
+
+/// Makes the tables where they are not there yet.
 pub(super) async fn prepare<P: PostgresProjection>(
     shared: &Shared,
     own: &mut Own,
     projection: &mut P,
     output: &Output,
-) -> Result<String, Undone> {
+) -> Result<(), Undone> {
     let sql = &*shared.sql;
     let work = Arc::clone(&own.work);
     let transaction = in_time(shared.patience, begin(&mut own.client)).await?;
@@ -48,15 +53,11 @@ pub(super) async fn prepare<P: PostgresProjection>(
         let refused = LeaseError::Inline { follower };
         return Err(Undone::Handle(HandleError::Prepare(refused.into())));
     }
-    let ending = match &output.tag {
-        Some(tag) => format!("__{tag}"),
-        None => String::new(),
-    };
     if output.anew {
         let forgotten = forget(&transaction, sql, output, before.unwrap_or_default());
         in_time(shared.patience, forgotten).await?;
     } else if standing.revision != 0 && before.is_some() {
-        return Ok(ending);
+        return Ok(());
     }
     let begins = match output.anew {
         true => Position::START,
@@ -64,7 +65,7 @@ pub(super) async fn prepare<P: PostgresProjection>(
     };
     let there = swap::there(&transaction, sql, &output.follower, begins);
     let there = in_time(shared.patience, there).await?;
-    work.write_to(Made::new(&ending), &transaction);
+    work.write_to(Made::new(&ending(output)), &transaction);
     let created = creating(&work, &transaction, projection.create(&transaction)).await;
     let made = mem::take(&mut *work.made());
     let created = created.map_err(|error| made.not_created(error));
@@ -92,7 +93,7 @@ pub(super) async fn prepare<P: PostgresProjection>(
     )
     .await?;
     in_time(shared.patience, async { Ok(transaction.commit().await?) }).await?;
-    Ok(ending)
+    Ok(())
 }
 
 /// Throws away what was built beside what readers see.

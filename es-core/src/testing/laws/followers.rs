@@ -497,6 +497,18 @@ pub async fn a_dry_run_leaves_the_store_as_it_was<H: Harness>(harness: H) {
     assert_eq!(dry.followers[0].events, 2);
     assert_eq!(dry.followers[0].failure, None);
     assert_eq!(kept(&harness, &store).await, before);
+    if let Some(raised) = harness.follow(&store, sound(2)) {
+        let raised = System::new("laws").follow(&app, raised);
+        let dry = raised.dry_run(10).await.expect("the store answers");
+        let dry = &dry.followers[0];
+        assert_eq!(
+            (dry.builds, dry.events, &dry.failure),
+            (Some(2), 5, &None),
+            "a raised revision is tried as it would be built"
+        );
+        assert_eq!(kept(&harness, &store).await, before);
+        assert_eq!(harness.noted(&store, Some("r2")).await, []);
+    }
     settled(&system).await.expect("nothing goes wrong");
     assert_eq!(harness.noted(&store, None).await.len(), 5);
 }

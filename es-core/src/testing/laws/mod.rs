@@ -48,7 +48,7 @@
 //!     also of a follower that is forgotten; so does where a person put one.
 //! 30. Two revisions stand beside each other, until one takes the place of the other with its checkpoint and what it has set aside; what persons
 //!     decided stays on record. What is made anew begins with nothing.
-//! 31. A dry run leaves the store as it was.
+//! 31. A dry run leaves the store as it was, also that of a raised revision, which is tried as it would be built.
 //! 32. A checkpoint keeps the commit it stands at.
 //! 33. A panic or an error in a handler changes that follower alone; inside of a commit, that commit alone.
 //!
