@@ -1,4 +1,5 @@
 //! Handlers that queue what they write: it is as if they had waited for each answer.
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -74,11 +75,17 @@ impl<const REVISION: u32> PostgresProjection for Wall<REVISION> {
                     tx.queue("SELECT $1::text", (Panics,)).await?;
                     tx.flush().await?;
                 }
-                "ended" => {
+                "ended" | "given up" | "given up at once" => {
                     // Once.
                     self.failing.store(false, Ordering::SeqCst);
-                    let end = "SELECT pg_terminate_backend(pg_backend_pid())";
-                    tx.queue(end, ()).await?;
+                    let what = match &*trick {
+                        "ended" => "SELECT pg_terminate_backend(pg_backend_pid())",
+                        _ => "DO $$ BEGIN RAISE deadlock_detected; END $$",
+                    };
+                    tx.queue(what, ()).await?;
+                    if trick == "given up at once" {
+                        tx.flush().await?;
+                    }
                 }
                 _ => {}
             }
@@ -244,14 +251,18 @@ async fn what_is_queued_is_run_before_the_checkpoint_passes_it_however_short_a_b
 }
 
 #[tokio::test]
-async fn a_session_that_ends_by_what_was_queued_is_not_the_events_fault() {
-    let kennel = Queueing::new().await;
-    kennel.trained(1, &["sit", "ended", "bow"]).await;
-    let follower = kennel.projected::<1>(&Arc::new(AtomicBool::new(true)));
-    let follower = follower.on_failure(OnFailure::stop().retries(0));
-    kennel.followed_by(follower).settle().await.unwrap();
-    let all = wall(&[(1, &["sit", "ended", "bow"])]);
-    assert_eq!(kennel.wall().await, all);
+async fn what_befalls_the_session_of_what_was_queued_is_not_the_events_fault() {
+    for trick in ["ended", "given up", "given up at once"] {
+        let kennel = Queueing::new().await;
+        kennel.trained(1, &["sit", trick, "bow"]).await;
+        let follower = kennel.projected::<1>(&Arc::new(AtomicBool::new(true)));
+        // What is not the first of a batch is tried again in any case.
+        let follower = follower.batches_of(NonZeroUsize::MIN);
+        let follower = follower.on_failure(OnFailure::stop().retries(0));
+        kennel.followed_by(follower).settle().await.unwrap();
+        let all = wall(&[(1, &["sit", trick, "bow"])]);
+        assert_eq!(kennel.wall().await, all);
+    }
 }
 
 /// How many tricks there are, by what it has read.
