@@ -205,4 +205,5 @@ faults! {
     ReadsIdsOfEveryCategory: the_ids_of_a_category_are_read_page_by_page,
     BelongsToWhoeverAsks: the_first_who_asks_owns_the_log,
     ForgetsTheOwnerOnReopen: the_first_who_asks_owns_the_log,
+    IsTakenForEveryLog: a_log_is_told_from_others,
 }

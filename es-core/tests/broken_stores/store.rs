@@ -195,6 +195,13 @@ impl Intercept for Broken {
         self.changed_wrongly()
     }
 
+    fn identity(&self) -> Option<u64> {
+        match self.fault {
+            IsTakenForEveryLog => Some(1),
+            _ => self.store.identity(),
+        }
+    }
+
     fn owner<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, ReadError>> {
         Box::pin(async move {
             match self.fault {

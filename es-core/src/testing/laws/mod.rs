@@ -55,7 +55,8 @@
 //! What no law can see: whether a commit that was answered outlasts a power cut, and what a killed process leaves behind, half a record at the end
 //! of a file for example. Reopening is an orderly end. A durable store kills its writers in tests of its own, and cuts its files at every length.
 //!
-//! Without a number: the ids of a category are read page by page, and the first who asks owns the log.
+//! Without a number: the ids of a category are read page by page, the first who asks owns the log, and where a store says by a number which log it
+//! keeps, no other has that.
 //!
 //! Two laws stand for all of them. Random histories are played on the store and on a [model](self::histories) that is plain enough to be
 //! believed, and every answer must agree; random concurrent histories must have [an explanation](self::concurrency). They are played for a

@@ -48,6 +48,18 @@ pub async fn the_ids_of_a_category_are_read_page_by_page(mut harness: impl Harne
     assert!(read("Bird", None, 10).await.is_empty());
 }
 
+/// Without a number: where a store says by a number which log it keeps, it is that of every handle, and of no other log.
+pub async fn a_log_is_told_from_others<H: Harness>(harness: H) {
+    let (one, again) = (harness.open().await, harness.open().await);
+    let Some(identity) = one.identity() else {
+        return;
+    };
+    assert_eq!(again.identity(), Some(identity), "it is the same log");
+    let other = H::fresh().await;
+    let other = other.open().await;
+    assert_ne!(other.identity(), Some(identity), "it is another log");
+}
+
 /// Without a number: two applications in one log are found out by it.
 pub async fn the_first_who_asks_owns_the_log(mut harness: impl Harness) {
     const FIRST: &str = "The \"first\"; Ünïcødé";

@@ -154,6 +154,7 @@ macro_rules! each_law {
             mapping::an_event_that_the_code_does_not_know_is_an_error_that_names_it
             names::the_ids_of_a_category_are_read_page_by_page
             names::the_first_who_asks_owns_the_log
+            names::a_log_is_told_from_others
             histories::random_histories_agree_with_the_model
             concurrency::concurrent_histories_can_be_explained
         }
