@@ -1,7 +1,7 @@
 //! Handlers that queue what they write: it is as if they had waited for each answer.
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -266,8 +266,10 @@ async fn what_befalls_the_session_of_what_was_queued_is_not_the_events_fault() {
 }
 
 /// How many tricks there are, by what it has read.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Count {
+    /// How many it was asked to handle.
+    asked: Arc<AtomicUsize>,
     /// Of two ways to see what is queued.
     flushes: bool,
     refuses: &'static str,
@@ -294,6 +296,7 @@ impl PostgresProjection for Count {
         let DogEvent::TrickAdded { trick } = event.event else {
             return Ok(());
         };
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let count = tx.table("count");
         let seen = match self.seen(&count, tx).await {
             Err(_) if self.swallows => return Ok(()),
@@ -325,11 +328,13 @@ async fn who_reads_sees_what_is_queued() {
         kennel.trained(1, &["sit", "bow", "beg"]).await;
         let count = Count {
             flushes,
-            refuses: "",
-            swallows: false,
+            ..Count::default()
         };
+        let asked = Arc::clone(&count.asked);
         let system = kennel.followed_by(kennel.store.project(count));
         system.settle().await.unwrap();
+        // Who had not seen the one before would have failed, and been asked again.
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
         let places = "SELECT place FROM count ORDER BY place";
         let places = kennel.reader.query(places, &[]).await.unwrap();
         let places: Vec<i64> = places.iter().map(|row| row.get(0)).collect();
@@ -346,6 +351,7 @@ async fn what_somebody_is_told_who_only_reads_fails_at_the_event_that_queued_it(
             flushes,
             refuses: "bow",
             swallows,
+            ..Count::default()
         };
         let follower = kennel.store.project(count.clone());
         let follower = follower.on_failure(OnFailure::stop().retries(0));
