@@ -15,13 +15,19 @@ pub(crate) fn microseconds(time: SystemTime) -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX) * sign
 }
 
-/// `2024-03-04T09:00:00.000001Z`; beyond the year 9999, microseconds since 1970.
+/// For people: `2024-03-04T09:00:00Z`, with a fraction where there is one; beyond the year 9999, microseconds since 1970.
 pub(crate) fn text(time: SystemTime) -> String {
+    written(time, |timestamp| timestamp.to_string())
+}
+
+/// For programs: always to the microsecond, so that texts are in the order of times.
+fn exact(time: SystemTime) -> String {
+    written(time, |timestamp| format!("{timestamp:.6}"))
+}
+
+fn written(time: SystemTime, write: impl FnOnce(Timestamp) -> String) -> String {
     let microseconds = microseconds(time);
-    match Timestamp::from_microsecond(microseconds) {
-        Ok(timestamp) => timestamp.to_string(),
-        Err(_) => microseconds.to_string(),
-    }
+    Timestamp::from_microsecond(microseconds).map_or_else(|_| microseconds.to_string(), write)
 }
 
 /// Reads a time of RFC 3339, or a day, which is meant from its beginning in UTC. A time of day without its zone is neither.
@@ -70,7 +76,7 @@ pub(crate) mod serde_text {
         time: &SystemTime,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&super::text(*time))
+        serializer.serialize_str(&super::exact(*time))
     }
 }
 
@@ -82,7 +88,10 @@ mod tests {
     fn a_time_is_written_in_utc() {
         let time = parse("2024-03-04T10:00:00.5+01:00").unwrap();
         assert_eq!(text(time), "2024-03-04T09:00:00.5Z");
-        assert_eq!(text(parse("2024-03-04").unwrap()), "2024-03-04T00:00:00Z");
+        let begin = parse("2024-03-04").unwrap();
+        assert_eq!(text(begin), "2024-03-04T00:00:00Z");
+        assert_eq!(exact(begin), "2024-03-04T00:00:00.000000Z");
+        assert!(exact(begin) < exact(begin + Duration::from_micros(1)));
         let end = parse_end("2024-03-04").unwrap();
         assert_eq!(text(end), "2024-03-04T23:59:59.999999Z");
         let time = "2024-03-04T10:00:00Z";

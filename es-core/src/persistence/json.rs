@@ -1,7 +1,7 @@
 //! Records as JSON, for whoever reads a log elsewhere.
 //!
 //! ```text
-//! {"position":1,"time":"2024-03-04T09:00:00Z","commit":"…","category":"Dog","id":"…","version":1,"event":"Registered","schema":1,"payload":{"name":"Fido"}}
+//! {"position":1,"time":"2024-03-04T09:00:00.000000Z","commit":"…","category":"Dog","id":"…","version":1,"event":"Registered","schema":1,"payload":{"name":"Fido"}}
 //! ```
 //!
 //! A payload is written as it is stored: as JSON where it is JSON in one line, and in base64 (`"stored"`) where it is compressed or encrypted. So
@@ -104,7 +104,7 @@ fn as_json(payload: &[u8]) -> Option<&RawValue> {
     serde_json::from_slice(payload).ok()
 }
 
-/// `2024-03-04T09:00:00.000001Z`; beyond the year 9999, microseconds since 1970.
+/// `2024-03-04T09:00:00.000001Z`, always to the microsecond, so that texts are in the order of times; beyond the year 9999, microseconds since 1970.
 fn text(time: SystemTime) -> String {
     let (since, sign) = match time.duration_since(UNIX_EPOCH) {
         Ok(since) => (since, 1),
@@ -112,7 +112,7 @@ fn text(time: SystemTime) -> String {
     };
     let microseconds = i64::try_from(since.as_micros()).unwrap_or(i64::MAX) * sign;
     match Timestamp::from_microsecond(microseconds) {
-        Ok(timestamp) => timestamp.to_string(),
+        Ok(timestamp) => format!("{timestamp:.6}"),
         Err(_) => microseconds.to_string(),
     }
 }
@@ -181,7 +181,7 @@ mod tests {
         };
         assert_eq!(json(br#"{"name":"Fido"}"#)["payload"]["name"], "Fido");
         assert_eq!(json(&[0, 1, 2])["stored"], "AAEC");
-        assert_eq!(json(&[0, 1, 2])["time"], "1970-01-01T00:00:00Z");
+        assert_eq!(json(&[0, 1, 2])["time"], "1970-01-01T00:00:00.000000Z");
     }
 
     #[test]

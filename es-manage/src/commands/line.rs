@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {"export":1,"application":"school"}
-//! {"position":1,"time":"2024-03-04T09:00:00Z","commit":"…","category":"Dog","id":"…","version":1,"event":"Registered","schema":1,"payload":{"name":"Fido"}}
+//! {"position":1,"time":"2024-03-04T09:00:00.000000Z","commit":"…","category":"Dog","id":"…","version":1,"event":"Registered","schema":1,"payload":{"name":"Fido"}}
 //! {"events":1}
 //! ```
 //!

@@ -39,13 +39,13 @@ fn an_export_is_a_file_of_lines() {
         0,
         &expect![[r#"
             {"export":1,"application":"school"}
-            {"position":1,"time":"2024-03-04T09:00:00Z","commit":"COMMIT","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":1,"event":"Registered","schema":1,"payload":{"name":"Fido"}}
-            {"position":2,"time":"2024-03-04T09:00:00Z","commit":"COMMIT","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":2,"event":"TrickAdded","schema":1,"payload":{"trick":"roll over"}}
-            {"position":3,"time":"2024-03-04T10:00:00Z","commit":"COMMIT","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"event":"TrickAdded","schema":1,"metadata":{"actor":"alice"},"payload":{"trick":"play dead"}}
-            {"position":4,"time":"2024-03-04T10:00:00Z","commit":"COMMIT","category":"Trainer","id":"00000000-0000-0000-0000-000000000000","version":1,"event":"Hired","schema":1,"metadata":{"actor":"alice"},"payload":{}}
-            {"position":5,"time":"2024-03-04T10:00:00Z","commit":"COMMIT","category":"Trainer","id":"00000000-0000-0000-0000-000000000000","version":2,"event":"Praised","schema":1,"metadata":{"actor":"alice"},"payload":{}}
-            {"position":6,"time":"2024-03-04T11:00:00Z","commit":"COMMIT","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":1,"event":"Registered","schema":1,"payload":{"name":"Rex"}}
-            {"position":7,"time":"2024-03-04T11:00:00Z","commit":"COMMIT","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":2,"event":"TrickAdded","schema":1,"payload":{"trick":"sit"}}
+            {"position":1,"time":"2024-03-04T09:00:00.000000Z","commit":"COMMIT","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":1,"event":"Registered","schema":1,"payload":{"name":"Fido"}}
+            {"position":2,"time":"2024-03-04T09:00:00.000000Z","commit":"COMMIT","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":2,"event":"TrickAdded","schema":1,"payload":{"trick":"roll over"}}
+            {"position":3,"time":"2024-03-04T10:00:00.000000Z","commit":"COMMIT","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"event":"TrickAdded","schema":1,"metadata":{"actor":"alice"},"payload":{"trick":"play dead"}}
+            {"position":4,"time":"2024-03-04T10:00:00.000000Z","commit":"COMMIT","category":"Trainer","id":"00000000-0000-0000-0000-000000000000","version":1,"event":"Hired","schema":1,"metadata":{"actor":"alice"},"payload":{}}
+            {"position":5,"time":"2024-03-04T10:00:00.000000Z","commit":"COMMIT","category":"Trainer","id":"00000000-0000-0000-0000-000000000000","version":2,"event":"Praised","schema":1,"metadata":{"actor":"alice"},"payload":{}}
+            {"position":6,"time":"2024-03-04T11:00:00.000000Z","commit":"COMMIT","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":1,"event":"Registered","schema":1,"payload":{"name":"Rex"}}
+            {"position":7,"time":"2024-03-04T11:00:00.000000Z","commit":"COMMIT","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":2,"event":"TrickAdded","schema":1,"payload":{"trick":"sit"}}
             {"events":7}
         "#]],
         &expect![""],

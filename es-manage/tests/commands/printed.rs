@@ -393,8 +393,8 @@ fn what_the_code_does_not_know_is_found() {
         &lines,
         0,
         &expect![[r#"
-            {"position":13,"time":"2024-03-05T00:53:20Z","category":"Dog","id":"00000000-0000-0000-0000-000000000005","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","unreadable":"the stored payload of `TrickAdded` of `Dog/00000000-0000-0000-0000-000000000005` at version 2 cannot be opened; its cause says what is in the way: it begins with byte 0x73 and is no JSON object, neither compressed nor encrypted; restore it from a backup, or upgrade the program if a newer one wrote it"}
-            {"position":14,"time":"2024-03-05T00:53:20Z","category":"Dog","id":"00000000-0000-0000-0000-000000000006","version":1,"event":"Registered","schema":1,"commit":"COMMIT","payload":{"name":"Max","owner":{"name":"Ann"}}}
+            {"position":13,"time":"2024-03-05T00:53:20.000000Z","category":"Dog","id":"00000000-0000-0000-0000-000000000005","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","unreadable":"the stored payload of `TrickAdded` of `Dog/00000000-0000-0000-0000-000000000005` at version 2 cannot be opened; its cause says what is in the way: it begins with byte 0x73 and is no JSON object, neither compressed nor encrypted; restore it from a backup, or upgrade the program if a newer one wrote it"}
+            {"position":14,"time":"2024-03-05T00:53:20.000000Z","category":"Dog","id":"00000000-0000-0000-0000-000000000006","version":1,"event":"Registered","schema":1,"commit":"COMMIT","payload":{"name":"Max","owner":{"name":"Ann"}}}
         "#]],
         &expect![""],
     );

@@ -32,14 +32,14 @@ fn events_are_lines_of_json() {
     prints(
         &place.run(["events", "--app", "school"]),
         &expect![[r#"
-        {"position":1,"time":"2024-03-04T09:00:00Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":1,"event":"Registered","schema":1,"commit":"COMMIT","payload":{"name":"Fido"}}
-        {"position":2,"time":"2024-03-04T09:00:00Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","payload":{"trick":"roll over"}}
-        {"position":3,"time":"2024-03-04T10:00:00Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"event":"TrickAdded","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{"trick":"play dead"}}
-        {"position":4,"time":"2024-03-04T10:00:00Z","category":"Trainer","id":"00000000-0000-0000-0000-000000000000","version":1,"event":"Hired","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{}}
-        {"position":5,"time":"2024-03-04T10:00:00Z","category":"Trainer","id":"00000000-0000-0000-0000-000000000000","version":2,"event":"Praised","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{}}
-        {"position":6,"time":"2024-03-04T11:00:00Z","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":1,"event":"Registered","schema":1,"commit":"COMMIT","payload":{"name":"Rex"}}
-        {"position":7,"time":"2024-03-04T11:00:00Z","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","payload":{"trick":"sit"}}
-    "#]],
+            {"position":1,"time":"2024-03-04T09:00:00.000000Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":1,"event":"Registered","schema":1,"commit":"COMMIT","payload":{"name":"Fido"}}
+            {"position":2,"time":"2024-03-04T09:00:00.000000Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","payload":{"trick":"roll over"}}
+            {"position":3,"time":"2024-03-04T10:00:00.000000Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"event":"TrickAdded","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{"trick":"play dead"}}
+            {"position":4,"time":"2024-03-04T10:00:00.000000Z","category":"Trainer","id":"00000000-0000-0000-0000-000000000000","version":1,"event":"Hired","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{}}
+            {"position":5,"time":"2024-03-04T10:00:00.000000Z","category":"Trainer","id":"00000000-0000-0000-0000-000000000000","version":2,"event":"Praised","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{}}
+            {"position":6,"time":"2024-03-04T11:00:00.000000Z","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":1,"event":"Registered","schema":1,"commit":"COMMIT","payload":{"name":"Rex"}}
+            {"position":7,"time":"2024-03-04T11:00:00.000000Z","category":"Dog","id":"407d3ee3-a4f3-54fe-98dd-13c70cfefff8","version":2,"event":"TrickAdded","schema":1,"commit":"COMMIT","payload":{"trick":"sit"}}
+        "#]],
     );
     assert_eq!(place.run(["events", "--app", "office"]).out, "");
 }
@@ -329,7 +329,7 @@ fn an_aggregate_is_shown_as_it_is_and_was() {
     prints(
         &show(&["--json", "--last", "1"]),
         &expect![[r#"
-            {"category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"newest":3,"created":"2024-03-04T09:00:00Z","modified":"2024-03-04T10:00:00Z","state":{"name":"\"Fido\"","tricks":"[\"roll over\", \"play dead\"]"},"changes":[{"event":{"position":3,"time":"2024-03-04T10:00:00Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"event":"TrickAdded","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{"trick":"play dead"}},"fields":[{"field":"tricks","before":"[\"roll over\"]","after":"[\"roll over\", \"play dead\"]"}]}]}
+            {"category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"newest":3,"created":"2024-03-04T09:00:00.000000Z","modified":"2024-03-04T10:00:00.000000Z","state":{"name":"\"Fido\"","tricks":"[\"roll over\", \"play dead\"]"},"changes":[{"event":{"position":3,"time":"2024-03-04T10:00:00.000000Z","category":"Dog","id":"1e1d7398-8986-57af-bb01-11a89b2f8b02","version":3,"event":"TrickAdded","schema":1,"commit":"COMMIT","metadata":{"actor":"alice"},"payload":{"trick":"play dead"}},"fields":[{"field":"tricks","before":"[\"roll over\"]","after":"[\"roll over\", \"play dead\"]"}]}]}
         "#]],
     );
 }
