@@ -28,7 +28,6 @@ use crate::{PostgresStore, swap};
 
 mod inside;
 
-use inside::is_far_behind;
 pub(crate) use inside::{Inside, Session};
 
 /// The projections that run inside of each commit of this process.
@@ -44,7 +43,8 @@ impl PostgresStore {
     /// commit that it cannot handle fails. Its neighbours in a group of commits are not touched by that.
     ///
     /// It begins with what the log holds already, which is handled in one transaction before this returns: writers go on meanwhile, but for the last
-    /// moment, and readers see all of it or nothing. What is of another revision is dropped there, and made anew; from then on commits of processes
+    /// moment, and readers see all of it or nothing. Where it runs already, in this process or in another, what nobody handled since is handled under the
+    /// log's lock, 1 000 events at a time: other processes go on between. What is of another revision is dropped there, and made anew; from then on commits of processes
     /// that run the older one are refused. What other processes write without it is handled by the next commit of this one.
     ///
     /// The handler runs under the log's lock, so all writers wait for it: it is quick, and waits for nobody but its own statements. It may be called
@@ -114,7 +114,8 @@ impl PostgresStore {
     }
 
     /// Ends what [`inline`](PostgresStore::inline) began: no commit of this process runs it any more, and a follower may have its name and go on with
-    /// what it made. Where it did not run, nothing changes.
+    /// what it made. Where it did not run, nothing changes. Every process that runs it is to end it before it begins again anywhere: where one still does,
+    /// both may wait for each other until Postgres gives one of them up.
     ///
     /// # Errors
     /// [`AppendError`]; it runs still.
@@ -215,18 +216,12 @@ async fn begun<P: PostgresProjection>(
         Session::prepare(&*transaction, sql, shared.patience).await
     });
     let session = written.await.map_err(failed)?;
-    let caught_up = async {
-        // Who runs it already writes to its tables before the row of the follower, which is locked here: one could wait for the other. So what is left is
-        // handled under the log's lock. It is little, as the commits of that one see to it.
-        if is_made
-            && before.inline
-            && !is_far_behind(&inside.inlined, &transaction, &session).await?
-        {
-            return Ok(());
-        }
-        inside.catch_up(&transaction, &session).await
-    };
-    caught_up.await.map_err(failed)?;
+    // Who runs it already writes to its tables before the row of the follower, which is locked here: one would wait for the other. So what is left there
+    // is handled under the log's lock, as it is by their commits.
+    if !(is_made && before.inline) {
+        let caught_up = inside.catch_up(&transaction, &session);
+        caught_up.await.map_err(failed)?;
+    }
     let committed = async { Ok(transaction.commit().await?) };
     in_time(shared.patience, committed).await.map_err(failed)?;
     Ok(inside)

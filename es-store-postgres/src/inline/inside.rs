@@ -174,16 +174,6 @@ async fn next(
     })
 }
 
-/// Whether there is a whole page of what it has not seen.
-pub(super) async fn is_far_behind(
-    inlined: &Inlined,
-    transaction: &Transaction<'_>,
-    session: &Session,
-) -> Result<bool, Fault> {
-    let next = in_time(session.patience, next(inlined, transaction, session)).await?;
-    Ok(next.page.len() == PAGE)
-}
-
 impl Inside {
     pub(super) fn new<P: PostgresProjection>(inlined: Inlined, projection: P) -> Self {
         Self {
@@ -202,14 +192,21 @@ impl Inside {
         transaction: &Transaction<'_>,
         session: &Session,
     ) -> Result<(), Fault> {
-        let mut more = true;
-        while more {
-            let next = next(&self.inlined, transaction, session);
-            let next = in_time(session.patience, next).await?;
-            more = next.page.len() == PAGE;
-            self.handle(next, transaction, session).await?;
-        }
+        while self.page(transaction, session).await? {}
         Ok(())
+    }
+
+    /// Handles a page of that, and says whether there may be more.
+    pub(crate) async fn page(
+        &mut self,
+        transaction: &Transaction<'_>,
+        session: &Session,
+    ) -> Result<bool, Fault> {
+        let next = next(&self.inlined, transaction, session);
+        let next = in_time(session.patience, next).await?;
+        let more = next.page.len() == PAGE;
+        self.handle(next, transaction, session).await?;
+        Ok(more)
     }
 
     async fn handle(

@@ -217,10 +217,16 @@ impl Work {
         } = &mut pen;
         let patience = self.desk.patience;
         let session = in_time(patience, session(kept, &**client, &self.desk)).await?;
-        let transaction = in_time(patience, begin(client)).await?;
-        in_time(patience, locked.lock(&*transaction)).await?;
-        inside.catch_up(&transaction, session).await?;
         let follower = inside.follower().clone();
+        let transaction = loop {
+            let transaction = in_time(patience, begin(client)).await?;
+            in_time(patience, locked.lock(&*transaction)).await?;
+            if !inside.page(&transaction, session).await? {
+                break transaction;
+            }
+            // Other processes go on.
+            in_time(patience, async { Ok(transaction.commit().await?) }).await?;
+        };
         let before = self.desk.inline.put(inside).await;
         let committed = in_time(patience, async { Ok(transaction.commit().await?) });
         if let Err(fault) = committed.await {
