@@ -223,6 +223,11 @@ pub struct AnotherRevision {
 }
 
 impl AnotherRevision {
+    /// Whether a commit is refused for it, whatever is in the commit.
+    pub(super) fn refuses(refused: &AppendError) -> bool {
+        matches!(refused, AppendError::Projection { source, .. } if source.is::<Self>())
+    }
+
     /// An older one is found where a backup was restored, for instance; a newer one is not replaced by `inline`.
     fn way_out(self) -> String {
         match self.found > self.known {

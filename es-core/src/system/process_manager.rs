@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::follower::{Batch, Follower, HandleError, HandlerPanicked, unpanicked};
+use super::inline::AnotherRevision;
 use crate::application::{Application, Error, Retry, SaveError, UnitOfWork};
 use crate::domain::Position;
 use crate::persistence::{
@@ -264,7 +265,7 @@ impl<M: ProcessManager> Reactions<M> {
     }
 }
 
-/// What says nothing about the event: the checkpoint, the lease, the connection.
+/// What says nothing about the event: the checkpoint, the lease, the connection, a newer program.
 fn is_of_the_store(refused: &AppendError) -> bool {
     matches!(
         refused,
@@ -273,7 +274,7 @@ fn is_of_the_store(refused: &AppendError) -> bool {
             | AppendError::Parking { .. }
             | AppendError::Failed(_)
             | AppendError::Unavailable(_)
-    )
+    ) || AnotherRevision::refuses(refused)
 }
 
 /// What an event is answered with says which process it belongs to and what caused it.

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use es_core::application::SaveError;
 use es_core::persistence::{AppendError, EventStore};
-use es_core::system::InlineError;
-use es_core::{Application, Error, Position};
+use es_core::system::{InlineError, OnFailure, State, StopReason};
+use es_core::{
+    Application, BoxError, Error, Follower, Position, ProcessManager, Recorded, System, UnitOfWork,
+};
 use es_store_sqlite::SqliteStore;
 use pollster::block_on;
 use rusqlite::{Connection, TransactionBehavior};
-use trials::projections::{Dog, Kennel, wall};
+use trials::projections::{Dog, DogEvent, Kennel, wall};
 use uuid::Uuid;
 
 use crate::{File, Wall};
@@ -137,5 +139,52 @@ fn an_application_of_another_store_is_refused_and_claims_nothing() {
             .inline(&kennel.app, Wall::<1>::default())
             .await
             .unwrap();
+    });
+}
+
+/// A dog is followed by another.
+struct Breeder;
+
+impl ProcessManager for Breeder {
+    const NAME: &'static str = "breeder";
+    type Events = DogEvent;
+
+    async fn react(
+        &mut self,
+        event: Recorded<DogEvent>,
+        work: &mut UnitOfWork,
+    ) -> Result<(), BoxError> {
+        if event.position == Position::from(1) {
+            work.save(Dog::register(Uuid::from_u128(2)));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn an_older_program_blames_no_event_for_a_newer_revision_inside_of_commits() {
+    block_on(async {
+        let kennel = File::new().await;
+        kennel.trained(1, &[]).await;
+        let old = Wall::<1>::default();
+        kennel.store.inline(&kennel.app, old).await.unwrap();
+        let store = SqliteStore::open(&kennel.path).await.unwrap();
+        let app = Application::builder(store.clone()).name("kennel").build();
+        store.inline(&app, Wall::<2>::default()).await.unwrap();
+
+        let breeder = |app: &Application| {
+            let follower = Breeder.onto(app).on_failure(OnFailure::park().retries(0));
+            System::new("kennel").follow(app, follower)
+        };
+        let older = breeder(&kennel.app);
+        older.settle().await.unwrap_err();
+        let status = older.follower("breeder").status().await.unwrap();
+        let State::Stopped(StopReason::Unable { failure }) = &status.state else {
+            panic!("{status:?}");
+        };
+        assert!(failure.contains("use the newer program"), "{failure}");
+        assert_eq!((status.parked, status.holder), (0, None));
+        breeder(&app).settle().await.unwrap();
+        assert_eq!(app.log().head().await.unwrap(), Position::from(2));
     });
 }

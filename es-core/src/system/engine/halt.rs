@@ -7,6 +7,7 @@ use crate::application::{Error, LoadError, LogError, OpenError, SaveError, Updat
 use crate::persistence::{AppendError, CodecError, DecodeError, Epoch, LeaseError, ReadError};
 use crate::system::StopReason;
 use crate::system::follower::HandleError;
+use crate::system::inline::AnotherRevision;
 use crate::system::state::told;
 
 /// Why a turn was broken off.
@@ -123,6 +124,9 @@ impl From<AppendError> for Halt {
         match error {
             AppendError::Fenced { epoch, actual, .. } => Self::Fenced { epoch, actual },
             AppendError::Checkpoint { .. } | AppendError::Parking { .. } => Self::Stale,
+            error if AnotherRevision::refuses(&error) => Self::Stop(StopReason::Unable {
+                failure: told(&error),
+            }),
             error => Self::Unreachable(told(&error)),
         }
     }
