@@ -229,13 +229,13 @@ impl<P: MemoryProjection> Follower for MemoryFollower<P> {
                 handled.map_err(|source| HandleError::Event { place, source })?;
             }
             let handled = batch.records.len();
-            if batch.dry.is_some() {
-                return Ok(handled);
-            }
             let advance = batch.advance(0, handled);
             let mut log = self.store.log_to_write();
             let now = self.store.now();
             log.followers.check(&advance)?;
+            if batch.dry.is_some() {
+                return Ok(handled);
+            }
             log.followers.advance(advance, now);
             log.followers.keep_view(follower, Arc::new(state));
             drop(log);

@@ -324,9 +324,7 @@ impl Work<'_> {
         let batch = self.batch;
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
         let all = batch.records.len();
-        if batch.dry.is_none()
-            && let Some(refused) = followers::refusal(&transaction, sql, &batch.advance(0, all))?
-        {
+        if let Some(refused) = followers::refusal(&transaction, sql, &batch.advance(0, all))? {
             return Err(refused.into());
         }
         let made = match batch.dry {
@@ -387,23 +385,17 @@ impl Work<'_> {
     ) -> Result<Made, Undone> {
         let output = &self.batch.output;
         let standing = followers::standing(transaction, sql, &output.follower)?;
+        check_outside(transaction, sql, output)?;
         if standing.revision != 0
             && let Some(before) = made(transaction, sql, &output.follower)?
         {
             return Ok(Made::new(&before.ending_of(output)));
         }
-        let made = Made::new(&ending(transaction, sql, output)?);
+        let ending = ending(transaction, sql, output)?;
         if standing.revision == 0 {
-            let there = names(transaction, standing.position)?;
-            let (created, new) = within(made.clone(), || projection.create(transaction));
-            let created = created.map_err(|error| new.not_created(error));
-            let checked = new
-                .check_own(&there)
-                .and(created)
-                .and_then(|()| new.check_anew(output.tag.is_some()));
-            checked.map_err(|error| Undone::Handle(HandleError::Prepare(error)))?;
+            created(transaction, projection, output, &ending, standing.position)?;
         }
-        Ok(made)
+        Ok(Made::new(&ending))
     }
 }
 
@@ -438,11 +430,7 @@ fn prepare<P: SqliteProjection>(
         if let Some(fenced) = output.fenced(standing.epoch) {
             return Err(fenced.into());
         }
-        if runs_inside(&transaction, sql, &output.live)? {
-            let follower = output.live.clone();
-            let refused = LeaseError::Inline { follower };
-            return Err(Undone::Handle(HandleError::Prepare(refused.into())));
-        }
+        check_outside(&transaction, sql, output)?;
         let mut before = made(&transaction, sql, &output.follower)?;
         if output.anew {
             if let Some(before) = before.take() {
@@ -463,21 +451,7 @@ fn prepare<P: SqliteProjection>(
             true => Position::START,
             false => standing.position,
         };
-        let there = names(&transaction, begins)?;
-        let (created, new) = within(Made::new(&ending), || projection.create(&transaction));
-        let created = created.map_err(|error| new.not_created(error));
-        let checked = new
-            .check_own(&there)
-            .and(created)
-            .and_then(|()| new.check_anew(output.tag.is_some()));
-        checked.map_err(|error| match is_passing(&*error) {
-            true => Undone::Handle(AppendError::Failed(error).into()),
-            false => Undone::Handle(HandleError::Prepare(error)),
-        })?;
-        if transaction.is_autocommit() {
-            let ended = "`create` ended the transaction; leave that to the follower";
-            return Err(Undone::Handle(HandleError::Prepare(ended.into())));
-        }
+        let new = created(&transaction, projection, output, &ending, begins)?;
         let kept = new.to_json()?;
         let FollowerId { name, log } = &output.follower;
         transaction.execute(&sql.write_output, params![name, log, output.revision, kept])?;
@@ -485,6 +459,42 @@ fn prepare<P: SqliteProjection>(
         Ok(ending)
     };
     Ok(prepared()?)
+}
+
+/// Refuses to write where a projection inside of commits does.
+fn check_outside(connection: &Connection, sql: &Sql, output: &Output) -> Result<(), Undone> {
+    if !runs_inside(connection, sql, &output.live)? {
+        return Ok(());
+    }
+    let follower = output.live.clone();
+    let refused = LeaseError::Inline { follower };
+    Err(Undone::Handle(HandleError::Prepare(refused.into())))
+}
+
+/// Makes tables whose names end so, and says which.
+fn created<P: SqliteProjection>(
+    transaction: &Transaction<'_>,
+    projection: &mut P,
+    output: &Output,
+    ending: &str,
+    begins: Position,
+) -> Result<Made, Undone> {
+    let there = names(transaction, begins)?;
+    let (created, new) = within(Made::new(ending), || projection.create(transaction));
+    let created = created.map_err(|error| new.not_created(error));
+    let checked = new
+        .check_own(&there)
+        .and(created)
+        .and_then(|()| new.check_anew(output.tag.is_some()));
+    checked.map_err(|error| match is_passing(&*error) {
+        true => Undone::Handle(AppendError::Failed(error).into()),
+        false => Undone::Handle(HandleError::Prepare(error)),
+    })?;
+    if transaction.is_autocommit() {
+        let ended = "`create` ended the transaction; leave that to the follower";
+        return Err(Undone::Handle(HandleError::Prepare(ended.into())));
+    }
+    Ok(new)
 }
 
 /// How the names of tables end that are not there yet.

@@ -15,7 +15,9 @@ use std::time::{Duration, SystemTime};
 
 use es_core::persistence::{AppendError, FollowerId};
 use es_core::system::{HandleError, OnFailure, Output, State, Until};
-use es_core::{Aggregate, Application, Follower, Position, Root, StreamId, System, events};
+use es_core::{
+    Aggregate, Application, ErrorKind, Follower, Position, Root, StreamId, System, events,
+};
 use uuid::Uuid;
 
 /// An aggregate with things to say of it.
@@ -123,6 +125,7 @@ macro_rules! projection_trials {
             a_parked_aggregate_waits_in_tables_too_and_is_drained_in_order
             a_new_revision_is_built_beside_the_old_one_and_takes_its_place
             a_dry_run_tries_a_new_revision_as_it_would_be_built
+            a_dry_run_blames_no_event_for_who_builds_meanwhile
             a_read_model_is_built_again_and_again_beside_what_readers_see
             a_read_model_is_built_as_it_was_into_tables_of_another_name
             what_a_rebuild_that_failed_has_made_is_thrown_away
@@ -310,6 +313,32 @@ pub async fn a_dry_run_tries_a_new_revision_as_it_would_be_built<K: Kennel>() {
     new.settle().await.unwrap();
     let dry = new.follower("wall").dry_run(3).await.unwrap();
     assert_eq!((dry.builds, dry.events), (None, 0));
+}
+
+#[doc(hidden)]
+pub async fn a_dry_run_blames_no_event_for_who_builds_meanwhile<K: Kennel>() {
+    let kennel = K::new().await;
+    for number in 1..=60 {
+        kennel.trained(number, &["sit", "bow", "beg"]).await;
+    }
+    kennel.system::<1>().settle().await.unwrap();
+    let builder = kennel.projected::<2>(&Arc::default()).batches_of(ONE);
+    let builder = kennel.followed_by(builder);
+    let running = builder.start();
+    let beside = kennel.system::<2>();
+    loop {
+        match beside.follower("wall").dry_run(1_000).await {
+            Ok(dry) => {
+                assert_eq!(dry.failure, None);
+                if dry.builds.is_none() {
+                    break;
+                }
+            }
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Busy, "{error:?}"),
+        }
+    }
+    running.stop().await.unwrap();
+    assert_eq!(kennel.wall().await.len(), 60);
 }
 
 #[doc(hidden)]

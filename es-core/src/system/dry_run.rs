@@ -7,9 +7,9 @@ use super::followed::Followed;
 use super::follower::{Batch, HandleError};
 use super::state::told;
 use super::{FollowError, FollowerHandle, StopReason, System};
-use crate::application::{Rehearsal, Result};
+use crate::application::{Error, Rehearsal, Result};
 use crate::domain::Position;
-use crate::persistence::{DecodeError, FollowerId, Span};
+use crate::persistence::{AppendError, DecodeError, FollowerId, Span};
 
 /// What followers would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,10 @@ pub struct Rehearsed {
     pub events: usize,
     /// The revision that it would build of the whole log, beside what readers see.
     pub builds: Option<u32>,
+    /// How many events are set aside, or wait behind one that is, where it would write.
+    pub parked: usize,
+    /// Who has the lease for that.
+    pub holder: Option<String>,
     /// The first that it cannot, and why.
     pub failure: Option<(Position, String)>,
     /// What it would do [outside](crate::UnitOfWork::outside) of its store, which was not done, and how often.
@@ -41,14 +45,15 @@ pub struct Rehearsed {
 
 impl System {
     /// Has each follower handle at most `limit` of the events that it has not seen, in one transaction that is rolled back: every store is byte
-    /// for byte what it was. On SQLite, writers wait meanwhile. One with a raised [`REVISION`](crate::Projection::REVISION) handles the events that it
+    /// for byte what it was. On SQLite writers wait meanwhile, and on Postgres whoever else follows, or builds, under that name. One with a raised [`REVISION`](crate::Projection::REVISION) handles the events that it
     /// would build that of, in tables that are made for it.
     ///
     /// A process manager decides and records, and nothing is saved, though what comes later in the run finds it. What it does by
     /// [`UnitOfWork::outside`](crate::UnitOfWork::outside) is named and not done; what a handler does elsewhere by itself, it does.
     ///
     /// # Errors
-    /// [`FollowError`], where a follower is run by this process, what it made is of a newer revision, or a store cannot be reached.
+    /// [`FollowError`], where a follower is run by this process, what it made is of a newer revision, or a store cannot be reached;
+    /// [`FollowError::Held`] where another process runs it, and moves its checkpoint each time.
     pub async fn dry_run(&self, limit: usize) -> Result<DryRun> {
         let mut followers = Vec::new();
         for followed in &self.followed {
@@ -68,7 +73,26 @@ impl FollowerHandle {
     }
 }
 
+/// How often it is looked again where a follower stands, that somebody else runs meanwhile.
+const ATTEMPTS: u32 = 5;
+
 async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match rehearsed(followed, limit).await {
+            Err(Error::Follow(error)) if has_moved(&*error) && attempts < ATTEMPTS => {}
+            rehearsed => return rehearsed,
+        }
+    }
+}
+
+fn has_moved(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(FollowError::Held { .. }))
+}
+
+/// What it would do, unless its checkpoint moves meanwhile.
+async fn rehearsed(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
     let follower = || followed.id.clone();
     let running = || FollowError::Running {
         follower: follower(),
@@ -94,15 +118,17 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
         return Err(FollowError::Stopped { follower, source }.into());
     }
     let (output, builds) = followed_into(followed, standing.revision);
-    let from = match builds {
+    let standing = match builds {
+        // It may have been begun before.
         true => {
-            // It may have been begun before.
             let begun = followed.store.standing(&output.follower).await;
-            begun.map_err(unread)?.position
+            begun.map_err(unread)?
         }
-        false => standing.position,
+        false => standing,
     };
-    let parked = followed.store.parked(&output.follower).await;
+    let (from, revision) = (standing.position, standing.revision);
+    let written = output.follower.clone();
+    let parked = followed.store.parked(&written).await;
     let parked = parked.map_err(unread)?;
     let waits: HashSet<_> = parked.iter().map(|parked| &parked.stream).collect();
     let page = followed.log.page(Span::after(from).limit(limit)).await?;
@@ -112,6 +138,8 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
         to: page.read_to,
         events: 0,
         builds: builds.then_some(followed.revision),
+        parked: parked.len(),
+        holder: standing.holder,
         failure: None,
         outside: BTreeMap::new(),
     };
@@ -142,7 +170,30 @@ async fn rehearse(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> {
             parking: Vec::new(),
             dry: Some(rehearsal.clone()),
         };
-        match driven.handle(Arc::new(batch)).await {
+        let handled = driven.handle(Arc::new(batch)).await;
+        let is_refused = matches!(
+            handled,
+            Err(HandleError::Store(AppendError::Checkpoint { .. }))
+        );
+        let has_moved = match handled {
+            Err(HandleError::Event { .. } | HandleError::Prepare(_)) => {
+                // What another has done meanwhile may be what was in the way.
+                let now = followed.store.standing(&written).await.map_err(unread)?;
+                (now.position, now.revision) != (from, revision)
+            }
+            _ => is_refused,
+        };
+        if has_moved {
+            let holder = rehearsed.holder;
+            return Err(FollowError::Held {
+                follower: follower(),
+                holder: holder.unwrap_or_else(|| "another process".to_owned()),
+                held_for: None,
+                free_in: None,
+            }
+            .into());
+        }
+        match handled {
             Ok(_) => {}
             Err(HandleError::Event { source, .. }) if is_away(&*source) => {
                 return Err(away(&*source).into());

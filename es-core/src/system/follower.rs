@@ -36,8 +36,8 @@ pub trait Follower: Send + 'static {
     /// Handles events in order, and stores what it makes of them together with [the checkpoint that covers them](Batch::advance). It may
     /// handle the first of them alone, and says how many it did: one at least.
     ///
-    /// 1. It is refused under an older epoch ([`Output::fenced`], as by [`Advance::refusal`]), so also where another revision took its place: a
-    ///    [swap](Self::swap) raises the epoch.
+    /// 1. It is refused under an older epoch, and from another place than that of its checkpoint ([`Advance::refusal`]), so also where another revision took
+    ///    its place: a [swap](Self::swap) raises the epoch. A [dry run](Batch::dry) has no epoch, and is refused as well where its place is past.
     /// 2. The events are handled in order. At the first that fails, or panics, it ends with [`HandleError::Event`] and the event's place in the batch.
     /// 3. What was made, and the checkpoint by [`Batch::advance`], with what becomes parked, are stored in one transaction; in a
     ///    [dry run](Batch::dry) nothing is, and tables that are not there are made for it: there [`prepare`](Self::prepare) is not called before.

@@ -166,6 +166,7 @@ faults! {
     MakesAnewBesideWhatWasDropped: what_is_made_anew_begins_with_nothing,
     KeepsWhatIsRehearsed: a_dry_run_leaves_the_store_as_it_was,
     RehearsesWhatIsPreparedAlone: a_dry_run_leaves_the_store_as_it_was,
+    RehearsesWhatIsPast: a_dry_run_leaves_the_store_as_it_was,
     SkipsWhatFails: a_panic_in_a_handler_changes_that_follower_alone,
     TakesWhatRunsInsideForAFollower: a_projection_inside_of_commits_is_never_behind,
     BeginsInsideWithTheNewestCommit: a_projection_inside_of_commits_is_never_behind,
@@ -206,4 +207,5 @@ faults! {
     BelongsToWhoeverAsks: the_first_who_asks_owns_the_log,
     ForgetsTheOwnerOnReopen: the_first_who_asks_owns_the_log,
     IsTakenForEveryLog: a_log_is_told_from_others,
+    IsTakenForAnotherLogEachTime: a_log_is_told_from_others,
 }

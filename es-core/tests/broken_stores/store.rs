@@ -18,6 +18,9 @@ use uuid::Uuid;
 
 use crate::faults::Fault::{self, *};
 
+/// How often a handle was asked which log it keeps.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
 /// Which handle of its log a store is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Handle {
@@ -198,6 +201,7 @@ impl Intercept for Broken {
     fn identity(&self) -> Option<u64> {
         match self.fault {
             IsTakenForEveryLog => Some(1),
+            IsTakenForAnotherLogEachTime => Some(ASKED.fetch_add(1, Ordering::SeqCst)),
             _ => self.store.identity(),
         }
     }

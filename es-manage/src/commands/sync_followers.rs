@@ -219,22 +219,27 @@ async fn rehearsed(follower: &FollowerHandle) -> Result<Synced, Error> {
     let rehearsed = match follower.dry_run(DRY_EVENTS).await {
         Ok(rehearsed) => rehearsed,
         Err(error) => {
+            synced.outcome = match error.kind() {
+                ErrorKind::Busy => SyncOutcome::Held,
+                _ => SyncOutcome::Failed,
+            };
             synced.message = Some(of_this_one(&error).ok_or(error)?);
-            synced.outcome = SyncOutcome::Failed;
             return Ok(synced);
         }
     };
     synced.events = rehearsed.events as u64;
+    (synced.from, synced.position) = (rehearsed.from, rehearsed.from);
+    synced.parked = rehearsed.parked as u64;
     (synced.builds, synced.outside) = (rehearsed.builds, rehearsed.outside);
     if let Some((position, failure)) = rehearsed.failure {
         synced.outcome = SyncOutcome::Failed;
         synced.message = Some(format!(
             "the event at position {position} cannot be handled: {failure}"
         ));
-    } else if let Some((holder, _)) = &status.holder {
+    } else if let Some(holder) = &rehearsed.holder {
         synced.outcome = SyncOutcome::Held;
         synced.message = Some(format!("{holder} runs it"));
-    } else if synced.parked > 0 && synced.builds.is_none() {
+    } else if synced.parked > 0 {
         synced.is_parked();
     } else if rehearsed.to < status.head {
         synced.outcome = SyncOutcome::TriedInPart;
@@ -254,6 +259,7 @@ fn of_this_one(error: &Error) -> Option<String> {
     };
     match error.downcast_ref()? {
         error @ FollowError::Away { .. } => Some(in_short(error)),
+        FollowError::Held { holder, .. } => Some(format!("{holder} runs it")),
         FollowError::Stopped { source, .. } => Some(source.to_string()),
         _ => None,
     }

@@ -177,6 +177,15 @@ fn a_revision_that_is_another_than_the_programs_is_told() {
     assert_eq!(tried.status, 0, "{tried:?}");
     assert!(tried.out.contains("builds revision 2"), "{tried:?}");
     edit("DELETE FROM es_parked");
+    // Nor does it matter that the old program runs.
+    edit(
+        "UPDATE es_checkpoints SET holder = 'school', since = 0, until = 9000000000000000 WHERE follower = 'wall'",
+    );
+    let tried = place.run(["sync-followers", "--dry-run", "wall"]);
+    assert_eq!((tried.status, &*tried.err), (0, ""), "{tried:?}");
+    edit(
+        "UPDATE es_checkpoints SET holder = NULL, since = NULL, until = NULL WHERE follower = 'wall'",
+    );
     assert_eq!(place.run(["sync-followers", "wall"]).status, 0);
     let well = place.run(["status"]);
     assert!(of_the_wall(&well).contains("caught up"), "{well:?}");

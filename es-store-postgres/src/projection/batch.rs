@@ -2,8 +2,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use es_core::persistence::{Record, Recorded, Standing};
-use es_core::system::{Batch, HandleError};
+use es_core::persistence::{LeaseError, Record, Recorded, Standing};
+use es_core::system::{Batch, HandleError, Output};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Statement, Transaction};
 use uuid::Uuid;
@@ -56,37 +56,28 @@ pub(super) async fn handle<P: PostgresProjection>(
         transaction: &transaction,
         work: &own.work,
     };
-    if batch.dry.is_some() {
-        let (_, standing) = looking.await?;
-        if standing.revision == 0 {
-            let there = swap::there(&transaction, sql, &batch.output.follower, standing.position);
-            let there = in_time(shared.patience, there).await?;
-            let created = handling.create().await;
-            let made = own.work.made().clone();
-            let refused = |error| Undone::Handle(HandleError::Prepare(error));
-            let checked = made
-                .check_own(&there.names, &sql.location.schema)
-                .and(made.check());
-            checked.map_err(refused)?;
-            created?;
-            made.check_anew(batch.output.tag.is_some())
-                .map_err(refused)?;
-        }
-        let handled = handling.rehearse(&batch.records, &own.begun).await?;
-        in_time(shared.patience, async { Ok(transaction.rollback().await?) }).await?;
-        return Ok(handled);
-    }
     let refusal = |standing: &Standing| batch.advance(0, batch.records.len()).refusal(standing);
     let looking = async {
         let (begun, standing) = looking.await?;
         match refusal(&standing) {
             Some(refused) => Err(Undone::Refused(refused)),
-            None => Ok(begun),
+            None => Ok((begun, standing)),
         }
     };
-    // Events are handled before there is an answer: who is refused has written nothing, however far he came.
-    let handling = async { Ok(handling.all(&batch.records, longest).await) };
-    let (begun, handled) = tokio::try_join!(biased; looking, handling)?;
+    let ((begun, _), handled) = match batch.dry {
+        None => {
+            // Events are handled before there is an answer: who is refused has written nothing, however far he came.
+            let handling = async { Ok(handling.all(&batch.records, longest).await) };
+            tokio::try_join!(biased; looking, handling)?
+        }
+        Some(_) => {
+            let looked = looking.await?;
+            let prepared = handling.prepare_to_rehearse(shared, &batch.output, &looked.1);
+            prepared.await?;
+            let handled = handling.rehearse(&batch.records, &own.begun).await;
+            (looked, handled)
+        }
+    };
     let handled = match handled {
         Err(mut failed @ (Undone::Handle(HandleError::Event { .. }) | Undone::Endless { .. })) => {
             let rollback = in_time(shared.patience, async { Ok(transaction.rollback().await?) });
@@ -111,6 +102,10 @@ pub(super) async fn handle<P: PostgresProjection>(
         }
         handled => handled?,
     };
+    if batch.dry.is_some() {
+        in_time(shared.patience, async { Ok(transaction.rollback().await?) }).await?;
+        return Ok(handled);
+    }
 
     let advance = batch.advance(0, handled);
     let finished = in_time(shared.patience, async {
@@ -178,16 +173,37 @@ struct Handling<'t, 'c, P> {
 }
 
 impl<P: PostgresProjection> Handling<'_, '_, P> {
-    async fn create(&mut self) -> Result<(), Undone> {
+    /// Makes the tables that a dry run writes to, where they are not there.
+    async fn prepare_to_rehearse(
+        &mut self,
+        shared: &Shared,
+        output: &Output,
+        standing: &Standing,
+    ) -> Result<(), Undone> {
+        let sql = &*shared.sql;
+        let refused = |error| Undone::Handle(HandleError::Prepare(error));
+        let inside = swap::runs_inside(self.transaction, sql, &output.live);
+        if in_time(shared.patience, inside).await? {
+            let follower = output.live.clone();
+            return Err(refused(LeaseError::Inline { follower }.into()));
+        }
+        if standing.revision != 0 {
+            return Ok(());
+        }
+        let there = swap::there(self.transaction, sql, &output.follower, standing.position);
+        let there = in_time(shared.patience, there).await?;
         let create = self.projection.create(self.transaction);
         let created = creating(self.work, self.transaction, create).await;
-        created.map_err(|error| {
-            let error = self.work.made().not_created(error);
-            match is_worth_another_try(&*error) {
-                true => Undone::Again(error),
-                false => Undone::Handle(HandleError::Prepare(error)),
-            }
-        })
+        let made = self.work.made().clone();
+        let created = created.map_err(|error| made.not_created(error));
+        made.check_own(&there.names, &sql.location.schema)
+            .and(made.check())
+            .map_err(refused)?;
+        created.map_err(|error| match is_worth_another_try(&*error) {
+            true => Undone::Again(error),
+            false => refused(error),
+        })?;
+        made.check_anew(output.tag.is_some()).map_err(refused)
     }
 
     /// Handles events until there are no more, or no more time, and says how many; one in any case.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{Harness, Journal, Noted, advance, append, not_run, reopened, stream, write};
-use crate::application::{Application, Error};
+use crate::application::{Application, Error, Rehearsal};
 use crate::domain::Position;
 use crate::persistence::{
     AppendError, BoxError, CheckpointStore, Dropped, Epoch, EventStore, Filter, FollowerId,
@@ -508,6 +508,25 @@ pub async fn a_dry_run_leaves_the_store_as_it_was<H: Harness>(harness: H) {
         );
         assert_eq!(kept(&harness, &store).await, before);
         assert_eq!(harness.noted(&store, Some("r2")).await, []);
+    }
+    if let Some(mut late) = harness.follow(&store, sound(1)) {
+        let log = store.read_log(Span::all(), &Filter::everything()).await;
+        let batch = Batch {
+            output: Output::live(id(), 1),
+            from: Position::START,
+            records: log.expect("it can be read").records,
+            to: Position::from(5),
+            stands_at: None,
+            parking: Vec::new(),
+            dry: Some(Rehearsal::default()),
+        };
+        let refused = late.handle(Arc::new(batch)).await;
+        let is_told = matches!(
+            refused,
+            Err(HandleError::Store(AppendError::Checkpoint { .. }))
+        );
+        assert!(is_told, "its checkpoint is elsewhere: {refused:?}");
+        assert_eq!(kept(&harness, &store).await, before);
     }
     settled(&system).await.expect("nothing goes wrong");
     assert_eq!(harness.noted(&store, None).await.len(), 5);
