@@ -50,7 +50,7 @@ impl PostgresStore {
     /// The handler runs under the log's lock, so all writers wait for it: it is quick, and waits for nobody but its own statements. It may be called
     /// again for an event whose transaction was rolled back. Payloads are opened by the codecs of `app`, whose log this is; the keys must answer at
     /// once ([`NotAtOnce`](es_core::system::NotAtOnce)). No follower can have its name, in no process, until
-    /// [`end_inline`](PostgresStore::end_inline).
+    /// [`end_inline`](PostgresStore::end_inline). What process managers of this process save runs it, too.
     ///
     /// It does its work at once, whoever calls it: under a command that only reads, too, a program with a raised
     /// [`REVISION`](es_core::Projection::REVISION) replaces the table, and the commits of older programs that run are refused from then on. So call

@@ -194,6 +194,11 @@ fn has_events(commit: &Commit) -> bool {
     appends.any(|append| !append.events.is_empty())
 }
 
+/// Whether anything is stored by it: without events and checkpoint it only looks at versions.
+fn writes(commit: &Commit) -> bool {
+    has_events(commit) || commit.checkpoint.is_some()
+}
+
 fn gone() -> BoxError {
     "the task that writes has ended with its runtime; connect the store again".into()
 }

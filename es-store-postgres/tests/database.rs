@@ -150,6 +150,39 @@ async fn commits_that_wait_together_are_one_transaction() {
     assert!(groups < 64, "{groups} transactions for 64 commits");
 }
 
+/// It has no id in the log by which its fate could be found out, and needs none: it is checked again.
+#[tokio::test]
+async fn what_only_looks_whether_something_changed_is_asked_again_after_the_line_was_lost() {
+    let log = TestLog::new().await.unwrap();
+    let store = log.store().await.unwrap();
+    store.commit(commit(1, 0, &[b"{}"])).await.unwrap();
+    for (expected, holds) in [(1, true), (0, false)] {
+        let (people, other) = (client(&log).await, client(&log).await);
+        let lock = "BEGIN; SELECT FROM es_log FOR UPDATE";
+        people.batch_execute(lock).await.unwrap();
+        let checking = store.commit(commit(1, expected, &[]));
+        let ending = async {
+            let waiting = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+                           WHERE application_name = $1 AND pg_blocking_pids(pid) <> '{}'";
+            while other
+                .query(waiting, &[&log.schema()])
+                .await
+                .unwrap()
+                .is_empty()
+            {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            people.batch_execute("ROLLBACK").await.unwrap();
+        };
+        let (checked, ()) = tokio::join!(checking, ending);
+        match checked {
+            Ok(_) => assert!(holds),
+            Err(AppendError::Conflict { .. }) => assert!(!holds),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn no_page_is_sorted_and_no_table_is_searched() {
     let log = TestLog::new().await.unwrap();

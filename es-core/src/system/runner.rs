@@ -36,7 +36,8 @@ impl System {
     /// by that thread. With the feature `tokio`, and called within a runtime of tokio, handlers may use that runtime's timers and sockets.
     ///
     /// A follower that is run already, here or in another process, stands by and takes over. One that has had nothing to do for a third of its lease
-    /// gives that back, and takes it anew for what comes next: all that wait for the same log ask for its end once a second, together.
+    /// gives that back, and takes it anew for what comes next: all that wait for the same log ask for its end once a second, together. One that has set
+    /// events aside keeps it, and looks whether they are to be tried again.
     #[must_use = "dropping it stops the followers"]
     pub fn start(&self) -> Running {
         let context = Surroundings::current();
@@ -51,6 +52,16 @@ impl System {
 
     /// As [`start`](System::start), on tasks of your own: `spawn` is given the name of each follower and what runs it, for instance for
     /// `tokio::spawn`. Followers of the SQLite store block the thread while they read.
+    ///
+    /// ```
+    /// # fn started(system: &es_core::System) {
+    /// let running = system.start_on(|_, follower| {
+    ///     tokio::spawn(follower);
+    ///     Ok(())
+    /// });
+    /// # drop(running);
+    /// # }
+    /// ```
     ///
     /// Where `spawn` fails, the state of that follower says so.
     pub fn start_on(

@@ -18,7 +18,7 @@ use tokio_postgres::GenericClient;
 use tracing::{Instrument, debug, debug_span, warn};
 
 use super::hand::{Hand, Pen, Place};
-use super::{Asked, Desk, Job, TRACED, has_events, size};
+use super::{Asked, Desk, Job, TRACED, has_events, size, writes};
 use crate::commit;
 use crate::connection::{in_time, milliseconds};
 use crate::error::{Fault, not_committed};
@@ -261,22 +261,22 @@ impl Work {
                     if error.is_lost() {
                         fault = error;
                     }
-                    return fail(part, || AppendError::Unavailable(fault.explained()));
+                    return lost(part, &fault);
                 }
             }
         }
-        // What has no events has no id in the log either.
+        // A checkpoint that moves without events has no id in the log. What writes nothing is asked again.
         let unknown = part
-            .extract_if(.., |job| !has_events(&job.commit))
+            .extract_if(.., |job| !has_events(&job.commit) && writes(&job.commit))
             .collect();
-        fail(unknown, || AppendError::Unavailable(fault.explained()));
+        lost(unknown, &fault);
         if part.is_empty() {
             return;
         }
         let span = debug_span!(target: TRACED, "settle_group", jobs = part.len());
         match self.store(&part, true).instrument(span).await {
             Ok(answers) => answer(part, answers),
-            Err(fault) => fail(part, || AppendError::Unavailable(fault.explained())),
+            Err(fault) => lost(part, &fault),
         }
     }
 
@@ -493,6 +493,17 @@ fn warned(fault: &Fault, what: &str) {
 fn answer(part: Vec<Job>, answers: Vec<Result<Committed, AppendError>>) {
     for (job, answer) in part.into_iter().zip(answers) {
         drop(job.reply.send(answer));
+    }
+}
+
+/// Says that it is not known whether they are stored; of those that write nothing it is.
+fn lost(part: Vec<Job>, fault: &Fault) {
+    for job in part {
+        let why = match writes(&job.commit) {
+            true => AppendError::Unavailable,
+            false => AppendError::Failed,
+        };
+        drop(job.reply.send(Err(why(fault.explained()))));
     }
 }
 
