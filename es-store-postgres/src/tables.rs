@@ -34,6 +34,7 @@ pub trait Tables {
     /// - **What a handler runs in another way comes before what is queued**, also before what earlier events queued, and does not see it: let it call
     ///   [`flush`](Self::flush) first. [`prepared`](Self::prepared) runs what is queued by then.
     /// - A savepoint catches nothing of what is queued: call `flush` before you set one.
+    /// - Where one is refused, Postgres writes into its own log that those behind it, up to 255, were refused as well (`current transaction is aborted`).
     /// - A batch may take longer than its [time](crate::PostgresFollower::batch_time) by what is queued last, which the follower keeps to about 50 ms.
     ///
     /// Outside of a follower, and on another connection than the follower's, it is run at once.

@@ -44,10 +44,12 @@ impl FollowerHandle {
         let mut engine = Engine::new(followed, follower, &self.holder, Goal::Follow);
         let mut left = wait;
         let mut is_last = !followed.writes_where_it_reads();
+        let mut moved_since = false;
         let ended = loop {
             match engine.turn().await {
                 Turn::CaughtUp | Turn::Built => break Ok(()),
                 Turn::Moved(events) => {
+                    moved_since |= events > 0;
                     let position = engine.checkpoint();
                     moved(position.unwrap_or_default(), events);
                     // One event may have been set aside, and others before the end be left; or some that were set aside are to be tried again.
@@ -79,6 +81,8 @@ impl FollowerHandle {
                     left = left.saturating_sub(pause);
                     followed.clock.sleep(pause).await;
                 }
+                // One connection may have been lost since.
+                Turn::Unreachable(_) if mem::take(&mut moved_since) => {}
                 Turn::Unreachable(failure) => {
                     let follower = id();
                     break Err(FollowError::Unreachable { follower, failure });

@@ -1,4 +1,5 @@
 //! What a projection made, made anew beside what readers see.
+use std::mem;
 use std::time::SystemTime;
 
 use futures_lite::future;
@@ -94,11 +95,18 @@ impl FollowerHandle {
             return Err(running().into());
         };
         let mut engine = Engine::new(followed, follower, &self.holder, goal);
+        let mut moved_since = false;
         let ended = loop {
             match engine.turn().await {
                 Turn::Built => break Ok(engine.reached()),
-                Turn::Moved(_) | Turn::CaughtUp => future::yield_now().await,
+                Turn::Moved(events) => {
+                    moved_since |= events > 0;
+                    future::yield_now().await;
+                }
+                Turn::CaughtUp => future::yield_now().await,
                 Turn::Retry(pause) => engine.pause(followed.clock.sleep(pause)).await,
+                // One connection may have been lost since.
+                Turn::Unreachable(_) if mem::take(&mut moved_since) => {}
                 Turn::Unreachable(failure) => {
                     let follower = id();
                     break Err(FollowError::Unreachable { follower, failure });

@@ -3,7 +3,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use es_core::persistence::{
-    BoxFuture, CheckpointStore, FollowerId, Lease, LeaseError, LeaseRequest,
+    AppendError, BoxFuture, CheckpointStore, Commit, Committed, EventStore, FollowerId, Lease,
+    LeaseError, LeaseRequest,
 };
 use es_core::system::{OnFailure, Until};
 use es_core::testing::{Intercept, Intercepted};
@@ -272,5 +273,73 @@ fn who_takes_a_lease_writes_into_nothing_that_a_newer_one_put_there_meanwhile() 
             store.view::<Shouting>().unwrap().0.tricks[&dog(1)],
             ["SIT", "BOW"]
         );
+    });
+}
+
+/// A wall with no room for what is impossible.
+#[derive(Debug, Clone, Default)]
+struct Picky(Wall);
+
+impl Projection for Picky {
+    const NAME: &'static str = "wall";
+    type Events = DogEvent;
+}
+
+impl MemoryProjection for Picky {
+    fn handle(&mut self, event: Recorded<DogEvent>) -> Result<(), BoxError> {
+        match &event.event {
+            DogEvent::TrickAdded { trick } if trick == "impossible" => Err("no room".into()),
+            _ => self.0.handle(event),
+        }
+    }
+}
+
+/// A store whose connection is lost once, when an event is to be set aside.
+struct Losing {
+    store: MemoryStore,
+    is_lost: AtomicBool,
+}
+
+impl Intercept for Losing {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, AppendError>> {
+        let moved = commit.checkpoint.as_ref();
+        let parks = moved.is_some_and(|moved| !moved.parking.is_empty());
+        if parks && !self.is_lost.swap(true, Ordering::SeqCst) {
+            return Box::pin(async { Err(AppendError::Unavailable("it starts anew".into())) });
+        }
+        self.store.commit(commit)
+    }
+}
+
+#[test]
+fn one_connection_that_is_lost_ends_neither_a_rebuild_nor_a_run_to_the_end() {
+    block_on(async {
+        let (store, school) = application("school");
+        trained(&school, 1, &["sit"]).await;
+        trained(&school, 2, &["impossible"]).await;
+        trained(&school, 3, &["bow"]).await;
+        let losing = Arc::new(Intercepted(Losing {
+            store: store.clone(),
+            is_lost: AtomicBool::new(false),
+        }));
+        let follower = Behind {
+            front: Arc::clone(&losing) as _,
+            follower: store.project(Picky::default()),
+        };
+        let follower = follower.on_failure(OnFailure::park().retries(0));
+        let system = System::new("school").follow(&school, follower);
+        let wall = system.follower("wall");
+        wall.catch_up(Duration::ZERO, &mut |_, _| {}).await.unwrap();
+        losing.0.is_lost.store(false, Ordering::SeqCst);
+        wall.rebuild().await.unwrap();
+        let seen = store.view::<Picky>().unwrap();
+        assert_eq!(seen.0.tricks[&dog(3)], ["bow"]);
+        assert_eq!(wall.parked().await.unwrap().len(), 1);
     });
 }

@@ -241,4 +241,8 @@ impl<F: Follower> Follower for Behind<F> {
     fn handle(&mut self, batch: Arc<Batch>) -> BoxFuture<'_, Result<usize, HandleError>> {
         self.follower.handle(batch)
     }
+
+    fn swap<'a>(&'a mut self, built: &'a Output) -> BoxFuture<'a, Result<(), HandleError>> {
+        self.follower.swap(built)
+    }
 }
