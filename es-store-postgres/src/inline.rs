@@ -43,9 +43,9 @@ impl PostgresStore {
     /// commit that it cannot handle fails. Its neighbours in a group of commits are not touched by that.
     ///
     /// It begins with what the log holds already, which is handled in one transaction before this returns: writers go on meanwhile, but for the last
-    /// moment, and readers see all of it or nothing. Where it runs already, in this process or in another, what nobody handled since is handled under the
-    /// log's lock, 1 000 events at a time: other processes go on between. What is of another revision is dropped there, and made anew; from then on commits of processes
-    /// that run the older one are refused. What other processes write without it is handled by the next commit of this one.
+    /// moment, and readers see all of it or nothing. Where it runs already, in this process or in another, what nobody handled since is handled under
+    /// the log's lock, 1 000 events at a time: other processes go on between. What is of another revision is dropped there, and made anew; from then
+    /// on commits of processes that run the older one are refused. What other processes write without it is handled by the next commit of this one.
     ///
     /// The handler runs under the log's lock, so all writers wait for it: it is quick, and waits for nobody but its own statements. It may be called
     /// again for an event whose transaction was rolled back. Payloads are opened by the codecs of `app`, whose log this is; the keys must answer at

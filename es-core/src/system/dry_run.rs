@@ -45,8 +45,8 @@ pub struct Rehearsed {
 
 impl System {
     /// Has each follower handle at most `limit` of the events that it has not seen, in one transaction that is rolled back: every store is byte
-    /// for byte what it was. On SQLite writers wait meanwhile, and on Postgres whoever else follows, or builds, under that name. One with a raised [`REVISION`](crate::Projection::REVISION) handles the events that it
-    /// would build that of, in tables that are made for it.
+    /// for byte what it was. On SQLite writers wait meanwhile, and on Postgres whoever else follows, or builds, under that name. One with a raised
+    /// [`REVISION`](crate::Projection::REVISION) handles the events that it would build that of, in tables that are made for it.
     ///
     /// A process manager decides and records, and nothing is saved, though what comes later in the run finds it. What it does by
     /// [`UnitOfWork::outside`](crate::UnitOfWork::outside) is named and not done; what a handler does elsewhere by itself, it does.
@@ -171,17 +171,14 @@ async fn rehearsed(followed: &Arc<Followed>, limit: usize) -> Result<Rehearsed> 
             dry: Some(rehearsal.clone()),
         };
         let handled = driven.handle(Arc::new(batch)).await;
-        let is_refused = matches!(
-            handled,
-            Err(HandleError::Store(AppendError::Checkpoint { .. }))
-        );
         let has_moved = match handled {
+            Err(HandleError::Store(AppendError::Checkpoint { .. })) => true,
             Err(HandleError::Event { .. } | HandleError::Prepare(_)) => {
                 // What another has done meanwhile may be what was in the way.
                 let now = followed.store.standing(&written).await.map_err(unread)?;
                 (now.position, now.revision) != (from, revision)
             }
-            _ => is_refused,
+            _ => false,
         };
         if has_moved {
             let holder = rehearsed.holder;
