@@ -115,12 +115,13 @@ impl<'a> Hope<'a> {
         Some(hope)
     }
 
-    /// Writes the group by one statement, which was prepared for it, if all of it can be stored; says whether it is.
+    /// Writes the group by one statement, which was prepared for it, if all of it can be stored; says whether it is. Others are told by it that the
+    /// handle has committed, where there is one.
     pub(crate) async fn write(
         &self,
         client: &impl GenericClient,
         append: &Statement,
-        handle: &str,
+        handle: Option<&str>,
     ) -> Result<bool, Fault> {
         let (head, time) = (self.end.head, self.end.microseconds());
         let before = head - self.rows.count();

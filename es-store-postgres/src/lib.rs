@@ -65,8 +65,12 @@
 //!
 //! # Who is told of commits
 //!
-//! Each group of commits sends one `NOTIFY`, and a handle on which somebody waits for changes listens on a connection of its own. That is a hint:
-//! subscriptions also look once a second, and read on from where they are.
+//! Each group of commits sends one `NOTIFY`, as does each batch of a follower, and a handle on which somebody waits for changes listens on a connection
+//! of its own. That is a hint: subscriptions also look once a second, and read on from where they are.
+//!
+//! In Postgres all who notify on one server commit one after the other, each once the one before is on the disk. So a follower notifies behind its commit,
+//! and a commit does where the one before took longer than 500 µs. What you commit yourself
+//! ([`append_in`](PostgresStore::append_in), [`commit_with`](PostgresStore::commit_with)) notifies within your transaction.
 //!
 //! # Behind a proxy
 //!
@@ -105,6 +109,7 @@ mod sql;
 mod store;
 mod swap;
 mod tables;
+mod tell;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tls;

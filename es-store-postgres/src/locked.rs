@@ -22,7 +22,6 @@ pub(crate) struct Locked {
     insert: Statement,
     write_head: Statement,
     write_checkpoints: Statement,
-    notify: Statement,
 }
 
 type Values<'a, const N: usize> = [&'a (dyn ToSql + Sync); N];
@@ -37,7 +36,6 @@ impl Locked {
             insert,
             write_head,
             write_checkpoints,
-            notify,
         ) = tokio::try_join!(
             client.prepare(&sql.lock),
             client.prepare(&sql.read_versions),
@@ -46,7 +44,6 @@ impl Locked {
             client.prepare(&sql.insert),
             client.prepare(&sql.write_head),
             client.prepare(&sql.write_checkpoints),
-            client.prepare(&sql.notify),
         )?;
         Ok(Self {
             lock,
@@ -56,7 +53,6 @@ impl Locked {
             insert,
             write_head,
             write_checkpoints,
-            notify,
         })
     }
 
@@ -151,7 +147,6 @@ impl Locked {
         &self,
         client: &impl GenericClient,
         verdict: &Verdict<'_>,
-        handle: &str,
     ) -> Result<(), Fault> {
         if !verdict.changed {
             return Ok(());
@@ -163,7 +158,6 @@ impl Locked {
         let rows = verdict.rows.columns();
         let end: Values<'_, 2> = [&verdict.end.head, &verdict.end.microseconds()];
         let checkpoints: Values<'_, 4> = [&names, &logs, &positions, &commits];
-        let notified: Values<'_, 1> = [&handle];
         let has_rows = verdict.rows.count() > 0;
         let when = |wanted: bool, statement, values| async move {
             match wanted {
@@ -175,7 +169,6 @@ impl Locked {
             when(has_rows, &self.insert, &rows[..]),
             when(has_rows, &self.write_head, &end[..]),
             when(!moved.is_empty(), &self.write_checkpoints, &checkpoints[..]),
-            when(true, &self.notify, &notified[..]),
         )?;
         Ok(())
     }

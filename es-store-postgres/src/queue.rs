@@ -1,6 +1,7 @@
 //! Statements of handlers whose answers nobody waits for one by one: they are sent together, and answered in their order.
 use std::mem;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -138,8 +139,9 @@ impl Queue {
     }
 
     /// Whether what is queued is not to wait for more.
-    pub(crate) fn is_due(&self) -> bool {
-        let stands = self.ran.is_some_and(|ran| ran.elapsed() > STANDING);
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        let stands = |ran| now.saturating_duration_since(ran) > STANDING;
+        let stands = self.ran.is_some_and(stands);
         self.statements.len() >= self.at_once() || (stands && !self.statements.is_empty())
     }
 
@@ -173,7 +175,12 @@ impl Work {
             let mut queue = self.queue();
             (queue.place, queue.failed) = (place, None);
         }
-        let handled = tokio::time::timeout(patience, within(self, handle)).await;
+        let mut handling = pin!(within(self, handle));
+        // Most have nothing to wait for: for them no timer is set.
+        let handled = match poll_once(&mut handling).await {
+            Some(handled) => Ok(handled),
+            None => tokio::time::timeout(patience, handling).await,
+        };
         let failed = self.queue().failed.take();
         let why = match (handled, failed) {
             // Whatever the handler made of it.

@@ -116,6 +116,8 @@ pub(crate) struct Sql {
     pub(crate) write_checkpoints: String,
     pub(crate) read_now: String,
     pub(crate) notify: String,
+    /// The same in a transaction of its own, of which nothing is waited for to be on the disk.
+    pub(crate) tell: String,
     pub(crate) read_head: String,
     pub(crate) read_checkpoint: String,
     pub(crate) read_standing: String,
@@ -220,7 +222,7 @@ impl Sql {
                  inserted AS ( \
                      INSERT INTO {{events}} ({RECORD}, events_in_commit, checksum) \
                      SELECT n.* FROM log, {ROWS} AS n) \
-                 SELECT pg_notify('{channel}', $19) FROM log"
+                 SELECT CASE WHEN $19::text IS NOT NULL THEN pg_notify('{channel}', $19) END FROM log"
             )),
             append_one: named(format!(
                 "WITH log AS ( \
@@ -231,7 +233,7 @@ impl Sql {
                  inserted AS ( \
                      INSERT INTO {{events}} ({RECORD}, events_in_commit, checksum) \
                      SELECT $1::int8, $2::int8, $3::text, $4::int8, $5::bytea, $6::text, $7::int8, $8::uuid, $9::text, $10::uuid, 1, $11::int8 FROM log) \
-                 SELECT pg_notify('{channel}', $12) FROM log"
+                 SELECT CASE WHEN $12::text IS NOT NULL THEN pg_notify('{channel}', $12) END FROM log"
             )),
             lock: named("SELECT head, time FROM {log} WHERE id = 1 FOR UPDATE".to_owned()),
             read_versions: named(format!(
@@ -265,6 +267,9 @@ impl Sql {
             ),
             read_now: format!("SELECT {NOW}"),
             notify: format!("SELECT pg_notify('{channel}', $1)"),
+            tell: format!(
+                "SELECT set_config('synchronous_commit', 'off', true), pg_notify('{channel}', $1)"
+            ),
             read_head: named("SELECT head FROM {log} WHERE id = 1".to_owned()),
             read_checkpoint: named(
                 "SELECT position FROM {checkpoints} WHERE follower = $1 AND log = $2".to_owned(),

@@ -13,6 +13,7 @@ use crate::commit::{End, Hope, is_one, judge, metadata};
 use crate::error::{Fault, not_committed};
 use crate::locked::Locked;
 use crate::reads;
+use crate::sql::Sql;
 use crate::writer::TRACED;
 
 /// A transaction of yours, of tokio-postgres or of deadpool-postgres.
@@ -172,7 +173,8 @@ impl PostgresStore {
         let commits = [&commit];
         let metadata = metadata(&commits)?;
         let sql = &self.shared.sql;
-        let begin = async { Ok::<_, Fault>(transaction.simple_query(BEGIN).await?) };
+        let begin = begin(sql, &self.shared.handle);
+        let begin = async { Ok::<_, Fault>(transaction.simple_query(&begin).await?) };
         let lock = async { Ok::<_, Fault>(transaction.query_typed_opt(&sql.lock, &[]).await?) };
         let append = if is_one(&commits) {
             &sql.append_one
@@ -200,10 +202,7 @@ impl PostgresStore {
         {
             // The savepoint ends with the transaction: giving it back would be a round trip, with everybody else waiting.
             staged.sent();
-            if hope
-                .write(transaction, &append, &self.shared.handle)
-                .await?
-            {
+            if hope.write(transaction, &append, None).await? {
                 return Ok(Ok(committed));
             }
             let back = "ROLLBACK TO SAVEPOINT es_append";
@@ -225,7 +224,7 @@ impl PostgresStore {
             let release = "RELEASE SAVEPOINT es_append";
             Ok(transaction.batch_execute(release).await?)
         };
-        let write = locked.write(transaction, &verdict, &self.shared.handle);
+        let write = locked.write(transaction, &verdict);
         if verdict.rows.count() > 0 && !self.shared.inline.is_empty() {
             write.await?;
             let (sql, patience) = (&self.shared.sql, self.shared.patience);
@@ -251,8 +250,13 @@ impl PostgresStore {
     }
 }
 
-/// Before anything is written: where it is rolled back to, and what the transaction is like.
-const BEGIN: &str = "SAVEPOINT es_append; SELECT current_setting('transaction_isolation')";
+/// Before anything is written: who is told when it is committed, where it is rolled back to, and what the transaction is like.
+fn begin(sql: &Sql, handle: &str) -> String {
+    let channel = &sql.channel;
+    format!(
+        "SELECT pg_notify('{channel}', '{handle}'); SAVEPOINT es_append; SELECT current_setting('transaction_isolation')"
+    )
+}
 
 /// Tells the aggregates what became of their events.
 fn told(mut staged: Staged<'_>, why: AppendError) -> AppendError {

@@ -1,6 +1,6 @@
 //! One projection inside of commits, brought to the last event of a transaction, and what it works with there.
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use es_core::persistence::{AppendError, BoxError, BoxFuture, FollowerId, Record};
 use es_core::system::Inlined;
@@ -225,7 +225,7 @@ impl Inside {
             let handling = self.handler.handle(&self.inlined, record, transaction);
             let handled = session.work.handled(place, session.patience, handling);
             handled.await.map_err(refused)?;
-            if session.work.queue().is_due() {
+            if session.work.queue().is_due(Instant::now()) {
                 session.run_queued(transaction).await.map_err(refused)?;
             }
         }

@@ -120,10 +120,7 @@ pub(super) async fn handle<P: PostgresProjection>(
             // Who follows is fenced by the epoch.
             &None::<i64>,
         ];
-        let notified: [&(dyn ToSql + Sync); 1] = [&shared.handle];
-        let moved = transaction.execute(&own.advance, &values);
-        let notified = transaction.execute(&own.notify, &notified);
-        let (moved, _) = tokio::try_join!(biased; moved, notified)?;
+        let moved = transaction.execute(&own.advance, &values).await?;
         if moved == 0 {
             let row = transaction.query_opt(&own.standing, &key).await?;
             let standing = followers::standing_in(row.as_ref())?;
@@ -154,7 +151,10 @@ pub(super) async fn handle<P: PostgresProjection>(
     }
     let committed = in_time(shared.patience, async { Ok(transaction.commit().await?) });
     match committed.await {
-        Ok(()) => Ok(handled),
+        Ok(()) => {
+            own.tell.send(&*own.client, &shared.handle).await;
+            Ok(handled)
+        }
         // Which event it is of is not said: half of them are tried next, until it fails alone.
         Err(fault) if fault.is_of_one() => {
             let (place, source) = (handled / 2, fault.of_your_rows());
@@ -209,19 +209,20 @@ impl<P: PostgresProjection> Handling<'_, '_, P> {
     /// Handles events until there are no more, or no more time, and says how many; one in any case.
     async fn all(&mut self, records: &[Record], longest: Duration) -> Result<usize, Undone> {
         let started = Instant::now();
-        let mut before = Duration::ZERO;
+        let mut before = started;
         for (place, record) in records.iter().enumerate() {
             let handled = self.one(place, record).await;
-            let now = started.elapsed();
-            self.unless_ended(place, now.saturating_sub(before), handled)?;
-            let is_last = now >= longest;
-            if is_last || self.work.queue().is_due() {
+            let now = Instant::now();
+            self.unless_ended(place, now.saturating_duration_since(before), handled)?;
+            before = now;
+            let is_last = now.saturating_duration_since(started) >= longest;
+            if is_last || self.work.queue().is_due(now) {
                 self.run_queued().await?;
+                before = Instant::now();
             }
             if is_last {
                 return Ok(place + 1);
             }
-            before = started.elapsed();
         }
         self.run_queued().await?;
         Ok(records.len())

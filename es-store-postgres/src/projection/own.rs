@@ -13,6 +13,7 @@ use crate::error::{Fault, not_committed};
 use crate::says::Says;
 use crate::store::Shared;
 use crate::tables::Work;
+use crate::tell::Tell;
 
 /// How often a batch is tried whose connection broke, or that another was in the way of.
 const ATTEMPTS: u32 = 3;
@@ -23,7 +24,7 @@ pub(crate) struct Own {
     pub(super) begun: Statement,
     pub(super) standing: Statement,
     pub(super) advance: Statement,
-    pub(super) notify: Statement,
+    pub(super) tell: Tell,
     /// What handlers had prepared.
     pub(crate) work: Arc<Work>,
 }
@@ -45,7 +46,7 @@ impl Own {
             begun: client.prepare(&sql.read_begun).await?,
             standing: client.prepare(&sql.read_standing).await?,
             advance: client.prepare(&sql.move_checkpoint).await?,
-            notify: client.prepare(&sql.notify).await?,
+            tell: Tell::prepare(&*client, sql).await?,
             client,
             work: Arc::default(),
         })

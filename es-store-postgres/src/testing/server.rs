@@ -277,7 +277,8 @@ fn user() -> Result<Option<(u32, u32)>, ServerError> {
     use std::os::unix::fs::MetadataExt;
 
     // Files belong to who makes them, and this is the plainest way to ask.
-    let probe = std::env::temp_dir().join(format!("es-postgres-whoami-{}", std::process::id()));
+    let (process, number) = (std::process::id(), FOLDERS.fetch_add(1, Ordering::Relaxed));
+    let probe = std::env::temp_dir().join(format!("es-postgres-whoami-{process}-{number}"));
     fs::create_dir_all(&probe)?;
     let owner = fs::metadata(&probe)?.uid();
     fs::remove_dir(&probe)?;
@@ -332,7 +333,20 @@ fn own_group(_: &mut Command) {}
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
+
+    #[test]
+    fn several_are_started_at_once() {
+        let askers: Vec<_> = (0..8)
+            .map(|_| thread::spawn(|| (0..50).try_for_each(|_| user().map(drop))))
+            .collect();
+        for asker in askers {
+            let asked = asker.join().expect("it does not panic");
+            asked.expect("somebody can run it");
+        }
+    }
 
     #[test]
     fn nothing_is_left_of_a_server_whose_process_died_while_it_started() {

@@ -368,12 +368,13 @@ impl Work {
     ) -> Result<Vec<Result<Committed, AppendError>>, Fault> {
         match stored {
             Ok((answers, changed)) => {
-                self.hand.pen = Some(pen);
                 let refused = answers.iter().filter(|answer| answer.is_err()).count();
                 debug!(target: TRACED, refused, "committed");
                 if changed {
                     self.desk.changed.notify(usize::MAX);
+                    pen.tell.send(&*pen.client, &self.desk.handle).await;
                 }
+                self.hand.pen = Some(pen);
                 Ok(answers)
             }
             Err(fault) => {
@@ -408,7 +409,7 @@ impl Work {
         self.hand.undisturbed = self.hand.end.is_none_or(|end| end == known.end);
         let verdict = commit::judge(known, commits, metadata);
         pen.locked.park(client, &self.desk.sql, &verdict).await?;
-        let write = pen.locked.write(client, &verdict, &self.desk.handle);
+        let write = pen.locked.write(client, &verdict);
         let commit = async { Ok(client.batch_execute("COMMIT").await?) };
         tokio::try_join!(biased; write, commit)?;
         self.hand.end = Some(verdict.end);
@@ -441,7 +442,7 @@ impl Work {
             let known = locked.read(&*transaction, sql, commits).await?;
             let verdict = commit::judge(known, commits, metadata);
             locked.park(&*transaction, sql, &verdict).await?;
-            let write = locked.write(&*transaction, &verdict, &desk.handle);
+            let write = locked.write(&*transaction, &verdict);
             write.await?;
             Ok(verdict)
         });
