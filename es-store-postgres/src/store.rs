@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     command: String,
     pub(crate) handle: String,
     listener: OnceLock<Option<Listener>>,
-    runtime: Handle,
+    runtime: Runtime,
     identity: Option<u64>,
 }
 
@@ -136,7 +136,7 @@ mod checkpoints;
 mod runtime;
 mod snapshots;
 
-pub(crate) use runtime::OnRuntime;
+pub(crate) use runtime::{OnRuntime, Runtime};
 
 impl PostgresStore {
     /// Connects to a database: the server answers, and no table is touched.
@@ -175,6 +175,7 @@ impl PostgresStore {
     pub(crate) async fn with(settings: PostgresStoreBuilder) -> Result<Self, OpenError> {
         schema::check_names(&settings.location)?;
         let runtime = Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
+        let runtime = Runtime::of(runtime);
         let connections = Arc::new(Connections::new(&settings)?);
         drop(connections.reader().await?);
         let identity = settings.identity();
@@ -268,7 +269,7 @@ impl PostgresStore {
 
     /// Timers and connections are those of the store's runtime.
     pub(crate) fn on_its_runtime<F: Future>(&self, future: F) -> OnRuntime<F> {
-        OnRuntime::new(&self.shared.runtime, future)
+        self.shared.runtime.run(future)
     }
 
     fn read<'a, T: 'a>(
@@ -341,7 +342,9 @@ impl Shared {
                 self.handle.clone(),
                 Arc::clone(&self.changed),
             );
-            Some(Listener(self.runtime.spawn(listening).abort_handle()))
+            Some(Listener(
+                self.runtime.handle.spawn(listening).abort_handle(),
+            ))
         });
     }
 }

@@ -17,7 +17,6 @@ use es_core::persistence::{AppendError, BoxError, Commit, Committed};
 use event_listener::Event;
 use futures_lite::FutureExt;
 use futures_util::future::FusedFuture;
-use tokio::runtime::Handle;
 use tracing::{Instrument, debug_span};
 
 use self::hand::{Place, Writing};
@@ -26,7 +25,7 @@ use crate::connection::Connections;
 use crate::error::Fault;
 use crate::inline::{Inline, Inside};
 use crate::sql::Sql;
-use crate::store::OnRuntime;
+use crate::store::Runtime;
 
 /// How many callers may wait; the next ones wait for a place.
 const PLACES: usize = 1_024;
@@ -42,7 +41,7 @@ pub(crate) struct Writer {
     jobs: Sender<Asked>,
     desk: Arc<Desk>,
     place: Arc<Place>,
-    runtime: Handle,
+    runtime: Runtime,
 }
 
 /// What the task is asked for.
@@ -77,10 +76,11 @@ pub(crate) struct Desk {
 }
 
 impl Writer {
-    pub(crate) fn start(desk: Desk, runtime: &Handle) -> Self {
+    pub(crate) fn start(desk: Desk, runtime: &Runtime) -> Self {
         let (jobs, waiting) = async_channel::bounded(PLACES);
         let (desk, place) = (Arc::new(desk), Arc::new(Place::default()));
-        runtime.spawn(Work::new(Arc::clone(&desk), waiting, Arc::clone(&place)).work());
+        let handle = &runtime.handle;
+        handle.spawn(Work::new(Arc::clone(&desk), waiting, Arc::clone(&place)).work());
         Self {
             jobs,
             desk,
@@ -150,7 +150,7 @@ impl Writer {
                 // Without waiting for a place: the task may be waiting for this, and makes no room before.
                 tokio::spawn(async move { drop(jobs.send(asked).await) });
             };
-            OnRuntime::new(&self.runtime, writing)
+            self.runtime.run(writing)
         })?;
         Ok(Alone {
             writing: Some(writing),
@@ -175,7 +175,7 @@ impl Writer {
 struct Alone {
     /// Until it is dropped.
     writing: Option<Writing>,
-    runtime: Handle,
+    runtime: Runtime,
 }
 
 impl Drop for Alone {
@@ -184,7 +184,7 @@ impl Drop for Alone {
         if let Some(writing) = self.writing.take()
             && !writing.is_terminated()
         {
-            self.runtime.spawn(writing);
+            self.runtime.handle.spawn(writing);
         }
     }
 }

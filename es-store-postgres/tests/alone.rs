@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use es_core::persistence::{AppendError, EventStore};
+use es_core::persistence::{AppendError, EventStore, ReadError};
 use es_core::{Position, Version};
 use es_store_postgres::PostgresStore;
 use es_store_postgres::testing::TestLog;
@@ -204,6 +204,11 @@ fn who_waits_is_told_when_the_runtime_of_the_store_ends() {
             }
             let late = timeout(PATIENCE, store.commit(one(103, 0))).await;
             assert!(late.unwrap().is_err());
+            let read = timeout(PATIENCE, store.head()).await.unwrap();
+            let ReadError::Unavailable(why) = read.unwrap_err() else {
+                panic!("it is not said of the log");
+            };
+            assert!(why.to_string().contains("connect it again"), "{why}");
             client.batch_execute("ROLLBACK").await.unwrap();
         });
     }
