@@ -116,8 +116,6 @@ pub(crate) struct Sql {
     pub(crate) write_checkpoints: String,
     pub(crate) read_now: String,
     pub(crate) notify: String,
-    /// The same in a transaction of its own, of which nothing is waited for to be on the disk.
-    pub(crate) tell: String,
     pub(crate) read_head: String,
     pub(crate) read_checkpoint: String,
     pub(crate) read_standing: String,
@@ -267,9 +265,6 @@ impl Sql {
             ),
             read_now: format!("SELECT {NOW}"),
             notify: format!("SELECT pg_notify('{channel}', $1)"),
-            tell: format!(
-                "SELECT set_config('synchronous_commit', 'off', true), pg_notify('{channel}', $1)"
-            ),
             read_head: named("SELECT head FROM {log} WHERE id = 1".to_owned()),
             read_checkpoint: named(
                 "SELECT position FROM {checkpoints} WHERE follower = $1 AND log = $2".to_owned(),

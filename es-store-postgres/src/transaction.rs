@@ -250,7 +250,8 @@ impl PostgresStore {
     }
 }
 
-/// Before anything is written: who is told when it is committed, where it is rolled back to, and what the transaction is like.
+/// Before anything is written: who is told when it is committed, where it is rolled back to, and what the transaction is like. What notifies behind the
+/// savepoint is rolled back with it, also where it is written in another way then.
 fn begin(sql: &Sql, handle: &str) -> String {
     let channel = &sql.channel;
     format!(

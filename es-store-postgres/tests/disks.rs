@@ -32,7 +32,7 @@ async fn stand_still(client: &Client, url: &str) {
     // The server takes its time until all of it knows.
     tokio::spawn(async move {
         while probe
-            .execute("SELECT pg_current_xact_id()", &[])
+            .execute("SELECT pg_logical_emit_message(true, '', '')", &[])
             .await
             .is_ok()
         {}
@@ -65,11 +65,16 @@ async fn slowly(store: &PostgresStore, log: &TestLog, client: &Client, expected:
     client.batch_execute(&lock).await.unwrap();
     let others = self::client(log.url()).await;
     let ending = async {
-        standing(&others, "wait_event_type = 'Lock'").await;
+        let waits = format!(
+            "wait_event_type = 'Lock' AND application_name = '{}'",
+            log.schema()
+        );
+        standing(&others, &waits).await;
         sleep(Duration::from_millis(5)).await;
         client.batch_execute("COMMIT").await.unwrap();
     };
-    let (written, ()) = tokio::join!(store.commit(one(1, expected)), ending);
+    let both = async { tokio::join!(store.commit(one(1, expected)), ending) };
+    let (written, ()) = timeout(PATIENCE, both).await.unwrap();
     written.unwrap();
 }
 
@@ -81,7 +86,7 @@ fn quick(server: &Server) -> String {
 /// A store whose commits wait.
 async fn slow(server: &Server, log: &TestLog) -> PostgresStore {
     let slow = PostgresStore::builder(&server.url()).schema(log.schema());
-    slow.connect().await.unwrap()
+    slow.application_name(log.schema()).connect().await.unwrap()
 }
 
 #[tokio::test]
@@ -103,8 +108,9 @@ async fn commits_to_one_log_do_not_wait_for_the_disk_of_those_to_another() {
         let slow = slow.clone();
         tokio::spawn(async move { slow.commit(one(1, 5)).await })
     };
-    let committing = standing(&people, "wait_event = 'SyncRep' AND query LIKE 'WITH log%'");
-    timeout(PATIENCE, committing).await.unwrap();
+    timeout(PATIENCE, standing(&people, COMMITTING))
+        .await
+        .unwrap();
     for version in 4..8 {
         let written = timeout(PATIENCE, quick.commit(one(1, version))).await;
         written.expect("it waits for nobody").unwrap();
@@ -112,6 +118,35 @@ async fn commits_to_one_log_do_not_wait_for_the_disk_of_those_to_another() {
     assert!(!waiting.is_finished());
     set(&people, "").await;
     waiting.await.unwrap().unwrap();
+}
+
+/// What of a session commits to a log.
+const COMMITTING: &str = "wait_event = 'SyncRep' AND query LIKE 'WITH log%'";
+
+#[tokio::test]
+async fn who_listens_is_told_of_a_commit_whose_answer_was_lost() {
+    let server = Server::start(Disk::NotWaitedFor).unwrap();
+    let people = client(&quick(&server)).await;
+    let log = TestLog::on(quick(&server)).await.unwrap();
+    let store = slow(&server, &log).await;
+    for version in 0..4 {
+        store.commit(one(1, version)).await.unwrap();
+    }
+    slowly(&store, &log, &people, 4).await;
+    let (_, mut notes) = notes(&log, &people).await;
+
+    stand_still(&people, &server.url()).await;
+    let committing = tokio::spawn(async move { store.commit(one(1, 5)).await });
+    timeout(PATIENCE, standing(&people, COMMITTING))
+        .await
+        .unwrap();
+    let cut =
+        format!("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {COMMITTING}");
+    people.batch_execute(&cut).await.unwrap();
+    // Who finds out what is committed waits, too.
+    set(&people, "").await;
+    committing.await.unwrap().unwrap();
+    timeout(PATIENCE, notes.recv()).await.unwrap();
 }
 
 #[derive(Aggregate)]
@@ -186,8 +221,8 @@ async fn commits_do_not_wait_for_the_disk_of_a_follower() {
     running.stop().await.unwrap();
 }
 
-/// What is told to those who listen to a log from here on.
-async fn notes(log: &TestLog, people: &Client) -> UnboundedReceiver<String> {
+/// The channel of a log, and what is told there from here on.
+async fn notes(log: &TestLog, people: &Client) -> (String, UnboundedReceiver<String>) {
     // A store that waits listens, and has said to what.
     let waiting = log.store().await.unwrap();
     drop(waiting.changed());
@@ -213,7 +248,7 @@ async fn notes(log: &TestLog, people: &Client) -> UnboundedReceiver<String> {
         let _client = client;
         pending::<()>().await;
     });
-    told
+    (listen.replace("LISTEN ", ""), told)
 }
 
 #[tokio::test]
@@ -221,7 +256,7 @@ async fn who_listens_is_told_also_of_what_is_told_behind_a_commit() {
     let log = TestLog::new().await.unwrap();
     let people = client(log.url()).await;
     let store = log.store().await.unwrap();
-    let mut notes = notes(&log, &people).await;
+    let (channel, mut notes) = notes(&log, &people).await;
     let mut told = async |of: &str| timeout(PATIENCE, notes.recv()).await.expect(of).unwrap();
 
     let app = Application::builder(store.clone()).name("kennel").build();
@@ -239,4 +274,10 @@ async fn who_listens_is_told_also_of_what_is_told_behind_a_commit() {
     told("a commit that takes long").await;
     store.commit(one(1, 5)).await.unwrap();
     told("a commit behind one that took long").await;
+
+    people
+        .execute("SELECT pg_notify($1, 'no more')", &[&channel])
+        .await
+        .unwrap();
+    assert_eq!(told("the last").await, "no more", "each is told once");
 }

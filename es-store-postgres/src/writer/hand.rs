@@ -68,13 +68,16 @@ pub(super) struct Hand {
     pub(super) undisturbed: bool,
     /// One commit was all that was asked for, when it was last written, and no projection ran inside of it.
     pub(super) alone: bool,
-    /// How long the last statement took that wrote a group.
-    took: Duration,
+    /// The last group took so long that others are told behind the next.
+    slow: bool,
 }
 
-/// What takes longer has others told behind it, which takes the server some 40 µs more, and not within it, where all who notify on the server wait for
-/// the disk one after the other.
+/// From when on others are told of a group behind it, which takes the server some 40 µs more, and not within it, where all who notify on the server wait
+/// for the disk one after the other.
 const LONG: Duration = Duration::from_micros(500);
+
+/// Until when they are again.
+const SHORT: Duration = Duration::from_micros(250);
 
 impl Hand {
     fn is_to_lend(&self) -> bool {
@@ -104,9 +107,8 @@ impl Hand {
         };
         // Where this is dropped meanwhile, nothing is known.
         self.end = None;
-        let (since, quick) = (Instant::now(), self.took < LONG);
-        let written = in_time(desk.patience, pen.write(&hope, &desk.handle, quick)).await;
-        self.took = since.elapsed();
+        let since = Instant::now();
+        let written = in_time(desk.patience, pen.write(&hope, &desk.handle, !self.slow)).await;
         let written = match written {
             Ok(written) => written,
             Err(fault) => {
@@ -123,6 +125,7 @@ impl Hand {
             return Ok(None);
         }
         self.end = Some(hope.end);
+        self.slow = since.elapsed() > if self.slow { SHORT } else { LONG };
         debug!(target: TRACED, refused = 0, "committed");
         desk.changed.notify(usize::MAX);
         Ok(Some(hope.committed))

@@ -275,7 +275,14 @@ impl Work {
         }
         let span = debug_span!(target: TRACED, "settle_group", jobs = part.len());
         match self.store(&part, true).instrument(span).await {
-            Ok(answers) => answer(part, answers),
+            Ok(answers) => {
+                // Nobody was told of what had been committed by then.
+                self.desk.changed.notify(usize::MAX);
+                if let Some(pen) = &self.hand.pen {
+                    pen.tell.send(&*pen.client, &self.desk.handle).await;
+                }
+                answer(part, answers);
+            }
             Err(fault) => lost(part, &fault),
         }
     }
