@@ -68,10 +68,10 @@
 //! Each group of commits sends one `NOTIFY`, as does each batch of a follower, and a handle on which somebody waits for changes listens on a connection
 //! of its own. That is a hint: subscriptions also look once a second, and read on from where they are.
 //!
-//! In Postgres all who notify within what they commit, on one server, commit one after the other, each once the one before is on the disk. So a follower
-//! notifies behind the batch, and so does who commits to the log, unless commits are answered in less than 500 µs: a process that ends at once may have told
-//! nobody. Commits do wait for programs that notify within their own transactions, as yours does in [`append_in`](PostgresStore::append_in) and
-//! [`commit_with`](PostgresStore::commit_with).
+//! In Postgres all who notify within what they commit, on one server, commit one after the other, each once the one before is on the disk. So a
+//! follower notifies behind its batch, and so does who commits to the log, unless commits are answered in less than 500 µs; a process that ends at
+//! once may have told nobody. Commits do wait for programs that notify within their own transactions, as yours does in
+//! [`append_in`](PostgresStore::append_in) and [`commit_with`](PostgresStore::commit_with).
 //!
 //! # Behind a proxy
 //!

@@ -1,4 +1,5 @@
-//! Who waits for the disk of another's commit, and who does not. A server that waits for a standby that is not there is as one whose disk does not answer.
+//! Who waits for the disk of another's commit, and who does not. A server that waits for a standby that is not there is as one whose disk does not
+//! answer.
 #![expect(clippy::unwrap_used, reason = "what panics in a helper fails its test")]
 
 use std::future::{pending, poll_fn};

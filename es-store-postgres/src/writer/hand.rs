@@ -72,12 +72,12 @@ pub(super) struct Hand {
     slow: bool,
 }
 
-/// From when on others are told of a group behind it, which takes the server some 40 µs more, and not within it, where all who notify on the server wait
-/// for the disk one after the other.
+/// From when on others are told of a group behind it, which takes the server some 40 µs more, and not within it, where all who notify on the server
+/// wait for the disk one after the other.
 const LONG: Duration = Duration::from_micros(500);
 
 /// Until when they are again.
-const SHORT: Duration = Duration::from_micros(250);
+const SHORT: Duration = Duration::from_micros(400);
 
 impl Hand {
     fn is_to_lend(&self) -> bool {
