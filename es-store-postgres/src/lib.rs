@@ -69,8 +69,8 @@
 //! of its own. That is a hint: subscriptions also look once a second, and read on from where they are.
 //!
 //! In Postgres all who notify within what they commit, on one server, commit one after the other, each once the one before is on the disk. So a
-//! follower notifies behind its batch, and so does who commits to the log, unless commits are answered in less than 500 µs; a process that ends at
-//! once may have told nobody. Commits do wait for programs that notify within their own transactions, as yours does in
+//! follower notifies behind its batch, and so does who commits to the log, unless it is answered in less than 500 µs (and 10 µs for each event); a
+//! process that ends at once may have told nobody. Commits do wait for programs that notify within their own transactions, as yours does in
 //! [`append_in`](PostgresStore::append_in) and [`commit_with`](PostgresStore::commit_with).
 //!
 //! # Behind a proxy

@@ -79,6 +79,9 @@ const LONG: Duration = Duration::from_micros(500);
 /// Until when they are again.
 const SHORT: Duration = Duration::from_micros(400);
 
+/// How much longer a group may take for each of its events, on any disk.
+const EACH: Duration = Duration::from_micros(10);
+
 impl Hand {
     fn is_to_lend(&self) -> bool {
         let is_open = |pen: &Pen| !pen.client.is_closed();
@@ -125,7 +128,9 @@ impl Hand {
             return Ok(None);
         }
         self.end = Some(hope.end);
-        self.slow = since.elapsed() > if self.slow { SHORT } else { LONG };
+        let events = u32::try_from(hope.end.head - end.head).unwrap_or(u32::MAX);
+        let quick = if self.slow { SHORT } else { LONG };
+        self.slow = since.elapsed() > quick + EACH.saturating_mul(events);
         debug!(target: TRACED, refused = 0, "committed");
         desk.changed.notify(usize::MAX);
         Ok(Some(hope.committed))
